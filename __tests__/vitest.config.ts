@@ -1,0 +1,28 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/**
+ * Two projects: `unit` needs Node.js alone and stays under 20 s; `integration` runs the real programs (Terraform,
+ * JupyterLab, marimo, Chromium, the local AWS) and prepares what it needs before the first test.
+ */
+export default defineConfig({
+  root,
+  test: {
+    projects: [
+      { test: { name: "unit", root, include: ["__tests__/unit/**/*.test.ts"] } },
+      {
+        test: {
+          name: "integration",
+          root,
+          include: ["__tests__/integration/**/*.test.ts"],
+          globalSetup: ["__tests__/integration/prepare.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});

@@ -1,0 +1,167 @@
+/** How the private subnets reach what is outside the VPC. */
+export type Egress = "nat" | "nat-per-zone" | "endpoints-only";
+
+/** One person who may open Studio. */
+export interface UserProfileSettings {
+  /**
+   * Name of the Studio user profile.
+   * Limit: 1-63 characters, letters, digits and inner hyphens (SageMaker API, `UserProfileName`).
+   */
+  readonly name: string;
+
+  /**
+   * Instance type that this person's JupyterLab spaces start with.
+   * @default the environment's `defaultInstanceType`
+   */
+  readonly defaultInstanceType?: string;
+}
+
+/** Terraform state in a file beside `cdktf.json`: `terraform.<environment>.tfstate`. For one person alone. */
+export interface LocalBackendSettings {
+  readonly type: "local";
+}
+
+/** Terraform state in S3, locked by an object beside it (`use_lockfile`, Terraform >= 1.10). For a team. */
+export interface S3BackendSettings {
+  readonly type: "s3";
+  /** An existing bucket. Limit: 3-63 characters (Amazon S3 User Guide, "General purpose bucket naming rules"). */
+  readonly bucket: string;
+  /**
+   * Object key of the state, 1-1024 bytes (Amazon S3 User Guide, "Naming Amazon S3 objects").
+   * @default `sagemaker-marimo/<environment>.tfstate`
+   */
+  readonly key?: string;
+  /**
+   * Region of the bucket.
+   * @default the environment's `region`
+   */
+  readonly region?: string;
+  /**
+   * ARN of the KMS key that encrypts the state.
+   * @default the bucket's own default encryption
+   */
+  readonly kmsKeyId?: string;
+}
+
+export type BackendSettings = LocalBackendSettings | S3BackendSettings;
+
+/** One environment: one stack, one Terraform state, one Studio domain. Only `name` is required. */
+export interface EnvironmentSettings {
+  /**
+   * Names the stack and, as `marimo-<name>`, every resource in it. Cannot change later: a domain's name is fixed.
+   * Limit: 1-20 lower-case letters, digits and inner hyphens, starting with a letter, so that every derived name
+   * stays within AWS's shortest limit.
+   */
+  readonly name: string;
+
+  /**
+   * AWS region.
+   * @default "us-east-1"
+   */
+  readonly region?: string;
+
+  /**
+   * Address range of the VPC: a private range (RFC 1918), size /16 to /28 (Amazon VPC User Guide, "VPC CIDR blocks"),
+   * with room for two subnets a zone and four private addresses a user.
+   * Cannot change later: the domain lives in it.
+   * @default "10.0.0.0/16"
+   */
+  readonly vpcCidr?: string;
+
+  /**
+   * The two availability zones, by name.
+   * Cannot change later: the domain's subnets are in them.
+   * @default the region's `a` and `b`
+   */
+  readonly availabilityZones?: readonly string[];
+
+  /**
+   * Way out of the private subnets: one NAT gateway, one per zone, or none with interface endpoints alone.
+   * @default "nat", the cheapest that can install packages from the internet
+   */
+  readonly egress?: Egress;
+
+  /**
+   * The people. At most 60 for each call of Studio's user interface to stay quick; AWS has no smaller limit.
+   * @default one profile, `data-scientist`
+   */
+  readonly userProfiles?: readonly UserProfileSettings[];
+
+  /**
+   * How people sign in: through the AWS console and presigned URLs (`IAM`), or IAM Identity Center (`SSO`).
+   * Cannot change later: it replaces the domain.
+   * @default "IAM"
+   */
+  readonly authentication?: "IAM" | "SSO";
+
+  /**
+   * Instance type that a JupyterLab space starts with.
+   * Limit: the SageMaker API's `AppInstanceType`, without `system`.
+   * @default "ml.t3.medium"
+   */
+  readonly defaultInstanceType?: string;
+
+  /**
+   * Minutes without activity after which Studio stops a space's app.
+   * Limit: 60-525600 (SageMaker API, `IdleTimeoutInMinutes`).
+   * @default 60
+   */
+  readonly idleTimeoutMinutes?: number;
+
+  /**
+   * Version of marimo in the spaces. Limit: an exact release, 0.23.14 or later, the first that can serve its kernel over
+   * server-sent events, which Studio's gateway lets through.
+   * @default "0.25.2"
+   */
+  readonly marimoVersion?: string;
+
+  /**
+   * Python packages that marimo's kernels see beside the image's own: PEP 508 requirements, each pinned with `==`.
+   * @default none
+   */
+  readonly extraPackages?: readonly string[];
+
+  /**
+   * Whether each space gets the sample notebooks in `~/marimo-notebooks`.
+   * @default true
+   */
+  readonly sampleNotebooks?: boolean;
+
+  /**
+   * Tags on everything that can carry them, beside `Project` and `Environment`.
+   * Limit: 50 in all; keys 1-128 and values 0-256 characters (SageMaker API, `TagKey`, `TagValue`), no `aws:` prefix.
+   * @default none
+   */
+  readonly tags?: Readonly<Record<string, string>>;
+
+  /**
+   * Where Terraform keeps its state.
+   * @default `{ type: "local" }`
+   */
+  readonly backend?: BackendSettings;
+
+  /**
+   * What happens to the domain's home file system when the domain is destroyed.
+   * Cannot change later: it replaces the domain.
+   * @default "Retain"
+   */
+  readonly homeFileSystemRetention?: "Retain" | "Delete";
+
+  /**
+   * Whether Terraform refuses any plan that would destroy the domain, the key or the bucket (`prevent_destroy`).
+   * @default true, or false where `homeFileSystemRetention` is "Delete"
+   */
+  readonly removalProtection?: boolean;
+
+  /**
+   * Whether destroying the stack also deletes the objects in the bucket (`force_destroy`).
+   * @default false, or true where `removalProtection` is false
+   */
+  readonly bucketForceDestroy?: boolean;
+}
+
+/** An environment with every default filled in: what the constructs work from. */
+export interface ResolvedEnvironment extends Required<Omit<EnvironmentSettings, "userProfiles" | "backend">> {
+  readonly userProfiles: readonly Required<UserProfileSettings>[];
+  readonly backend: LocalBackendSettings | (Required<Omit<S3BackendSettings, "kmsKeyId">> & Pick<S3BackendSettings, "kmsKeyId">);
+}
