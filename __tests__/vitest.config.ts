@@ -10,8 +10,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 export default defineConfig({
   root,
   test: {
+    reporters: ["default", "./__tests__/count-reporter.ts"],
     projects: [
-      { test: { name: "unit", root, include: ["__tests__/unit/**/*.test.ts"] } },
+      {
+        test: { name: "unit", root, include: ["__tests__/unit/**/*.test.ts"] },
+      },
       {
         test: {
           name: "integration",

@@ -27,7 +27,8 @@ export interface S3BackendSettings {
   /** An existing bucket. Limit: 3-63 characters (Amazon S3 User Guide, "General purpose bucket naming rules"). */
   readonly bucket: string;
   /**
-   * Object key of the state, 1-1024 bytes (Amazon S3 User Guide, "Naming Amazon S3 objects").
+   * Object key of the state. Limit: 1-1017 bytes, which leaves room for `.tflock` (Amazon S3 User Guide, "Naming Amazon
+   * S3 objects": 1024), with no slash at either end.
    * @default `sagemaker-marimo/<environment>.tfstate`
    */
   readonly key?: string;
@@ -37,7 +38,7 @@ export interface S3BackendSettings {
    */
   readonly region?: string;
   /**
-   * ARN of the KMS key that encrypts the state.
+   * ARN of the KMS key that encrypts the state: a key in the bucket's region, not an alias.
    * @default the bucket's own default encryption
    */
   readonly kmsKeyId?: string;
@@ -55,21 +56,23 @@ export interface EnvironmentSettings {
   readonly name: string;
 
   /**
-   * AWS region.
+   * AWS region. Limit: one that has SageMaker (`sagemakerRegions` in `regions.ts`, from botocore 1.43.56).
    * @default "us-east-1"
    */
   readonly region?: string;
 
   /**
-   * Address range of the VPC: a private range (RFC 1918), size /16 to /28 (Amazon VPC User Guide, "VPC CIDR blocks"),
-   * with room for two subnets a zone and four private addresses a user.
+   * Address range of the VPC: a private range (RFC 1918) other than 172.17.0.0/16, which SageMaker uses itself, size /16
+   * to /28 (Amazon VPC User Guide, "VPC CIDR blocks"), with room for two subnets a zone (so /26 at the least) and four
+   * private addresses a user. Two environments in one region must not overlap.
    * Cannot change later: the domain lives in it.
    * @default "10.0.0.0/16"
    */
   readonly vpcCidr?: string;
 
   /**
-   * The two availability zones, by name.
+   * The two availability zones, by name. An account may lack one of a region's letters, as in us-west-1 and
+   * ap-northeast-1: `aws ec2 describe-availability-zones` lists those it has.
    * Cannot change later: the domain's subnets are in them.
    * @default the region's `a` and `b`
    */
@@ -129,7 +132,8 @@ export interface EnvironmentSettings {
 
   /**
    * Tags on everything that can carry them, beside `Project` and `Environment`.
-   * Limit: 50 in all; keys 1-128 and values 0-256 characters (SageMaker API, `TagKey`, `TagValue`), no `aws:` prefix.
+   * Limit: 48 beside those two, 50 in all; keys 1-128 and values 0-256 characters (SageMaker API, `TagKey`, `TagValue`),
+   * no `aws:` prefix, no two keys that differ in case alone (IAM User Guide: a role's tag keys ignore case).
    * @default none
    */
   readonly tags?: Readonly<Record<string, string>>;
@@ -149,12 +153,14 @@ export interface EnvironmentSettings {
 
   /**
    * Whether Terraform refuses any plan that would destroy the domain, the key or the bucket (`prevent_destroy`).
+   * May be true beside `homeFileSystemRetention: "Delete"`: that one says what happens once this was lifted on purpose.
    * @default true, or false where `homeFileSystemRetention` is "Delete"
    */
   readonly removalProtection?: boolean;
 
   /**
-   * Whether destroying the stack also deletes the objects in the bucket (`force_destroy`).
+   * Whether destroying the stack also deletes the objects in the bucket (`force_destroy`). Limit: true only where
+   * `removalProtection` is false.
    * @default false, or true where `removalProtection` is false
    */
   readonly bucketForceDestroy?: boolean;
@@ -163,5 +169,7 @@ export interface EnvironmentSettings {
 /** An environment with every default filled in: what the constructs work from. */
 export interface ResolvedEnvironment extends Required<Omit<EnvironmentSettings, "userProfiles" | "backend">> {
   readonly userProfiles: readonly Required<UserProfileSettings>[];
-  readonly backend: LocalBackendSettings | (Required<Omit<S3BackendSettings, "kmsKeyId">> & Pick<S3BackendSettings, "kmsKeyId">);
+  readonly backend:
+    | LocalBackendSettings
+    | (Required<Omit<S3BackendSettings, "kmsKeyId">> & Pick<S3BackendSettings, "kmsKeyId">);
 }

@@ -1,0 +1,101 @@
+import { describe, expect, it } from "vitest";
+import { resolveEnvironment } from "../../src/settings/resolve.ts";
+import type { EnvironmentSettings } from "../../src/settings/types.ts";
+
+describe("resolveEnvironment", () => {
+  it("fills in every default, none of which costs more or keeps less than it must", () => {
+    expect(resolveEnvironment({ name: "dev" })).toEqual({
+      name: "dev",
+      region: "us-east-1",
+      vpcCidr: "10.0.0.0/16",
+      availabilityZones: ["us-east-1a", "us-east-1b"],
+      egress: "nat",
+      userProfiles: [{ name: "data-scientist", defaultInstanceType: "ml.t3.medium" }],
+      authentication: "IAM",
+      defaultInstanceType: "ml.t3.medium",
+      idleTimeoutMinutes: 60,
+      marimoVersion: "0.25.2",
+      extraPackages: [],
+      sampleNotebooks: true,
+      tags: {},
+      backend: { type: "local" },
+      homeFileSystemRetention: "Retain",
+      removalProtection: true,
+      bucketForceDestroy: false,
+    });
+  });
+
+  it("keeps every setting that was given", () => {
+    const given: Required<EnvironmentSettings> = {
+      name: "prod",
+      region: "eu-west-1",
+      vpcCidr: "172.20.0.0/20",
+      availabilityZones: ["eu-west-1b", "eu-west-1c"],
+      egress: "endpoints-only",
+      userProfiles: [{ name: "ana", defaultInstanceType: "ml.m5.xlarge" }],
+      authentication: "SSO",
+      defaultInstanceType: "ml.m5.large",
+      idleTimeoutMinutes: 120,
+      marimoVersion: "0.25.1",
+      extraPackages: ["polars==1.30.0"],
+      sampleNotebooks: false,
+      tags: { CostCenter: "42" },
+      backend: {
+        type: "s3",
+        bucket: "acme-terraform",
+        key: "studio.tfstate",
+        region: "eu-central-1",
+        kmsKeyId: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+      },
+      homeFileSystemRetention: "Delete",
+      removalProtection: true,
+      bucketForceDestroy: false,
+    };
+    expect(resolveEnvironment(given)).toEqual(given);
+  });
+
+  it("follows the region with the zones and the state's bucket", () => {
+    const resolved = resolveEnvironment({
+      name: "dev",
+      region: "eu-west-1",
+      backend: { type: "s3", bucket: "acme" },
+    });
+    expect(resolved.availabilityZones).toEqual(["eu-west-1a", "eu-west-1b"]);
+    expect(resolved.backend).toEqual({
+      type: "s3",
+      bucket: "acme",
+      key: "sagemaker-marimo/dev.tfstate",
+      region: "eu-west-1",
+    });
+  });
+
+  it("gives the environment's instance type to users without their own", () => {
+    const userProfiles = [{ name: "ana" }, { name: "bo", defaultInstanceType: "ml.g5.xlarge" }];
+    const resolved = resolveEnvironment({ name: "dev", defaultInstanceType: "ml.m5.large", userProfiles });
+    expect(resolved.userProfiles.map((profile) => profile.defaultInstanceType)).toEqual([
+      "ml.m5.large",
+      "ml.g5.xlarge",
+    ]);
+  });
+
+  it.each([
+    [{}, true, false],
+    [{ homeFileSystemRetention: "Delete" }, false, true],
+    [{ homeFileSystemRetention: "Delete", removalProtection: true }, true, false],
+    [{ removalProtection: false }, false, true],
+    [{ removalProtection: false, bucketForceDestroy: false }, false, false],
+  ] as const)("protects work by default: %j", (settings, removalProtection, bucketForceDestroy) => {
+    expect(resolveEnvironment({ name: "dev", ...settings })).toMatchObject({
+      removalProtection,
+      bucketForceDestroy,
+    });
+  });
+
+  it("changes nothing that it was given", () => {
+    const frozen = Object.freeze({
+      name: "dev",
+      userProfiles: Object.freeze([Object.freeze({ name: "ana" })]),
+    });
+    expect(resolveEnvironment(frozen)).toEqual(resolveEnvironment(frozen));
+  });
+});

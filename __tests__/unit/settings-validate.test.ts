@@ -1,0 +1,481 @@
+import { describe, expect, it } from "vitest";
+import { environments } from "../../src/environments.ts";
+import { studioInstanceTypes } from "../../src/settings/instance-types.ts";
+import { sagemakerRegions } from "../../src/settings/regions.ts";
+import { validateEnvironments } from "../../src/settings/validate.ts";
+
+type Settings = Record<string, unknown>;
+
+/** The problems of one environment, "dev" unless the settings say otherwise. */
+const problemsOf = (settings: Settings): string[] => validateEnvironments([{ name: "dev", ...settings }]);
+const s3 = (fields: Settings): Settings => ({ backend: { type: "s3", bucket: "acme-terraform", ...fields } });
+const tags = (count: number): Settings => ({
+  tags: Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, "value"])),
+});
+const users = (count: number): Settings => ({
+  userProfiles: Array.from({ length: count }, (_, index) => ({ name: `user-${index}` })),
+});
+const kmsKey = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+/** Each is fine: the negative control of what follows, with the allowed side of every boundary. */
+const fine: readonly (readonly [string, Settings])[] = [
+  ["nothing but a name", {}],
+  ["undefined for a setting left out", { region: undefined, tags: undefined }],
+  ["a name of 1 character", { name: "a" }],
+  ["a name of 20 characters", { name: "a2345678901234567890" }],
+  ["a name with inner hyphens", { name: "team-a--2" }],
+  ["another region and its zones", { region: "eu-west-1", availabilityZones: ["eu-west-1c", "eu-west-1a"] }],
+  [
+    "a region of AWS GovCloud",
+    { region: "us-gov-west-1", availabilityZones: ["us-gov-west-1a", "us-gov-west-1c"] },
+  ],
+  ["a VPC of /16", { vpcCidr: "172.31.0.0/16" }],
+  ["a VPC of /26", { vpcCidr: "192.168.255.192/26" }],
+  ["the range before Docker's", { vpcCidr: "172.16.0.0/16" }],
+  ["the range after Docker's", { vpcCidr: "172.18.0.0/16" }],
+  ["5 users in a /26", { vpcCidr: "10.0.0.0/26", ...users(5) }],
+  ["12285 users in a /16", { vpcCidr: "10.0.0.0/16", ...users(12_285) }],
+  ["39 users and the endpoints in a /24", { vpcCidr: "10.0.0.0/24", egress: "endpoints-only", ...users(39) }],
+  ["one NAT gateway a zone", { egress: "nat-per-zone" }],
+  ["no users", { userProfiles: [] }],
+  ["a user of 1 character", { userProfiles: [{ name: "a" }] }],
+  ["a user of 63 characters", { userProfiles: [{ name: "A".repeat(63) }] }],
+  ["a user's own instance type", { userProfiles: [{ name: "ana", defaultInstanceType: "ml.g5.xlarge" }] }],
+  ["users that differ", { userProfiles: [{ name: "ana" }, { name: "Anna" }] }],
+  ["IAM Identity Center", { authentication: "SSO" }],
+  ["the shortest idle time-out", { idleTimeoutMinutes: 60 }],
+  ["the longest idle time-out", { idleTimeoutMinutes: 525_600 }],
+  ["the first marimo with SSE", { marimoVersion: "0.23.14" }],
+  ["a later minor of marimo", { marimoVersion: "0.24.0" }],
+  ["a later major of marimo", { marimoVersion: "1.0.0" }],
+  [
+    "packages",
+    { extraPackages: ["polars==1.30.0", "scikit_learn[extra1, extra2] == 1.7.0rc1", "torch==2.7.0+cu128"] },
+  ],
+  [
+    "a package with a marker",
+    {
+      extraPackages: [
+        `x==1!2.0.post1; python_version >= "3.12" and (os_name=='posix' or 'a' not in sys_platform)`,
+      ],
+    },
+  ],
+  ["packages that contain marimo's name", { extraPackages: ["marimo-extras==1.0"] }],
+  ["no sample notebooks", { sampleNotebooks: false }],
+  ["48 tags", tags(48)],
+  ["the longest tag", { tags: { ["k".repeat(128)]: "v".repeat(256) } }],
+  ["a tag of characters beyond the BMP", { tags: { ["𝒌".repeat(128)]: "" } }],
+  ["a tag that only contains aws:", { tags: { "team:aws:x": "not aws:" } }],
+  ["the local backend", { backend: { type: "local" } }],
+  ["S3", s3({})],
+  ["S3 with every field", s3({ key: "a/b.tfstate", region: "us-east-1", kmsKeyId: kmsKey })],
+  [
+    "S3 with a multi-region key",
+    s3({ kmsKeyId: `arn:aws:kms:us-east-1:123456789012:key/mrk-${"0".repeat(32)}` }),
+  ],
+  ["buckets' shortest name", s3({ bucket: "a.b" })],
+  ["buckets' longest name", s3({ bucket: "b".repeat(63) })],
+  ["the longest key", s3({ key: "k".repeat(1017) })],
+  [
+    "protection beside a file system to delete",
+    { homeFileSystemRetention: "Delete", removalProtection: true },
+  ],
+  ["objects to delete without protection", { removalProtection: false, bucketForceDestroy: true }],
+  [
+    "objects to delete beside a file system to delete",
+    { homeFileSystemRetention: "Delete", bucketForceDestroy: true },
+  ],
+];
+
+/** Each has one problem, whose message has every one of these texts. */
+const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
+  ["no name", { name: undefined }, "environments[0]: name: undefined", "every environment needs one"],
+  ["an empty name", { name: "" }, 'environments[0] "": name: ""'],
+  ["a name of 21 characters", { name: "a".repeat(21) }, "has 21 characters", "1 to 20"],
+  ["a name in capitals", { name: "Dev" }, '"Dev" is no name'],
+  ["a name that begins with a digit", { name: "1dev" }, "starting with a letter"],
+  ["a name that ends with a hyphen", { name: "dev-" }, '"dev-"'],
+  ["a name with a line break", { name: "dev\n" }, '"dev\\n"'],
+  ["a name that is a number", { name: 7 }, "environments[0]: name: 7 is no string"],
+  [
+    "an unknown key",
+    { egres: "nat" },
+    'environments[0] "dev": egres: "nat"',
+    'did you mean "egress"?',
+    "vpcCidr, ",
+  ],
+  ["an unknown key like none", { zzzzzz: 1 }, "zzzzzz: 1 is given for an unknown key. Allowed"],
+  ["a key of Object.prototype", { toString: "x" }, "toString"],
+  ["a region that is none", { region: "us-east1" }, 'did you mean "us-east-1"?', "botocore"],
+  ["a region of FIPS", { region: "us-east-1-fips" }, "is no region"],
+  ["a region that is null", { region: null }, "region: null is no string"],
+  ["a CIDR without prefix", { vpcCidr: "10.0.0.0" }, 'vpcCidr: "10.0.0.0" is no IPv4 network'],
+  ["a CIDR with octet 256", { vpcCidr: "10.0.256.0/24" }, "is no IPv4 network"],
+  ["a CIDR with a leading zero", { vpcCidr: "10.0.010.0/24" }, "is no IPv4 network"],
+  ["a CIDR with blanks", { vpcCidr: " 10.0.0.0/16" }, "is no IPv4 network"],
+  ["IPv6", { vpcCidr: "fd00::/16" }, "is no IPv4 network"],
+  ["a CIDR with host bits", { vpcCidr: "10.0.0.1/16" }, 'here "10.0.0.0/16"'],
+  ["a VPC of /15", { vpcCidr: "10.0.0.0/15" }, "has size /15", "/16 to /28", "Amazon VPC User Guide"],
+  ["a VPC of /29", { vpcCidr: "10.0.0.0/29" }, "has size /29"],
+  ["a VPC of /27", { vpcCidr: "10.0.0.0/27" }, "no room for two subnets a zone", "/26 or larger"],
+  ["a public range", { vpcCidr: "11.0.0.0/16" }, "is no private range", "RFC 1918"],
+  ["the range after 172.16.0.0/12", { vpcCidr: "172.32.0.0/16" }, "is no private range"],
+  ["the carriers' range", { vpcCidr: "100.64.0.0/16" }, "is no private range"],
+  ["Docker's range", { vpcCidr: "172.17.128.0/17" }, "SageMaker itself uses"],
+  [
+    "6 users in a /26",
+    { vpcCidr: "10.0.0.0/26", ...users(6) },
+    "room for 5 users",
+    "not for 6",
+    "/25 or larger",
+  ],
+  [
+    "40 users and the endpoints in a /24",
+    { vpcCidr: "10.0.0.0/24", egress: "endpoints-only", ...users(40) },
+    "room for 39 users",
+    "/23 or larger",
+  ],
+  [
+    "endpoints in a /26",
+    { vpcCidr: "10.0.0.0/26", egress: "endpoints-only" },
+    "room for 0 users",
+    "/25 or larger",
+  ],
+  ["12286 users in a /16", users(12_286), "room for 12285 users", "no VPC is larger"],
+  ["one zone", { availabilityZones: ["us-east-1a"] }, "availabilityZones: [", "lists 1, not two"],
+  ["three zones", { availabilityZones: ["us-east-1a", "us-east-1b", "us-east-1c"] }, "lists 3"],
+  [
+    "one zone twice",
+    { availabilityZones: ["us-east-1a", "us-east-1a"] },
+    "availabilityZones[1]",
+    "listed twice",
+  ],
+  [
+    "a zone of another region",
+    { availabilityZones: ["us-east-1a", "us-east-2b"] },
+    '[1]: "us-east-2b" is no zone of "us-east-1"',
+  ],
+  [
+    "a default region's zones elsewhere",
+    { region: "sa-east-1", availabilityZones: ["us-east-1a", "sa-east-1a"] },
+    '"us-east-1a" is no zone of "sa-east-1"',
+  ],
+  ["a local zone", { availabilityZones: ["us-east-1a", "us-east-1-bos-1a"] }, "local zone"],
+  ["a Wavelength Zone", { availabilityZones: ["us-east-1a", "us-east-1-wl1-bos-wlz-1"] }, "local zone"],
+  ["the ID of a zone", { availabilityZones: ["us-east-1a", "use1-az2"] }, "ID of a zone"],
+  [
+    "a zone that is a number",
+    { availabilityZones: ["us-east-1a", 2] },
+    "availabilityZones[1]: 2 is no string",
+  ],
+  ["zones that are a word", { availabilityZones: "us-east-1a" }, "is no list"],
+  ["an egress that is none", { egress: "NAT" }, '"NAT"', '"nat" or "nat-per-zone" or "endpoints-only"'],
+  ["users that are names alone", { userProfiles: ["ana"] }, 'userProfiles[0]: "ana" is no profile'],
+  ["users that are no list", { userProfiles: { name: "ana" } }, "is no list"],
+  ["a user without a name", { userProfiles: [{}] }, "userProfiles[0].name: undefined"],
+  [
+    "a user of 64 characters",
+    { userProfiles: [{ name: "a".repeat(64) }] },
+    "has 64 characters",
+    "UserProfileName",
+  ],
+  ["a user with an underscore", { userProfiles: [{ name: "ana_b" }] }, 'userProfiles[0].name: "ana_b"'],
+  ["a user that ends with a hyphen", { userProfiles: [{ name: "ana-" }] }, '"ana-"'],
+  [
+    "a user twice",
+    { userProfiles: [{ name: "a" }, { name: "b" }, { name: "a" }] },
+    'userProfiles[2].name: "a" is a duplicate of userProfiles[0]',
+  ],
+  [
+    "users that differ in case",
+    { userProfiles: [{ name: "ana" }, { name: "Ana" }] },
+    'collides with "ana" of userProfiles[0]',
+    "lower case",
+  ],
+  ["a user's unknown key", { userProfiles: [{ name: "ana", instance: "x" }] }, "userProfiles[0].instance"],
+  [
+    "a user's instance type",
+    { userProfiles: [{ name: "ana", defaultInstanceType: "ml.t3.mediun" }] },
+    "userProfiles[0].defaultInstanceType",
+    'did you mean "ml.t3.medium"?',
+  ],
+  ["a sign-in that is none", { authentication: "iam" }, 'did you mean "IAM"?'],
+  [
+    "an EC2 instance type",
+    { defaultInstanceType: "m5.large" },
+    'did you mean "ml.m5.large"?',
+    "AppInstanceType",
+  ],
+  ["the instance type system", { defaultInstanceType: "system" }, '"system"'],
+  [
+    "an idle time-out of 59",
+    { idleTimeoutMinutes: 59 },
+    "59 is out of range",
+    "60 to 525600",
+    "IdleTimeoutInMinutes",
+  ],
+  ["an idle time-out of 525601", { idleTimeoutMinutes: 525_601 }, "525601"],
+  ["an idle time-out of 60.5", { idleTimeoutMinutes: 60.5 }, "whole number"],
+  ["an idle time-out in quotes", { idleTimeoutMinutes: "60" }, '"60" is no number'],
+  ["an idle time-out that is NaN", { idleTimeoutMinutes: Number.NaN }, "NaN is no whole number"],
+  ["the last marimo without SSE", { marimoVersion: "0.23.13" }, "server-sent events", "0.23.14 or later"],
+  ["a marimo whose patch alone is high enough", { marimoVersion: "0.9.30" }, "server-sent events"],
+  ["a range of marimo", { marimoVersion: ">=0.25.2" }, "no exact release"],
+  ["a pre-release of marimo", { marimoVersion: "0.26.0rc1" }, "no exact release"],
+  ["the latest marimo", { marimoVersion: "latest" }, "no exact release"],
+  ["marimo as a number", { marimoVersion: 0.25 }, "0.25 is no string"],
+  ["a package without version", { extraPackages: ["polars"] }, 'extraPackages[0]: "polars" is not pinned'],
+  ["a package with a range", { extraPackages: ["polars>=1.30"] }, "is not pinned", "PEP 508"],
+  ["a package with ===", { extraPackages: ["polars===1.30"] }, "is not pinned"],
+  ["a package with two limits", { extraPackages: ["polars==1.30,<2"] }, "is not pinned to one version"],
+  ["a package with any patch", { extraPackages: ["polars==1.*"] }, "is not pinned to one version"],
+  ["a requirements file", { extraPackages: ["-r other.txt"] }, "option of pip"],
+  ["an index", { extraPackages: ["--index-url=x"] }, "option of pip"],
+  ["a package by URL", { extraPackages: ["polars @ https://example.org/polars.whl"] }, "URL or a path"],
+  ["a repository", { extraPackages: ["git+https://example.org/polars"] }, "URL or a path"],
+  ["a path", { extraPackages: ["./polars"] }, "is no requirement"],
+  ["a shell command", { extraPackages: ["polars==1.0 && reboot"] }, '"polars==1.0 && reboot"'],
+  ["a substitution", { extraPackages: ["polars==$(reboot)"] }, "extraPackages[0]"],
+  ["a second line", { extraPackages: ["polars==1.0\n--index-url=x"] }, "extraPackages[0]"],
+  ["a hash", { extraPackages: ["polars==1.0 --hash=sha256:00"] }, "extraPackages[0]"],
+  [
+    "a marker of an unknown variable",
+    { extraPackages: ["polars==1.0; python >= '3'"] },
+    "environment marker",
+  ],
+  ["a marker without end", { extraPackages: ["polars==1.0; (os_name == 'nt'"] }, "environment marker"],
+  [
+    "a marker with a substitution",
+    { extraPackages: ["polars==1.0; os_name == '$(reboot)'"] },
+    "environment marker",
+  ],
+  ["marimo as a package", { extraPackages: ["Marimo[sql]==0.25.2"] }, "is marimo itself", "marimoVersion"],
+  ["marimo without extras as a package", { extraPackages: ["marimo_base==0.25.2"] }, "is marimo itself"],
+  [
+    "a package twice",
+    { extraPackages: ["scikit-learn==1.7", "Scikit_Learn==1.6"] },
+    "extraPackages[1]",
+    "extraPackages[0] again",
+  ],
+  ["a package that is a number", { extraPackages: [1] }, "extraPackages[0]: 1 is no string"],
+  ["packages in one string", { extraPackages: "polars==1.0" }, "is no list"],
+  ["a word for a boolean", { sampleNotebooks: "yes" }, '"yes" is no boolean'],
+  ["null for a boolean", { removalProtection: null }, "null is no boolean"],
+  ["49 tags", tags(49), "has 49 tags", "48 tags", "50 a resource"],
+  ["tags in a list", { tags: [{ Key: "a", Value: "b" }] }, "is no set of tags"],
+  ["tags in a Map", { tags: new Map([["a", "b"]]) }, "is no set of tags"],
+  ["an empty tag key", { tags: { "": "x" } }, 'tags[""]', "0 characters"],
+  ["a tag key of 129 characters", { tags: { ["k".repeat(129)]: "x" } }, "129 characters", "TagKey"],
+  ["a tag key with a comma", { tags: { "a,b": "x" } }, 'tags["a,b"]'],
+  ["AWS's prefix in a key", { tags: { "AWS:x": "x" } }, "AWS's own prefix"],
+  ["AWS's prefix in a value", { tags: { x: "aws:x" } }, 'tags["x"]: "aws:x"'],
+  ["the key Project", { tags: { Project: "x" } }, "the stack's own tags"],
+  ["the key environment", { tags: { environment: "x" } }, "the stack's own tags"],
+  [
+    "tag keys that differ in case",
+    { tags: { team: "x", Team: "y" } },
+    'tags["Team"]',
+    'collides with key "team"',
+  ],
+  ["a tag value of 257 characters", { tags: { a: "v".repeat(257) } }, "has 257 characters", "TagValue"],
+  ["a tag value that Terraform would read", { tags: { a: "$" + "{path.module}" } }, "has other characters"],
+  ["a tag value that is a number", { tags: { a: 42 } }, 'tags["a"]: 42 is no string'],
+  ["a backend in a word", { backend: "s3" }, "is no backend"],
+  ["a backend without a type", { backend: { bucket: "acme" } }, "backend.type: undefined"],
+  ["an unknown backend", { backend: { type: "S3" } }, 'did you mean "s3"?'],
+  ["a bucket for the local backend", { backend: { type: "local", bucket: "acme" } }, "backend.bucket"],
+  ["S3 without a bucket", { backend: { type: "s3" } }, "backend.bucket: undefined"],
+  ["a bucket of 2 characters", s3({ bucket: "ab" }), 'backend.bucket: "ab"', "bucket naming rules"],
+  ["a bucket of 64 characters", s3({ bucket: "b".repeat(64) }), "backend.bucket"],
+  ["a bucket in capitals", s3({ bucket: "Acme" }), "backend.bucket"],
+  ["a bucket with two dots", s3({ bucket: "a..b" }), "backend.bucket"],
+  ["a bucket that looks like an IP address", s3({ bucket: "192.168.0.1" }), "backend.bucket"],
+  ["a bucket with a reserved prefix", s3({ bucket: "xn--acme" }), "backend.bucket"],
+  ["a bucket with a reserved suffix", s3({ bucket: "acme-s3alias" }), "backend.bucket"],
+  ["an empty key", s3({ key: "" }), "backend.key", "0 bytes"],
+  ["a key of 1018 bytes", s3({ key: "k".repeat(1018) }), "1018 bytes", "1 to 1017"],
+  ["a key of 1018 bytes in fewer characters", s3({ key: "ü".repeat(509) }), "1018 bytes"],
+  ["a key that begins with a slash", s3({ key: "/a" }), "backend.key"],
+  ["a key that ends with a slash", s3({ key: "a/" }), "backend.key"],
+  ["a key that Terraform would read", s3({ key: "a/$" + "{terraform.workspace}" }), "backend.key"],
+  ["a backend's region", s3({ region: "nowhere" }), "backend.region"],
+  [
+    "an alias for a key",
+    s3({ kmsKeyId: "arn:aws:kms:us-east-1:123456789012:alias/acme" }),
+    "backend.kmsKeyId",
+  ],
+  [
+    "a key in another region",
+    s3({ region: "eu-west-1", kmsKeyId: kmsKey }),
+    "is in region us-east-1",
+    "eu-west-1",
+  ],
+  [
+    "a lock table",
+    s3({ dynamodbTable: "acme" }),
+    "backend.dynamodbTable",
+    "type, bucket, key, region, kmsKeyId",
+  ],
+  ["a retention that is none", { homeFileSystemRetention: "retain" }, 'did you mean "Retain"?'],
+  [
+    "objects to delete under protection",
+    { removalProtection: true, bucketForceDestroy: true },
+    "bucketForceDestroy: true contradicts removalProtection true.",
+  ],
+  ["objects to delete under protection by default", { bucketForceDestroy: true }, "(its default here)"],
+];
+
+describe("validateEnvironments", () => {
+  it("finds the committed settings fine", () => {
+    expect(validateEnvironments(environments)).toEqual([]);
+  });
+
+  it.each(fine)("finds fine: %s", (_, settings) => {
+    expect(problemsOf(settings)).toEqual([]);
+  });
+
+  const refusals = wrong.map(([what, settings, ...texts]) => ({ what, settings, texts }));
+  it.each(refusals)("refuses $what, once", ({ settings, texts }) => {
+    const problems = problemsOf(settings);
+    expect(problems).toHaveLength(1);
+    for (const text of texts) expect(problems[0]).toContain(text);
+    expect(problems[0]).toMatch(/^environments\[0\].*: .*\. Allowed: .+ \(.+\)\.$/);
+  });
+
+  it.each([undefined, null, 1, "dev", {}, { name: "dev" }, []])("refuses %j for the list", (input) => {
+    expect(validateEnvironments(input)).toEqual([expect.stringMatching(/^environments: .* Allowed: /)]);
+  });
+
+  it.each([null, undefined, "dev", 7, ["dev"], new Map()])("refuses %j for an environment", (input) => {
+    const problems = validateEnvironments([{ name: "dev" }, input]);
+    expect(problems).toEqual([expect.stringMatching(/^environments\[1\]: .*is no environment/)]);
+  });
+
+  it("survives values that JSON cannot write, and quotes long ones in part", () => {
+    const cycle: Settings = {};
+    cycle.self = cycle;
+    const values = [cycle, 1n, Symbol("dev"), () => "dev", Number.POSITIVE_INFINITY, "x".repeat(10_000)];
+    for (const region of values) {
+      const problems = problemsOf({ region });
+      expect(problems).toHaveLength(1);
+      expect(problems[0]?.length).toBeLessThan(500);
+    }
+  });
+
+  it("prints ten messages for a settings file with ten mistakes", () => {
+    const problems = validateEnvironments([
+      {
+        name: "Dev",
+        region: "us-east1",
+        vpcCidr: "10.0.0.0/8",
+        egres: "nat",
+        userProfiles: [{ name: "ana" }, { name: "Ana" }],
+        defaultInstanceType: "m5.large",
+        idleTimeoutMinutes: 30,
+        marimoVersion: "0.23.13",
+        extraPackages: ["pandas"],
+        backend: { type: "s3", bucket: "Acme" },
+      },
+    ]);
+    const named = ["egres", "name", "region", "vpcCidr", "userProfiles[1].name", "defaultInstanceType"];
+    named.push("idleTimeoutMinutes", "marimoVersion", "extraPackages[0]", "backend.bucket");
+    expect(problems.map((problem) => problem.split(": ")[1])).toEqual(named);
+  });
+});
+
+describe("validateEnvironments over several environments", () => {
+  const prod = { name: "prod", vpcCidr: "10.1.0.0/16" };
+
+  it.each([
+    ["ranges that meet", [{ name: "dev" }, prod]],
+    ["one range in two regions", [{ name: "dev" }, { name: "prod", region: "eu-west-1" }]],
+    [
+      "one bucket with keys by default",
+      [
+        { ...s3({}), name: "dev" },
+        { ...s3({}), ...prod },
+      ],
+    ],
+    [
+      "one key in two buckets",
+      [
+        { ...s3({ key: "k" }), name: "dev" },
+        { ...s3({ key: "k", bucket: "other" }), ...prod },
+      ],
+    ],
+  ])("finds fine: %s", (_, input) => {
+    expect(validateEnvironments(input)).toEqual([]);
+  });
+
+  it.each([
+    [
+      "one name twice",
+      [prod, { name: "prod" }],
+      'environments[1] "prod": name: "prod" is the name of environments[0]',
+    ],
+    [
+      "one range by default",
+      [{ name: "dev" }, { name: "prod" }],
+      '"10.0.0.0/16" (the default) overlaps the VPC of environments[0] "dev" in us-east-1',
+    ],
+    [
+      "a range in a range",
+      [prod, { name: "dev", vpcCidr: "10.1.255.0/24" }],
+      '"10.1.255.0/24" overlaps the VPC of environments[0]',
+    ],
+    [
+      "one state",
+      [
+        { ...s3({ key: "k" }), name: "dev" },
+        { ...s3({ key: "k" }), ...prod },
+      ],
+      'backend: "s3://acme-terraform/k" is the state of environments[0] "dev" too',
+    ],
+  ])("refuses %s, once", (_, input, text) => {
+    expect(validateEnvironments(input)).toEqual([expect.stringContaining(text)]);
+  });
+
+  it("suggests a range that is free", () => {
+    const [problem] = validateEnvironments([{ name: "dev" }, prod, { name: "test" }]);
+    expect(problem).toContain('for example "10.2.0.0/16"');
+    expect(validateEnvironments([{ name: "dev" }, prod, { name: "test", vpcCidr: "10.2.0.0/16" }])).toEqual(
+      [],
+    );
+  });
+});
+
+describe("validateEnvironments with many users", () => {
+  it("takes 10,000 in well under a second, and reports each that is wrong", () => {
+    const many = users(10_000).userProfiles as { name: string }[];
+    const begun = performance.now();
+    expect(problemsOf({ userProfiles: many })).toEqual([]);
+    expect(problemsOf({ userProfiles: many.map(({ name }) => ({ name: `${name}-` })) })).toHaveLength(10_000);
+    // Measured: 20 to 60 ms. Comparing each user with each would take 50 million comparisons.
+    expect(performance.now() - begun).toBeLessThan(1000);
+  });
+});
+
+describe("the committed lists", () => {
+  it("has botocore's instance types without system", () => {
+    expect(studioInstanceTypes).toHaveLength(169);
+    expect(new Set(studioInstanceTypes).size).toBe(169);
+    expect(studioInstanceTypes).toEqual(
+      expect.arrayContaining([
+        "ml.t3.medium",
+        "ml.geospatial.interactive",
+        "ml.p6-b200.48xlarge",
+        "ml.g7e.48xlarge",
+      ]),
+    );
+    expect(studioInstanceTypes).not.toContain("ml.system");
+  });
+
+  it("has botocore's regions of SageMaker without pseudo-regions", () => {
+    expect(sagemakerRegions).toHaveLength(44);
+    expect(new Set(sagemakerRegions).size).toBe(44);
+    expect(sagemakerRegions).toEqual(
+      expect.arrayContaining(["us-east-1", "mx-central-1", "cn-north-1", "us-gov-east-1", "eusc-de-east-1"]),
+    );
+    for (const region of sagemakerRegions) expect(region).toMatch(/^[a-z]+(-[a-z]+)+-\d$/);
+  });
+});

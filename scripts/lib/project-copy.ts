@@ -1,0 +1,29 @@
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const project = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The sources a synthesis reads; `node_modules` is linked, not copied. */
+const sources = ["main.ts", "src", "sample-notebooks", "cdktf.json", "package.json", "tsconfig.json"];
+
+/**
+ * A copy of the project in a temporary folder of its own, as another person's clone would be, with other settings where
+ * `environments` (a TypeScript expression) is given. The caller removes it with `remove`.
+ */
+export function copyProject(environments?: string): {
+  readonly folder: string;
+  readonly remove: () => void;
+} {
+  const folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-copy-"));
+  for (const source of sources) cpSync(join(project, source), join(folder, source), { recursive: true });
+  symlinkSync(join(project, "node_modules"), join(folder, "node_modules"), "dir");
+  if (environments !== undefined) {
+    writeFileSync(join(folder, "src", "environments.ts"), `export const environments = ${environments};\n`);
+  }
+  return {
+    folder,
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,91 @@
+import { addressesIn, type Cidr, contains, formatCidr, networkOf, overlap, parseCidr } from "./cidr.ts";
+import { type Check, isString, type Untyped } from "./problems.ts";
+import { defaults } from "./resolve.ts";
+import { largestVpc, planSubnets, smallestPlannedVpc, smallestVpc } from "./subnets.ts";
+
+const known = (text: string): Cidr => parseCidr(text) as Cidr;
+const privateRanges = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"].map(known);
+/** Docker's bridge in Studio's instances. */
+const dockerRange = known("172.17.0.0/16");
+
+const guide = 'Amazon VPC User Guide, "VPC CIDR blocks"';
+const shapeRule = { allowed: 'an IPv4 network such as "10.0.0.0/16"', source: guide };
+const sizeRule = { allowed: `size /${largestVpc} to /${smallestVpc}`, source: guide };
+const rangeRule = {
+  allowed: `a network within ${privateRanges.map(formatCidr).join(", ")}`,
+  source: "RFC 1918",
+};
+const dockerRule = { allowed: `a network that does not overlap ${formatCidr(dockerRange)}`, source: guide };
+
+/** AWS recommends two to four; the most of them, since a subnet cannot grow (SageMaker Developer Guide, VpcOnly). */
+const addressesPerUser = 4;
+/** The first four and the last of every subnet (Amazon VPC User Guide, "Subnet sizing"). */
+const reservedByAws = 5;
+/** One mount target of the domain's file system. */
+const mountTargets = 1;
+/** Interface endpoints, an address each: more than `endpoints-only` has, since a subnet cannot grow with the stack. */
+const interfaceEndpoints = 12;
+
+/** How many users the private subnets of a VPC have room for. */
+function roomForUsers(vpcCidr: string, egress: unknown): number {
+  const taken = reservedByAws + mountTargets + (egress === "endpoints-only" ? interfaceEndpoints : 0);
+  const free = planSubnets(vpcCidr, ["a", "b"]).private.map(({ cidr }) => {
+    return Math.max(0, addressesIn(known(cidr).prefix) - taken);
+  });
+  return Math.floor(free.reduce((sum, addresses) => sum + addresses, 0) / addressesPerUser);
+}
+
+export const checkVpcCidr: Check = (value, report) => {
+  if (!isString(value, report, shapeRule)) return;
+  const vpc = parseCidr(value);
+  if (!vpc) return report(value, "is no IPv4 network", shapeRule);
+  const network = networkOf(vpc);
+  if (network.first !== vpc.first) {
+    const rule = { ...shapeRule, allowed: `the network's own address, here "${formatCidr(network)}"` };
+    return report(value, "has bits set beyond its prefix", rule);
+  }
+  if (vpc.prefix < largestVpc || vpc.prefix > smallestVpc) report(value, `has size /${vpc.prefix}`, sizeRule);
+  if (!privateRanges.some((range) => contains(range, vpc))) report(value, "is no private range", rangeRule);
+  if (overlap(vpc, dockerRange)) {
+    report(value, "overlaps a range that SageMaker itself uses", dockerRule);
+  }
+};
+
+/** Reports a VPC, given or by default, that cannot hold its subnets or the environment's users. */
+export const checkRoom: Check = (value, report, settings) => {
+  const vpc = usableVpc(value);
+  if (!vpc || typeof value !== "string") return;
+  if (vpc.prefix > smallestPlannedVpc) {
+    const allowed = `/${smallestPlannedVpc} or larger: two public and two private subnets of at least /28`;
+    return report(value, "has no room for two subnets a zone", { allowed, source: guide });
+  }
+  const users = Array.isArray(settings.userProfiles) ? settings.userProfiles.length : 1;
+  const room = roomForUsers(value, settings.egress);
+  if (users <= room) return;
+  let prefix = vpc.prefix - 1;
+  while (prefix >= largestVpc && roomForUsers(`10.0.0.0/${prefix}`, settings.egress) < users) prefix--;
+  const allowed = prefix >= largestVpc ? `/${prefix} or larger` : "fewer users: no VPC is larger than /16";
+  report(value, `has room for ${room} users in its private subnets, not for ${users}`, {
+    allowed: `${allowed}; a user takes ${addressesPerUser} addresses`,
+    source: "SageMaker Developer Guide, VPC only mode: 2 to 4 addresses per user; AWS keeps 5 per subnet",
+  });
+};
+
+/** The VPC's range where it is one that AWS would take, so that one mistake is not told twice. */
+export function usableVpc(value: unknown): Cidr | undefined {
+  if (typeof value !== "string") return undefined;
+  const vpc = parseCidr(value);
+  const usable = vpc && vpc.prefix >= largestVpc && vpc.prefix <= smallestVpc;
+  return usable && networkOf(vpc).first === vpc.first ? vpc : undefined;
+}
+
+export const vpcCidrOf = (settings: Untyped): unknown => settings.vpcCidr ?? defaults.vpcCidr;
+
+/** A /16 that overlaps none of these ranges, to suggest. */
+export function freeRange(taken: readonly Cidr[]): string | undefined {
+  for (let second = 0; second < 256; second++) {
+    const range = known(`10.${second}.0.0/16`);
+    if (!taken.some((other) => overlap(range, other))) return formatCidr(range);
+  }
+  return undefined;
+}
