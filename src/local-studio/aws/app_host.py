@@ -1,0 +1,92 @@
+"""The client of the app host: the process that runs, for the control plane, what AWS runs in containers.
+
+The app host's answers are JSON. Whatever it refuses (422) becomes the resource's FailureReason, as on AWS.
+"""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+
+class AppHostFailure(Exception):
+    """The app host refused or could not be asked. The message is meant for people."""
+
+
+class AppHost(Protocol):
+    def start_app(self, app: dict[str, Any]) -> str | None:
+        """Returns once the app is up; the URL of its space, without a slash at its end."""
+
+    def stop_app(self, app_arn: str) -> None: ...
+
+    def delete_space(self, domain_id: str, space_name: str) -> None: ...
+
+    def presigned_url(self, request: dict[str, Any]) -> str | None: ...
+
+
+class NoAppHost:
+    """Nothing runs; apps are in service by themselves. For tests of the control plane and of Terraform
+    alone."""
+
+    def start_app(self, app: dict[str, Any]) -> str | None:
+        return None
+
+    def stop_app(self, app_arn: str) -> None:
+        return None
+
+    def delete_space(self, domain_id: str, space_name: str) -> None:
+        return None
+
+    def presigned_url(self, request: dict[str, Any]) -> str | None:
+        return None
+
+
+@dataclass(frozen=True)
+class HttpAppHost:
+    url: str
+
+    def start_app(self, app: dict[str, Any]) -> str | None:
+        # A lifecycle configuration alone may take 5 minutes; the app host has its own, shorter limits.
+        return self._url_of(self._post("/apps", app, timeout=1800))
+
+    def stop_app(self, app_arn: str) -> None:
+        self._post("/apps/stop", {"appArn": app_arn}, timeout=120)
+
+    def delete_space(self, domain_id: str, space_name: str) -> None:
+        self._post("/spaces/delete", {"domainId": domain_id, "spaceName": space_name}, timeout=120)
+
+    def presigned_url(self, request: dict[str, Any]) -> str | None:
+        return self._url_of(self._post("/presigned-urls", request, timeout=30))
+
+    @staticmethod
+    def _url_of(answer: dict[str, Any]) -> str:
+        url = answer.get("url")
+        if not isinstance(url, str):
+            raise AppHostFailure(f"The app host answered without a url: {json.dumps(answer)}")
+        return url
+
+    def _post(self, path: str, body: dict[str, Any], timeout: float) -> dict[str, Any]:
+        request = urllib.request.Request(  # noqa: S310 - the scheme was checked on the command line
+            self.url.rstrip("/") + path,
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        # The app host is on loopback: a proxy named in the environment has no part in it.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=timeout) as response:
+                return cast(dict[str, Any], json.loads(response.read() or b"{}"))
+        except urllib.error.HTTPError as error:
+            raise AppHostFailure(_reason(error)) from None
+        except (OSError, ValueError) as error:
+            raise AppHostFailure(f"The app host at {self.url}{path} failed: {error}") from None
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    text = error.read().decode(errors="replace")
+    try:
+        reason = json.loads(text)["reason"]
+    except (ValueError, KeyError, TypeError):
+        return f"The app host answered {error.code}: {text[:500]}"
+    return str(reason)

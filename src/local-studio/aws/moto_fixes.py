@@ -1,0 +1,128 @@
+"""Where moto answers what AWS would refuse, or refuses what AWS would answer. Each change says why."""
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+
+from moto.ec2.exceptions import DependencyViolationError
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.nat_gateways import NatGateway
+from moto.ec2.models.security_groups import SecurityGroupRule
+from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+
+
+def install() -> None:
+    _keep_descriptions_of_group_rules()
+    _refuse_deletions_with_dependents()
+    _release_nat_gateways()
+    _read_conditions_of_bucket_policies()
+
+
+def _keep_descriptions_of_group_rules() -> None:
+    """moto keeps the description of a rule for an address range alone. Where the other side is a security
+    group or a prefix list it forgets it, and every later plan would set it again."""
+    create = SecurityGroupRule.__init__
+    parameters = signature(create)
+
+    def create_with_description(rule: Any, *args: Any, **keywords: Any) -> None:
+        create(rule, *args, **keywords)
+        prefix_list = parameters.bind(rule, *args, **keywords).arguments.get("prefix_list_id")
+        rule.prefix_list_description = (prefix_list or {}).get("Description")
+
+    def description(rule: Any) -> str | None:
+        other_side: dict[str, str] = rule.ip_range or rule.source_group
+        return other_side.get("Description") or rule.prefix_list_description
+
+    rule_class: Any = SecurityGroupRule
+    rule_class.__init__ = create_with_description
+    rule_class.description = property(description)
+
+
+def _network_interfaces(ec2: EC2Backend, keep: Callable[[Any], bool]) -> list[Any]:
+    return [interface for interface in ec2.enis.values() if keep(interface)]
+
+
+def _refuse_deletions_with_dependents() -> None:
+    """AWS refuses to delete a VPC, subnet or group that something still uses. Left out, `terraform destroy`
+    passes here where it fails on AWS: after a Studio domain, with its file system's interfaces and security
+    groups."""
+    delete_vpc, delete_subnet = EC2Backend.delete_vpc, EC2Backend.delete_subnet
+    delete_security_group = EC2Backend._delete_security_group
+    detach_internet_gateway = EC2Backend.detach_internet_gateway
+
+    def checked_delete_vpc(ec2: EC2Backend, vpc_id: str) -> Any:
+        groups = [group for group in ec2.groups.get(vpc_id, {}).values() if group.name != "default"]
+        gateways = [
+            gateway for gateway in ec2.internet_gateways.values() if gateway.vpc and gateway.vpc.id == vpc_id
+        ]
+        interfaces = _network_interfaces(ec2, lambda interface: interface.subnet.vpc_id == vpc_id)
+        if groups or gateways or interfaces:
+            raise DependencyViolationError(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
+        return delete_vpc(ec2, vpc_id)
+
+    def checked_delete_subnet(ec2: EC2Backend, subnet_id: str) -> Any:
+        if _network_interfaces(ec2, lambda interface: interface.subnet.id == subnet_id):
+            raise DependencyViolationError(
+                f"The subnet '{subnet_id}' has dependencies and cannot be deleted."
+            )
+        return delete_subnet(ec2, subnet_id)
+
+    def checked_delete_security_group(ec2: EC2Backend, vpc_id: str | None, group_id: str) -> None:
+        referring = [
+            group
+            for groups in ec2.groups.values()
+            for group in groups.values()
+            if group.id != group_id
+            and any(
+                rule.source_group.get("GroupId") == group_id
+                for rule in [*group.ingress_rules, *group.egress_rules]
+            )
+        ]
+        using = _network_interfaces(
+            ec2, lambda interface: group_id in [group.id for group in interface.group_set]
+        )
+        if referring or using:
+            raise DependencyViolationError(f"resource {group_id} has a dependent object")
+        delete_security_group(ec2, vpc_id, group_id)
+
+    def checked_detach_internet_gateway(ec2: EC2Backend, internet_gateway_id: str, vpc_id: str) -> None:
+        if any(
+            gateway.vpc_id == vpc_id and gateway.state != "deleted" for gateway in ec2.nat_gateways.values()
+        ):
+            raise DependencyViolationError(f"Network {vpc_id} has some mapped public address(es).")
+        detach_internet_gateway(ec2, internet_gateway_id, vpc_id)
+
+    backend: Any = EC2Backend
+    backend.delete_vpc = checked_delete_vpc
+    backend.delete_subnet = checked_delete_subnet
+    backend._delete_security_group = checked_delete_security_group
+    backend.detach_internet_gateway = checked_detach_internet_gateway
+
+
+def _release_nat_gateways() -> None:
+    """moto leaves a deleted NAT gateway's network interface behind, which would keep its subnet for ever."""
+    delete_nat_gateway = EC2Backend.delete_nat_gateway
+
+    def delete_with_interface(ec2: EC2Backend, nat_gateway_id: str) -> NatGateway:
+        gateway = delete_nat_gateway(ec2, nat_gateway_id)
+        ec2.enis.pop(gateway._eni.id, None)
+        return gateway
+
+    backend: Any = EC2Backend
+    backend.delete_nat_gateway = delete_with_interface
+
+
+def _read_conditions_of_bucket_policies() -> None:
+    """moto applies a Deny whenever it cannot tell whether its condition holds, so a policy that denies plain
+    HTTP (aws:SecureTransport false) answers 403 to everything. This endpoint stands for AWS's HTTPS one, so
+    that condition never holds; and of no other condition does moto know the values, so such a Deny has no say
+    here."""
+    is_action_permitted = IAMPolicyStatement.is_action_permitted
+
+    def with_conditions(statement: IAMPolicyStatement, *args: Any, **keywords: Any) -> PermissionResult:
+        if statement._statement.get("Effect") == "Deny" and statement._statement.get("Condition"):
+            return PermissionResult.NEUTRAL
+        return is_action_permitted(statement, *args, **keywords)
+
+    statement_class: Any = IAMPolicyStatement
+    statement_class.is_action_permitted = with_conditions

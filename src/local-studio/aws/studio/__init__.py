@@ -1,0 +1,1 @@
+"""SageMaker Studio's control plane: what moto does not answer, or answers without AWS's refusals."""

@@ -1,0 +1,123 @@
+"""Apps: what runs in a space. The app host runs it; here is its state."""
+
+from .errors import ResourceInUse, ResourceNotFound, ValidationException
+from .launch import Launch
+from .references import check_assumable, check_lifecycle_configs
+from .spaces import find as find_space
+from .state import Members, Resource, Studio
+
+_SPACE_APPS = ("JupyterLab", "CodeEditor")
+
+
+def _key(request: Members) -> tuple[str, ...]:
+    names = ("DomainId", "UserProfileName", "SpaceName", "AppType", "AppName")
+    return tuple(str(request.get(name, "")).lower() for name in names)
+
+
+def _owner(studio: Studio, request: Members) -> Resource:
+    if ("UserProfileName" in request) == ("SpaceName" in request):
+        raise ValidationException("Exactly one of UserProfileName and SpaceName must be specified.")
+    if "SpaceName" in request:
+        return find_space(studio, request)
+    studio.domain(request)
+    return studio.user_profile(request)
+
+
+def create(studio: Studio, request: Members) -> Members:
+    domain = studio.domain(request)
+    domain.require_in_service()
+    owner = _owner(studio, request)
+    owner.require_in_service()
+    _check_type(request, owner)
+    key = _key(request)
+    if key in studio.apps and studio.apps[key].status != "Deleted":
+        raise ResourceInUse(f"App [{studio.apps[key].arn}] already exists.")
+    check_lifecycle_configs(studio, request.get("ResourceSpec", {}), request["AppType"])
+
+    launch = Launch.resolve(studio, request, domain, owner)
+    check_assumable(studio, launch.execution_role)
+    owner_name = request.get("SpaceName") or request["UserProfileName"]
+    path = f"{request['DomainId']}/{owner_name}/{request['AppType']}/{request['AppName']}"
+    arn = studio.arn(f"app/{path.lower()}")
+    tags = request.pop("Tags", [])
+    members = {
+        **request,
+        "AppArn": arn,
+        "ResourceSpec": launch.resource_spec,
+        "BuiltInLifecycleConfigArn": launch.built_in_lifecycle_config_arn,
+    }
+    app = Resource("App", arn, members, tags)
+    studio.apps[key] = app
+    _start(studio, app, owner, launch)
+    return {"AppArn": arn}
+
+
+def _check_type(request: Members, owner: Resource) -> None:
+    app_type = request["AppType"]
+    if app_type == "JupyterServer":
+        # Studio Classic is closed: its apps cannot be created any more.
+        raise ValidationException(
+            "AppType JupyterServer (Studio Classic) is no longer supported for new apps."
+        )
+    if app_type in _SPACE_APPS and owner.kind != "Space":
+        raise ValidationException(f"SpaceName must be specified for apps of type {app_type}.")
+    if app_type not in _SPACE_APPS:
+        raise ValidationException(f"AppType {app_type} is not supported here; it is one of {_SPACE_APPS}.")
+    space_type = owner.members.get("SpaceSettings", {}).get("AppType")
+    if space_type != app_type:
+        raise ValidationException(
+            f"AppType {app_type} does not match Space [{owner.arn}] of type {space_type}."
+        )
+    if request.get("ResourceSpec", {}).get("InstanceType") == "system":
+        raise ValidationException(f"Instance type system is not supported for apps of type {app_type}.")
+
+
+def _start(studio: Studio, app: Resource, space: Resource, launch: Launch) -> None:
+    order = {
+        "appArn": app.arn,
+        "domainId": app.members["DomainId"],
+        "spaceName": app.members["SpaceName"],
+        "userProfileName": space.members.get("OwnershipSettings", {}).get("OwnerUserProfileName"),
+        "appType": app.members["AppType"],
+        "appName": app.members["AppName"],
+        "region": studio.region,
+        "instanceType": launch.instance_type,
+        "lifecycleConfigs": [
+            {
+                "name": config.members["StudioLifecycleConfigName"],
+                "content": config.members["StudioLifecycleConfigContent"],
+            }
+            for config in launch.lifecycle_configs
+        ],
+        "executionRole": launch.execution_role,
+    }
+
+    def up(url: str | None) -> None:
+        app.set_status("InService")
+        if url:
+            space.members["Url"] = url
+
+    studio.ask_app_host(app, lambda host: host.start_app(order), up, failed="Failed")
+
+
+def _find(studio: Studio, request: Members) -> Resource:
+    _owner(studio, request)
+    key = _key(request)
+    if key not in studio.apps:
+        raise ResourceNotFound(f"App [{request['AppName']}] does not exist.")
+    return studio.apps[key]
+
+
+def describe(studio: Studio, request: Members) -> Members:
+    return _find(studio, request).members
+
+
+def delete(studio: Studio, request: Members) -> None:
+    """Also while the app still starts. A deleted app stays listed as Deleted: AWS shows it for 24 hours."""
+    app = _find(studio, request)
+    if app.status in ("Deleting", "Deleted"):
+        raise ResourceInUse(f"App [{app.arn}] is in {app.status} state.")
+    app.set_status("Deleting")
+    studio.ask_app_host(
+        app, lambda host: host.stop_app(app.arn), lambda _: app.set_status("Deleted"), failed="Failed"
+    )

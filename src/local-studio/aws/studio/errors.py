@@ -1,0 +1,35 @@
+"""The errors of the SageMaker API, under AWS's own codes."""
+
+from moto.core.exceptions import ServiceException
+
+
+class ValidationException(ServiceException):
+    code = "ValidationException"
+
+
+class SerializationException(ServiceException):
+    """The body is not JSON, or a member has the wrong JSON type."""
+
+    code = "SerializationException"
+
+
+class ResourceInUse(ServiceException):
+    code = "ResourceInUse"
+
+
+class ResourceNotFound(ServiceException):
+    code = "ResourceNotFound"
+
+
+class ResourceLimitExceeded(ServiceException):
+    code = "ResourceLimitExceeded"
+
+
+class UnknownOperationException(ServiceException):
+    code = "UnknownOperationException"
+
+
+class InternalFailure(ServiceException):
+    """The local AWS itself failed, for instance because the app host does not answer."""
+
+    code = "InternalFailure"

@@ -1,0 +1,119 @@
+"""The List operations: filters, order and pages."""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from .errors import ValidationException
+from .state import Members, Resource, Studio
+
+_PAGE = 10  # MaxResults when none is given (AWS API reference, ListApps and its like)
+
+Filter = Callable[[Members, object], bool]
+
+
+def _equals(member: str) -> Filter:
+    return lambda members, wanted: members.get(member) == wanted
+
+
+def _contains(member: str) -> Filter:
+    return lambda members, wanted: str(wanted).lower() in str(members[member]).lower()
+
+
+def _time(member: str, *, after: bool) -> Filter:
+    def keep(members: Members, wanted: object) -> bool:
+        limit = datetime.fromtimestamp(float(str(wanted)), UTC)
+        time: datetime = members[member]
+        return time > limit if after else time < limit
+
+    return keep
+
+
+def domains(studio: Studio, request: Members) -> Members:
+    return _page("Domains", studio.domains.values(), request, {})
+
+
+def user_profiles(studio: Studio, request: Members) -> Members:
+    filters = {
+        "DomainIdEquals": _equals("DomainId"),
+        "UserProfileNameContains": _contains("UserProfileName"),
+    }
+    return _page("UserProfiles", studio.user_profiles.values(), request, filters)
+
+
+def spaces(studio: Studio, request: Members) -> Members:
+    filters = {"DomainIdEquals": _equals("DomainId"), "SpaceNameContains": _contains("SpaceName")}
+    page = _page("Spaces", studio.spaces.values(), request, filters)
+    page["Spaces"] = [_space_details(space) for space in page["Spaces"]]
+    return page
+
+
+def _space_details(space: Members) -> Members:
+    settings = space.get("SpaceSettings", {})
+    summary = {name: settings[name] for name in ("AppType", "SpaceStorageSettings") if name in settings}
+    return {
+        **space,
+        "SpaceSettingsSummary": summary,
+        "OwnershipSettingsSummary": space.get("OwnershipSettings", {}),
+        "SpaceSharingSettingsSummary": space.get("SpaceSharingSettings", {}),
+    }
+
+
+def apps(studio: Studio, request: Members) -> Members:
+    if "UserProfileNameEquals" in request and "SpaceNameEquals" in request:
+        raise ValidationException("UserProfileNameEquals and SpaceNameEquals cannot both be specified.")
+    filters = {
+        "DomainIdEquals": _equals("DomainId"),
+        "UserProfileNameEquals": _equals("UserProfileName"),
+        "SpaceNameEquals": _equals("SpaceName"),
+    }
+    return _page("Apps", studio.apps.values(), request, filters)
+
+
+def lifecycle_configs(studio: Studio, request: Members) -> Members:
+    filters = {
+        "NameContains": _contains("StudioLifecycleConfigName"),
+        "AppTypeEquals": _equals("StudioLifecycleConfigAppType"),
+        "CreationTimeAfter": _time("CreationTime", after=True),
+        "CreationTimeBefore": _time("CreationTime", after=False),
+        "ModifiedTimeAfter": _time("LastModifiedTime", after=True),
+        "ModifiedTimeBefore": _time("LastModifiedTime", after=False),
+    }
+    request.setdefault("SortOrder", "Descending")  # of this operation alone
+    return _page("StudioLifecycleConfigs", studio.lifecycle_configs.values(), request, filters)
+
+
+# SortBy's values, other than members' own names.
+_SORT_MEMBERS = {"Name": "StudioLifecycleConfigName"}
+
+
+def _page(key: str, resources: Iterable[Resource], request: Members, filters: dict[str, Filter]) -> Members:
+    rows = [
+        resource.members
+        for resource in resources
+        if all(name not in request or keep(resource.members, request[name]) for name, keep in filters.items())
+    ]
+    sort_by: str = request.get("SortBy") or "CreationTime"
+    rows.sort(
+        key=lambda members: members[_SORT_MEMBERS.get(sort_by, sort_by)],
+        reverse=request.get("SortOrder") == "Descending",
+    )
+    start = _offset(request.get("NextToken"))
+    end = start + request.get("MaxResults", _PAGE)
+    page: Members = {key: rows[start:end]}
+    if end < len(rows):
+        page["NextToken"] = base64.b64encode(f"offset:{end}".encode()).decode()
+    return page
+
+
+def _offset(token: str | None) -> int:
+    if token is None:
+        return 0
+    try:
+        word, _, offset = base64.b64decode(token, validate=True).decode().partition(":")
+        if word == "offset":
+            return int(offset)
+    except (binascii.Error, ValueError):
+        pass
+    raise ValidationException(f"Invalid NextToken: {token}")

@@ -1,0 +1,51 @@
+"""CreatePresignedDomainUrl: the link that signs a person in."""
+
+import secrets
+
+from app_host import AppHostFailure
+
+from .errors import InternalFailure, ValidationException
+from .state import Members, Studio
+
+# Defaults of the API (AWS API reference, CreatePresignedDomainUrl).
+_EXPIRES_IN_SECONDS = 300
+_SESSION_SECONDS = 43200
+
+
+def create(studio: Studio, request: Members) -> Members:
+    """Takes the lock itself, and only to look: the app host may ask the control plane before it answers."""
+    with studio.lock:
+        url, order = _check(studio, request)
+    try:
+        return {"AuthorizedUrl": studio.app_host.presigned_url(order) or url}
+    except AppHostFailure as failure:
+        raise InternalFailure(str(failure)) from None
+
+
+def _check(studio: Studio, request: Members) -> tuple[str, Members]:
+    """A link as AWS's look, and what the app host needs to make one that works here."""
+    domain = studio.domain(request)
+    domain.require_in_service()
+    if domain.members["AuthMode"] != "IAM":
+        raise ValidationException(
+            "CreatePresignedDomainUrl can only be called when AuthMode of the domain is IAM."
+        )
+    profile = studio.user_profile(request)
+    profile.require_in_service()
+    name = profile.members["UserProfileName"]
+    if "SpaceName" in request:
+        space = studio.space(request)
+        owner = space.members.get("OwnershipSettings", {}).get("OwnerUserProfileName", "")
+        sharing = space.members.get("SpaceSharingSettings", {}).get("SharingType")
+        if sharing == "Private" and owner.lower() != name.lower():
+            raise ValidationException(f"Space [{space.arn}] is not owned by UserProfile [{profile.arn}].")
+    order: Members = {
+        "domainId": request["DomainId"],
+        "userProfileName": name,
+        "expiresInSeconds": request.get("ExpiresInSeconds", _EXPIRES_IN_SECONDS),
+        "sessionExpirationInSeconds": request.get("SessionExpirationDurationInSeconds", _SESSION_SECONDS),
+    }
+    for theirs, ours in (("SpaceName", "spaceName"), ("LandingUri", "landingUri")):
+        if theirs in request:
+            order[ours] = request[theirs]
+    return f"{domain.members['Url']}/auth?token={secrets.token_urlsafe(48)}", order

@@ -1,0 +1,140 @@
+"""SageMaker's HTTP side: every request is checked, Studio's operations are answered here, the rest by
+moto."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import moto.sagemaker.urls
+from moto.core.common_types import TYPE_RESPONSE
+from moto.core.exceptions import ServiceException
+from moto.core.request import Request
+from moto.core.responses import ActionResult
+from moto.sagemaker.responses import SageMakerResponse
+
+from app_host import AppHost
+
+from . import (
+    apps,
+    domains,
+    lifecycle_configs,
+    listing,
+    presigned_urls,
+    request_validation,
+    spaces,
+    tags,
+    user_profiles,
+)
+from .errors import UnknownOperationException
+from .state import Members, Resource, Studio
+
+_OPERATIONS: dict[str, Callable[[Studio, Members], Members | None]] = {
+    "CreateDomain": domains.create,
+    "DescribeDomain": domains.describe,
+    "UpdateDomain": domains.update,
+    "DeleteDomain": domains.delete,
+    "ListDomains": listing.domains,
+    "CreateUserProfile": user_profiles.create,
+    "DescribeUserProfile": user_profiles.describe,
+    "UpdateUserProfile": user_profiles.update,
+    "DeleteUserProfile": user_profiles.delete,
+    "ListUserProfiles": listing.user_profiles,
+    "CreateSpace": spaces.create,
+    "DescribeSpace": spaces.describe,
+    "UpdateSpace": spaces.update,
+    "DeleteSpace": spaces.delete,
+    "ListSpaces": listing.spaces,
+    "CreateApp": apps.create,
+    "DescribeApp": apps.describe,
+    "DeleteApp": apps.delete,
+    "ListApps": listing.apps,
+    "CreateStudioLifecycleConfig": lifecycle_configs.create,
+    "DescribeStudioLifecycleConfig": lifecycle_configs.describe,
+    "DeleteStudioLifecycleConfig": lifecycle_configs.delete,
+    "ListStudioLifecycleConfigs": listing.lifecycle_configs,
+}
+# moto answers these for its own resources.
+_TAG_OPERATIONS: dict[str, Callable[[Resource, Members], Members]] = {
+    "ListTags": lambda resource, _: {"Tags": resource.tags},
+    "AddTags": tags.add,
+    "DeleteTags": tags.delete,
+}
+
+
+@dataclass
+class ControlPlane:
+    """Studio in every account and region that was asked for."""
+
+    app_host: AppHost
+    delay: float
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    studios: dict[tuple[str, str], Studio] = field(default_factory=dict)
+
+    def studio(self, account: str, region: str, partition: str) -> Studio:
+        key = (account, region)
+        if key not in self.studios:
+            self.studios[key] = Studio(account, region, partition, self.app_host, self.delay, self.lock)
+        return self.studios[key]
+
+
+class StudioResponse(SageMakerResponse):
+    control_plane: ClassVar[ControlPlane]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.request_members: Members = {}
+        self.refusal: ServiceException | None = None
+
+    def parse_parameters(self, request: Request) -> None:
+        # moto calls this before it catches errors, so the refusal has to wait for call_action.
+        try:
+            self.request_members = request_validation.parse(self._get_action(), request.data)
+            tags.refuse_reserved(self.request_members)
+        except ServiceException as refusal:
+            self.refusal = refusal
+        else:
+            super().parse_parameters(request)
+
+    def call_action(self) -> TYPE_RESPONSE:
+        operation = self._get_action()
+        try:
+            if self.refusal:
+                raise self.refusal
+            answer = self._answer(operation)
+        except ServiceException as refusal:
+            return self._send(refusal)
+        if answer is not None:
+            return self._send(answer)
+        try:
+            with self.control_plane.lock:
+                return super().call_action()
+        except NotImplementedError:
+            return self._send(UnknownOperationException(f"The local AWS does not implement {operation}."))
+
+    def _answer(self, operation: str) -> Members | None:
+        """What to answer, or None where moto has the answer."""
+        control_plane = self.control_plane
+        with control_plane.lock:
+            studio = control_plane.studio(self.current_account, self.region, self.partition)
+            if operation in _OPERATIONS:
+                answer = _OPERATIONS[operation](studio, self.request_members) or {}
+                return {name: value for name, value in answer.items() if value is not None}
+            if operation in _TAG_OPERATIONS:
+                resource = tags.find(studio, self.request_members)
+                if resource is not None:
+                    return _TAG_OPERATIONS[operation](resource, self.request_members)
+        if operation == "CreatePresignedDomainUrl":
+            return presigned_urls.create(studio, self.request_members)
+        return None
+
+    def _send(self, result: Any) -> TYPE_RESPONSE:
+        status, headers, body = self.serialized(ActionResult(result))
+        headers, body = self._enrich_response(headers, body)
+        return status, headers, body
+
+
+def install(control_plane: ControlPlane) -> None:
+    """Puts Studio in front of moto's SageMaker."""
+    StudioResponse.control_plane = control_plane
+    moto.sagemaker.urls.url_paths["{0}/$"] = StudioResponse.dispatch

@@ -1,0 +1,129 @@
+"""Spaces: the storage and settings that an app runs with. Private ones belong to one user profile."""
+
+from .errors import ResourceInUse, ValidationException
+from .references import check_lifecycle_configs
+from .state import Members, Resource, Studio, named
+
+# The size AWS documents for a space whose request, profile and domain name none (Studio's own default).
+_DEFAULT_VOLUME_GB = 5
+
+
+def create(studio: Studio, request: Members) -> Members:
+    domain = studio.domain(request)
+    domain.require_in_service()
+    domain_id, name = request["DomainId"], request["SpaceName"]
+    key = named(domain_id, name)
+    arn = studio.arn(f"space/{domain_id}/{name.lower()}")
+    if key in studio.spaces:
+        raise ResourceInUse(f"Space [{arn}] already exists.")
+    owner = _owner(studio, request)
+    settings = request.get("SpaceSettings", {})
+    if request.get("SpaceSharingSettings", {}).get("SharingType") == "Private":
+        # The words of AWS: hashicorp/terraform-provider-aws#38370.
+        if "SpaceSettings" not in request:
+            raise ValidationException(f"SpaceSettings must be provided for creating private space [{arn}]")
+        if settings.get("AppType") not in ("JupyterLab", "CodeEditor"):
+            raise ValidationException("AppType of a private space must be JupyterLab or CodeEditor.")
+    check_lifecycle_configs(studio, settings)
+    storage = _storage(domain, owner, settings)
+    if settings.get("AppType") in ("JupyterLab", "CodeEditor"):
+        request["SpaceSettings"] = {**settings, "SpaceStorageSettings": storage}
+    tags = request.pop("Tags", [])
+    members = {
+        **request,
+        "SpaceArn": arn,
+        "HomeEfsFileSystemUid": str(300000 + 5 * len(studio.spaces)),
+        # The app host says the real one when an app starts.
+        "Url": f"https://{domain_id}.studio.{studio.region}.sagemaker.aws",
+    }
+    space = Resource("Space", arn, members, tags)
+    studio.spaces[key] = space
+    studio.settle(space)
+    return {"SpaceArn": arn}
+
+
+def _owner(studio: Studio, request: Members) -> Resource | None:
+    ownership, sharing = request.get("OwnershipSettings"), request.get("SpaceSharingSettings")
+    if (ownership is None) != (sharing is None):
+        raise ValidationException("OwnershipSettings and SpaceSharingSettings must be provided together.")
+    if ownership is None:
+        return None
+    owner = studio.user_profile(request, ownership["OwnerUserProfileName"])
+    owner.require_in_service()
+    return owner
+
+
+def _storage(domain: Resource, owner: Resource | None, settings: Members) -> Members:
+    """The volume's size, within what the owner's profile or the domain allows."""
+    limits: Members = {}
+    if owner:
+        limits = domain.members["DefaultUserSettings"].get("SpaceStorageSettings", {})
+        limits = owner.members.get("UserSettings", {}).get("SpaceStorageSettings", limits)
+    else:
+        limits = domain.members.get("DefaultSpaceSettings", {}).get("SpaceStorageSettings", {})
+    ebs = limits.get("DefaultEbsStorageSettings", {})
+    default = ebs.get("DefaultEbsVolumeSizeInGb", _DEFAULT_VOLUME_GB)
+    asked = settings.get("SpaceStorageSettings", {}).get("EbsStorageSettings", {})
+    size = asked.get("EbsVolumeSizeInGb", default)
+    largest = ebs.get("MaximumEbsVolumeSizeInGb")
+    if largest is not None and size > largest:
+        raise ValidationException(
+            f"EbsVolumeSizeInGb {size} exceeds the maximum of {largest} that the user profile or domain sets."
+        )
+    return {"EbsStorageSettings": {"EbsVolumeSizeInGb": size}}
+
+
+def find(studio: Studio, request: Members) -> Resource:
+    studio.domain(request)
+    return studio.space(request)
+
+
+def describe(studio: Studio, request: Members) -> Members:
+    return find(studio, request).members
+
+
+def _refuse_with_apps(studio: Studio, space: Resource, verb: str) -> None:
+    members = space.members
+    if studio.apps_of(DomainId=members["DomainId"], SpaceName=members["SpaceName"]):
+        raise ResourceInUse(f"Unable to {verb} Space [{space.arn}] because App(s) are associated with it.")
+
+
+def update(studio: Studio, request: Members) -> Members:
+    space = find(studio, request)
+    space.require_settled()
+    _refuse_with_apps(studio, space, "update")
+    asked, settings = request.get("SpaceSettings", {}), space.members.get("SpaceSettings", {})
+    if "AppType" in asked:
+        # Also when it stays the same: hashicorp/terraform-provider-aws#38370.
+        raise ValidationException("Updating AppType for Space is not supported.")
+    check_lifecycle_configs(studio, asked)
+    if "SpaceStorageSettings" in asked:
+        ownership = space.members.get("OwnershipSettings")
+        owner = studio.user_profile(request, ownership["OwnerUserProfileName"]) if ownership else None
+        storage = _storage(studio.domain(request), owner, asked)
+        before, after = (
+            value.get("EbsStorageSettings", {}).get("EbsVolumeSizeInGb", 0)
+            for value in (settings.get("SpaceStorageSettings", {}), storage)
+        )
+        if after < before:
+            raise ValidationException(f"EbsVolumeSizeInGb cannot be reduced from {before} to {after}.")
+    if asked:
+        space.members["SpaceSettings"] = {**settings, **asked}
+    if "SpaceDisplayName" in request:
+        space.members["SpaceDisplayName"] = request["SpaceDisplayName"]
+    space.set_status("Updating")
+    studio.settle(space)
+    return {"SpaceArn": space.arn}
+
+
+def delete(studio: Studio, request: Members) -> None:
+    space = find(studio, request)
+    space.require_settled()
+    _refuse_with_apps(studio, space, "delete")
+    domain_id, name = space.members["DomainId"], space.members["SpaceName"]
+    space.set_status("Deleting")
+
+    def gone(_: None) -> None:
+        studio.spaces.pop(named(domain_id, name), None)
+
+    studio.ask_app_host(space, lambda host: host.delete_space(domain_id, name), gone, failed="Delete_Failed")
