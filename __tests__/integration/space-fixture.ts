@@ -1,0 +1,228 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { projectFolder, workFolder } from "../../src/local-studio/paths.ts";
+import { type Captured, capture, linesOf } from "../../src/local-studio/processes.ts";
+
+export const payloadFolder = join(projectFolder, "src/space/payload");
+export const onStart = join(projectFolder, "src/space/on-start.sh");
+export const bucket = "marimo-dev-test";
+
+/** A stand-in for the AWS CLI: a folder is the bucket, and each call leaves a line in a log. */
+const fakeAws = `#!/bin/bash
+echo "$*" >>"$FAKE_AWS/calls"
+if [[ -f "$FAKE_AWS/refuses" ]]; then cat "$FAKE_AWS/refuses" >&2; exit 255; fi
+if [[ "$1 $2" == "sagemaker describe-space" ]]; then cat "$FAKE_AWS/space-url"; exit; fi
+for argument in "$@"; do
+  if [[ "$argument" == s3://* ]]; then source="$FAKE_AWS/\${argument#s3://}"; fi
+done
+target="\${*: -1}"
+if [[ "$*" == *--recursive* ]]; then cp -R "$source." "$target"; elif [[ "$target" == - ]]; then cat "$source"; fi
+`;
+
+export type Payload = Readonly<Record<string, string | Buffer>>;
+
+/** A payload whose start.sh only tells that it ran, and with what. */
+export const smallPayload = (text = "started"): Payload => ({
+  "start.sh": `#!/bin/bash\necho "${text} $MARIMO_BUCKET $MARIMO_ENVIRONMENT $MARIMO_REGION" >>"$HOME/started"\n`,
+  "python/package/module.py": "value = 1\n",
+});
+
+/** The payload as Terraform uploads it, with the sample notebooks. */
+export function realPayload(requirements = "marimo==0.25.2\n"): Record<string, string | Buffer> {
+  const payload: Record<string, string | Buffer> = { "requirements.txt": requirements };
+  const samples = join(projectFolder, "sample-notebooks");
+  for (const name of filesIn(payloadFolder)) payload[name] = readFileSync(join(payloadFolder, name));
+  for (const name of filesIn(samples))
+    payload[`sample-notebooks/${name}`] = readFileSync(join(samples, name));
+  return payload;
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .filter((name) => !/(^|\/)(__|\.)/.test(name) || name.endsWith("__init__.py"))
+    .sort();
+}
+
+/** The home folder, the prefix and the bucket of one space, all in one temporary folder. */
+export class Space {
+  readonly folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-space-"));
+  readonly home = join(this.folder, "home");
+  readonly prefix = join(this.folder, "prefix");
+  readonly aws = join(this.folder, "aws");
+  readonly bin = join(this.folder, "bin");
+  readonly log = join(this.folder, "app_container.log");
+  readonly state = join(this.home, ".local/share/sagemaker-marimo");
+  private readonly containers: ChildProcess[] = [];
+
+  constructor() {
+    for (const folder of [this.home, this.prefix, this.aws, this.bin]) mkdirSync(folder);
+    this.write(join(this.bin, "aws"), fakeAws);
+    chmodSync(join(this.bin, "aws"), 0o755);
+  }
+
+  get environment(): Record<string, string> {
+    // How this machine reaches the package index, and what it has of it already.
+    const machine = Object.entries(process.env).filter(([name]) =>
+      /^(SSL_CERT_(FILE|DIR)|(https?|no)_proxy|UV_.*|PIP_.*)$/i.test(name),
+    );
+    return {
+      ...(Object.fromEntries(machine) as Record<string, string>),
+      UV_CACHE_DIR: join(workFolder, "cache/uv"),
+      PATH: `${this.bin}:/usr/local/bin:/usr/bin:/bin`,
+      HOME: this.home,
+      CONDA_PREFIX: this.prefix,
+      SAGEMAKER_APP_LOG: this.log,
+      SAGEMAKER_RESOURCE_METADATA: join(this.folder, "resource-metadata.json"),
+      FAKE_AWS: this.aws,
+    };
+  }
+
+  /** Puts a payload into the bucket as Terraform does, and points to it. Returns its folder there. */
+  upload(files: Payload): string {
+    const sums = Object.entries(files)
+      .map(([name, content]) => `${sha256(content)}  ${name}\n`)
+      .join("");
+    const hash = sha256(sums).slice(0, 16);
+    const folder = join(this.aws, bucket, "marimo/payload", hash);
+    for (const [name, content] of Object.entries({ ...files, SHA256SUMS: sums })) {
+      this.write(join(folder, name), content);
+    }
+    this.write(join(this.aws, bucket, "marimo/payload/current"), `${sha256(sums)}  ${hash}\n`);
+    return folder;
+  }
+
+  refuseAws(message: string | undefined): void {
+    const file = join(this.aws, "refuses");
+    if (message === undefined) rmSync(file, { force: true });
+    else this.write(file, `${message}\n`);
+  }
+
+  awsCalls(): string[] {
+    const file = join(this.aws, "calls");
+    return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
+  }
+
+  /** The script as Terraform hands it over: the header, then the file. */
+  lifecycleScript(): string {
+    return [
+      "#!/bin/bash",
+      `export MARIMO_BUCKET='${bucket}'`,
+      "export MARIMO_ENVIRONMENT='dev'",
+      "export MARIMO_REGION='us-east-1'",
+      readFileSync(onStart, "utf8"),
+    ].join("\n");
+  }
+
+  runLifecycleScript(environment = this.environment): Promise<Captured> {
+    const script = join(this.folder, "lifecycle.sh");
+    this.write(script, this.lifecycleScript());
+    return this.run("/bin/bash", [script], environment);
+  }
+
+  async run(command: string, args: readonly string[], env = this.environment): Promise<Captured> {
+    const captured = await capture(command, args, { env, cwd: this.home, timeout: 300_000 });
+    if (captured === undefined) throw new Error(`There is no ${command}.`);
+    return captured;
+  }
+
+  /** Starts container.py; resolves with its events up to the first that decides. */
+  async start(python: string, request: Record<string, unknown> = {}): Promise<Container> {
+    const { PATH: _path, HOME: _home, CONDA_PREFIX: _prefix, ...environment } = this.environment;
+    const child = spawn(python, [join(projectFolder, "src/local-studio/image/container.py")], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    this.containers.push(child);
+    const { home, prefix, log } = this;
+    // The container's own PATH would find the image's AWS CLI.
+    const script = `export PATH="${this.bin}:$PATH"\n${this.lifecycleScript()}`;
+    const lifecycleConfigs = [{ name: "marimo", content: Buffer.from(script).toString("base64") }];
+    child.stdin.write(
+      `${JSON.stringify({ home, prefix, log, environment, lifecycleConfigs, ...request })}\n`,
+    );
+    const events: ContainerEvent[] = [];
+    const exited = new Promise<number | null>((resolve) => child.once("close", resolve));
+    await new Promise<void>((resolve) => {
+      void linesOf(child.stdout, (line) => {
+        events.push(JSON.parse(line));
+        if (["ready", "failed"].includes(String(events.at(-1)?.event))) resolve();
+      });
+      void exited.then(() => resolve());
+    });
+    return {
+      events,
+      pid: child.pid ?? 0,
+      url: `http://127.0.0.1:${events.at(-1)?.port}/jupyterlab/default`,
+      exited,
+      stop: () => {
+        child.stdin.end();
+        return exited;
+      },
+    };
+  }
+
+  async dispose(): Promise<void> {
+    for (const child of this.containers) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      child.stdin?.end();
+      await new Promise((resolve) => child.once("close", resolve));
+    }
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  read(...path: string[]): string {
+    return readFileSync(join(this.folder, ...path), "utf8");
+  }
+
+  write(file: string, content: string | Buffer): void {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, content);
+  }
+}
+
+export interface ContainerEvent {
+  readonly event: string;
+  readonly name?: string;
+  readonly exitCode?: number | null;
+  readonly outputTail?: string;
+  readonly port?: number;
+  readonly reason?: string;
+}
+
+export interface Container {
+  readonly events: readonly ContainerEvent[];
+  readonly pid: number;
+  readonly url: string;
+  readonly exited: Promise<number | null>;
+  readonly stop: () => Promise<number | null>;
+}
+
+export async function until<Value>(
+  what: string,
+  probe: () => Promise<Value | undefined> | Value | undefined,
+  seconds = 40,
+): Promise<Value> {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
+    const value = await probe();
+    if (value !== undefined && value !== false) return value;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`${what}: not within ${seconds} s`);
+}
+
+function sha256(content: string | Buffer): string {
+  return createHash("sha256").update(content).digest("hex");
+}

@@ -1,0 +1,185 @@
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { bucket, onStart, payloadFolder, Space, smallPayload } from "./space-fixture.ts";
+
+let space: Space;
+beforeEach(() => {
+  space = new Space();
+});
+afterEach(() => space.dispose());
+
+const started = () => (existsSync(join(space.home, "started")) ? space.read("home/started") : "");
+const current = () => readlinkSync(join(space.state, "payload/current"));
+
+describe("the lifecycle script", () => {
+  it("fetches the payload that the bucket points to and runs its start.sh with the environment's settings", async () => {
+    const folder = space.upload(smallPayload());
+    const { status, stdout } = await space.runLifecycleScript();
+    expect(status, stdout).toBe(0);
+    expect(started()).toBe(`started ${bucket} dev us-east-1\n`);
+    expect(folder.endsWith(current())).toBe(true);
+    expect(readFileSync(join(space.state, "payload/current/python/package/module.py"), "utf8")).toContain(
+      "value = 1",
+    );
+  });
+
+  it("asks for the pointer alone when the payload is in place", async () => {
+    space.upload(smallPayload());
+    await space.runLifecycleScript();
+    expect(space.awsCalls()).toHaveLength(2);
+    await space.runLifecycleScript();
+    expect(space.awsCalls()).toHaveLength(3);
+    expect(started().trim().split("\n")).toHaveLength(2);
+  });
+
+  it("moves on to a new payload", async () => {
+    space.upload(smallPayload("one"));
+    await space.runLifecycleScript();
+    const first = current();
+    space.upload(smallPayload("two"));
+    await space.runLifecycleScript();
+    expect(current()).not.toBe(first);
+    expect(started()).toMatch(/^one .*\ntwo .*\n$/);
+  });
+
+  it("fetches a payload again that changed in the home folder", async () => {
+    space.upload(smallPayload());
+    await space.runLifecycleScript();
+    const file = join(space.state, "payload/current/python/package/module.py");
+    space.write(file, "value = 2\n");
+    await space.runLifecycleScript();
+    expect(readFileSync(file, "utf8")).toBe("value = 1\n");
+  });
+
+  it("uses the last good payload while the bucket is out of reach, and says so", async () => {
+    space.upload(smallPayload());
+    await space.runLifecycleScript();
+    space.refuseAws("Could not connect to the endpoint URL");
+    const { status, stdout } = await space.runLifecycleScript();
+    expect(status).toBe(0);
+    expect(stdout).toContain("Could not connect to the endpoint URL");
+    expect(stdout).toContain(`using the last good payload, ${current()}`);
+    expect(started().trim().split("\n")).toHaveLength(2);
+    expect(readFileSync(join(space.state, "log/space.log"), "utf8")).toContain("using the last good payload");
+  });
+
+  it.each([
+    {
+      what: "an altered file",
+      damage: (folder: string) => space.write(join(folder, "start.sh"), "touch ~/evil\n"),
+    },
+    { what: "a missing file", damage: (folder: string) => rmSync(join(folder, "start.sh")) },
+    { what: "an altered list", damage: (folder: string) => space.write(join(folder, "SHA256SUMS"), "") },
+  ])("does not use a payload with $what", async ({ damage }) => {
+    space.upload(smallPayload("good"));
+    await space.runLifecycleScript();
+    const good = current();
+    damage(space.upload(smallPayload("bad")));
+    const { status, stdout } = await space.runLifecycleScript();
+    expect(status).toBe(0);
+    expect(stdout).toContain("incomplete or altered: not used");
+    expect(current()).toBe(good);
+    expect(started()).toMatch(/^good .*\ngood .*\n$/);
+    expect(existsSync(join(space.home, "evil"))).toBe(false);
+  });
+
+  it.each(["", "../../etc", `${"a".repeat(64)}  ../../../../tmp`, "<html>"])(
+    "refuses the pointer %j",
+    async (pointer) => {
+      space.write(join(space.aws, bucket, "marimo/payload/current"), pointer);
+      const { status, stdout } = await space.runLifecycleScript();
+      expect(status).toBe(0);
+      expect(stdout).toContain("is not '<sha256>  <hash>'");
+      expect(stdout).toContain("no payload in this space yet");
+    },
+  );
+
+  it("ends with 0 when start.sh fails, and leaves Jupyter's configuration as it was", async () => {
+    const config = join(space.prefix, "etc/jupyter/jupyter_server_config.py");
+    space.write(config, "c.ServerApp.answer = 42\n");
+    space.upload({ "start.sh": "exit 7\n" });
+    const { status, stdout } = await space.runLifecycleScript();
+    expect(status).toBe(0);
+    expect(stdout).toContain("start.sh ended with status 7");
+    expect(readFileSync(config, "utf8")).toBe("c.ServerApp.answer = 42\n");
+  });
+
+  it("ends with 0 without the AWS CLI", async () => {
+    const tools = join(space.folder, "tools");
+    mkdirSync(tools);
+    for (const tool of ["bash", "date", "mkdir", "readlink", "sha256sum", "shasum", "timeout", "mktemp"]) {
+      for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+        const file = join(folder, tool);
+        if (existsSync(file) && !existsSync(join(tools, tool))) symlinkSync(file, join(tools, tool));
+      }
+    }
+    const { status, stdout } = await space.runLifecycleScript({ ...space.environment, PATH: tools });
+    expect(status).toBe(0);
+    expect(stdout).toContain("cannot read s3://");
+    expect(stdout).toContain("no payload in this space yet");
+  });
+
+  it("ends with 0 where nothing can be written, and without any variable set", async () => {
+    const unwritable = await space.runLifecycleScript({ ...space.environment, HOME: "/dev/null" });
+    expect(unwritable.status).toBe(0);
+    expect(unwritable.stdout).toContain("cannot write to /dev/null");
+    const bare = await space.run("/bin/bash", [onStart], {
+      PATH: space.environment.PATH as string,
+      HOME: space.home,
+    });
+    expect(bare.status).toBe(0);
+    expect(bare.stdout).toContain("no bucket is configured");
+  });
+
+  it("fits into a lifecycle configuration with room to spare", () => {
+    // 16384 base64 characters: SageMaker API, CreateStudioLifecycleConfig.
+    expect(Buffer.from(space.lifecycleScript()).toString("base64").length).toBeLessThan(12_000);
+  });
+});
+
+describe("start.sh", () => {
+  const config = () => space.read("prefix/etc/jupyter/jupyter_server_config.py");
+  const run = () => space.run("/bin/bash", [join(payload, "start.sh")]);
+  let payload: string;
+  beforeEach(() => {
+    payload = join(space.folder, "payload");
+    mkdirSync(payload);
+    for (const name of ["start.sh", "bin/marimo.sh"]) {
+      space.write(join(payload, name), readFileSync(join(payloadFolder, name)));
+    }
+    space.write(join(payload, "install.sh"), 'sleep 1\necho "$app_log" >"$HOME/installed"\n');
+  });
+
+  it("adds one block to the configuration that is there, however often it runs", async () => {
+    space.write(join(space.prefix, "etc/jupyter/jupyter_server_config.py"), "c.ServerApp.answer = 42\n");
+    for (let times = 0; times < 2; times++) {
+      const { status, stderr } = await run();
+      expect(status, stderr).toBe(0);
+    }
+    expect(config()).toMatch(/^c\.ServerApp\.answer = 42\n/);
+    expect(config().split("_configure(get_config())")).toHaveLength(2);
+    expect(config()).toContain(`${payload}/python`);
+  });
+
+  it("does not wait for the installation, which outlives it and holds none of its output", async () => {
+    const before = Date.now();
+    await run();
+    expect(Date.now() - before).toBeLessThan(900);
+    expect(existsSync(join(space.home, "installed"))).toBe(false);
+    await expect.poll(() => existsSync(join(space.home, "installed")), { timeout: 10_000 }).toBe(true);
+    expect(space.read("home/installed").trim()).toBe(space.log);
+  });
+
+  it("hands over settings that are names, and nothing else", async () => {
+    const environment = {
+      ...space.environment,
+      MARIMO_BUCKET: "a-bucket",
+      MARIMO_REGION: "x\nPYTHONPATH=/evil",
+    };
+    await space.run("/bin/bash", [join(payload, "start.sh")], environment);
+    expect(readFileSync(join(space.state, "space.env"), "utf8")).toBe(
+      "MARIMO_BUCKET=a-bucket\nMARIMO_ENVIRONMENT=\n",
+    );
+  });
+});

@@ -1,0 +1,71 @@
+"""Puts the sample notebooks into a person's folder, and never touches what the person made of them.
+
+usage: samples.py SOURCE TARGET MANIFEST
+MANIFEST (JSON) remembers the hash of each file as it was put there: what still has it may be replaced.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+NOTE = "NEW-SAMPLES.txt"
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def replace(path: Path, content: bytes) -> None:
+    """In one step: an app that stops in the middle leaves the old file or the new one."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)
+
+
+def beside(path: Path) -> Path:
+    """Where the new version of an edited file goes: 01_explore_data.py -> 01_explore_data.new.py."""
+    return path.with_suffix(f".new{path.suffix}")
+
+
+def install(source: Path, target: Path, manifest: dict[str, str]) -> list[str]:
+    """Returns the names of files whose new version lies beside the person's; updates the manifest."""
+    offered = []
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(path for path in source.iterdir() if path.is_file()):
+        mine, latest = target / file.name, sha256(file)
+        last = manifest.get(file.name)
+        if last == latest:
+            continue  # nothing new; edited and deleted files stay so
+        if not mine.exists():
+            if last is None:
+                replace(mine, file.read_bytes())
+            # else: the person deleted it, and does not want the new one either
+        elif sha256(mine) in (last, latest):
+            replace(mine, file.read_bytes())
+        else:
+            replace(beside(mine), file.read_bytes())
+            offered.append(file.name)
+        manifest[file.name] = latest
+    return offered
+
+
+def main() -> None:
+    source, target, manifest_file = (Path(argument) for argument in sys.argv[1:4])
+    if not source.is_dir():
+        return  # sample notebooks are off
+    try:
+        manifest: dict[str, str] = json.loads(manifest_file.read_text())
+    except (OSError, ValueError):
+        manifest = {}
+    offered = install(source, target, manifest)
+    replace(manifest_file, json.dumps(manifest, indent=1).encode())
+    if offered:
+        lines = [f"{name} is yours, edited; the new version is {beside(Path(name))}" for name in offered]
+        (target / NOTE).write_text("\n".join(lines) + "\n")
+        print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
