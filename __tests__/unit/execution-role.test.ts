@@ -1,0 +1,119 @@
+import { describe, expect, it } from "vitest";
+import {
+  accountId,
+  arn,
+  dnsSuffix,
+  expression,
+  keyArn,
+  resource,
+  statements,
+  synthesize,
+} from "./synthesize.ts";
+
+const documents = ["spaces", "artifacts", "jobs", "logs"].map((name) => `execution_${name}_document`);
+const bucketArn = expression("aws_s3_bucket.storage_artifacts_bucket.arn");
+const self = arn("sagemaker", "user-profile/&{sagemaker:DomainId}/&{sagemaker:UserProfileName}");
+const own = { test: "ArnLike", variable: "sagemaker:OwnerUserProfileArn", values: [self] };
+const ownerless = { test: "Null", variable: "sagemaker:OwnerUserProfileArn", values: ["true"] };
+const sharing = (...values: string[]) => ({
+  test: "StringEquals",
+  variable: "sagemaker:SpaceSharingType",
+  values,
+});
+
+describe("the execution role", () => {
+  it("is assumed by SageMaker, for this account and region alone", () => {
+    const stack = synthesize();
+    expect(resource(stack, "aws_iam_role", "execution_role").assume_role_policy).toBe(
+      expression("data.aws_iam_policy_document.execution_trust.json"),
+    );
+    expect(Object.values(statements(stack, "execution_trust"))).toEqual([
+      {
+        sid: "SageMaker",
+        actions: ["sts:AssumeRole"],
+        principals: [{ type: "Service", identifiers: ["sagemaker.amazonaws.com"] }],
+        condition: [
+          { test: "StringEquals", variable: "aws:SourceAccount", values: [accountId] },
+          { test: "ArnLike", variable: "aws:SourceArn", values: [arn("sagemaker", "*")] },
+        ],
+      },
+    ]);
+  });
+
+  it("has these policies, and none of AWS's own", () => {
+    const stack = synthesize();
+    for (const name of ["spaces", "artifacts", "jobs", "logs"]) {
+      expect(resource(stack, "aws_iam_role_policy", `execution_${name}`)).toMatchObject({
+        role: expression("aws_iam_role.execution_role.name"),
+        policy: `\${data.aws_iam_policy_document.execution_${name}_document.json}`,
+      });
+    }
+    expect(Object.keys(stack.resource)).not.toContain("aws_iam_role_policy_attachment");
+    expect(stack.text).not.toContain("FullAccess");
+  });
+
+  it("may change spaces and apps that are its own, or nobody's", () => {
+    const spaces = statements(synthesize(), "execution_spaces_document");
+    expect(spaces.OwnSpaces?.condition).toEqual([own, sharing("Private", "Shared")]);
+    expect(spaces.AppsOfOwnPrivateSpaces?.condition).toEqual([own, sharing("Private")]);
+    expect(spaces.SpacesWithoutOwner?.condition).toEqual([ownerless]);
+    expect(spaces.AppsWithoutOwner?.condition).toEqual([ownerless]);
+    expect(spaces.OpenStudioAsOneself?.resources).toEqual([self]);
+    const changing = Object.values(spaces).filter(({ actions }) =>
+      actions.some((action) => /:(Create|Update|Delete)(Space|App)$/.test(action)),
+    );
+    expect(changing).toHaveLength(4);
+  });
+
+  it("reads and writes the one bucket, except what every space runs", () => {
+    const artifacts = statements(synthesize(), "execution_artifacts_document");
+    expect(artifacts.ListTheBucket?.resources).toEqual([bucketArn]);
+    expect(artifacts.ReadAndWriteObjects?.resources).toEqual([`${bucketArn}/*`]);
+    expect(artifacts.PayloadIsReadOnly).toMatchObject({
+      effect: "Deny",
+      actions: expect.arrayContaining(["s3:PutObject*", "s3:DeleteObject*"]),
+      resources: [`${bucketArn}/marimo/payload/*`],
+    });
+  });
+
+  it("uses the one key, for the bucket through S3", () => {
+    const artifacts = statements(synthesize(), "execution_artifacts_document");
+    expect(artifacts.KeyForTheBucket).toMatchObject({
+      resources: [keyArn],
+      condition: [{ variable: "kms:ViaService", values: [`s3.us-east-1.${dnsSuffix}`] }],
+    });
+    expect(artifacts.GrantsForTheVolumesOfSpaces).toMatchObject({
+      actions: ["kms:CreateGrant"],
+      resources: [keyArn],
+      condition: [{ test: "Bool", variable: "kms:GrantIsForAWSResource", values: ["true"] }],
+    });
+  });
+
+  it("lists and describes jobs, and writes Studio's logs", () => {
+    const stack = synthesize();
+    expect(statements(stack, "execution_jobs_document").DescribeJobs?.resources).toEqual([
+      arn("sagemaker", "processing-job/*"),
+      arn("sagemaker", "training-job/*"),
+    ]);
+    const group = arn("logs", "log-group:/aws/sagemaker/studio");
+    expect(statements(stack, "execution_logs_document").StudioLogs?.resources).toEqual([group, `${group}:*`]);
+  });
+
+  it.each(documents)("%s allows no wildcard action, and every resource only in this region", (document) => {
+    const found = Object.values(statements(synthesize(), document));
+    expect(found.length).toBeGreaterThan(0);
+    for (const { sid, effect, actions, resources, condition } of found) {
+      if (effect === "Deny") continue;
+      expect(actions.join(), sid).not.toContain("*");
+      if (resources?.includes("*")) {
+        expect(condition, sid).toEqual([
+          { test: "StringEquals", variable: "aws:RequestedRegion", values: ["us-east-1"] },
+        ]);
+        expect(
+          actions.every((action) => action.startsWith("sagemaker:List")),
+          sid,
+        ).toBe(true);
+      }
+    }
+  });
+});

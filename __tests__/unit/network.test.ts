@@ -1,0 +1,198 @@
+import { describe, expect, it } from "vitest";
+import {
+  accountId,
+  arn,
+  expression,
+  keyArn,
+  resource,
+  resourceNames,
+  statements,
+  synthesize,
+} from "./synthesize.ts";
+
+const routes = (stack: ReturnType<typeof synthesize>) => stack.resource.aws_route ?? {};
+
+describe("the network", () => {
+  it("has a private and a public subnet in each zone, none of which gives out public addresses", () => {
+    const stack = synthesize();
+    expect(resourceNames(stack, "aws_subnet")).toEqual([
+      "network_private_us-east-1a",
+      "network_private_us-east-1b",
+      "network_public_us-east-1a",
+      "network_public_us-east-1b",
+    ]);
+    for (const name of resourceNames(stack, "aws_subnet")) {
+      expect(resource(stack, "aws_subnet", name)).toMatchObject({
+        vpc_id: expression("aws_vpc.network_vpc.id"),
+        availability_zone: name.slice(-"us-east-1a".length),
+        map_public_ip_on_launch: false,
+      });
+      expect(resource(stack, "aws_route_table_association", `${name}_association`)).toMatchObject({
+        subnet_id: `\${aws_subnet.${name}.id}`,
+        route_table_id: `\${aws_route_table.${name}_routes.id}`,
+      });
+    }
+    expect(resource(stack, "aws_vpc", "network_vpc")).toMatchObject({
+      cidr_block: "10.0.0.0/16",
+      enable_dns_hostnames: true,
+      enable_dns_support: true,
+    });
+  });
+
+  it("goes out by one NAT gateway for all zones by default", () => {
+    const stack = synthesize();
+    expect(resourceNames(stack, "aws_nat_gateway")).toEqual(["network_nat_us-east-1a"]);
+    expect(resourceNames(stack, "aws_eip")).toHaveLength(1);
+    for (const zone of ["us-east-1a", "us-east-1b"]) {
+      expect(routes(stack)[`network_private_${zone}_nat`]).toMatchObject({
+        route_table_id: `\${aws_route_table.network_private_${zone}_routes.id}`,
+        destination_cidr_block: "0.0.0.0/0",
+        nat_gateway_id: expression("aws_nat_gateway.network_nat_us-east-1a.id"),
+      });
+      expect(routes(stack)[`network_public_${zone}_internet`]).toMatchObject({
+        gateway_id: expression("aws_internet_gateway.network_internet_gateway.id"),
+      });
+    }
+    expect(resourceNames(stack, "aws_vpc_endpoint")).toEqual(["network_s3_endpoint"]);
+  });
+
+  it("goes out by a NAT gateway in each zone with nat-per-zone", () => {
+    const stack = synthesize({ egress: "nat-per-zone" });
+    expect(resourceNames(stack, "aws_nat_gateway")).toEqual([
+      "network_nat_us-east-1a",
+      "network_nat_us-east-1b",
+    ]);
+    for (const zone of ["us-east-1a", "us-east-1b"]) {
+      expect(routes(stack)[`network_private_${zone}_nat`]).toMatchObject({
+        nat_gateway_id: `\${aws_nat_gateway.network_nat_${zone}.id}`,
+      });
+    }
+  });
+
+  it("has no way to the internet with endpoints-only, and the endpoints that Studio needs", () => {
+    const stack = synthesize({ egress: "endpoints-only" });
+    for (const type of ["aws_internet_gateway", "aws_nat_gateway", "aws_eip", "aws_route"]) {
+      expect(resourceNames(stack, type), type).toEqual([]);
+    }
+    const reverse = `${expression("data.aws_partition.account_partition.reverse_dns_prefix")}.us-east-1`;
+    expect(
+      Object.values(stack.resource.aws_vpc_endpoint ?? {})
+        .map((endpoint) => endpoint.service_name)
+        .sort(),
+    ).toEqual(
+      [
+        `${reverse}.logs`,
+        `${reverse}.s3`,
+        `${reverse}.sagemaker.api`,
+        `${reverse}.sagemaker.runtime`,
+        `${reverse}.sts`,
+        "aws.sagemaker.us-east-1.studio",
+      ].sort(),
+    );
+    expect(resource(stack, "aws_vpc_endpoint", "network_studio_endpoint")).toMatchObject({
+      vpc_endpoint_type: "Interface",
+      private_dns_enabled: true,
+      subnet_ids: [
+        expression("aws_subnet.network_private_us-east-1a.id"),
+        expression("aws_subnet.network_private_us-east-1b.id"),
+      ],
+      security_group_ids: [expression("aws_security_group.network_endpoints_group.id")],
+    });
+    expect(
+      resource(stack, "aws_vpc_security_group_ingress_rule", "network_endpoints_https_in"),
+    ).toMatchObject({
+      cidr_ipv4: "10.0.0.0/16",
+      from_port: 443,
+      to_port: 443,
+    });
+  });
+
+  it("reaches S3 by a gateway endpoint from every private subnet, whatever the egress", () => {
+    for (const egress of ["nat", "nat-per-zone", "endpoints-only"] as const) {
+      expect(
+        resource(synthesize({ egress }), "aws_vpc_endpoint", "network_s3_endpoint"),
+        egress,
+      ).toMatchObject({
+        vpc_endpoint_type: "Gateway",
+        route_table_ids: [
+          expression("aws_route_table.network_private_us-east-1a_routes.id"),
+          expression("aws_route_table.network_private_us-east-1b_routes.id"),
+        ],
+      });
+    }
+  });
+
+  it("takes every rule from the VPC's default security group", () => {
+    const group = resource(synthesize(), "aws_default_security_group", "network_default_security_group");
+    expect(group.vpc_id).toBe(expression("aws_vpc.network_vpc.id"));
+    expect(group).not.toHaveProperty("ingress");
+    expect(group).not.toHaveProperty("egress");
+  });
+
+  it("logs all its flows to an encrypted group that is kept for a year", () => {
+    const stack = synthesize();
+    expect(resource(stack, "aws_flow_log", "network_flow_logs_log")).toMatchObject({
+      vpc_id: expression("aws_vpc.network_vpc.id"),
+      traffic_type: "ALL",
+      log_destination: expression("aws_cloudwatch_log_group.network_flow_logs_group.arn"),
+      iam_role_arn: expression("aws_iam_role.network_flow_logs_role.arn"),
+    });
+    expect(resource(stack, "aws_cloudwatch_log_group", "network_flow_logs_group")).toMatchObject({
+      name: "marimo-dev-vpc-flow-logs",
+      retention_in_days: 365,
+      kms_key_id: keyArn,
+    });
+    expect(statements(stack, "network_flow_logs_trust").VpcFlowLogs).toMatchObject({
+      principals: [{ type: "Service", identifiers: ["vpc-flow-logs.amazonaws.com"] }],
+      condition: [
+        { test: "StringEquals", variable: "aws:SourceAccount", values: [accountId] },
+        { test: "ArnLike", variable: "aws:SourceArn", values: [arn("ec2", "vpc-flow-log/*")] },
+      ],
+    });
+    const group = expression("aws_cloudwatch_log_group.network_flow_logs_group.arn");
+    expect(statements(stack, "network_flow_logs_write_document").WriteToTheGroup?.resources).toEqual([
+      group,
+      `${group}:*`,
+    ]);
+  });
+});
+
+describe("the security groups of the spaces", () => {
+  const rulesOf = (stack: ReturnType<typeof synthesize>, type: string, group: string) =>
+    Object.values(stack.resource[type] ?? {}).filter((rule) =>
+      String(rule.security_group_id).includes(`.${group}`),
+    );
+  const ports = (rule: Record<string, unknown>) => `${rule.ip_protocol} ${rule.from_port}-${rule.to_port}`;
+
+  it.each(["studio_shared_group", "studio_profile_group"])("%s lets nothing in but itself", (group) => {
+    const stack = synthesize();
+    const rules = rulesOf(stack, "aws_vpc_security_group_ingress_rule", group);
+    expect(rules.map(ports).sort()).toEqual(["tcp 2049-2049", "tcp 8192-65535"]);
+    for (const rule of rules) {
+      expect(rule.referenced_security_group_id).toBe(rule.security_group_id);
+      expect(rule).not.toHaveProperty("cidr_ipv4");
+      expect(rule.description).toMatch(/^[\w .:,/()-]{10,}$/);
+    }
+  });
+
+  it.each(["studio_shared_group", "studio_profile_group"])("%s lets out to itself and HTTPS", (group) => {
+    const rules = rulesOf(synthesize(), "aws_vpc_security_group_egress_rule", group);
+    expect(rules.map(ports).sort()).toEqual(["tcp 2049-2049", "tcp 443-443", "tcp 8192-65535"]);
+    for (const rule of rules) {
+      if (rule.from_port === 443) expect(rule.cidr_ipv4).toBe("0.0.0.0/0");
+      else expect(rule.referenced_security_group_id).toBe(rule.security_group_id);
+    }
+  });
+
+  it("let HTTPS out to the endpoints alone with endpoints-only", () => {
+    const stack = synthesize({ egress: "endpoints-only" });
+    const https = rulesOf(stack, "aws_vpc_security_group_egress_rule", "studio_profile_group").filter(
+      (rule) => rule.from_port === 443,
+    );
+    expect(https.map((rule) => rule.cidr_ipv4 ?? rule.prefix_list_id).sort()).toEqual([
+      expression("aws_vpc_endpoint.network_s3_endpoint.prefix_list_id"),
+      "10.0.0.0/16",
+    ]);
+    expect(stack.text).not.toContain("0.0.0.0/0");
+  });
+});

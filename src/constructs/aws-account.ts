@@ -1,0 +1,46 @@
+import { DataAwsCallerIdentity } from "@cdktf/provider-aws/lib/data-aws-caller-identity/index.js";
+import { DataAwsPartition } from "@cdktf/provider-aws/lib/data-aws-partition/index.js";
+import { Construct } from "constructs";
+
+export interface AwsAccountProps {
+  readonly region: string;
+}
+
+/**
+ * Where the stack goes, as Terraform finds it: ARNs and service names are built from the partition, so that the same
+ * JSON serves AWS, AWS China and AWS GovCloud.
+ */
+export class AwsAccount extends Construct {
+  readonly region: string;
+  readonly id: string;
+  readonly partition: string;
+  /** `amazonaws.com`, in China `amazonaws.com.cn`. */
+  readonly dnsSuffix: string;
+  /** `com.amazonaws`, in China `cn.com.amazonaws`: how the names of endpoint services begin. */
+  readonly reverseDnsPrefix: string;
+
+  constructor(scope: Construct, id: string, props: AwsAccountProps) {
+    super(scope, id);
+    const partition = new DataAwsPartition(this, "partition");
+    this.region = props.region;
+    this.id = new DataAwsCallerIdentity(this, "identity").accountId;
+    this.partition = partition.partition;
+    this.dnsSuffix = partition.dnsSuffix;
+    this.reverseDnsPrefix = partition.reverseDnsPrefix;
+  }
+
+  /** ARN of something in this account and region, such as `arn("sagemaker", "app/*")`. */
+  arn(service: string, resource: string): string {
+    return `arn:${this.partition}:${service}:${this.region}:${this.id}:${resource}`;
+  }
+
+  /** The account's root principal: in a policy it stands for whatever the account's own IAM policies allow. */
+  get rootArn(): string {
+    return `arn:${this.partition}:iam::${this.id}:root`;
+  }
+
+  /** Regional name of a service, such as `s3.us-east-1.amazonaws.com`: what `kms:ViaService` compares with. */
+  serviceName(service: string): string {
+    return `${service}.${this.region}.${this.dnsSuffix}`;
+  }
+}

@@ -1,0 +1,113 @@
+import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { KmsAlias } from "@cdktf/provider-aws/lib/kms-alias/index.js";
+import { KmsKey } from "@cdktf/provider-aws/lib/kms-key/index.js";
+import { Construct } from "constructs";
+import type { AwsAccount } from "./aws-account.ts";
+
+export interface EncryptionKeyProps {
+  readonly prefix: string;
+  readonly account: AwsAccount;
+  readonly removalProtection: boolean;
+  /** Days in which a deletion can still be cancelled. Limit: 7-30 (AWS KMS API, `PendingWindowInDays`). */
+  readonly deletionWindowDays: number;
+}
+
+/** The one key of an environment: bucket, logs, the home file system and the volumes of the spaces. */
+export class EncryptionKey extends Construct {
+  readonly arn: string;
+
+  constructor(scope: Construct, id: string, props: EncryptionKeyProps) {
+    super(scope, id);
+    const { account, prefix } = props;
+
+    // `Resource: "*"` in a key policy means this key (AWS KMS Developer Guide, "Key policies").
+    const policy = new DataAwsIamPolicyDocument(this, "policy", {
+      statement: [
+        {
+          // AWS's default key policy: IAM decides inside the account, and the key can never lose its administrators.
+          sid: "AccountAdministration",
+          actions: ["kms:*"],
+          resources: ["*"],
+          principals: [{ type: "AWS", identifiers: [account.rootArn] }],
+        },
+        {
+          // As in the CloudWatch Logs User Guide, "Encrypt log data": for this environment's log groups alone.
+          sid: "CloudWatchLogs",
+          actions: [
+            "kms:Encrypt*",
+            "kms:Decrypt*",
+            "kms:ReEncrypt*",
+            "kms:GenerateDataKey*",
+            "kms:Describe*",
+          ],
+          resources: ["*"],
+          principals: [{ type: "Service", identifiers: [account.serviceName("logs")] }],
+          condition: [
+            {
+              test: "ArnLike",
+              variable: "kms:EncryptionContext:aws:logs:arn",
+              values: [account.arn("logs", `log-group:${prefix}-*`)],
+            },
+          ],
+        },
+        {
+          // As AWS's own keys for these services do (Amazon EFS User Guide, "Encrypting data at rest"): anyone of this
+          // account, but only through Studio or its file system.
+          sid: "StudioServices",
+          actions: [
+            "kms:Encrypt",
+            "kms:Decrypt",
+            "kms:ReEncrypt*",
+            "kms:GenerateDataKey*",
+            "kms:DescribeKey",
+          ],
+          resources: ["*"],
+          principals: [{ type: "AWS", identifiers: ["*"] }],
+          condition: throughStudio(account),
+        },
+        {
+          sid: "StudioServicesGrants",
+          actions: ["kms:CreateGrant"],
+          resources: ["*"],
+          principals: [{ type: "AWS", identifiers: ["*"] }],
+          condition: [
+            ...throughStudio(account),
+            {
+              test: "Bool",
+              variable: "kms:GrantIsForAWSResource",
+              values: ["true"],
+            },
+          ],
+        },
+      ],
+    });
+
+    const key = new KmsKey(this, "key", {
+      description: `${prefix}: bucket, logs and Studio domain`,
+      enableKeyRotation: true,
+      deletionWindowInDays: props.deletionWindowDays,
+      policy: policy.json,
+      lifecycle: { preventDestroy: props.removalProtection },
+    });
+    new KmsAlias(this, "alias", {
+      name: `alias/${prefix}`,
+      targetKeyId: key.keyId,
+    });
+    this.arn = key.arn;
+  }
+}
+
+function throughStudio(account: AwsAccount) {
+  return [
+    {
+      test: "StringEquals",
+      variable: "kms:CallerAccount",
+      values: [account.id],
+    },
+    {
+      test: "StringEquals",
+      variable: "kms:ViaService",
+      values: [account.serviceName("elasticfilesystem"), account.serviceName("sagemaker")],
+    },
+  ];
+}

@@ -1,0 +1,258 @@
+import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
+import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js";
+import type { ITerraformDependable } from "cdktf";
+import { Construct } from "constructs";
+import type { AwsAccount } from "./aws-account.ts";
+import { payloadPrefix } from "./payload.ts";
+
+export interface ExecutionRoleProps {
+  readonly prefix: string;
+  readonly account: AwsAccount;
+  readonly bucketArn: string;
+  readonly encryptionKeyArn: string;
+}
+
+/**
+ * What Studio and people's notebooks run as. One role for all: Studio's condition keys tell the people apart, and the
+ * policy variables `&{sagemaker:DomainId}` and `&{sagemaker:UserProfileName}` (written with `&` in a Terraform policy
+ * document, `$` in IAM) stand for whoever calls.
+ */
+export class ExecutionRole extends Construct {
+  readonly arn: string;
+  /** Everything the role may do: what a domain has to wait for. */
+  readonly policies: readonly ITerraformDependable[];
+
+  constructor(scope: Construct, id: string, props: ExecutionRoleProps) {
+    super(scope, id);
+    const { account, prefix } = props;
+    const trust = new DataAwsIamPolicyDocument(this, "trust", {
+      statement: [
+        {
+          sid: "SageMaker",
+          actions: ["sts:AssumeRole"],
+          principals: [{ type: "Service", identifiers: ["sagemaker.amazonaws.com"] }],
+          // Against the confused deputy: only for what SageMaker does in this account and region.
+          condition: [
+            {
+              test: "StringEquals",
+              variable: "aws:SourceAccount",
+              values: [account.id],
+            },
+            {
+              test: "ArnLike",
+              variable: "aws:SourceArn",
+              values: [account.arn("sagemaker", "*")],
+            },
+          ],
+        },
+      ],
+    });
+    const role = new IamRole(this, "role", {
+      name: `${prefix}-execution`,
+      description: "Studio spaces and the notebooks in them",
+      assumeRolePolicy: trust.json,
+    });
+    this.arn = role.arn;
+
+    const documents: Readonly<Record<string, DataAwsIamPolicyDocumentStatement[]>> = {
+      spaces: spaces(account),
+      artifacts: artifacts(account, props),
+      jobs: jobs(account),
+      logs: logs(account),
+    };
+    this.policies = Object.entries(documents).map(([name, statement]) => {
+      const document = new DataAwsIamPolicyDocument(this, `${name}_document`, { statement });
+      return new IamRolePolicy(this, name, { name, role: role.name, policy: document.json });
+    });
+  }
+}
+
+/** Calls that IAM knows no resource for: held to the one region instead. */
+function inThisRegion(account: AwsAccount) {
+  return [
+    {
+      test: "StringEquals",
+      variable: "aws:RequestedRegion",
+      values: [account.region],
+    },
+  ];
+}
+
+/** SageMaker Developer Guide, "Give your users access to private spaces": each statement is one of that policy. */
+function spaces(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
+  const ownProfile = account.arn(
+    "sagemaker",
+    "user-profile/&{sagemaker:DomainId}/&{sagemaker:UserProfileName}",
+  );
+  const own = { test: "ArnLike", variable: "sagemaker:OwnerUserProfileArn", values: [ownProfile] };
+  const ownerless = { test: "Null", variable: "sagemaker:OwnerUserProfileArn", values: ["true"] };
+  const sharing = (...values: string[]) => ({
+    test: "StringEquals",
+    variable: "sagemaker:SpaceSharingType",
+    values,
+  });
+  const changeSpaces = ["sagemaker:CreateSpace", "sagemaker:UpdateSpace", "sagemaker:DeleteSpace"];
+  const changeApps = ["sagemaker:CreateApp", "sagemaker:DeleteApp"];
+  const spacesOfTheDomain = [account.arn("sagemaker", "space/&{sagemaker:DomainId}/*")];
+  return [
+    {
+      sid: "AppsWithoutOwner",
+      actions: changeApps,
+      resources: [account.arn("sagemaker", "app/*")],
+      condition: [ownerless],
+    },
+    {
+      sid: "OpenStudioAsOneself",
+      actions: ["sagemaker:CreatePresignedDomainUrl"],
+      resources: [ownProfile],
+    },
+    {
+      sid: "ListStudio",
+      actions: [
+        "sagemaker:ListApps",
+        "sagemaker:ListDomains",
+        "sagemaker:ListSpaces",
+        "sagemaker:ListUserProfiles",
+      ],
+      resources: ["*"],
+      condition: inThisRegion(account),
+    },
+    {
+      sid: "DescribeStudio",
+      actions: [
+        "sagemaker:DescribeApp",
+        "sagemaker:DescribeDomain",
+        "sagemaker:DescribeSpace",
+        "sagemaker:DescribeUserProfile",
+      ],
+      resources: ["app/*", "domain/*", "space/*", "user-profile/*"].map((resource) =>
+        account.arn("sagemaker", resource),
+      ),
+    },
+    {
+      sid: "TagOnCreation",
+      actions: ["sagemaker:AddTags"],
+      resources: [account.arn("sagemaker", "*/*")],
+      condition: [
+        {
+          test: "Null",
+          variable: "sagemaker:TaggingAction",
+          values: ["false"],
+        },
+      ],
+    },
+    {
+      sid: "SpacesWithoutOwner",
+      actions: changeSpaces,
+      resources: spacesOfTheDomain,
+      condition: [ownerless],
+    },
+    {
+      sid: "OwnSpaces",
+      actions: changeSpaces,
+      resources: spacesOfTheDomain,
+      condition: [own, sharing("Private", "Shared")],
+    },
+    {
+      sid: "AppsOfOwnPrivateSpaces",
+      actions: changeApps,
+      resources: [account.arn("sagemaker", "app/&{sagemaker:DomainId}/*")],
+      condition: [own, sharing("Private")],
+    },
+  ];
+}
+
+function artifacts(account: AwsAccount, props: ExecutionRoleProps): DataAwsIamPolicyDocumentStatement[] {
+  return [
+    {
+      sid: "ListTheBucket",
+      actions: ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
+      resources: [props.bucketArn],
+    },
+    {
+      sid: "ReadAndWriteObjects",
+      actions: [
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:ListMultipartUploadParts",
+        "s3:PutObject",
+      ],
+      resources: [`${props.bucketArn}/*`],
+    },
+    {
+      // Each space runs what is there: whoever writes it runs code as everybody else. Only Terraform does.
+      sid: "PayloadIsReadOnly",
+      effect: "Deny",
+      actions: ["s3:AbortMultipartUpload", "s3:DeleteObject*", "s3:PutObject*", "s3:RestoreObject"],
+      resources: [`${props.bucketArn}/${payloadPrefix}/*`],
+    },
+    {
+      sid: "KeyForTheBucket",
+      actions: ["kms:Decrypt", "kms:GenerateDataKey"],
+      resources: [props.encryptionKeyArn],
+      condition: [
+        {
+          test: "StringEquals",
+          variable: "kms:ViaService",
+          values: [account.serviceName("s3")],
+        },
+      ],
+    },
+    {
+      // What Amazon EBS asks of whoever attaches an encrypted volume (Amazon EBS User Guide, "Requirements for Amazon
+      // EBS encryption"); that Studio attaches a space's volume as the execution role is not confirmed on AWS.
+      sid: "KeyForTheVolumesOfSpaces",
+      actions: ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"],
+      resources: [props.encryptionKeyArn],
+    },
+    {
+      sid: "GrantsForTheVolumesOfSpaces",
+      actions: ["kms:CreateGrant"],
+      resources: [props.encryptionKeyArn],
+      condition: [
+        {
+          test: "Bool",
+          variable: "kms:GrantIsForAWSResource",
+          values: ["true"],
+        },
+      ],
+    },
+  ];
+}
+
+function jobs(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
+  return [
+    {
+      sid: "ListJobs",
+      actions: ["sagemaker:ListProcessingJobs", "sagemaker:ListTrainingJobs"],
+      resources: ["*"],
+      condition: inThisRegion(account),
+    },
+    {
+      sid: "DescribeJobs",
+      actions: ["sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"],
+      resources: [account.arn("sagemaker", "processing-job/*"), account.arn("sagemaker", "training-job/*")],
+    },
+  ];
+}
+
+/** Studio's log group is one for the account and region: SageMaker names it, and no stack of ours may own it. */
+function logs(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
+  const group = account.arn("logs", "log-group:/aws/sagemaker/studio");
+  return [
+    {
+      sid: "StudioLogs",
+      actions: [
+        "logs:CreateLogGroup",
+        "logs:CreateLogStream",
+        "logs:DescribeLogStreams",
+        "logs:GetLogEvents",
+        "logs:PutLogEvents",
+      ],
+      resources: [group, `${group}:*`],
+    },
+  ];
+}

@@ -1,0 +1,212 @@
+import { DefaultSecurityGroup } from "@cdktf/provider-aws/lib/default-security-group/index.js";
+import { Eip } from "@cdktf/provider-aws/lib/eip/index.js";
+import { InternetGateway } from "@cdktf/provider-aws/lib/internet-gateway/index.js";
+import { NatGateway } from "@cdktf/provider-aws/lib/nat-gateway/index.js";
+import { Route } from "@cdktf/provider-aws/lib/route/index.js";
+import { RouteTable } from "@cdktf/provider-aws/lib/route-table/index.js";
+import { RouteTableAssociation } from "@cdktf/provider-aws/lib/route-table-association/index.js";
+import { SecurityGroup } from "@cdktf/provider-aws/lib/security-group/index.js";
+import { Subnet } from "@cdktf/provider-aws/lib/subnet/index.js";
+import { Vpc } from "@cdktf/provider-aws/lib/vpc/index.js";
+import { VpcEndpoint } from "@cdktf/provider-aws/lib/vpc-endpoint/index.js";
+import { VpcSecurityGroupIngressRule } from "@cdktf/provider-aws/lib/vpc-security-group-ingress-rule/index.js";
+import { Construct } from "constructs";
+import { planSubnets, type SubnetPlan } from "../settings/subnets.ts";
+import type { Egress } from "../settings/types.ts";
+import type { AwsAccount } from "./aws-account.ts";
+import { FlowLogs } from "./flow-logs.ts";
+import type { HttpsDestination } from "./space-security-group.ts";
+
+export interface NetworkProps {
+  readonly prefix: string;
+  readonly account: AwsAccount;
+  readonly vpcCidr: string;
+  readonly availabilityZones: readonly string[];
+  readonly egress: Egress;
+  readonly encryptionKeyArn: string;
+}
+
+/** The VPC of an environment, and the private subnets that its spaces run in. */
+export class Network extends Construct {
+  readonly vpcId: string;
+  readonly privateSubnets: readonly Subnet[];
+  /** Where the spaces' security groups let HTTPS out to. */
+  readonly https: readonly HttpsDestination[];
+
+  constructor(scope: Construct, id: string, props: NetworkProps) {
+    super(scope, id);
+    const { account, prefix } = props;
+    const plan = planSubnets(props.vpcCidr, props.availabilityZones);
+    const vpc = new Vpc(this, "vpc", {
+      cidrBlock: props.vpcCidr,
+      // Both are what private DNS names of interface endpoints and of the home file system need.
+      enableDnsSupport: true,
+      enableDnsHostnames: true,
+      tags: { Name: prefix },
+    });
+    // Adopts the group that each VPC has and cannot lose, and takes its rules away: nothing is allowed by default.
+    new DefaultSecurityGroup(this, "default_security_group", {
+      vpcId: vpc.id,
+      tags: { Name: `${prefix}-default-unused` },
+    });
+    new FlowLogs(this, "flow_logs", {
+      prefix,
+      account,
+      encryptionKeyArn: props.encryptionKeyArn,
+      vpcId: vpc.id,
+    });
+
+    // One route table a zone, whatever the egress: going from `nat` to `nat-per-zone` changes a route and no subnet.
+    const privateTables = new Map<string, RouteTable>();
+    this.privateSubnets = plan.private.map(({ zone, cidr }) => {
+      const { subnet, table } = this.subnet("private", zone, cidr, vpc, prefix);
+      privateTables.set(zone, table);
+      return subnet;
+    });
+    this.vpcId = vpc.id;
+
+    // Free, and it keeps the payload, pip's S3 traffic and data off the NAT gateway, which is paid by the gigabyte.
+    const s3 = new VpcEndpoint(this, "s3_endpoint", {
+      vpcId: vpc.id,
+      serviceName: `${account.reverseDnsPrefix}.${account.region}.s3`,
+      vpcEndpointType: "Gateway",
+      routeTableIds: [...privateTables.values()].map((table) => table.id),
+      tags: { Name: `${prefix}-s3` },
+    });
+
+    if (props.egress === "endpoints-only") {
+      // No internet gateway and no public subnets either: what is not there cannot be routed to by mistake.
+      this.interfaceEndpoints(vpc, props);
+      this.https = [
+        {
+          id: "endpoints",
+          description: "HTTPS to the interface endpoints of the VPC",
+          cidr: props.vpcCidr,
+        },
+        {
+          id: "s3",
+          description: "HTTPS to S3 by the gateway endpoint",
+          prefixListId: s3.prefixListId,
+        },
+      ];
+    } else {
+      this.natGateways(plan, vpc, privateTables, props);
+      this.https = [
+        {
+          id: "internet",
+          description: "HTTPS to AWS and to package registries, by the NAT gateway",
+          cidr: "0.0.0.0/0",
+        },
+      ];
+    }
+  }
+
+  private subnet(kind: "private" | "public", zone: string, cidr: string, vpc: Vpc, prefix: string) {
+    const tags = { Name: `${prefix}-${kind}-${zone}` };
+    const subnet = new Subnet(this, `${kind}_${zone}`, {
+      vpcId: vpc.id,
+      availabilityZone: zone,
+      cidrBlock: cidr,
+      mapPublicIpOnLaunch: false,
+      tags,
+    });
+    const table = new RouteTable(this, `${kind}_${zone}_routes`, { vpcId: vpc.id, tags });
+    new RouteTableAssociation(this, `${kind}_${zone}_association`, {
+      subnetId: subnet.id,
+      routeTableId: table.id,
+    });
+    return { subnet, table };
+  }
+
+  private natGateways(
+    plan: SubnetPlan,
+    vpc: Vpc,
+    privateTables: ReadonlyMap<string, RouteTable>,
+    props: NetworkProps,
+  ) {
+    const { prefix } = props;
+    const internet = new InternetGateway(this, "internet_gateway", {
+      vpcId: vpc.id,
+      tags: { Name: prefix },
+    });
+    let shared: NatGateway | undefined;
+    for (const { zone, cidr } of plan.public) {
+      const { subnet, table } = this.subnet("public", zone, cidr, vpc, prefix);
+      const route = new Route(this, `public_${zone}_internet`, {
+        routeTableId: table.id,
+        destinationCidrBlock: "0.0.0.0/0",
+        gatewayId: internet.id,
+      });
+      let nat = shared;
+      if (nat === undefined || props.egress === "nat-per-zone") {
+        const tags = { Name: `${prefix}-${zone}` };
+        const address = new Eip(this, `nat_${zone}_address`, {
+          domain: "vpc",
+          tags,
+          dependsOn: [internet],
+        });
+        nat = new NatGateway(this, `nat_${zone}`, {
+          subnetId: subnet.id,
+          allocationId: address.allocationId,
+          tags,
+          // A gateway that is there before its way out fails for as long.
+          dependsOn: [route],
+        });
+        shared ??= nat;
+      }
+      const privateTable = privateTables.get(zone);
+      if (privateTable === undefined) throw new Error(`no private subnet in zone ${zone}`);
+      new Route(this, `private_${zone}_nat`, {
+        routeTableId: privateTable.id,
+        destinationCidrBlock: "0.0.0.0/0",
+        natGatewayId: nat.id,
+      });
+    }
+  }
+
+  private interfaceEndpoints(vpc: Vpc, props: NetworkProps) {
+    const { account, prefix } = props;
+    const group = new SecurityGroup(this, "endpoints_group", {
+      name: `${prefix}-endpoints`,
+      description: "Interface endpoints of the VPC",
+      vpcId: vpc.id,
+      tags: { Name: `${prefix}-endpoints` },
+    });
+    new VpcSecurityGroupIngressRule(this, "endpoints_https_in", {
+      securityGroupId: group.id,
+      description: "HTTPS from the VPC",
+      ipProtocol: "tcp",
+      fromPort: 443,
+      toPort: 443,
+      cidrIpv4: props.vpcCidr,
+    });
+    for (const [name, serviceName] of Object.entries(interfaceEndpointServices(account))) {
+      new VpcEndpoint(this, `${name}_endpoint`, {
+        vpcId: vpc.id,
+        serviceName,
+        vpcEndpointType: "Interface",
+        subnetIds: this.privateSubnets.map((subnet) => subnet.id),
+        securityGroupIds: [group.id],
+        privateDnsEnabled: true,
+        tags: { Name: `${prefix}-${name.replaceAll("_", "-")}` },
+      });
+    }
+  }
+}
+
+/**
+ * What a space without internet access cannot do without (SageMaker Developer Guide, "Connect Studio notebooks in a VPC
+ * to external resources"). Each costs by zone and hour, so none is here for a feature that this stack does not have:
+ * KMS is called by S3 and EFS on their own side, images are pulled by SageMaker.
+ */
+function interfaceEndpointServices(account: AwsAccount): Readonly<Record<string, string>> {
+  const service = (name: string) => `${account.reverseDnsPrefix}.${account.region}.${name}`;
+  return {
+    sagemaker_api: service("sagemaker.api"),
+    sagemaker_runtime: service("sagemaker.runtime"),
+    // Studio's own endpoint service has a name of its own form.
+    studio: `aws.sagemaker.${account.region}.studio`,
+    sts: service("sts"),
+    logs: service("logs"),
+  };
+}

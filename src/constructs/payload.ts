@@ -1,0 +1,193 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { extname, join } from "node:path";
+import type { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket/index.js";
+import { S3Object, type S3ObjectConfig } from "@cdktf/provider-aws/lib/s3-object/index.js";
+import {
+  AssetType,
+  type ITerraformDependable,
+  TerraformAsset,
+  TerraformIterator,
+  TerraformLocal,
+  TerraformStack,
+} from "cdktf";
+import { Construct } from "constructs";
+import { pathOfModule } from "./path-of-module.ts";
+
+/** Where the payload is in the bucket. The pointer `current` is there, and one folder for each version. */
+export const payloadPrefix = "marimo/payload";
+
+/** Samples and what their run leaves behind, bytecode, editors' files: never part of a payload. */
+const leftOut = (name: string) =>
+  name.startsWith(".") || name === "__pycache__" || name === "__marimo__" || name.endsWith(".pyc");
+
+const contentTypes: Readonly<Record<string, string>> = {
+  ".csv": "text/csv",
+  ".css": "text/css",
+  ".html": "text/html",
+  ".ipynb": "application/x-ipynb+json",
+  ".js": "text/javascript",
+  ".json": "application/json",
+  ".md": "text/markdown",
+  ".py": "text/x-python",
+  ".sh": "text/x-shellscript",
+  ".svg": "image/svg+xml",
+  ".toml": "application/toml",
+  ".txt": "text/plain",
+};
+
+export interface PayloadSource {
+  /** Folder whose files make up the payload. */
+  readonly folder: string;
+  /** Folder of the sample notebooks. @default none */
+  readonly samplesFolder?: string;
+  /** Python requirements of marimo's environment, one each. */
+  readonly requirements: readonly string[];
+}
+
+export interface PayloadFile {
+  /** Path in the payload, with `/`. */
+  readonly path: string;
+  readonly source: string;
+  readonly sha256: string;
+}
+
+export interface PayloadContent {
+  /** Names this version: the first 16 digits of the checksum list's own SHA-256. */
+  readonly hash: string;
+  readonly files: readonly PayloadFile[];
+  readonly requirements: string;
+  /** In the format of `sha256sum -c`. */
+  readonly checksums: string;
+  readonly pointer: string;
+}
+
+/** Reads a payload: the same files give the same answer in every folder and on every machine. */
+export function readPayload(source: PayloadSource): PayloadContent {
+  const files = [
+    ...listFiles(source.folder).map((path) => ({ path, source: join(source.folder, path) })),
+    ...(source.samplesFolder === undefined ? [] : listFiles(source.samplesFolder)).map((path) => ({
+      path: `sample-notebooks/${path}`,
+      source: join(source.samplesFolder ?? "", path),
+    })),
+  ].map((file) => ({ ...file, sha256: sha256(readFileSync(file.source)) }));
+
+  const requirements = `${source.requirements.join("\n")}\n`;
+  const checked = [...files, { path: "requirements.txt", sha256: sha256(requirements) }].sort((a, b) =>
+    a.path < b.path ? -1 : 1,
+  );
+  const taken = checked.find(({ path }, i) => path === checked[i + 1]?.path || path === "SHA256SUMS");
+  if (taken)
+    throw new Error(`${source.folder}: the payload has two files "${taken.path}", one of them generated`);
+
+  const checksums = checked.map((file) => `${file.sha256}  ${file.path}\n`).join("");
+  const digest = sha256(checksums);
+  const hash = digest.slice(0, 16);
+  return {
+    hash,
+    files,
+    requirements,
+    checksums,
+    pointer: `${digest}  ${hash}\n`,
+  };
+}
+
+export interface PayloadProps {
+  readonly source: PayloadSource;
+  readonly bucket: S3Bucket;
+  /** What of the bucket must be there before its first object. */
+  readonly bucketReady: readonly ITerraformDependable[];
+  readonly encryptionKeyArn: string;
+}
+
+/** Uploads what the spaces fetch at each start: a version of its own for each change, then the pointer to it. */
+export class Payload extends Construct {
+  /** The last object written: whoever depends on it finds the payload complete. */
+  readonly pointer: ITerraformDependable;
+
+  constructor(scope: Construct, id: string, props: PayloadProps) {
+    super(scope, id);
+    const payload = readPayload(props.source);
+    const common = {
+      bucket: props.bucket.bucket,
+      serverSideEncryption: "aws:kms",
+      kmsKeyId: props.encryptionKeyArn,
+      // S3 takes ten tags an object, and a team may have set more: the bucket carries them.
+      overrideProvider: { defaultTags: { tags: {} } },
+    } satisfies Partial<S3ObjectConfig>;
+    const key = (path: string) => `${payloadPrefix}/${payload.hash}/${path}`;
+
+    // A new version is a new key, hence a new object; the old ones go only once the pointer has moved.
+    const files = TerraformIterator.fromMap(
+      new TerraformLocal(
+        this,
+        "files",
+        Object.fromEntries(
+          payload.files.map(({ path, source, sha256 }) => [
+            path,
+            {
+              source: new TerraformAsset(this, path, {
+                path: source,
+                assetHash: sha256,
+                type: AssetType.FILE,
+              }).path,
+              sha256,
+              content_type: contentTypes[extname(path)] ?? "application/octet-stream",
+            },
+          ]),
+        ),
+      ).asAnyMap,
+    );
+    const uploaded = new S3Object(this, "file", {
+      ...common,
+      forEach: files,
+      key: key(files.key),
+      source: pathOfModule(TerraformStack.of(this), files.getString("source")),
+      sourceHash: files.getString("sha256"),
+      contentType: files.getString("content_type"),
+      lifecycle: { createBeforeDestroy: true },
+      dependsOn: [...props.bucketReady],
+    });
+
+    const texts = TerraformIterator.fromMap({
+      "requirements.txt": literal(payload.requirements),
+      SHA256SUMS: literal(payload.checksums),
+    });
+    const generated = new S3Object(this, "generated", {
+      ...common,
+      forEach: texts,
+      key: key(texts.key),
+      content: texts.value,
+      contentType: "text/plain",
+      lifecycle: { createBeforeDestroy: true },
+      dependsOn: [...props.bucketReady],
+    });
+
+    this.pointer = new S3Object(this, "current", {
+      ...common,
+      key: `${payloadPrefix}/current`,
+      content: literal(payload.pointer),
+      contentType: "text/plain",
+      dependsOn: [uploaded, generated],
+    });
+  }
+}
+
+function listFiles(folder: string, below = ""): string[] {
+  return readdirSync(join(folder, below), { withFileTypes: true })
+    .filter((entry) => !leftOut(entry.name))
+    .flatMap((entry) => {
+      const path = below === "" ? entry.name : `${below}/${entry.name}`;
+      return entry.isDirectory() ? listFiles(folder, path) : [path];
+    })
+    .sort();
+}
+
+function sha256(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+/** Text that Terraform takes as it is: `${` and `%{` would begin its own templates. */
+function literal(text: string): string {
+  return text.replaceAll(/([$%])\{/g, "$1$1{");
+}

@@ -1,0 +1,128 @@
+import { SagemakerDomain } from "@cdktf/provider-aws/lib/sagemaker-domain/index.js";
+import { SagemakerUserProfile } from "@cdktf/provider-aws/lib/sagemaker-user-profile/index.js";
+import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
+import { Construct } from "constructs";
+import type { LifecycleConfiguration } from "./lifecycle-configuration.ts";
+import type { Network } from "./network.ts";
+import { SpaceSecurityGroup } from "./space-security-group.ts";
+
+export interface StudioDomainProps {
+  readonly prefix: string;
+  readonly network: Network;
+  readonly executionRoleArn: string;
+  readonly encryptionKeyArn: string;
+  readonly lifecycleConfiguration: LifecycleConfiguration;
+  readonly authentication: "IAM" | "SSO";
+  readonly defaultInstanceType: string;
+  readonly idleTimeoutMinutes: number;
+  readonly homeFileSystemRetention: "Retain" | "Delete";
+  readonly removalProtection: boolean;
+  /** Each person's name, with the instance type that their spaces start with. */
+  readonly userProfiles: MapTerraformIterator;
+  /** What the domain needs beside what it refers to; it is also destroyed before these. */
+  readonly domainDependsOn: readonly ITerraformDependable[];
+  /** What must be there before the first person opens Studio. */
+  readonly profilesDependOn: readonly ITerraformDependable[];
+}
+
+/** SageMaker's own default for a new space, and the most that a person may ask for. In GB. */
+const spaceStorage = { defaultEbsVolumeSizeInGb: 5, maximumEbsVolumeSizeInGb: 100 };
+
+/**
+ * The domain and its people.
+ *
+ * Cannot change once applied, since a change replaces the domain and its home directories: name, authentication, VPC,
+ * subnets, key, retention. Terraform's provider cannot update the rest of a VpcOnly domain either (issue 45528), so
+ * whatever may change later is on the user profiles, which are what private spaces take their settings from. The domain
+ * has the same for people added by hand and for shared spaces; there its JupyterLab and storage settings stay as the
+ * first apply made them (`ignore_changes`). `aws sagemaker update-domain` can still change those.
+ */
+export class StudioDomain extends Construct {
+  readonly domain: SagemakerDomain;
+  readonly userProfiles: SagemakerUserProfile;
+
+  constructor(scope: Construct, id: string, props: StudioDomainProps) {
+    super(scope, id);
+    const { lifecycleConfiguration, network, prefix, userProfiles } = props;
+    const jupyterLab = (lifecycleConfigurationArn: string, instanceType: string) => ({
+      builtInLifecycleConfigArn: lifecycleConfigurationArn,
+      // Nothing of the image is named here: its alias drifts (provider issue 39894).
+      defaultResourceSpec: { instanceType },
+      appLifecycleManagement: {
+        idleSettings: {
+          lifecycleManagement: "ENABLED",
+          idleTimeoutInMinutes: props.idleTimeoutMinutes,
+          // What people may choose for a space of their own: an hour, the least that SageMaker takes, up to the
+          // setting. Left out, the provider sends 0 for both.
+          minIdleTimeoutInMinutes: 60,
+          maxIdleTimeoutInMinutes: props.idleTimeoutMinutes,
+        },
+      },
+    });
+    const sharedGroup = new SpaceSecurityGroup(this, "shared", {
+      name: `${prefix}-studio`,
+      description: "Shared spaces, and spaces of people added by hand",
+      vpcId: network.vpcId,
+      https: network.https,
+    });
+    const shared = {
+      executionRole: props.executionRoleArn,
+      securityGroups: [sharedGroup.groupId],
+      jupyterLabAppSettings: jupyterLab(lifecycleConfiguration.domainArn, props.defaultInstanceType),
+      spaceStorageSettings: { defaultEbsStorageSettings: spaceStorage },
+    };
+
+    this.domain = new SagemakerDomain(this, "domain", {
+      domainName: prefix,
+      authMode: props.authentication,
+      appNetworkAccessType: "VpcOnly",
+      vpcId: network.vpcId,
+      subnetIds: network.privateSubnets.map((subnet) => subnet.id),
+      kmsKeyId: props.encryptionKeyArn,
+      // Private spaces take the first, shared spaces the second: neither stands in for the other.
+      defaultUserSettings: { ...shared, studioWebPortal: "ENABLED", defaultLandingUri: "studio::" },
+      defaultSpaceSettings: shared,
+      retentionPolicy: { homeEfsFileSystem: props.homeFileSystemRetention },
+      // Tags reach the spaces and apps; the home file system gets none of them (provider issue 36222).
+      tagPropagation: "ENABLED",
+      lifecycle: {
+        preventDestroy: props.removalProtection,
+        ignoreChanges: ["default_user_settings", "default_space_settings"].flatMap((settings) => [
+          `${settings}[0].jupyter_lab_app_settings`,
+          `${settings}[0].space_storage_settings`,
+        ]),
+      },
+      dependsOn: [...props.domainDependsOn],
+    });
+
+    // A group each, so that one person's apps cannot reach another's (SageMaker Developer Guide, "Connect Studio
+    // notebooks in a VPC to external resources").
+    const ownGroup = new SpaceSecurityGroup(this, "profile", {
+      name: `${prefix}-user-${userProfiles.key}`,
+      description: `Spaces of ${userProfiles.key}`,
+      vpcId: network.vpcId,
+      https: network.https,
+      forEach: userProfiles,
+    });
+    this.userProfiles = new SagemakerUserProfile(this, "profiles", {
+      forEach: userProfiles,
+      domainId: this.domain.id,
+      userProfileName: userProfiles.key,
+      // With IAM Identity Center a profile is one of its users, by the same name.
+      ...(props.authentication === "SSO"
+        ? {
+            singleSignOnUserIdentifier: "UserName",
+            singleSignOnUserValue: userProfiles.key,
+          }
+        : {}),
+      userSettings: {
+        ...shared,
+        securityGroups: [ownGroup.groupId],
+        jupyterLabAppSettings: jupyterLab(lifecycleConfiguration.profilesArn, userProfiles.value),
+        studioWebPortal: "ENABLED",
+        defaultLandingUri: "studio::",
+      },
+      dependsOn: [...props.profilesDependOn],
+    });
+  }
+}

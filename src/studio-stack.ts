@@ -1,0 +1,198 @@
+import { fileURLToPath } from "node:url";
+import { AwsProvider } from "@cdktf/provider-aws/lib/provider/index.js";
+import {
+  Fn,
+  LocalBackend,
+  S3Backend,
+  TerraformElement,
+  TerraformIterator,
+  TerraformLocal,
+  TerraformOutput,
+  TerraformStack,
+} from "cdktf";
+import type { Construct, Node } from "constructs";
+import { ArtifactBucket } from "./constructs/artifact-bucket.ts";
+import { AwsAccount } from "./constructs/aws-account.ts";
+import { EncryptionKey } from "./constructs/encryption-key.ts";
+import { ExecutionRole } from "./constructs/execution-role.ts";
+import { HomeFileSystemCleanup } from "./constructs/home-file-system-cleanup.ts";
+import { LifecycleConfiguration } from "./constructs/lifecycle-configuration.ts";
+import { Network } from "./constructs/network.ts";
+import { Payload } from "./constructs/payload.ts";
+import { StudioDomain } from "./constructs/studio-domain.ts";
+import type { ResolvedEnvironment } from "./settings/types.ts";
+
+const pathTo = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
+/** One environment: a Studio domain whose JupyterLab spaces have marimo, and all that it needs. */
+export class StudioStack extends TerraformStack {
+  private readonly logicalIds = new Map<string, string>();
+
+  constructor(scope: Construct, environment: ResolvedEnvironment) {
+    super(scope, environment.name);
+    const { region, removalProtection } = environment;
+    const prefix = `marimo-${environment.name}`;
+    this.terraformSettings(environment);
+    new AwsProvider(this, "aws", {
+      region,
+      defaultTags: [
+        {
+          tags: { ...environment.tags, Project: "sagemaker-marimo", Environment: environment.name },
+        },
+      ],
+    });
+    const account = new AwsAccount(this, "account", { region });
+
+    const key = new EncryptionKey(this, "encryption", {
+      prefix,
+      account,
+      removalProtection,
+      // A home file system that stays is unreadable without its key: the longest that KMS can wait.
+      deletionWindowDays: environment.homeFileSystemRetention === "Retain" ? 30 : 7,
+    });
+    const network = new Network(this, "network", {
+      prefix,
+      account,
+      vpcCidr: environment.vpcCidr,
+      availabilityZones: environment.availabilityZones,
+      egress: environment.egress,
+      encryptionKeyArn: key.arn,
+    });
+    const { bucket, ready: bucketReady } = new ArtifactBucket(this, "storage", {
+      prefix,
+      account,
+      encryptionKeyArn: key.arn,
+      forceDestroy: environment.bucketForceDestroy,
+      removalProtection,
+    });
+    const role = new ExecutionRole(this, "execution", {
+      prefix,
+      account,
+      bucketArn: bucket.arn,
+      encryptionKeyArn: key.arn,
+    });
+
+    const payload = new Payload(this, "payload", {
+      source: {
+        folder: pathTo("space/payload/"),
+        ...(environment.sampleNotebooks ? { samplesFolder: pathTo("../sample-notebooks/") } : {}),
+        requirements: [`marimo==${environment.marimoVersion}`, ...environment.extraPackages],
+      },
+      bucket,
+      bucketReady,
+      encryptionKeyArn: key.arn,
+    });
+    const lifecycleConfiguration = new LifecycleConfiguration(this, "lifecycle_configuration", {
+      prefix,
+      environment: environment.name,
+      region,
+      bucketName: bucket.bucket,
+      script: pathTo("space/on-start.sh"),
+    });
+
+    const cleanup = new HomeFileSystemCleanup(this, "home_file_system_cleanup", {
+      account,
+      network,
+      homeFileSystemRetention: environment.homeFileSystemRetention,
+    });
+    // The map is written once, and everything a person has is made from it: the JSON grows by a line a person.
+    const userProfiles = new TerraformLocal(
+      this,
+      "user_profiles",
+      Object.fromEntries(environment.userProfiles.map((user) => [user.name, user.defaultInstanceType])),
+    );
+    const studio = new StudioDomain(this, "studio", {
+      prefix,
+      network,
+      executionRoleArn: role.arn,
+      encryptionKeyArn: key.arn,
+      lifecycleConfiguration,
+      authentication: environment.authentication,
+      defaultInstanceType: environment.defaultInstanceType,
+      idleTimeoutMinutes: environment.idleTimeoutMinutes,
+      homeFileSystemRetention: environment.homeFileSystemRetention,
+      removalProtection,
+      userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
+      domainDependsOn: [cleanup.step, ...role.policies],
+      profilesDependOn: [payload.pointer],
+    });
+
+    const { domain } = studio;
+    this.outputs({
+      studio_domain_id: ["Id of the Studio domain", domain.id],
+      studio_url: ["Address of the Studio domain", domain.url],
+      console_url: [
+        "The domain in the AWS console",
+        `https://${consoleHost(region)}/sagemaker/home?region=${region}#/studio/${domain.id}`,
+      ],
+      user_profile_names: ["Names of the Studio user profiles", Fn.keys(userProfiles.asAnyMap)],
+      artifact_bucket: ["Bucket for artifacts and sample data", bucket.bucket],
+      execution_role_arn: ["Role that Studio and the notebooks run as", role.arn],
+      vpc_id: ["VPC of the Studio domain", network.vpcId],
+      lifecycle_configuration_arn: [
+        "Lifecycle configuration that starts marimo in the spaces of the user profiles",
+        lifecycleConfiguration.profilesArn,
+      ],
+      open_studio_command:
+        environment.authentication === "IAM"
+          ? [
+              "Command that prints a link to Studio for the first user profile, good for 5 minutes",
+              `aws sagemaker create-presigned-domain-url --region ${region} --domain-id ${domain.id} ` +
+                `--user-profile-name ${environment.userProfiles[0]?.name ?? "NAME"} ` +
+                "--query AuthorizedUrl --output text",
+            ]
+          : [
+              "Command that prints the address where people sign in with IAM Identity Center",
+              `aws sagemaker describe-domain --region ${region} --domain-id ${domain.id} --query Url --output text`,
+            ],
+    });
+  }
+
+  /**
+   * Names in Terraform's state are the constructs' path: `network_vpc`. cdktf's own carry a hash, which says nothing to
+   * whoever reviews a plan; it is there to keep names apart, so two of the same are refused here.
+   */
+  protected override allocateLogicalId(element: TerraformElement | Node): string {
+    const node = TerraformElement.isTerraformElement(element) ? element.node : element;
+    const path = node.path;
+    const ids = node.scopes.slice(node.scopes.indexOf(this) + 1).map((scope) => scope.node.id);
+    const logicalId = ids.join("_");
+    const owner = this.logicalIds.get(logicalId) ?? path;
+    if (owner !== path) throw new Error(`"${owner}" and "${path}" would both be named "${logicalId}"`);
+    this.logicalIds.set(logicalId, path);
+    return logicalId;
+  }
+
+  private terraformSettings({ backend, name }: ResolvedEnvironment) {
+    // 1.10 is the first with `use_lockfile`.
+    this.addOverride("terraform.required_version", ">= 1.10");
+    // The bindings would ask for exactly the version they were made from. This range was tried from its lower end.
+    this.addOverride("terraform.required_providers.aws.version", ">= 5.100.0, < 7.0.0");
+    if (backend.type === "local") {
+      // As seen from the stack's folder: beside cdktf.json. cdktf's own default is an absolute path.
+      new LocalBackend(this, { path: `../../../terraform.${name}.tfstate` });
+    } else {
+      const { bucket, key, kmsKeyId, region } = backend;
+      new S3Backend(this, {
+        bucket,
+        key,
+        region,
+        encrypt: true,
+        ...(kmsKeyId === undefined ? {} : { kmsKeyId }),
+      }).addOverride("use_lockfile", true);
+    }
+  }
+
+  private outputs(outputs: Readonly<Record<string, readonly [description: string, value: unknown]>>) {
+    for (const [name, [description, value]] of Object.entries(outputs)) {
+      new TerraformOutput(this, name, { description, value });
+    }
+  }
+}
+
+/** Not part of `data.aws_partition`. */
+function consoleHost(region: string): string {
+  if (region.startsWith("cn-")) return "console.amazonaws.cn";
+  if (region.startsWith("us-gov-")) return "console.amazonaws-us-gov.com";
+  return `${region}.console.aws.amazon.com`;
+}
