@@ -33,7 +33,8 @@ export class ArtifactBucket extends Construct {
     // Not encrypted with the key: S3 delivers access logs only to a bucket with its own keys (Amazon S3 User Guide,
     // "Enabling Amazon S3 server access logging"). Not logged itself: that would log its own writing without end.
     const accessLogs = new PrivateBucket(this, "access_logs", {
-      name: `${prefix}-logs-${account.id}-${account.region}`,
+      // At the end: `${prefix}-logs` may be another environment's prefix.
+      name: `${prefix}-${account.id}-${account.region}-logs`,
       forceDestroy: props.forceDestroy,
       removalProtection: false,
       noncurrentVersionDays: 7,
