@@ -1,0 +1,45 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+export const root = fileURLToPath(new URL("../..", import.meta.url));
+
+export interface Command {
+  readonly child: ChildProcess;
+  /** Everything written so far. */
+  readonly output: { stdout: string; stderr: string };
+  readonly status: Promise<number | null>;
+}
+
+/** Runs one of `scripts/` as its `npm run` command does, without npm between us and its signals. */
+export function startScript(
+  script: "start" | "verify",
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = process.env,
+): Command {
+  const child = spawn(process.execPath, ["--import", "tsx", `scripts/${script}.ts`, ...args], {
+    cwd: root,
+    env: environment,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output = { stdout: "", stderr: "" };
+  child.stdout.on("data", (piece) => {
+    output.stdout += String(piece);
+  });
+  child.stderr.on("data", (piece) => {
+    output.stderr += String(piece);
+  });
+  return { child, output, status: new Promise((resolve) => child.once("close", resolve)) };
+}
+
+/** Waits until something is true; says what was written when it never is. */
+export async function until(command: Command, condition: () => boolean, seconds: number): Promise<void> {
+  const deadline = Date.now() + seconds * 1000;
+  while (!condition()) {
+    if (Date.now() > deadline || command.child.exitCode !== null) {
+      throw new Error(
+        `it did not happen (exit ${command.child.exitCode}):\n${Object.values(command.output).join("\n")}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

@@ -1,0 +1,270 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { optionsHelp, readCommandLine } from "../../scripts/lib/command-line.ts";
+import { findChromium } from "../../src/local-studio/chromium.ts";
+import { rehearsalOverride } from "../../src/local-studio/deployment.ts";
+import { describeError, Problem, StepFailure } from "../../src/local-studio/problem.ts";
+import { descendants } from "../../src/local-studio/process-tree.ts";
+import { findPython } from "../../src/local-studio/python-environment.ts";
+import { createRunFolder } from "../../src/local-studio/run-folder.ts";
+import { Steps } from "../../src/local-studio/steps.ts";
+import {
+  compareVersions,
+  findTerraform,
+  providerProblem,
+  terraformEnvironment,
+} from "../../src/local-studio/terraform-cli.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A program on a PATH of its own, in a home of its own. */
+function program(name: string, script: string): NodeJS.ProcessEnv {
+  writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(folder, name), 0o755);
+  return { PATH: folder, HOME: folder, PYENV_ROOT: join(folder, "none") };
+}
+const nothing = (): NodeJS.ProcessEnv => ({ PATH: folder, HOME: folder, PYENV_ROOT: join(folder, "none") });
+
+describe("findTerraform", () => {
+  const prints = (version: string) => `echo '{"terraform_version": "${version}"}'`;
+
+  it("finds Terraform, OpenTofu, and the one that is chosen", async () => {
+    expect(await findTerraform(program("tofu", prints("1.11.0")))).toEqual({
+      command: "tofu",
+      version: "1.11.0",
+    });
+    expect(await findTerraform(program("terraform", prints("1.10.0")))).toMatchObject({
+      command: "terraform",
+    });
+    const chosen = { ...program("mine", prints("1.12.0")), TERRAFORM_BINARY_NAME: "mine" };
+    expect(await findTerraform(chosen)).toEqual({ command: "mine", version: "1.12.0" });
+  });
+
+  it.each([
+    ["missing", nothing, "was not found."],
+    ["too old", () => program("terraform", prints("1.9.8")), "terraform: version 1.9.8"],
+    ["broken", () => program("terraform", "echo no >&2; exit 1"), "terraform: no"],
+    [
+      "chosen and missing",
+      () => ({ ...nothing(), TERRAFORM_BINARY_NAME: "tf" }),
+      'as "tf" (TERRAFORM_BINARY_NAME)',
+    ],
+  ])("says so when it is %s, and what to do", async (_, environment, message) => {
+    const problem = await findTerraform(environment()).catch((error: unknown) => error);
+    expect(problem).toBeInstanceOf(Problem);
+    expect(describeError(problem)).toContain(message);
+    expect(describeError(problem)).toContain("What to do: install Terraform (or OpenTofu) 1.10.0 or later");
+  });
+
+  it.each([
+    ["1.10.0", "1.9.9", 1],
+    ["5.100.0", "5.100.0", 0],
+    ["1.10.0-rc1", "1.10.0", 0],
+    ["6.9.0", "7.0.0", -1],
+  ])("compares %s and %s", (a, b, sign) => expect(Math.sign(compareVersions(a, b))).toBe(sign));
+});
+
+describe("terraformEnvironment", () => {
+  const mirror = (version: string) => {
+    const platform = `${process.platform}_${process.arch === "x64" ? "amd64" : process.arch}`;
+    mkdirSync(join(folder, "mirror/registry.example.com/hashicorp/aws", version, platform), {
+      recursive: true,
+    });
+    return [join(folder, "mirror")];
+  };
+  const configuration = (environment: NodeJS.ProcessEnv, mirrorRoots: string[]) => {
+    const { TF_CLI_CONFIG_FILE } = terraformEnvironment({ runFolder: folder, environment, mirrorRoots });
+    return readFileSync(String(TF_CLI_CONFIG_FILE), "utf8");
+  };
+
+  it("uses a mirror that has the provider in the range", () => {
+    const text = configuration(nothing(), mirror("5.100.0"));
+    expect(text).toContain(`path    = "${join(folder, "mirror")}"`);
+    expect(text).toContain('exclude = ["registry.example.com/hashicorp/aws"]');
+  });
+
+  it.each(["5.99.0", "7.0.0"])(
+    "leaves a mirror with provider %s alone and downloads into a cache",
+    (version) => {
+      expect(configuration(nothing(), mirror(version))).toMatch(/^plugin_cache_dir = /);
+    },
+  );
+
+  it("leaves a person's own configuration alone, and replaces one that is not there", () => {
+    const own = join(folder, "own.rc");
+    writeFileSync(own, "# mine");
+    expect(configuration({ ...nothing(), TF_CLI_CONFIG_FILE: own }, mirror("5.100.0"))).toBe("# mine");
+    rmSync(own);
+    expect(configuration({ ...nothing(), TF_CLI_CONFIG_FILE: own }, mirror("5.100.0"))).toContain(
+      "filesystem_mirror",
+    );
+  });
+});
+
+describe("providerProblem", () => {
+  it("knows Terraform's words for a registry out of reach, and no others", () => {
+    const problem = providerProblem("Error: Failed to query available provider packages", "deploy.log");
+    expect(describeError(problem)).toMatch(
+      /registry is out of reach.*terraform providers mirror.*deploy\.log/s,
+    );
+    expect(providerProblem("Error: creating VPC", "deploy.log")).toBeUndefined();
+  });
+});
+
+describe("findPython", () => {
+  it("takes the image's version before others", async () => {
+    program("python3", "echo 3.13.0");
+    expect(await findPython(program("python3.12", "echo 3.12.4"))).toEqual({
+      command: "python3.12",
+      version: "3.12.4",
+    });
+  });
+
+  it("passes over one that does not run", async () => {
+    program("python3.12", "echo 'pyenv: python3.12: command not found' >&2; exit 127");
+    expect(await findPython(program("python3", "echo 3.11.7"))).toEqual({
+      command: "python3",
+      version: "3.11.7",
+    });
+  });
+
+  it.each([
+    ["missing", nothing, "Python 3.11 or later with venv and ensurepip was not found."],
+    ["too old", () => program("python3", "echo 3.10.12"), "python3: version 3.10.12"],
+    [
+      "without venv",
+      () => program("python3", "echo \"ModuleNotFoundError: No module named 'ensurepip'\" >&2; exit 1"),
+      "No module named 'ensurepip'",
+    ],
+  ])("says so when it is %s, and what to do", async (_, environment, message) => {
+    const problem = await findPython(environment()).catch((error: unknown) => error);
+    expect(describeError(problem)).toContain(message);
+    expect(describeError(problem)).toContain("What to do: install Python 3.12");
+  });
+});
+
+describe("findChromium", () => {
+  it("finds one on the PATH, and the one that is chosen", () => {
+    const environment = program("google-chrome", "");
+    expect(findChromium(environment, [])).toBe(join(folder, "google-chrome"));
+    program("mine", "");
+    expect(findChromium({ ...environment, CHROMIUM_PATH: join(folder, "mine") }, [])).toBe(
+      join(folder, "mine"),
+    );
+  });
+
+  it("says so when there is none, or not the one that is chosen", () => {
+    expect(() => findChromium(nothing(), [])).toThrow("No Chromium, Chrome or Edge was found");
+    expect(() => findChromium({ ...nothing(), CHROMIUM_PATH: "/none/chrome" }, [])).toThrow(
+      'CHROMIUM_PATH names "/none/chrome"',
+    );
+  });
+});
+
+describe("rehearsalOverride", () => {
+  it("changes the backend, and what would forbid destroying, and nothing else", () => {
+    const resource = {
+      aws_kms_key: { key: { lifecycle: { prevent_destroy: true } } },
+      aws_s3_bucket: { a: { lifecycle: { prevent_destroy: true } }, b: {} },
+      aws_vpc: { vpc: { lifecycle: { prevent_destroy: false } } },
+      aws_subnet: { one: {} },
+    };
+    expect(rehearsalOverride({ resource }, "/run/terraform.tfstate")).toEqual({
+      terraform: { backend: { local: { path: "/run/terraform.tfstate" } } },
+      resource: {
+        aws_kms_key: { key: { lifecycle: { prevent_destroy: false } } },
+        aws_s3_bucket: {
+          a: { lifecycle: { prevent_destroy: false }, force_destroy: true },
+          b: { force_destroy: true },
+        },
+      },
+    });
+  });
+});
+
+describe("Steps", () => {
+  const run = async (isTTY: boolean) => {
+    const written: string[] = [];
+    const steps = new Steps({ isTTY, columns: 30, write: (text) => written.push(text) });
+    await steps.run("first", async () => steps.progress("1 of 2"));
+    const failure = await steps.run("second", () => Promise.reject(new Error("no"))).catch((e: unknown) => e);
+    return { written, steps, failure };
+  };
+
+  it("writes a line for each step, and what it is doing on a terminal alone", async () => {
+    expect((await run(false)).written.map((text) => text.replace(/\d\.\d/, "0.0"))).toEqual([
+      "✓ first (0.0 s)\n",
+      "✗ second (0.0 s)\n",
+    ]);
+    expect((await run(true)).written.join("")).toContain("… first: 1 of 2");
+  });
+
+  it("remembers the times, and names the step that failed", async () => {
+    const { steps, failure } = await run(false);
+    expect(steps.times.map(({ name }) => name)).toEqual(["first"]);
+    expect(failure).toBeInstanceOf(StepFailure);
+    expect(describeError(failure)).toBe('The step "second" failed: no');
+  });
+});
+
+describe("createRunFolder", () => {
+  it("removes the folders of runs that were killed, and no others", () => {
+    for (const [name, pid] of [
+      ["dead", "999999999"],
+      ["alive", `${process.ppid}`],
+      ["unfinished", ""],
+    ] as const) {
+      mkdirSync(join(folder, name));
+      writeFileSync(join(folder, name, "pid"), pid);
+    }
+    const run = createRunFolder(folder);
+    expect(["dead", "alive", "unfinished"].filter((name) => existsSync(join(folder, name)))).toEqual([
+      "alive",
+    ]);
+    expect(existsSync(run.logs)).toBe(true);
+    run.remove();
+    expect(existsSync(run.path)).toBe(false);
+  });
+});
+
+describe("descendants", () => {
+  it("finds children and their children, in whatever order ps lists them", () => {
+    const ps = "    7     5  300\n    5     1  100\n    6     5  200\n    9     2  900\n    8     7   50\n";
+    expect(descendants(ps, 5).map(({ pid }) => pid)).toEqual([7, 6, 8]);
+    expect(descendants(ps, 4)).toEqual([]);
+  });
+});
+
+describe("readCommandLine", () => {
+  const options = { check: { help: "a" }, gateway: { value: "PROFILE", among: ["none", "gzip"], help: "b" } };
+
+  it("reads flags and values", () => {
+    expect(readCommandLine(["--check", "--gateway", "gzip"], options)).toEqual({
+      values: { check: true, gateway: "gzip" },
+      problems: [],
+    });
+    expect(readCommandLine(["--gateway=none"], options).values).toEqual({ gateway: "none" });
+  });
+
+  it("finds everything that is wrong at once", () => {
+    const wrong = ["--chek", "now", "--check=yes", "--gateway", "--gateway=slow", "--toString"];
+    expect(readCommandLine(wrong, options).problems).toEqual([
+      "there is no option --chek",
+      '"now" is not understood',
+      '--check takes no value, got "yes"',
+      "--gateway wants a value: none, gzip",
+      '--gateway takes one of none, gzip, got "slow"',
+      "there is no option --toString",
+    ]);
+  });
+
+  it("lists the options in columns", () => {
+    expect(optionsHelp(options)).toBe("  --check            a\n  --gateway PROFILE  b");
+  });
+});

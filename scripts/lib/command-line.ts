@@ -1,0 +1,53 @@
+export interface Option {
+  /** What follows the flag in the help, such as `PROFILE`; without it the flag stands alone. */
+  readonly value?: string;
+  /** The values it takes; without it, any. */
+  readonly among?: readonly string[];
+  readonly help: string;
+}
+
+export type Options = Readonly<Record<string, Option>>;
+
+export interface CommandLine {
+  readonly values: Readonly<Record<string, string | true | undefined>>;
+  /** Everything that is wrong with it; empty when it is fine. */
+  readonly problems: readonly string[];
+}
+
+/** Reads a command line, and finds all that is wrong with it at once. */
+export function readCommandLine(args: readonly string[], options: Options): CommandLine {
+  const values: Record<string, string | true> = {};
+  const problems: string[] = [];
+  for (let index = 0; index < args.length; index += 1) {
+    const word = args[index] ?? "";
+    const [, name, attached] = /^--([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+    const option = name !== undefined && Object.hasOwn(options, name) ? options[name] : undefined;
+    if (name === undefined) problems.push(`"${word}" is not understood`);
+    else if (option === undefined) problems.push(`there is no option --${name}`);
+    else if (option.value === undefined) {
+      if (attached === undefined) values[name] = true;
+      else problems.push(`--${name} takes no value, got "${attached}"`);
+    } else {
+      const next = args[index + 1]?.startsWith("--") ? undefined : args[index + 1];
+      const value = attached ?? next;
+      if (attached === undefined && next !== undefined) index += 1;
+      if (value === undefined)
+        problems.push(`--${name} wants a value: ${option.among?.join(", ") ?? option.value}`);
+      else if (option.among && !option.among.includes(value)) {
+        problems.push(`--${name} takes one of ${option.among.join(", ")}, got "${value}"`);
+      } else values[name] = value;
+    }
+  }
+  return { values, problems };
+}
+
+/** The list of options in a command's help. */
+export function optionsHelp(options: Options): string {
+  const rows = Object.entries(options).map(
+    ([name, { value, help }]) => [`--${name}${value ? ` ${value}` : ""}`, help] as const,
+  );
+  const width = Math.max(...rows.map(([flag]) => flag.length));
+  return rows
+    .map(([flag, help]) => `  ${flag.padEnd(width)}  ${help.replaceAll("\n", `\n${" ".repeat(width + 4)}`)}`)
+    .join("\n");
+}

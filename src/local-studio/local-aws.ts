@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { join } from "node:path";
+import { projectFolder } from "./paths.ts";
+import { Problem } from "./problem.ts";
+import { linesOf, signalGroup } from "./processes.ts";
+
+export interface LocalAwsProps {
+  /** Python of the environment `aws`. */
+  readonly python: string;
+  /** Without an app host, apps are in service by themselves. */
+  readonly appHost?: string;
+  readonly log: string;
+  /** @default `src/local-studio/aws/server.py` */
+  readonly script?: string;
+}
+
+export interface LocalAws {
+  readonly endpoint: string;
+  /** What makes an AWS SDK, the AWS CLI or Terraform speak to it. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Everything that exists in the account, apart from what accounts have from the start. */
+  inventory(): Promise<readonly string[]>;
+  stop(): Promise<void>;
+}
+
+/** Starts `server.py` and waits until it answers; it ends when its standard input closes. */
+export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
+  const script = props.script ?? join(projectFolder, "src/local-studio/aws/server.py");
+  const args = [script, "--port", "0", ...(props.appHost ? ["--app-host", props.appHost] : [])];
+  const child = spawn(props.python, args, { detached: true, stdio: ["pipe", "pipe", "pipe"] });
+  const exited = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const log = createWriteStream(props.log);
+  child.stderr.pipe(log);
+  child.stdin.on("error", () => {});
+  const endpoint = await new Promise<string>((resolve, reject) => {
+    void linesOf(child.stdout, (line) => {
+      const ready = /^\{"endpoint": *"([^"]+)"\}$/.exec(line.trim());
+      if (ready?.[1]) resolve(ready[1]);
+      else log.write(`${line}\n`);
+    });
+    child.once("error", reject);
+    void exited.then(() =>
+      reject(
+        new Problem({
+          message: `The local AWS ended before it answered (status ${child.exitCode}).`,
+          remedy: "see its log",
+          log: props.log,
+        }),
+      ),
+    );
+  });
+  return {
+    endpoint,
+    environment: {
+      // An IP address: with a host name, the SDKs would put the bucket's name in front of it.
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_ACCESS_KEY_ID: "test",
+      AWS_SECRET_ACCESS_KEY: "test",
+      AWS_EC2_METADATA_DISABLED: "true",
+    },
+    inventory: async () => (await (await fetch(`${endpoint}/local-aws/inventory`)).json()) as string[],
+    stop: async () => {
+      child.stdin.end();
+      const timer = setTimeout(() => signalGroup(child, "SIGKILL"), 5000);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
+}
