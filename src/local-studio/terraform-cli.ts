@@ -82,12 +82,17 @@ export function terraformEnvironment(props: TerraformEnvironmentProps): NodeJS.P
   return { ...common, TF_CLI_CONFIG_FILE: file };
 }
 
-/** Where installers and container images put a filesystem mirror: these folders and those directly below them. */
+/** Where installers and container images put a filesystem mirror: these folders, those in them, and `terraform/plugins`. */
 function mirrorRoots(environment: NodeJS.ProcessEnv): string[] {
   const home = join(environment.HOME ?? homedir(), ".terraform.d");
-  return [home, "/usr/local/share/terraform", "/usr/share/terraform", "/opt"].flatMap((root) => [
+  return [home, "/usr/local/share", "/usr/share", "/opt"].flatMap((root) => [
     root,
-    ...foldersIn(root).map((name) => join(root, name)),
+    ...foldersIn(root).flatMap((name) => [
+      join(root, name),
+      ...(/terraform|tofu/i.test(name)
+        ? foldersIn(join(root, name)).map((one) => join(root, name, one))
+        : []),
+    ]),
   ]);
 }
 
