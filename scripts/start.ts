@@ -49,7 +49,9 @@ gateway lets in whoever asks: the presigned URL's sign-in is played, not enforce
 
 ${optionsHelp(options)}
 
-Exit status: 0 when all went well, 1 when a step failed, 2 for a wrong command line, 130 when interrupted on the way up.
+Exit status: 0 when all went well, 1 when a step failed, 2 for a wrong command line, 130 when interrupted on the way up;
+npm itself answers 130 after any Ctrl-C. npm also prints two lines of its own on standard output:
+\`npm start --silent -- --json\` leaves the one line of JSON.
 Needs Terraform (or OpenTofu) 1.10, Python 3.11, and for --check Chromium or Chrome (or CHROMIUM_PATH).`;
 
 async function main(): Promise<number> {

@@ -3,6 +3,8 @@ import { killDescendants } from "../../src/local-studio/process-tree.ts";
 /** The first signal asks for an orderly end; a second one ends everything at once. */
 export function onInterrupt(props: { readonly message: string; readonly cleanUp: () => void }): AbortSignal {
   const stop = new AbortController();
+  // A terminal that was closed takes no more output: no reason to stop cleaning up.
+  for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
   let first = 0;
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {

@@ -131,6 +131,8 @@ export class Deployment {
     options: Pick<TetheredProps, "onLine" | "signal">,
   ): Promise<Finished> {
     mkdirSync(this.props.logs, { recursive: true });
+    const temporary = join(this.props.folder, "tmp");
+    mkdirSync(temporary, { recursive: true });
     return runTethered({
       python: this.props.python,
       command,
@@ -139,6 +141,9 @@ export class Deployment {
         CDKTF_OUTDIR: this.output,
         CDKTF_DISABLE_PLUGIN_CACHE_ENV: "1",
         CI: "1",
+        // A provider that is ended in the middle leaves its socket behind. A socket's path has 104 bytes at most on
+        // macOS, 108 on Linux; Terraform adds a name of up to 17.
+        ...(temporary.length <= 80 ? { TMPDIR: temporary } : {}),
         ...this.props.environment,
       },
       log: this.logOf(name),

@@ -109,6 +109,13 @@ export class Rehearsal {
   /** `cdktf destroy`, and proof that nothing of the stack is left, apart from a home file system that is to stay. */
   async destroy(): Promise<void> {
     const { deployment, facts, steps } = this.parts;
+    // Made by a person who tried things: Terraform does not know them, and they would stop it.
+    const spaces = await this.studio.spaces();
+    if (spaces.length > 0) {
+      await steps.run(`delete the spaces made meanwhile (${spaces.join(", ")})`, async () => {
+        for (const space of spaces) await this.studio.delete(space);
+      });
+    }
     await steps.run("destroy it (cdktf destroy)", () => deployment.destroy());
     await steps.run("see that nothing is left", async () => {
       const inventory = await this.localAws.inventory();

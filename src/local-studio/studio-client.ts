@@ -7,8 +7,10 @@ import {
   DeleteSpaceCommand,
   DescribeAppCommand,
   DescribeSpaceCommand,
+  ListAppsCommand,
   ListUserProfilesCommand,
   paginateListDomains,
+  paginateListSpaces,
   type SageMakerClient,
 } from "@aws-sdk/client-sagemaker";
 import { Problem } from "./problem.ts";
@@ -102,17 +104,32 @@ export class StudioClient {
     return AuthorizedUrl;
   }
 
-  /** Deletes the app, waits until it is gone, then deletes the space. Nothing there is fine. */
-  async delete(spaceName: string): Promise<void> {
-    const app = async () => {
-      const answer = await ignoreMissing(this.client.send(new DescribeAppCommand(this.app(spaceName))));
-      return answer?.Status === "Deleted" ? undefined : answer?.Status;
-    };
-    const status = await app();
-    if (status !== undefined && status !== "Deleting") {
-      await ignoreMissing(this.client.send(new DeleteAppCommand(this.app(spaceName))));
+  /** Names of all spaces of the domain, whoever made them. */
+  async spaces(): Promise<readonly string[]> {
+    const names: string[] = [];
+    const domain = { DomainIdEquals: this.user.domainId };
+    for await (const page of paginateListSpaces({ client: this.client }, domain)) {
+      for (const { SpaceName } of page.Spaces ?? []) if (SpaceName) names.push(SpaceName);
     }
-    await this.gone(async () => (await app()) !== undefined);
+    return names;
+  }
+
+  /** Deletes the apps of a space, waits until they are gone, then deletes the space. Nothing there is fine. */
+  async delete(spaceName: string): Promise<void> {
+    const apps = async () => {
+      const found = await ignoreMissing(
+        this.client.send(
+          new ListAppsCommand({ DomainIdEquals: this.user.domainId, SpaceNameEquals: spaceName }),
+        ),
+      );
+      return (found?.Apps ?? []).filter(({ Status }) => Status !== "Deleted");
+    };
+    for (const { AppType, AppName, Status } of await apps()) {
+      if (Status === "Deleting") continue;
+      const app = { DomainId: this.user.domainId, SpaceName: spaceName, AppType, AppName };
+      await ignoreMissing(this.client.send(new DeleteAppCommand(app)));
+    }
+    await this.gone(async () => (await apps()).length > 0);
     await ignoreMissing(
       this.client.send(new DeleteSpaceCommand({ DomainId: this.user.domainId, SpaceName: spaceName })),
     );

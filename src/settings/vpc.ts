@@ -42,11 +42,12 @@ export const checkVpcCidr: Check = (value, report) => {
   const network = networkOf(vpc);
   if (network.first !== vpc.first) {
     const rule = { ...shapeRule, allowed: `the network's own address, here "${formatCidr(network)}"` };
-    return report(value, "has bits set beyond its prefix", rule);
+    report(value, "has bits set beyond its prefix", rule);
   }
   if (vpc.prefix < largestVpc || vpc.prefix > smallestVpc) report(value, `has size /${vpc.prefix}`, sizeRule);
-  if (!privateRanges.some((range) => contains(range, vpc))) report(value, "is no private range", rangeRule);
-  if (overlap(vpc, dockerRange)) {
+  if (!privateRanges.some((range) => contains(range, network)))
+    report(value, "is no private range", rangeRule);
+  if (overlap(network, dockerRange)) {
     report(value, "overlaps a range that SageMaker itself uses", dockerRule);
   }
 };
