@@ -1,8 +1,11 @@
 import { createRequire } from "node:module";
 import { environments } from "./src/environments.ts";
+import { checkLocks } from "./src/settings/locks.ts";
+import { resolveEnvironment } from "./src/settings/resolve.ts";
 import { validateEnvironments } from "./src/settings/validate.ts";
 
-const problems = validateEnvironments(environments);
+const wrong = validateEnvironments(environments);
+const problems = wrong.length > 0 ? wrong : checkLocks(environments.map(resolveEnvironment));
 if (problems.length > 0) {
   console.error(`src/environments.ts: ${problems.length} to correct, nothing was synthesized\n`);
   for (const problem of problems) console.error(`- ${problem}`);
@@ -15,8 +18,6 @@ if (problems.length > 0) {
   // Node.js parses each CommonJS file that ES modules import, cdktf and the bindings, for its exports before it runs it.
   const require = createRequire(import.meta.url);
   const { App } = require("cdktf") as typeof import("cdktf");
-  const { resolveEnvironment } =
-    require("./src/settings/resolve.ts") as typeof import("./src/settings/resolve.ts");
   const { StudioStack } = require("./src/studio-stack.ts") as typeof import("./src/studio-stack.ts");
   const app = new App();
   for (const environment of environments) new StudioStack(app, resolveEnvironment(environment));

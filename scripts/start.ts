@@ -17,6 +17,7 @@ import { Rehearsal } from "../src/local-studio/rehearsal.ts";
 import { createRunFolder } from "../src/local-studio/run-folder.ts";
 import { Steps } from "../src/local-studio/steps.ts";
 import { findTerraform } from "../src/local-studio/terraform-cli.ts";
+import { type Transport, transports } from "../src/settings/types.ts";
 import { type Options, optionsHelp, readCommandLine } from "./lib/command-line.ts";
 import { onInterrupt } from "./lib/interrupt.ts";
 import { columns, exitStatusOf, timesTable } from "./lib/terminal.ts";
@@ -34,8 +35,8 @@ const options = {
   environment: { value: "NAME", help: "which of src/environments.ts to rehearse (default: the first)" },
   transport: {
     value: "NAME",
-    among: ["sse", "websocket"],
-    help: "marimo's connection to its kernel (default: sse); websocket shows what Studio's gateway breaks",
+    among: transports,
+    help: "marimo's connection to its kernel (default: the environment's); websocket shows what Studio's gateway breaks",
   },
   help: { help: "show this" },
 } as const satisfies Options;
@@ -77,7 +78,7 @@ async function main(): Promise<number> {
     check,
     json: values.json === true,
     profile: (values.gateway ?? defaultGatewayProfile) as GatewayProfile,
-    transport: (values.transport ?? "sse") as "sse" | "websocket",
+    transport: values.transport as Transport | undefined,
     chromium,
   });
 }
@@ -87,7 +88,7 @@ interface Choices {
   readonly check: boolean;
   readonly json: boolean;
   readonly profile: GatewayProfile;
-  readonly transport: "sse" | "websocket";
+  readonly transport: Transport | undefined;
   readonly chromium: string;
 }
 

@@ -20,6 +20,7 @@ import { LifecycleConfiguration } from "./constructs/lifecycle-configuration.ts"
 import { Network } from "./constructs/network.ts";
 import { Payload } from "./constructs/payload.ts";
 import { StudioDomain } from "./constructs/studio-domain.ts";
+import { lockFileOf } from "./settings/locks.ts";
 import type { ResolvedEnvironment } from "./settings/types.ts";
 
 const pathTo = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
@@ -76,7 +77,13 @@ export class StudioStack extends TerraformStack {
       source: {
         folder: pathTo("space/payload/"),
         ...(environment.sampleNotebooks ? { samplesFolder: pathTo("../sample-notebooks/") } : {}),
-        requirements: [`marimo==${environment.marimoVersion}`, ...environment.extraPackages],
+        requirements: lockFileOf(environment),
+        settings: {
+          MARIMO_TRANSPORT: environment.transport,
+          ...(environment.packageIndexUrl === undefined
+            ? {}
+            : { MARIMO_PACKAGE_INDEX_URL: environment.packageIndexUrl }),
+        },
       },
       bucket,
       bucketReady,

@@ -14,6 +14,8 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { projectFolder, workFolder } from "../../src/local-studio/paths.ts";
 import { type Captured, capture, linesOf } from "../../src/local-studio/processes.ts";
+import { lockFileOf } from "../../src/settings/locks.ts";
+import { resolveEnvironment } from "../../src/settings/resolve.ts";
 
 export const payloadFolder = join(projectFolder, "src/space/payload");
 export const onStart = join(projectFolder, "src/space/on-start.sh");
@@ -39,8 +41,13 @@ export const smallPayload = (text = "started"): Payload => ({
   "python/package/module.py": "value = 1\n",
 });
 
+/** What spaces install by default. */
+export const lockFile = lockFileOf(resolveEnvironment({ name: "dev" }));
+
 /** The payload as Terraform uploads it, with the sample notebooks. */
-export function realPayload(requirements = "marimo==0.25.2\n"): Record<string, string | Buffer> {
+export function realPayload(
+  requirements: string | Buffer = readFileSync(lockFile),
+): Record<string, string | Buffer> {
   const payload: Record<string, string | Buffer> = { "requirements.txt": requirements };
   const samples = join(projectFolder, "sample-notebooks");
   for (const name of filesIn(payloadFolder)) payload[name] = readFileSync(join(payloadFolder, name));
@@ -88,6 +95,8 @@ export class Space {
       SAGEMAKER_APP_LOG: this.log,
       SAGEMAKER_RESOURCE_METADATA: join(this.folder, "resource-metadata.json"),
       FAKE_AWS: this.aws,
+      // However slow this machine is at the moment, the stand-in for the bucket is in time.
+      MARIMO_PATIENCE_TENTHS: "600",
     };
   }
 

@@ -111,8 +111,12 @@ describe("a space's first app", () => {
       signal: browser.signal,
     });
     expect(stream.headers.get("content-type")).toMatch(/^text\/event-stream/);
-    const first = await stream.body?.getReader().read();
-    expect(new TextDecoder().decode(first?.value)).toContain("data: ");
+    const reader = stream.body?.getReader();
+    let text = "";
+    await until("an event", async () => {
+      text += new TextDecoder().decode((await reader?.read())?.value);
+      return text.includes("data: ") || undefined;
+    });
     expect(await connections()).toBe(1);
     browser.abort();
     await until("the end of the stream", async () => ((await connections()) === 0 ? true : undefined), 5);
@@ -198,6 +202,7 @@ describe("an app whose payload does not work", () => {
 describe("SAGEMAKER_MARIMO_TRANSPORT", () => {
   it.each([
     { value: "websocket", expected: "websocket" },
+    { value: "polling", expected: "sse" },
     { value: "carrier-pigeon", expected: "sse" },
   ])("$value makes marimo use $expected", async ({ value, expected }) => {
     const space = new Space();

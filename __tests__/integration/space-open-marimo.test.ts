@@ -1,4 +1,12 @@
-import { existsSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -33,6 +41,8 @@ beforeEach(async () => {
     JSON.stringify({ AppType: "JupyterLab", DomainId: "d-abc", SpaceName: "mine" }),
   );
   space.write(join(space.aws, "space-url"), "https://xyz.studio.us-east-1.sagemaker.aws\n");
+  mkdirSync(join(space.state, "payload"), { recursive: true });
+  symlinkSync(payloadFolder, join(space.state, "payload/current"));
 });
 afterEach(async () => {
   jupyter.close();
@@ -42,7 +52,12 @@ afterEach(async () => {
 const note = (name: string, content: object) =>
   space.write(join(space.home, ".local/share/jupyter/runtime", name), JSON.stringify(content));
 const open = (...args: string[]) =>
-  space.run(python, ["-B", join(payloadFolder, "python/sagemaker_marimo/open_marimo.py"), ...args]);
+  space.run("/bin/bash", [join(payloadFolder, "bin/start-marimo.sh"), ...args], inImage());
+const marimo = (...args: string[]) =>
+  space.run("/bin/bash", [join(payloadFolder, "bin/marimo.sh"), ...args], inImage());
+const inImage = () => ({ ...space.environment, CONDA_PREFIX: join(python, "../..") });
+
+const address = "marimo: https://xyz.studio.us-east-1.sagemaker.aws/jupyterlab/default/marimo/";
 
 describe("start-marimo.sh and `marimo edit`", () => {
   it("start marimo through JupyterLab and print the space's address", async () => {
@@ -113,15 +128,115 @@ describe("start-marimo.sh and `marimo edit`", () => {
     expect(existsSync(file)).toBe(true);
   });
 
-  it("refuse a notebook that marimo's server would not open, and say how it would", async () => {
-    space.write(join(space.home, "marimo-notebooks/other.py"), "");
-    space.write(join(space.home, "project/analysis.py"), "");
-    const outside = await open(join(space.home, "project/analysis.py"));
-    expect(outside.status).toBe(1);
-    expect(outside.stderr).toContain(`ln -s ${space.home}/project ${space.home}/marimo-notebooks/project`);
+  it("refuse what is no notebook of marimo's, and say how it would be one", async () => {
     const jupyterNotebook = await open(join(space.home, "marimo-notebooks/old.ipynb"));
     expect(jupyterNotebook.status).toBe(1);
     expect(jupyterNotebook.stderr).toContain("marimo convert");
     expect(requests).toEqual([]);
+  });
+
+  it("link a notebook of another folder into the one that marimo serves, with the files beside it", async () => {
+    const notebook = join(space.home, "project/analysis.py");
+    space.write(notebook, "# mine\n");
+    const { stdout } = await marimo("edit", notebook);
+    const link = join(space.home, "marimo-notebooks/project");
+    expect(stdout).toBe(`Linked ${link} -> ${space.home}/project\n${address}?file=project%2Fanalysis.py\n`);
+    expect(readFileSync(join(link, "analysis.py"), "utf8")).toBe("# mine\n");
+    // Once is enough, also by the link's own name and for what is new beside it.
+    for (const again of [notebook, join(link, "analysis.py"), join(space.home, "project/new.py")])
+      expect((await marimo("edit", again)).stdout).toMatch(
+        /^marimo: .*\?file=project%2F(analysis|new)\.py\n$/,
+      );
+  });
+
+  it("link a notebook alone from the home folder, which holds the one that marimo serves", async () => {
+    const { stdout } = await marimo("edit", "analysis.py");
+    const link = join(space.home, "marimo-notebooks/analysis.py");
+    expect(stdout).toBe(`Linked ${link} -> ${space.home}/analysis.py\n${address}?file=analysis.py\n`);
+    writeFileSync(link, "# saved by marimo\n");
+    expect(readFileSync(join(space.home, "analysis.py"), "utf8")).toBe("# saved by marimo\n");
+  });
+
+  it("never put a link in the place of what is there", async () => {
+    space.write(join(space.home, "marimo-notebooks/project/mine.py"), "");
+    space.write(join(space.home, "project/analysis.py"), "");
+    const { status, stderr } = await marimo("edit", join(space.home, "project/analysis.py"));
+    expect(status).toBe(1);
+    expect(stderr).toContain(`ln -s ${space.home}/project ${space.home}/marimo-notebooks/NAME`);
+    expect(readdirSync(join(space.home, "marimo-notebooks/project"))).toEqual(["mine.py"]);
+  });
+});
+
+describe("marimo in a terminal", () => {
+  beforeEach(() => space.write(join(space.home, "marimo-notebooks/app.py"), "app = marimo.App()\n"));
+  const app = "marimo-notebooks/app.py";
+
+  it("names the options that change nothing, and opens all the same", async () => {
+    const line = "-q edit --headless --host 0.0.0.0 -p 8888 --no-token --base-url=/x";
+    const { status, stdout, stderr } = await marimo(...line.split(" "), app);
+    expect(status, stderr).toBe(0);
+    expect(stdout).toBe(`${address}?file=app.py\n`);
+    expect(stderr).toBe("Without effect on the space's server: --headless --host -p --no-token --base-url\n");
+  });
+
+  it("shows an app: a notebook without its code", async () => {
+    const { stdout, status } = await marimo("run", app);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`${address}?file=app.py&view-as=present&show-chrome=false\n`);
+    expect(stdout).toContain("one person at a time");
+  });
+
+  it("shows the apps of a folder, and leaves out what is none", async () => {
+    space.write(join(space.home, "marimo-notebooks/module.py"), "");
+    const { stdout } = await marimo("run", "marimo-notebooks");
+    expect(stdout.match(/^marimo: .*$/gm)).toEqual([
+      `${address}?file=app.py&view-as=present&show-chrome=false`,
+    ]);
+    expect((await marimo("run", "nothing.py")).stderr).toBe("There is no notebook nothing.py\n");
+    expect(existsSync(join(space.home, "nothing.py"))).toBe(false);
+  });
+
+  it("opens a new notebook, another one each time", async () => {
+    const [first, second] = [await marimo("new"), await marimo("new")];
+    expect(first?.stdout).toMatch(/\/marimo\/\?file=__new__s_[0-9a-f]{6}\n$/);
+    expect(first?.stdout).not.toBe(second?.stdout);
+  });
+
+  it.each([
+    { line: "edit --sandbox app.py", says: "notebooks share the server's environment" },
+    { line: `run ${app} -- --n 3`, says: "As a script it takes them: python" },
+    { line: `run ${app} --n 3`, says: "As a script it takes them: python" },
+    { line: "edit https://example.com/x.py", says: "curl -LO https://example.com/x.py" },
+    { line: "edit --mcp", says: "no MCP endpoint" },
+    { line: "edit --frobnicate", says: "no option --frobnicate" },
+    { line: "new a dashboard", says: "takes no prompt" },
+    { line: "run", says: "which notebook?" },
+  ])("refuses `marimo $line` and says why", async ({ line, says }) => {
+    const { status, stdout, stderr } = await marimo(...line.split(" "));
+    expect([status, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(says);
+    expect(requests).toEqual([]);
+  });
+
+  it("leaves everything else to marimo itself, help included", async () => {
+    const own = join(space.state, "environments/current/bin/marimo");
+    expect((await marimo("convert", "x.ipynb")).stderr).toContain("marimo is not installed yet");
+    space.write(own, '#!/bin/bash\necho "marimo itself: $*"\n');
+    chmodSync(own, 0o755);
+    for (const line of [
+      "convert edit.ipynb -o run.py",
+      "check --fix app.py",
+      "export html edit",
+      "--version",
+      "edit --help",
+      "--help edit",
+      "-l DEBUG check x.py",
+      "",
+    ]) {
+      const args = line.split(" ").filter(Boolean);
+      expect((await marimo(...args)).stdout).toBe(`marimo itself: ${args.join(" ")}\n`);
+    }
+    // But not after the end of the options, where it is the notebook's.
+    expect((await marimo("run", app, "--", "--help")).stderr).toContain("As a script it takes them");
   });
 });

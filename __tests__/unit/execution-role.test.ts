@@ -72,7 +72,7 @@ describe("the execution role", () => {
     expect(artifacts.PayloadIsReadOnly).toMatchObject({
       effect: "Deny",
       actions: expect.arrayContaining(["s3:PutObject*", "s3:DeleteObject*"]),
-      resources: [`${bucketArn}/marimo/payload/*`],
+      resources: [`${bucketArn}/marimo/payload/*`, `${bucketArn}/marimo/wheels/*`],
     });
   });
 

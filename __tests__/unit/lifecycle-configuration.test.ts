@@ -58,7 +58,7 @@ describe("the lifecycle configuration", () => {
     const name = (settings: Parameters<typeof synthesize>[0]) =>
       resource(synthesize(settings), type, "lifecycle_configuration_profiles").studio_lifecycle_config_name;
     expect(name({})).toMatch(/^marimo-dev-[0-9a-f]{8}$/);
-    expect(name({})).toBe(name({ idleTimeoutMinutes: 90, extraPackages: ["polars==1.30.0"] }));
+    expect(name({})).toBe(name({ idleTimeoutMinutes: 90, sampleNotebooks: false }));
     expect(name({ region: "eu-west-1" })).not.toBe(name({}));
     expect(resource(synthesize(), type, "lifecycle_configuration_profiles").lifecycle).toEqual({
       create_before_destroy: true,

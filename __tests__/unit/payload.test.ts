@@ -5,6 +5,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { readPayload } from "../../src/constructs/payload.ts";
+import { lockFileOf } from "../../src/settings/locks.ts";
+import { resolveEnvironment } from "../../src/settings/resolve.ts";
 import { expression, keyArn, resource, synthesize } from "./synthesize.ts";
 
 const sha256 = (content: string | Uint8Array) => createHash("sha256").update(content).digest("hex");
@@ -19,20 +21,26 @@ function folderOf(files: Readonly<Record<string, string>>): string {
   return folder;
 }
 
+const lockFile = (text = "") => join(folderOf({ "a.lock": text }), "a.lock");
+
 describe("a payload", () => {
   it("lists each file with its checksum, in the same order everywhere", () => {
     const payload = readPayload({
       folder: folderOf({ "start.sh": "a", "python/b.py": "b", "Z.txt": "z" }),
       samplesFolder: folderOf({ "01_first.py": "s" }),
-      requirements: ["marimo==0.25.2", "polars==1.30.0"],
+      requirements: lockFile("marimo==0.25.2\n"),
+      settings: { MARIMO_TRANSPORT: "auto", MARIMO_OTHER: "a b=c" },
     });
-    expect(payload.requirements).toBe("marimo==0.25.2\npolars==1.30.0\n");
+    expect(payload.generated).toEqual({
+      "settings.env": "MARIMO_TRANSPORT=auto\nMARIMO_OTHER=a b=c\n",
+    });
     expect(payload.checksums).toBe(
       [
         `${sha256("z")}  Z.txt\n`,
         `${sha256("b")}  python/b.py\n`,
-        `${sha256(payload.requirements)}  requirements.txt\n`,
+        `${sha256("marimo==0.25.2\n")}  requirements.txt\n`,
         `${sha256("s")}  sample-notebooks/01_first.py\n`,
+        `${sha256(payload.generated["settings.env"] ?? "")}  settings.env\n`,
         `${sha256("a")}  start.sh\n`,
       ].join(""),
     );
@@ -49,22 +57,41 @@ describe("a payload", () => {
       ".DS_Store": "",
       ".ruff_cache/0": "",
     });
-    expect(readPayload({ folder, requirements: [] }).files.map(({ path }) => path)).toEqual(["start.sh"]);
+    expect(
+      readPayload({ folder, requirements: lockFile(), settings: {} }).files.map(({ path }) => path),
+    ).toEqual(["start.sh", "requirements.txt"]);
   });
 
   it("has another hash with any change", () => {
-    const hash = (files: Record<string, string>, requirements = ["marimo==0.25.2"]) =>
-      readPayload({ folder: folderOf(files), requirements }).hash;
+    const hash = (files: Record<string, string>, requirements = "marimo==0.25.2", settings = {}) =>
+      readPayload({ folder: folderOf(files), requirements: lockFile(requirements), settings }).hash;
     const first = hash({ "start.sh": "a" });
     expect(hash({ "start.sh": "a" })).toBe(first);
     expect(hash({ "start.sh": "b" })).not.toBe(first);
     expect(hash({ "stop.sh": "a" })).not.toBe(first);
-    expect(hash({ "start.sh": "a" }, ["marimo==0.25.1"])).not.toBe(first);
+    expect(hash({ "start.sh": "a" }, "marimo==0.25.1")).not.toBe(first);
+    expect(hash({ "start.sh": "a" }, "marimo==0.25.2", { MARIMO_TRANSPORT: "sse" })).not.toBe(first);
   });
 
-  it.each(["requirements.txt", "SHA256SUMS"])("refuses a %s of its own beside the generated one", (path) => {
-    const folder = folderOf({ [path]: "mine" });
-    expect(() => readPayload({ folder, requirements: [] })).toThrow(`two files "${path}"`);
+  it.each(["requirements.txt", "settings.env", "SHA256SUMS"])(
+    "refuses a %s of its own beside the generated one",
+    (path) => {
+      const folder = folderOf({ [path]: "mine" });
+      expect(() => readPayload({ folder, requirements: lockFile(), settings: {} })).toThrow(
+        `two files "${path}"`,
+      );
+    },
+  );
+
+  it.each([
+    ["a value of two lines", { MARIMO_A: "b\nMARIMO_C=d" }],
+    ["a key that would change what programs do", { PATH: "/tmp" }],
+    ["a key with a space", { "MARIMO_ A": "b" }],
+  ])("refuses %s in settings.env", (_, settings) => {
+    const folder = folderOf({ "start.sh": "a" });
+    expect(() => readPayload({ folder, requirements: lockFile(), settings: { ...settings } })).toThrow(
+      "no line of settings.env",
+    );
   });
 });
 
@@ -76,7 +103,8 @@ describe("the upload", () => {
     const { hash } = readPayload({
       folder: join(project, "src/space/payload"),
       samplesFolder: join(project, "sample-notebooks"),
-      requirements: ["marimo==0.25.2"],
+      requirements: lockFileOf(resolveEnvironment({ name: "dev" })),
+      settings: { MARIMO_TRANSPORT: "auto" },
     });
     expect(resource(stack, "aws_s3_object", "payload_file")).toMatchObject({
       for_each: expression("local.payload_files"),
@@ -114,6 +142,26 @@ describe("the upload", () => {
         override_provider: { default_tags: { tags: {} } },
       });
     }
+  });
+
+  it("tells the spaces of the settings, which changes nothing but the payload", () => {
+    const generated = (transport: "auto" | "polling") => {
+      const stack = synthesize({ transport });
+      const { for_each } = resource(stack, "aws_s3_object", "payload_generated");
+      const others = Object.entries(stack.resource).filter(([type]) => type !== "aws_s3_object");
+      return { texts: JSON.stringify(for_each), others };
+    };
+    expect(generated("polling").texts).toContain("MARIMO_TRANSPORT=polling");
+    expect(generated("auto").texts).toContain("MARIMO_TRANSPORT=auto");
+    expect(generated("polling").others).toEqual(generated("auto").others);
+  });
+
+  it("tells the spaces of a package index, where there is one", () => {
+    const texts = (settings: Parameters<typeof synthesize>[0]) =>
+      JSON.stringify(resource(synthesize(settings), "aws_s3_object", "payload_generated").for_each);
+    const packageIndexUrl = "https://pypi.example.com/simple";
+    expect(texts({ packageIndexUrl })).toContain(`MARIMO_PACKAGE_INDEX_URL=${packageIndexUrl}\\n`);
+    expect(texts({})).not.toContain("MARIMO_PACKAGE_INDEX_URL");
   });
 
   it("leaves the samples out where the setting says so", () => {

@@ -16,6 +16,7 @@ describe("resolveEnvironment", () => {
       idleTimeoutMinutes: 60,
       marimoVersion: "0.25.2",
       extraPackages: [],
+      transport: "auto",
       sampleNotebooks: true,
       tags: {},
       backend: { type: "local" },
@@ -38,6 +39,8 @@ describe("resolveEnvironment", () => {
       idleTimeoutMinutes: 120,
       marimoVersion: "0.25.1",
       extraPackages: ["polars==1.30.0"],
+      packageIndexUrl: "https://pypi.example.com/simple",
+      transport: "polling",
       sampleNotebooks: false,
       tags: { CostCenter: "42" },
       backend: {

@@ -5,7 +5,7 @@ import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js"
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import type { AwsAccount } from "./aws-account.ts";
-import { payloadPrefix } from "./payload.ts";
+import { payloadPrefix, wheelsPrefix } from "./payload.ts";
 
 export interface ExecutionRoleProps {
   readonly prefix: string;
@@ -183,11 +183,12 @@ function artifacts(account: AwsAccount, props: ExecutionRoleProps): DataAwsIamPo
       resources: [`${props.bucketArn}/*`],
     },
     {
-      // Each space runs what is there: whoever writes it runs code as everybody else. Only Terraform does.
+      // Each space runs or installs what is there: whoever writes it runs code as everybody else. Only Terraform and
+      // scripts/wheelhouse.ts do, with their caller's own credentials.
       sid: "PayloadIsReadOnly",
       effect: "Deny",
       actions: ["s3:AbortMultipartUpload", "s3:DeleteObject*", "s3:PutObject*", "s3:RestoreObject"],
-      resources: [`${props.bucketArn}/${payloadPrefix}/*`],
+      resources: [`${props.bucketArn}/${payloadPrefix}/*`, `${props.bucketArn}/${wheelsPrefix}/*`],
     },
     {
       sid: "KeyForTheBucket",

@@ -17,6 +17,9 @@ import { pathOfModule } from "./path-of-module.ts";
 /** Where the payload is in the bucket. The pointer `current` is there, and one folder for each version. */
 export const payloadPrefix = "marimo/payload";
 
+/** Where scripts/wheelhouse.ts puts the wheels for spaces without internet, a folder for each lock. */
+export const wheelsPrefix = "marimo/wheels";
+
 /** Samples and what their run leaves behind, bytecode, editors' files: never part of a payload. */
 const leftOut = (name: string) =>
   name.startsWith(".") || name === "__pycache__" || name === "__marimo__" || name.endsWith(".pyc");
@@ -41,8 +44,13 @@ export interface PayloadSource {
   readonly folder: string;
   /** Folder of the sample notebooks. @default none */
   readonly samplesFolder?: string;
-  /** Python requirements of marimo's environment, one each. */
-  readonly requirements: readonly string[];
+  /** Hash-locked file of all that marimo's environment has: `requirements.txt` of the payload. */
+  readonly requirements: string;
+  /**
+   * What the spaces are told of the environment's settings: `settings.env`, one `KEY=value` line each, which
+   * `sagemaker_marimo/state.py` reads.
+   */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 export interface PayloadFile {
@@ -56,7 +64,8 @@ export interface PayloadContent {
   /** Names this version: the first 16 digits of the checksum list's own SHA-256. */
   readonly hash: string;
   readonly files: readonly PayloadFile[];
-  readonly requirements: string;
+  /** Files made from settings, by name. */
+  readonly generated: Readonly<Record<string, string>>;
   /** In the format of `sha256sum -c`. */
   readonly checksums: string;
   readonly pointer: string;
@@ -70,12 +79,16 @@ export function readPayload(source: PayloadSource): PayloadContent {
       path: `sample-notebooks/${path}`,
       source: join(source.samplesFolder ?? "", path),
     })),
+    { path: "requirements.txt", source: source.requirements },
   ].map((file) => ({ ...file, sha256: sha256(readFileSync(file.source)) }));
 
-  const requirements = `${source.requirements.join("\n")}\n`;
-  const checked = [...files, { path: "requirements.txt", sha256: sha256(requirements) }].sort((a, b) =>
-    a.path < b.path ? -1 : 1,
-  );
+  const generated = {
+    "settings.env": settingsFile(source.settings),
+  };
+  const checked = [
+    ...files,
+    ...Object.entries(generated).map(([path, content]) => ({ path, sha256: sha256(content) })),
+  ].sort((a, b) => (a.path < b.path ? -1 : 1));
   const taken = checked.find(({ path }, i) => path === checked[i + 1]?.path || path === "SHA256SUMS");
   if (taken)
     throw new Error(`${source.folder}: the payload has two files "${taken.path}", one of them generated`);
@@ -86,7 +99,7 @@ export function readPayload(source: PayloadSource): PayloadContent {
   return {
     hash,
     files,
-    requirements,
+    generated,
     checksums,
     pointer: `${digest}  ${hash}\n`,
   };
@@ -150,7 +163,9 @@ export class Payload extends Construct {
     });
 
     const texts = TerraformIterator.fromMap({
-      "requirements.txt": literal(payload.requirements),
+      ...Object.fromEntries(
+        Object.entries(payload.generated).map(([path, content]) => [path, literal(content)]),
+      ),
       SHA256SUMS: literal(payload.checksums),
     });
     const generated = new S3Object(this, "generated", {
@@ -171,6 +186,13 @@ export class Payload extends Construct {
       dependsOn: [uploaded, generated],
     });
   }
+}
+
+function settingsFile(settings: PayloadSource["settings"]): string {
+  const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`);
+  const wrong = lines.find((line) => !/^MARIMO_[A-Z_]+=[^\r\n]*\n$/.test(line));
+  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is no line of settings.env`);
+  return lines.join("");
 }
 
 function listFiles(folder: string, below = ""): string[] {

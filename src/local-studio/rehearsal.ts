@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import type { Transport } from "../settings/types.ts";
 import { AppHost } from "./app-host.ts";
 import { Deployment, type StackFacts } from "./deployment.ts";
 import { type GatewayProfile, gatewayProfiles } from "./gateway-faults.ts";
@@ -13,8 +14,8 @@ import { findTerraform, terraformEnvironment } from "./terraform-cli.ts";
 export interface RehearsalProps {
   readonly environmentName: string;
   readonly profile: GatewayProfile;
-  /** marimo's transport; `websocket` is there to show that it does not get through. @default "sse" */
-  readonly transport?: "sse" | "websocket";
+  /** In place of the environment's setting; `websocket` shows that it does not get through. */
+  readonly transport?: Transport | undefined;
   readonly folder: RunFolder;
   readonly steps: Steps;
   readonly signal?: AbortSignal | undefined;

@@ -23,6 +23,21 @@ export const checkMarimoVersion: Check = (value, report) => {
   }
 };
 
+const indexRule = {
+  allowed:
+    'an address such as "https://pypi.example.com/simple", without a name and password, query or fragment',
+  source: "PEP 503; it is written into the payload, which every space can read",
+};
+
+export const checkPackageIndexUrl: Check = (value, report) => {
+  if (!isString(value, report, indexRule)) return;
+  // No character that a shell or a line of settings.env would take for its own.
+  const label = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
+  const address = new RegExp(`^https://${label}(?:\\.${label})*(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~%+-]+)*/?$`);
+  if (!value.startsWith("https://")) report(value, "is no https address", indexRule);
+  else if (!address.test(value)) report(value, "is no address of a package index", indexRule);
+};
+
 const packageRule = {
   allowed: `a pinned requirement, name[extras]==version, such as 'polars==1.30.0; python_version >= "3.12"'`,
   source: "PEP 508; the list becomes a requirements file",

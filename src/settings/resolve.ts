@@ -30,6 +30,8 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
     idleTimeoutMinutes: settings.idleTimeoutMinutes ?? 60,
     marimoVersion: settings.marimoVersion ?? "0.25.2",
     extraPackages: settings.extraPackages ?? [],
+    ...(settings.packageIndexUrl === undefined ? {} : { packageIndexUrl: settings.packageIndexUrl }),
+    transport: settings.transport ?? "auto",
     sampleNotebooks: settings.sampleNotebooks ?? true,
     tags: settings.tags ?? {},
     backend: resolveBackend(settings.backend ?? { type: "local" }, settings.name, region),

@@ -1,6 +1,10 @@
 /** How the private subnets reach what is outside the VPC. */
 export type Egress = "nat" | "nat-per-zone" | "endpoints-only";
 
+/** How the browser keeps in touch with marimo's kernel. */
+export const transports = ["auto", "sse", "polling", "websocket"] as const;
+export type Transport = (typeof transports)[number];
+
 /** One person who may open Studio. */
 export interface UserProfileSettings {
   /**
@@ -120,9 +124,26 @@ export interface EnvironmentSettings {
 
   /**
    * Python packages that marimo's kernels see beside the image's own: PEP 508 requirements, each pinned with `==`.
+   * Spaces install what `npm run lock` made of them: run it after a change of these two settings.
    * @default none
    */
   readonly extraPackages?: readonly string[];
+
+  /**
+   * Address of a package index (PEP 503) that spaces install from in place of PyPI, whose packages must be the very same:
+   * the lock file's hashes decide. Limit: https, without a name and password, which would be readable in the bucket.
+   * Spaces without any index take their packages from the bucket: `npm run wheelhouse`.
+   * @default PyPI
+   */
+  readonly packageIndexUrl?: string;
+
+  /**
+   * How the browser keeps in touch with marimo's kernel: a stream of server-sent events (`sse`), one request after
+   * another (`polling`), marimo's own WebSocket (`websocket`, which Studio's gateway is reported to break), or a stream
+   * with polling wherever something on the way holds streams back (`auto`).
+   * @default "auto"
+   */
+  readonly transport?: Transport;
 
   /**
    * Whether each space gets the sample notebooks in `~/marimo-notebooks`.
@@ -167,7 +188,9 @@ export interface EnvironmentSettings {
 }
 
 /** An environment with every default filled in: what the constructs work from. */
-export interface ResolvedEnvironment extends Required<Omit<EnvironmentSettings, "userProfiles" | "backend">> {
+export interface ResolvedEnvironment
+  extends Required<Omit<EnvironmentSettings, "userProfiles" | "backend" | "packageIndexUrl">>,
+    Pick<EnvironmentSettings, "packageIndexUrl"> {
   readonly userProfiles: readonly Required<UserProfileSettings>[];
   readonly backend:
     | LocalBackendSettings

@@ -2,7 +2,7 @@ import { checkBackend, stateObjectOf } from "./backend.ts";
 import { type Cidr, overlap } from "./cidr.ts";
 import { checkInstanceType } from "./instance-types.ts";
 import { checkEnvironmentName } from "./names.ts";
-import { checkExtraPackages, checkMarimoVersion } from "./packages.ts";
+import { checkExtraPackages, checkMarimoVersion, checkPackageIndexUrl } from "./packages.ts";
 import {
   type Check,
   checkBoolean,
@@ -17,7 +17,7 @@ import {
 import { checkRegion, isRegion } from "./regions.ts";
 import { defaults } from "./resolve.ts";
 import { checkTags } from "./tags.ts";
-import type { EnvironmentSettings } from "./types.ts";
+import { type EnvironmentSettings, transports } from "./types.ts";
 import { checkUserProfiles } from "./user-profiles.ts";
 import { checkRoom, checkVpcCidr, freeRange, usableVpc, vpcCidrOf } from "./vpc.ts";
 import { checkZones } from "./zones.ts";
@@ -35,6 +35,8 @@ const checks: Readonly<Record<keyof EnvironmentSettings, Check>> = {
   idleTimeoutMinutes: checkIdleTimeout,
   marimoVersion: checkMarimoVersion,
   extraPackages: checkExtraPackages,
+  packageIndexUrl: checkPackageIndexUrl,
+  transport: oneOf(transports, "src/settings/types.ts"),
   sampleNotebooks: checkBoolean,
   tags: checkTags,
   backend: checkBackend,

@@ -14,6 +14,12 @@ export MARIMO_REGION="${MARIMO_REGION:-}"
 export MARIMO_STATE="${HOME:-/home/sagemaker-user}/.local/share/sagemaker-marimo"
 payloads="$MARIMO_STATE/payload"
 
+# JupyterLab waits for this script. Where a good payload is in place, the bucket has this long to say whether there
+# is a newer one, which is then waited for. After that the app starts with what it has, the fetch goes on in the
+# background, and its payload is used from the next start: where the AWS CLI, which takes 0.5 s and more to begin,
+# is too slow for this, an update arrives one start later than it could, and nobody waits for one that is not there.
+patience_tenths="${MARIMO_PATIENCE_TENTHS:-6}"
+
 log() {
   local line
   line="$(date -u +%Y-%m-%dT%H:%M:%SZ) sagemaker-marimo: $*"
@@ -36,8 +42,8 @@ s3_copy() {
     ${MARIMO_REGION:+--region "$MARIMO_REGION"} "$@" </dev/null
 }
 
-# Leaves the payload that the bucket points to in $payloads/<hash>, with `current` on it; fails when that
-# cannot be had.
+# Leaves the payload that the bucket points to in $payloads/<hash>, with `next` on it; fails when that cannot be
+# had.
 fetch_payload() {
   local pointer sums_hash hash folder unchecked
   if [[ -z "$MARIMO_BUCKET" ]]; then
@@ -55,6 +61,7 @@ fetch_payload() {
   sums_hash="${BASH_REMATCH[1]}" hash="${BASH_REMATCH[2]}" folder="$payloads/${BASH_REMATCH[2]}"
 
   if ! verify "$folder" "$sums_hash" 2>/dev/null; then
+    log "fetching payload $hash"
     unchecked="$(mktemp -d "$payloads/.incoming-XXXXXX")" || return 1
     if ! s3_copy --recursive "s3://$MARIMO_BUCKET/marimo/payload/$hash/" "$unchecked/"; then
       log "cannot fetch payload $hash"
@@ -70,15 +77,27 @@ fetch_payload() {
     mv "$unchecked" "$folder" || return 1
     log "payload $hash fetched"
   fi
-  # rename(2) replaces the link in one step: there is no moment without a payload. -T is GNU's, -h BSD's.
-  ln -sfn "$hash" "$payloads/.current" && { mv -fT "$payloads/.current" "$payloads/current" 2>/dev/null ||
-    mv -fh "$payloads/.current" "$payloads/current"; }
+  point next "$hash"
 }
 
-# A payload is whole when its list of hashes is the one the pointer names and every file is as listed.
+# A payload is whole when its list of hashes is the one that is asked for, by its hash or the first digits of it, as
+# in the folder's name, and every file is as listed.
 verify() {
-  [[ -f "$1/SHA256SUMS" && "$(sha256 <"$1/SHA256SUMS")" == "$2 "* ]] &&
+  [[ -f "$1/SHA256SUMS" && "$(sha256 <"$1/SHA256SUMS")" == "$2"* ]] &&
     (cd "$1" && sha256 --check --status SHA256SUMS)
+}
+
+# The payload that a link is on, where it is whole.
+good_payload() {
+  local hash
+  hash="$(readlink "$payloads/$1")"
+  [[ -f "$payloads/$hash/start.sh" ]] && verify "$payloads/$hash" "$hash" 2>/dev/null && echo "$hash"
+}
+
+# rename(2) replaces the link in one step: there is no moment without a payload. -T is GNU's, -h BSD's.
+point() {
+  ln -sfn "$2" "$payloads/.$1.$$" && { mv -fT "$payloads/.$1.$$" "$payloads/$1" 2>/dev/null ||
+    mv -fh "$payloads/.$1.$$" "$payloads/$1"; }
 }
 
 main() {
@@ -86,14 +105,40 @@ main() {
     log "cannot write to $MARIMO_STATE: marimo is not set up"
     return
   }
-  if ! fetch_payload; then
-    if [[ ! -f "$payloads/current/start.sh" ]]; then
-      log "no payload in this space yet: marimo is not set up; the next start of the app tries again"
-      return
+  # `current` is what an app runs with, to its end; `next` is what came last, maybe after its app had started.
+  local messages="$MARIMO_STATE/log/fetch.log" payload next fetch ticks=0
+  payload="$(good_payload next || good_payload current)"
+
+  # A process group of its own, and none of this script's files: it may outlive this script.
+  set -m
+  (
+    trap '' HUP
+    fetch_payload
+  ) >"$messages" 2>&1 </dev/null &
+  fetch=$!
+  set +m
+  while kill -0 "$fetch" 2>/dev/null &&
+    [[ -z "$payload" || $ticks -lt $patience_tenths || "$(<"$messages")" == *"fetching payload"* ]]; do
+    sleep 0.1
+    ticks=$((ticks + 1))
+  done
+
+  if kill -0 "$fetch" 2>/dev/null; then
+    log "the bucket has not answered yet: starting with payload $payload; an update is used from the next start"
+  else
+    cat "$messages"
+    if wait "$fetch" && next="$(good_payload next)"; then
+      payload="$next"
+    elif [[ -n "$payload" ]]; then
+      log "using the last good payload, $payload"
     fi
-    log "using the last good payload, $(readlink "$payloads/current")"
   fi
-  bounded 60 bash "$payloads/current/start.sh" </dev/null ||
+  if [[ -z "$payload" ]]; then
+    log "no good payload in this space: marimo is not set up; the next start of the app tries again"
+    return
+  fi
+  point current "$payload"
+  bounded 60 bash "$payloads/$payload/start.sh" </dev/null ||
     log "start.sh ended with status $?: marimo is not set up"
 }
 

@@ -52,6 +52,11 @@ c.ServerApp.tornado_settings = {"compress_response": True}
 c.FileContentsManager.delete_to_trash = False
 c.FileContentsManager.always_delete_dir = True
 c.ContentsManager.allow_hidden = True
+# The image's jupyter-activity-monitor-extension reads a file in /tmp, which on AWS each app has for itself.
+import os
+from jupyter_activity_monitor_extension import idle_status_detector
+read = idle_status_detector.LocalFileActiveTimestampChecker.read_last_active_timestamp
+read.__defaults__ = (os.environ["SAGEMAKER_LAST_ACTIVE_TIMESTAMP"],)
 """
 
 
@@ -139,6 +144,7 @@ def app_environment(request: Request, prefix: Path) -> dict[str, str]:
         "SAGEMAKER_APP_TYPE": "JupyterLab",
         "SAGEMAKER_APP_TYPE_LOWERCASE": "jupyterlab",
         "SAGEMAKER_APP_LOG": request.log,
+        "SAGEMAKER_LAST_ACTIVE_TIMESTAMP": str(prefix / ".sagemaker-last-active-timestamp"),
         **request.environment,
         "HOME": request.home,
         "CONDA_PREFIX": str(prefix),

@@ -12,7 +12,10 @@ install_log="$MARIMO_STATE/log/install.log"
 notebooks="$HOME/marimo-notebooks"
 
 mkdir -p "$environments" "$MARIMO_STATE/log" "$notebooks" || exit 1
+# This and the last installation; of the starts, as many as fit into a megabyte, twice.
 if [[ -f "$install_log" ]]; then mv -f "$install_log" "$install_log.1"; fi
+space_log="$MARIMO_STATE/log/space.log"
+if [[ -f "$space_log" && "$(wc -c <"$space_log")" -gt 1000000 ]]; then mv -f "$space_log" "$space_log.1"; fi
 # What this script prints is for the person at the terminal, the waiting page (install.log) and CloudWatch
 # (the app's log).
 exec > >(tee -a "$install_log" "${app_log:-/dev/null}") 2>&1
@@ -28,7 +31,8 @@ fail() {
 }
 
 status "installing"
-# Two apps may share a home (a space and its Code Editor): the second waits for the first.
+# Two apps may share a home (a space and its Code Editor): the second waits for the first. The kernel gives the
+# lock up when this script and what it runs have ended, however they end.
 exec 9>"$MARIMO_STATE/install.lock"
 if command -v flock >/dev/null; then
   flock -w 600 9 || fail "another installation has been running for 10 minutes"
@@ -43,6 +47,7 @@ link() {
 }
 link "$MARIMO_STATE/payload/current/bin/start-marimo.sh" "$HOME/start-marimo.sh"
 link "$MARIMO_STATE/payload/current/bin/marimo.sh" "$prefix/bin/marimo"
+link "$MARIMO_STATE/payload/current/bin/marimo-doctor.sh" "$prefix/bin/marimo-doctor"
 
 # One environment for each pair of Python and requirements: either may change with a restart, and the last
 # good one stays.
@@ -52,33 +57,94 @@ sha256='import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()
 requirements_hash="$("$python" -c "$sha256" "$payload/requirements.txt")" || fail "no requirements.txt"
 key="$python_version-$requirements_hash"
 environment="$environments/$key"
+wheels="$MARIMO_STATE/wheels"
 
-# The last good one may be in use until the app stops, so it goes only with the start after.
-last_good="$(basename "$(readlink "$environments/current" 2>/dev/null)" 2>/dev/null)"
+# The last good one may be in use until the app stops, so it goes only with the start after. What an interrupted
+# build left goes too, and payloads that neither this app nor the next start uses.
+target_of() { basename "$(readlink "$1" 2>/dev/null)" 2>/dev/null || true; }
+last_good="$(target_of "$environments/current")"
 find "$environments" -mindepth 1 -maxdepth 1 -type d ! -name "$key" ! -name "${last_good:-none}" \
   -exec rm -rf {} +
-find "$MARIMO_STATE/payload" -mindepth 1 -maxdepth 1 -type d ! -name "$(basename "$payload")" -mmin +60 \
-  -exec rm -rf {} +
+current_payload="$(target_of "$MARIMO_STATE/payload/current")"
+next_payload="$(target_of "$MARIMO_STATE/payload/next")"
+find "$MARIMO_STATE/payload" -mindepth 1 -maxdepth 1 -type d ! -name "$(basename "$payload")" \
+  ! -name "${current_payload:-none}" ! -name "${next_payload:-none}" -mmin +60 -exec rm -rf {} +
 
-build() {
-  rm -rf "$environment"
-  local uv=uv
-  if ! command -v uv >/dev/null; then uv="$prefix/bin/uv"; fi
-  if [[ -x "$(command -v "$uv")" ]]; then
-    "$uv" venv --no-config --python "$python" "$environment" &&
-      "$uv" pip install --python "$environment/bin/python" --requirements "$payload/requirements.txt"
+# A setting from the files that start.sh and the synthesis wrote: also when this runs by hand.
+setting() { sed -n "s/^$1=//p" "$payload/settings.env" "$MARIMO_STATE/space.env" 2>/dev/null | tail -n 1; }
+bucket="${MARIMO_BUCKET:-$(setting MARIMO_BUCKET)}"
+region="${MARIMO_REGION:-$(setting MARIMO_REGION)}"
+index="$(setting MARIMO_PACKAGE_INDEX_URL)"
+
+uv="$(command -v uv || command -v "$prefix/bin/uv")"
+install_packages() {
+  if [[ -n "$uv" ]]; then
+    "$uv" pip install --python "$environment/bin/python" --require-hashes \
+      --requirements "$payload/requirements.txt" "$@"
   else
-    "$python" -m venv "$environment" &&
-      "$environment/bin/python" -m pip install --disable-pip-version-check \
-        --requirement "$payload/requirements.txt"
+    "$environment/bin/python" -m pip install --disable-pip-version-check --require-hashes \
+      --requirement "$payload/requirements.txt" "$@"
   fi
 }
 
-if [[ -f "$environment/.complete" ]]; then
+# What `npm run wheelhouse` put into the bucket for this very lock file, for spaces without a way to an index.
+# Neither uv nor pip reads s3:// addresses.
+fetch_wheels() {
+  if [[ -z "$bucket" ]] || ! command -v aws >/dev/null; then return 1; fi
+  local from="s3://$bucket/marimo/wheels/$requirements_hash/" limit=()
+  if command -v timeout >/dev/null; then limit=(timeout 300); fi
+  rm -rf "$wheels"
+  mkdir -p "$wheels" || return 1
+  if ! AWS_MAX_ATTEMPTS=2 "${limit[@]+"${limit[@]}"}" aws s3 sync --only-show-errors \
+    --cli-connect-timeout 5 --cli-read-timeout 30 ${region:+--region "$region"} "$from" "$wheels/"; then
+    log "cannot read $from"
+    return 1
+  fi
+  compgen -G "$wheels/*.whl" >/dev/null
+}
+
+build() {
+  rm -rf "$environment"
+  if [[ -n "$uv" ]]; then
+    "$uv" venv --no-config --python "$python" "$environment" || return 1
+  else
+    "$python" -m venv "$environment" || return 1
+  fi
+  if fetch_wheels; then
+    log "installing the packages in the bucket"
+    local offline=(--no-index --find-links "$wheels")
+    if [[ -n "$uv" ]]; then offline+=(--offline); fi
+    if install_packages "${offline[@]}"; then return 0; fi
+    log "the packages in the bucket could not be installed: trying the package index"
+  fi
+  local from=()
+  if [[ -n "$index" && -n "$uv" ]]; then
+    from=(--default-index "$index")
+  elif [[ -n "$index" ]]; then
+    from=(--index-url "$index")
+  fi
+  install_packages "${from[@]+"${from[@]}"}"
+}
+
+# A complete environment is never touched by a build, unless it stopped working: then it is no good one.
+works() {
+  [[ -f "$environment/.complete" ]] &&
+    "$environment/bin/python" -c 'import importlib.metadata as m; m.version("marimo")' >/dev/null 2>&1
+}
+
+if works; then
   log "marimo's environment $key is in place"
 else
-  log "installing $(tr '\n' ' ' <"$payload/requirements.txt")"
-  build </dev/null || fail "marimo could not be installed; the lines above say why"
+  log "installing $(grep -o '^marimo==[^ ;]*' "$payload/requirements.txt") and what it needs, from a lock file of" \
+    "$(grep -c '^[A-Za-z0-9].*==' "$payload/requirements.txt") packages"
+  built=0
+  build </dev/null || built=$?
+  rm -rf "$wheels"
+  if ((built != 0)); then
+    rm -rf "$environment"
+    fail "marimo could not be installed; the lines above say why"
+  fi
+  "$python" "$payload/python/sagemaker_marimo/packages.py" carry-over "$environments/$last_good" "$environment"
 fi
 
 # Kernels see the image's packages too. addsitedir appends, so that the environment's own packages come first,
@@ -96,6 +162,8 @@ mv -fT "$environments/.current" "$environments/current" 2>/dev/null ||
 status "installed"
 log "marimo is installed"
 
-# Bytecode halves the time of the next start; this one need not wait for it.
+# Bytecode halves the time of the next start; neither this one nor another app's installation waits for it.
+exec 9>&-
+"$python" "$payload/python/sagemaker_marimo/packages.py" requirements "$environment"
 nice "$environment/bin/python" -m compileall -q "$environment/lib" >/dev/null 2>&1
 exit 0

@@ -8,20 +8,23 @@ payload="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
 prefix="${CONDA_PREFIX:-/opt/conda}"
 config="$prefix/etc/jupyter/jupyter_server_config.py"
 
-mkdir -p "$MARIMO_STATE/log"
+# The home volume may be full, or not writable: what is in place already works without any of this.
+skipped() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) sagemaker-marimo: skipped: $*"; }
+mkdir -p "$MARIMO_STATE/log" || skipped "$MARIMO_STATE/log cannot be made"
 # S3 keeps no file modes.
-chmod +x "$payload"/bin/*
+chmod +x "$payload"/bin/* || skipped "the commands in $payload/bin cannot be made executable"
 
 # Names and regions need no quoting; anything else is not one.
 setting() {
   if [[ "$2" =~ ^[A-Za-z0-9._/-]*$ ]]; then printf '%s=%s\n' "$1" "$2"; fi
 }
-{
+if ! {
   setting MARIMO_BUCKET "${MARIMO_BUCKET:-}"
   setting MARIMO_ENVIRONMENT "${MARIMO_ENVIRONMENT:-}"
   setting MARIMO_REGION "${MARIMO_REGION:-}"
-} >"$MARIMO_STATE/.space.env"
-mv -f "$MARIMO_STATE/.space.env" "$MARIMO_STATE/space.env"
+} 2>/dev/null >"$MARIMO_STATE/.space.env" || ! mv -f "$MARIMO_STATE/.space.env" "$MARIMO_STATE/space.env"; then
+  skipped "$MARIMO_STATE/space.env cannot be written: is the home volume full?"
+fi
 
 # The background part outlives this script and holds none of its files open.
 app_log="${SAGEMAKER_APP_LOG:-/var/log/apps/app_container.log}"

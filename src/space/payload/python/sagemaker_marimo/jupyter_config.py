@@ -5,21 +5,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sagemaker_marimo import state
-from sagemaker_marimo.proxy import MarimoServerProcess
+from sagemaker_marimo import extension, packages, state
+from sagemaker_marimo.proxy import MarimoServerProcess, add_script
 
 PAYLOAD = Path(__file__).parents[2]
-TRANSPORTS = ("sse", "websocket")
+TRANSPORTS = ("auto", "sse", "polling", "websocket")
 
 
 def transport() -> str:
-    """Studio's gateway drops the query of WebSocket upgrades, so marimo's kernel never connects over them."""
-    value = os.environ.get("SAGEMAKER_MARIMO_TRANSPORT", "sse")
+    """The environment's setting, or what this app alone was started with."""
+    value = os.environ.get("SAGEMAKER_MARIMO_TRANSPORT") or state.settings().get("MARIMO_TRANSPORT", "auto")
     if value in TRANSPORTS:
         return value
-    told = f"SAGEMAKER_MARIMO_TRANSPORT={value!r} is none of {', '.join(TRANSPORTS)}"
-    print(f"sagemaker-marimo: {told}: using sse", file=sys.stderr)
-    return "sse"
+    told = f"the transport {value!r} is none of {', '.join(TRANSPORTS)}"
+    print(f"sagemaker-marimo: {told}: using auto", file=sys.stderr)
+    return "auto"
+
+
+def server_transport() -> str:
+    """Studio's gateway drops the query of WebSocket upgrades: marimo's own default never connects there."""
+    return "websocket" if transport() == "websocket" else "sse"
 
 
 def icon() -> Path:
@@ -56,7 +61,11 @@ def command() -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**state.settings(), "MARIMO_SERVER_TRANSPORT": transport()}
+    return {
+        **state.settings(),
+        **packages.server_environment(),
+        "MARIMO_SERVER_TRANSPORT": server_transport(),
+    }
 
 
 def configure(config: Any) -> None:
@@ -72,6 +81,7 @@ def configure(config: Any) -> None:
         timeout=60.0,
         # The gateway does not forward cookies, so marimo's own session cookie would not come back.
         request_headers_override={"Authorization": f"Bearer {token}"},
+        rewrite_response=[] if server_transport() == "websocket" else [add_script(transport())],
         launcher_entry={
             "enabled": True,
             "title": "marimo",
@@ -82,3 +92,5 @@ def configure(config: Any) -> None:
     )
     # update: with `=`, this file and the person's own would overwrite each other's servers.
     config.ServerProxy.servers.update({"marimo": server})
+    extension.server = server
+    config.ServerApp.jpserver_extensions.update({"sagemaker_marimo.extension": True})

@@ -1,51 +1,47 @@
 """Starts marimo's server through JupyterLab if need be, and prints the address that opens it, or a notebook.
 
-usage: open_marimo.py [NOTEBOOK]
+usage: open_marimo.py edit [NOTEBOOK] | run NOTEBOOK… | new | tutorial [NAME], with marimo's options
 """
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import time
 import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 # Run by its path, so that it needs neither an installation nor PYTHONPATH.
 sys.path[0] = str(Path(__file__).parents[1])
 
 from sagemaker_marimo import state  # noqa: E402
+from sagemaker_marimo.command_line import paths_of, refuse  # noqa: E402
+from sagemaker_marimo.jupyter_server import ask, jupyter_servers  # noqa: E402
+from sagemaker_marimo.served_path import served_path  # noqa: E402
 
 JUPYTER_PATH = "/jupyterlab/default/"
 INSTALLATION_SECONDS = 300
+NOTEBOOK_SUFFIXES = (".py", ".md", ".qmd")
+RUN_NOTE = (
+    "That is the notebook's own session, shown as an app: one person at a time, in this space. An app for "
+    "others needs a server of its own, which a space has no address for."
+)
 PERMISSION_HINT = "The role needs sagemaker:DescribeSpace, and the space a route to SageMaker's API."
-
-
-def jupyter_servers() -> Iterator[dict[str, Any]]:
-    """JupyterLab's own notes about running servers, newest first; those of earlier apps may lie there too."""
-    runtime = Path(os.environ.get("JUPYTER_RUNTIME_DIR") or Path.home() / ".local/share/jupyter/runtime")
-    for note in sorted(runtime.glob("jpserver-*.json"), key=lambda path: path.stat().st_mtime, reverse=True):
-        try:
-            server = json.loads(note.read_text())
-            os.kill(server["pid"], 0)
-        except (OSError, ValueError, KeyError):
-            continue
-        yield server
 
 
 def request(server: dict[str, Any]) -> str:
     """Asks for marimo's page, which starts marimo. Returns "ready", or how its installation is going."""
-    url = f"http://127.0.0.1:{server['port']}{server['base_url']}marimo/"
-    headers = {"Authorization": f"token {server['token']}"} if server.get("token") else {}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=90):
+        with ask(server, "marimo/", timeout=90):
             return "ready"
     except urllib.error.HTTPError as error:
         return error.headers.get("X-Marimo-Installation") or f"HTTP {error.code}"
+    except OSError as error:
+        return str(error)
 
 
 def wait_for_marimo(server: dict[str, Any]) -> None:
@@ -99,45 +95,82 @@ def space_origin(url: str) -> str:
     return url.split("?")[0].split("#")[0].split(JUPYTER_PATH.rstrip("/"))[0].rstrip("/")
 
 
-def notebook_query(argument: str) -> str:
-    """`?file=…` for a notebook in the folder that marimo serves; makes a new one as `marimo edit` does."""
-    # Links are not followed: a link in the folder is the way to open a notebook elsewhere.
-    notebook = Path(os.path.abspath(argument))  # noqa: PTH100
-    if notebook == state.NOTEBOOKS:
-        return ""
-    if not notebook.is_relative_to(state.NOTEBOOKS):
-        outside = f"{notebook} is outside {state.NOTEBOOKS}, the folder that marimo serves here."
-        if state.NOTEBOOKS.is_relative_to(notebook.parent):
-            sys.exit(f"{outside}\nMove it there first.")
-        link = state.NOTEBOOKS / notebook.parent.name
-        sys.exit(
-            f"{outside}\nTo have its folder there too:\n"
-            f"  ln -s {notebook.parent} {link}\n  marimo edit {link / notebook.name}"
-        )
-    if notebook.suffix not in (".py", ".md", ".qmd"):
+def file_to_edit(argument: str) -> Path | None:
+    """Below the folder that marimo serves; None for a folder. Makes a new file, as marimo does."""
+    path = Path(argument)
+    if path.is_dir():
+        folder = served_path(argument)
+        if folder != Path():
+            print(f"Its notebooks are under {folder} on marimo's page.")
+        return None
+    if path.suffix not in NOTEBOOK_SUFFIXES:
         sys.exit(
             f"{argument}: marimo's notebooks end in .py or .md. First: marimo convert NAME.ipynb -o NAME.py"
         )
-    if not notebook.parent.is_dir():
-        sys.exit(f"There is no folder {notebook.parent}")
-    notebook.touch()
-    return "?" + urllib.parse.urlencode({"file": str(notebook.relative_to(state.NOTEBOOKS))})
+    if not path.parent.is_dir():
+        sys.exit(f"There is no folder {path.parent}")
+    path.touch()
+    return served_path(argument)
+
+
+def files_to_run(arguments: Sequence[str]) -> list[Path]:
+    apps: list[Path] = []
+    for path in map(Path, arguments):
+        if path.is_dir():
+            found = [file for file in sorted(path.glob("*.py")) if b"marimo.App" in file.read_bytes()]
+            if not found:
+                sys.exit(f"There is no marimo notebook in {path}")
+            apps += found
+        elif not path.is_file():
+            sys.exit(f"There is no notebook {path}")
+        else:
+            apps.append(path)
+    return [served_path(str(app)) for app in apps]
+
+
+def queries(command: str, arguments: Sequence[str]) -> list[str]:
+    """What comes after marimo's address, for each thing to open."""
+    if command == "tutorial":
+        print("Tutorials open from marimo's page.")
+        return [""]
+    paths = paths_of(command, arguments)
+    if command == "new":
+        if paths:
+            refuse("marimo new takes no prompt in a space: open a new notebook, then ask in its AI panel.")
+        # As the page's own button does: a name that no other new notebook has.
+        return ["?" + urlencode({"file": f"__new__s_{secrets.token_hex(3)}"})]
+    state.NOTEBOOKS.mkdir(parents=True, exist_ok=True)
+    if command == "run":
+        if not paths:
+            refuse("marimo run: which notebook?")
+        # marimo's own view of a notebook without its code, in the server that edits it (marimo 0.25.2).
+        view = {"view-as": "present", "show-chrome": "false"}
+        return ["?" + urlencode({"file": str(file), **view}) for file in files_to_run(paths)]
+    if len(paths) > 1:
+        refuse(f"marimo edit takes one notebook; {' '.join(paths[1:])} would be arguments of it.")
+    file = file_to_edit(paths[0]) if paths else None
+    return ["" if file is None else "?" + urlencode({"file": str(file)})]
 
 
 def main() -> None:
-    query = notebook_query(sys.argv[1]) if len(sys.argv) > 1 else ""
+    command, *arguments = sys.argv[1:] or ["edit"]
+    wanted = queries(command, arguments)
     server = next(jupyter_servers(), None)
     if server is None:
         sys.exit("No JupyterLab is running here for marimo to appear in.")
     wait_for_marimo(server)
     url, reason = describe_space()
-    if url:
-        print(f"marimo: {space_origin(url)}{JUPYTER_PATH}marimo/{query}")
-    else:
-        print(
-            f"marimo is running, but its address is not known. {reason}\n"
-            f"In the address of this JupyterLab, put marimo/{query} in place of all after {JUPYTER_PATH}"
-        )
+    if url is None:
+        print(f"marimo is running, but its address is not known. {reason}")
+    for query in wanted:
+        if url:
+            print(f"marimo: {space_origin(url)}{JUPYTER_PATH}marimo/{query}")
+        else:
+            print(
+                f"In the address of this JupyterLab, put marimo/{query} in place of all after {JUPYTER_PATH}"
+            )
+    if command == "run":
+        print(RUN_NOTE)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 import os
 import secrets
+import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+PAYLOAD = Path(__file__).parents[2]
 NOTEBOOKS = Path.home() / "marimo-notebooks"
 STATE = Path(os.environ.get("MARIMO_STATE") or Path.home() / ".local/share/sagemaker-marimo")
 INSTALL_LOG = STATE / "log/install.log"
@@ -35,11 +38,15 @@ def install_log_tail(lines: int = 12) -> str:
 
 
 def settings() -> dict[str, str]:
-    """What the lifecycle script knows of the environment: MARIMO_BUCKET and so on."""
-    try:
-        lines = (STATE / "space.env").read_text().splitlines()
-    except OSError:
-        return {}
+    """What the space knows of its environment.
+
+    The payload's settings.env (MARIMO_TRANSPORT and so on) and what the lifecycle script was given
+    (MARIMO_BUCKET and so on).
+    """
+    lines: list[str] = []
+    for file in (PAYLOAD / "settings.env", STATE / "space.env"):
+        with suppress(OSError):
+            lines += file.read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
@@ -51,5 +58,7 @@ def token_file() -> Path:
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(32))
-    path.chmod(0o600)
+    # A home that is read-only refuses even what would change nothing.
+    if stat.S_IMODE(path.stat().st_mode) != 0o600:
+        path.chmod(0o600)
     return path

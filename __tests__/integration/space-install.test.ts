@@ -1,0 +1,255 @@
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { projectFolder } from "../../src/local-studio/paths.ts";
+import { capture } from "../../src/local-studio/processes.ts";
+import { type PythonEnvironment, pythonEnvironment } from "../../src/local-studio/python-environment.ts";
+import { lockFile, realPayload, Space, until } from "./space-fixture.ts";
+
+const lock = readFileSync(lockFile, "utf8");
+const keyOf = (requirements: string) => createHash("sha256").update(requirements).digest("hex").slice(0, 16);
+/** Other requirements of the same packages: an update that needs nothing downloaded. */
+const update = `${lock}# an update\n`;
+
+let image: PythonEnvironment;
+let aws: PythonEnvironment;
+let space: Space;
+beforeAll(async () => {
+  image = await pythonEnvironment("image");
+  aws = await pythonEnvironment("aws");
+});
+beforeEach(async () => {
+  space = new Space();
+  await space.run(image.python, ["-m", "venv", "--without-pip", space.prefix]);
+  symlinkSync(join(image.prefix, "bin/uv"), join(space.prefix, "bin/uv"));
+  // Compiling takes longer than all the rest: what is asked for is enough.
+  space.write(join(space.bin, "nice"), `#!/bin/bash\necho "$*" >>'${space.folder}/compiled'\n`);
+  chmodSync(join(space.bin, "nice"), 0o755);
+});
+afterEach(() => space.dispose());
+
+/** The payload's folder in the home, without its way through the bucket. */
+function payload(requirements: string, settings = ""): string {
+  const folder = join(space.state, "payload", keyOf(requirements + settings));
+  for (const [name, content] of Object.entries({ ...realPayload(requirements), "settings.env": settings })) {
+    space.write(join(folder, name), content);
+  }
+  return join(folder, "install.sh");
+}
+const environment = () => ({ ...space.environment, PATH: `${space.bin}:${space.prefix}/bin:/usr/bin:/bin` });
+const install = (script: string, more = {}) =>
+  space.run("/bin/bash", [script], { ...environment(), ...more });
+const current = () => readlinkSync(join(space.state, "environments/current"));
+const environments = () =>
+  readdirSync(join(space.state, "environments"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name.replace(/^[\d.]+-/, ""))
+    .sort();
+const status = () => readFileSync(join(space.state, "status"), "utf8").trim();
+/** Not by importing it: uncompiled, that takes seconds. */
+const version = async () =>
+  (
+    await space.run(join(space.state, "environments/current/bin/python"), [
+      "-c",
+      "import importlib.metadata as m, importlib.util as u; print(u.find_spec('marimo') and m.version('marimo'))",
+    ])
+  ).stdout;
+
+/** A uv that leaves a line for each call, and never finishes an installation while the file `stuck` is there. */
+function watchUv(): { calls: (what: string) => number; stick: (stuck: boolean) => void } {
+  const [log, stuck] = [join(space.folder, "uv-calls"), join(space.folder, "stuck")];
+  const uv = join(space.bin, "uv");
+  space.write(
+    uv,
+    `#!/bin/bash\necho "$1" >>'${log}'\n[[ $1 == pip && -f '${stuck}' ]] && exec sleep 600\nexec '${space.prefix}/bin/uv' "$@"\n`,
+  );
+  chmodSync(uv, 0o755);
+  return {
+    calls: (what) =>
+      existsSync(log)
+        ? readFileSync(log, "utf8")
+            .split("\n")
+            .filter((line) => line === what).length
+        : 0,
+    stick: (on) => (on ? space.write(stuck, "") : rmSync(stuck)),
+  };
+}
+
+describe("an installation", () => {
+  it("takes the lock file's packages, once, and updates beside the one in use", async () => {
+    const uv = watchUv();
+    const first = await install(payload(lock));
+    expect(first.stdout).toContain("marimo is installed");
+    expect(environments()).toEqual([keyOf(lock)]);
+    expect(await version()).toBe("0.25.2\n");
+    const python = join(space.state, "environments/current/bin/python");
+    const list =
+      "import importlib.metadata as m; print(sorted(d.name.lower() for d in m.distributions(path=__import__('sys').path[1:]) if 'sagemaker-marimo/environments' in str(d._path)))";
+    const { stdout: names } = await space.run(python, ["-c", list]);
+    for (const name of names.match(/[\w-]+/g) ?? []) {
+      expect(lock).toMatch(new RegExp(`^${name.replaceAll("_", "-")}==`, "m"));
+    }
+
+    expect(space.read("compiled")).toMatch(/-m compileall -q .*\/environments\//);
+
+    await install(payload(lock));
+    expect(uv.calls("pip")).toBe(1);
+    expect((await install(payload(update))).stdout).toContain("marimo is installed");
+    expect(current()).toContain(keyOf(update));
+    expect(environments()).toEqual([keyOf(lock), keyOf(update)].sort());
+    await install(payload(update));
+    expect(environments()).toEqual([keyOf(update)]);
+  });
+
+  it("refuses a package that is not the one of the lock file, and keeps the last good ones", async () => {
+    await install(payload(lock));
+    const good = current();
+    const altered = lock.replace(
+      /(^marimo==[^\n]*\n)((?: +--hash=[^\n]*\n)+)/m,
+      (_, pin, hashes) => pin + hashes.replaceAll(/sha256:[0-9a-f]{4}/g, "sha256:0000"),
+    );
+    expect(altered).not.toBe(lock);
+    const { status: exit, stdout } = await install(payload(altered));
+    expect(exit).toBe(1);
+    expect(stdout).toMatch(/hash mismatch/i);
+    expect(status()).toBe("failed");
+    expect((await install(payload("marimo==0.25.2\n"))).stdout).toMatch(/hash/);
+    expect(current()).toBe(good);
+    expect(environments()).toEqual([keyOf(lock)]);
+    expect(await version()).toBe("0.25.2\n");
+  });
+
+  it("that is killed leaves the last good one in use, and the next one starts afresh", async () => {
+    await install(payload(lock));
+    const uv = watchUv();
+    uv.stick(true);
+    const child = spawn("/bin/bash", [payload(update)], {
+      env: environment(),
+      detached: true,
+      stdio: "ignore",
+    });
+    const ended = new Promise((resolve) => child.once("close", resolve));
+    await until("the build", () => (uv.calls("pip") > 0 ? true : undefined));
+    expect(environments()).toContain(keyOf(update));
+    expect(await version()).toBe("0.25.2\n");
+    process.kill(-(child.pid ?? 0), "SIGKILL");
+    await ended;
+    expect(current()).toContain(keyOf(lock));
+    expect(await version()).toBe("0.25.2\n");
+    uv.stick(false);
+    const again = await install(payload(update));
+    expect(again.stdout, again.stderr).toContain("marimo is installed");
+    expect(current()).toContain(keyOf(update));
+    expect(await version()).toBe("0.25.2\n");
+  });
+
+  it("happens once when two apps start at once", async () => {
+    const uv = watchUv();
+    const script = payload(lock);
+    const both = await Promise.all([install(script), install(script)]);
+    expect(both.map((one) => one.status)).toEqual([0, 0]);
+    // macOS has no flock.
+    if (process.platform === "linux") expect(uv.calls("pip")).toBe(1);
+    expect(status()).toBe("installed");
+    expect(await version()).toBe("0.25.2\n");
+  });
+
+  it("builds an environment again that does not work any more", async () => {
+    await install(payload(lock));
+    rmSync(join(space.state, "environments", current(), "lib"), { recursive: true });
+    expect((await install(payload(lock))).stdout).toContain("marimo is installed");
+    expect(await version()).toBe("0.25.2\n");
+  });
+});
+
+// The packages are the image's: for Linux on x86-64.
+describe.runIf(process.platform === "linux" && process.arch === "x64")("packages from elsewhere", () => {
+  const wheels = mkdtempSync(join(tmpdir(), "sagemaker-marimo-wheels-"));
+  beforeAll(async () => {
+    const { stdout } = (await capture(image.python, [
+      "-c",
+      "import sys; print('3.%d' % sys.version_info[1])",
+    ])) ?? { stdout: "" };
+    const made = await capture(
+      process.execPath,
+      ["--import", "tsx", "scripts/wheelhouse.ts", "--to", wheels, "--python", stdout.trim()],
+      { cwd: projectFolder, timeout: 300_000 },
+    );
+    expect(made?.stderr).toBe("");
+    expect(made?.stdout).toContain(`marimo/wheels/${keyOf(lock)}/`);
+  });
+  afterAll(() => rmSync(wheels, { recursive: true, force: true }));
+
+  it("are installed from the bucket where there is no route, the whole and unaltered ones alone", async () => {
+    symlinkSync(join(image.prefix, "bin/aws"), join(space.prefix, "bin/aws"));
+    rmSync(join(space.bin, "aws"));
+    // Where namespaces are not allowed, an index that does not answer has to do.
+    const namespaces = spawnSync("unshare", ["--map-root-user", "--net", "true"]).status === 0;
+    const [command = "", ...args] = [
+      ...(namespaces ? ["unshare", "--map-root-user", "--net"] : []),
+      ...["/bin/bash", join(projectFolder, "__tests__/integration/install-without-route.sh"), aws.python],
+      ...[join(projectFolder, "src/local-studio/aws/server.py"), payload(lock), wheels, keyOf(lock)],
+    ];
+    const result = await space.run(command, args, {
+      ...environment(),
+      UV_CACHE_DIR: join(space.folder, "uv-cache"),
+      UV_HTTP_RETRIES: "0",
+      MARIMO_BUCKET: "marimo-offline",
+      MARIMO_REGION: "us-east-1",
+      AWS_DEFAULT_REGION: "us-east-1",
+      no_proxy: "127.0.0.1",
+      ...(namespaces ? {} : { UV_DEFAULT_INDEX: "http://127.0.0.1:9/simple" }),
+    });
+    expect(result.stdout.trim().split("\n"), result.stderr).toEqual([
+      "nothing: 1 failed",
+      "altered: hash mismatch",
+      "altered: 1 failed",
+      "whole: 0 installed",
+    ]);
+    expect(existsSync(join(space.state, "wheels"))).toBe(false);
+    expect(await version()).toBe("0.25.2\n");
+  });
+
+  it("are installed from the private index of the settings", async () => {
+    const asked: string[] = [];
+    const files = readdirSync(wheels);
+    const normalized = (file: string) => (file.split("-")[0] ?? "").toLowerCase().replaceAll(/[-_.]+/g, "-");
+    const index = createServer((request, response) => {
+      const path = request.url ?? "";
+      asked.push(path);
+      const file = files.find((name) => path === `/files/${name}`);
+      if (file) return response.end(readFileSync(join(wheels, file)));
+      const links = files.filter((name) => path === `/simple/${normalized(name)}/`);
+      response.setHeader("Content-Type", "text/html");
+      response.end(links.map((name) => `<a href="/files/${name}">${name}</a>`).join(""));
+    });
+    await new Promise<void>((resolve) => index.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(index.address() as AddressInfo).port}/simple`;
+    try {
+      const script = payload(lock, `MARIMO_PACKAGE_INDEX_URL=${url}\n`);
+      const { stdout } = await install(script, {
+        UV_CACHE_DIR: join(space.folder, "uv-cache"),
+        no_proxy: "127.0.0.1",
+      });
+      expect(stdout).toContain("marimo is installed");
+      // More than once, since uv reads a package's metadata by itself.
+      expect(new Set(asked.filter((path) => path.startsWith("/files/"))).size).toBe(files.length);
+    } finally {
+      index.close();
+    }
+  });
+});

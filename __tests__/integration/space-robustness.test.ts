@@ -1,0 +1,129 @@
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
+import { type Container, realPayload, Space, until } from "./space-fixture.ts";
+
+let python: string;
+let space: Space;
+let container: Container | undefined;
+beforeAll(async () => {
+  python = (await pythonEnvironment("image")).python;
+  space = new Space();
+  space.upload(realPayload());
+  await start();
+  await until("the installation", () => /is installed/.test(appLog()) || undefined, 240);
+});
+afterEach(() => rmSync(join(space.home, ".jupyter"), { recursive: true, force: true }));
+afterAll(() => space.dispose());
+
+const appLog = () => space.read("app_container.log");
+const inState = (...path: string[]) => join(space.state, ...path);
+const configure = (text: string) => space.write(join(space.home, ".jupyter/jupyter_server_config.py"), text);
+
+/** Starts the app anew. The stand-in's prefix is a virtual environment, and Jupyter would prefer its configuration
+ * to the person's; in the image, it is the other way round. */
+async function start(): Promise<void> {
+  await container?.stop();
+  rmSync(space.log, { force: true });
+  const environment = { ...space.environment, JUPYTER_PREFER_ENV_PATH: "0" };
+  container = await space.start(python, { environment });
+  expect(container.events.at(-1)?.event, JSON.stringify(container.events)).toBe("ready");
+}
+
+async function servers(): Promise<string[]> {
+  const answer = await fetch(`${container?.url}/server-proxy/servers-info`);
+  const { server_processes } = (await answer.json()) as { server_processes: { name: string }[] };
+  return server_processes.map(({ name }) => name).sort();
+}
+
+const marimoAnswers = () =>
+  until("marimo", async () => {
+    const response = await fetch(`${container?.url}/marimo/`);
+    return response.ok && (await response.text()).includes("serverToken") ? true : undefined;
+  });
+
+describe("JupyterLab starts, and marimo with it", () => {
+  it("when the person's own jupyter_server_config.py is broken", async () => {
+    configure("c.ServerApp.broken = (\n");
+    await start();
+    expect(await servers()).toEqual(["marimo"]);
+    await marimoAnswers();
+    expect(appLog()).toMatch(/SyntaxError.*never closed/);
+  });
+
+  it("when the person's own configuration replaces all servers, whose log then says how not to", async () => {
+    expect(appLog()).not.toContain("keeps it");
+    configure('c.ServerProxy.servers = {"mine": {"command": ["sleep", "1"]}}\n');
+    await start();
+    expect(await servers()).toEqual(["marimo", "mine"]);
+    await marimoAnswers();
+    expect(appLog()).toContain("`c.ServerProxy.servers.update(…)` keeps it");
+  });
+
+  it.runIf(existsSync("/dev/full"))(
+    "when nothing more can be written to the home volume, which the log says",
+    async () => {
+      expect(container?.events[0]?.outputTail).not.toContain("skipped");
+      // What a full volume answers to every write, to root as well. What is read as well as written stays.
+      for (const name of [".space.env", ".status", "log/space.log"]) {
+        rmSync(inState(name), { force: true });
+        symlinkSync("/dev/full", inState(name));
+      }
+      await start();
+      expect(await servers()).toEqual(["marimo"]);
+      await marimoAnswers();
+      expect(container?.events[0]?.outputTail).toMatch(
+        /skipped: .*space\.env cannot be written: is the home/,
+      );
+      for (const name of [".space.env", ".status", "log/space.log"]) rmSync(inState(name), { force: true });
+    },
+  );
+});
+
+describe("JupyterLab starts without marimo", () => {
+  it("when its folder cannot be made, which the log says", async () => {
+    const other = new Space();
+    try {
+      other.upload(realPayload());
+      // In the place of a folder, for root too, a file refuses whatever is to be in it.
+      other.write(join(other.home, ".local/share/sagemaker-marimo"), "");
+      const started = await other.start(python);
+      expect(started.events.at(-1)?.event).toBe("ready");
+      expect(started.events[0]).toMatchObject({ exitCode: 0 });
+      expect(started.events[0]?.outputTail).toMatch(/cannot write to .*: marimo is not set up/);
+      expect((await fetch(`${started.url}/api/status`)).status).toBe(200);
+    } finally {
+      await other.dispose();
+    }
+  });
+
+  it("when a person's own configuration replaces all servers and nothing puts marimo's back", async () => {
+    // The negative control of the test above: without extension.py, marimo is gone.
+    const stub =
+      "server = None\ndef _jupyter_server_extension_points():\n    return [{'module': __name__}]\n";
+    const loads = "def _load_jupyter_server_extension(_):\n    pass\n";
+    configure('c.ServerProxy.servers = {"mine": {"command": ["sleep", "1"]}}\n');
+    space.upload({ ...realPayload(), "python/sagemaker_marimo/extension.py": stub + loads });
+    await start();
+    expect(await servers()).toEqual(["mine"]);
+    space.upload(realPayload());
+  });
+});
+
+describe("the logs", () => {
+  it("are bounded, and without the token", async () => {
+    space.write(inState("log/space.log"), "2026-01-01T00:00:00Z sagemaker-marimo: a start\n".repeat(25_000));
+    await start();
+    await until("the rotation", () => existsSync(inState("log/space.log.1")) || undefined);
+    await until("the installation", () => /is installed/.test(appLog()) || undefined);
+    await marimoAnswers();
+    const token = readFileSync(inState("token"), "utf8").trim();
+    const logs = readdirSync(inState("log")).map((name) => inState("log", name));
+    expect(logs).toContain(inState("log/install.log.1"));
+    for (const log of [...logs, space.log]) {
+      expect(readFileSync(log, "utf8"), log).not.toContain(token);
+      if (!log.endsWith(".1")) expect(statSync(log).size, log).toBeLessThan(1_000_000);
+    }
+  });
+});

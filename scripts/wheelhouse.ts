@@ -1,0 +1,149 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
+import { wheelsPrefix } from "../src/constructs/payload.ts";
+import { environments } from "../src/environments.ts";
+import { Problem } from "../src/local-studio/problem.ts";
+import { capture } from "../src/local-studio/processes.ts";
+import { pythonEnvironment } from "../src/local-studio/python-environment.ts";
+import { checkLocks, lockFileOf, requirementsOf } from "../src/settings/locks.ts";
+import { resolveEnvironment } from "../src/settings/resolve.ts";
+import { validateEnvironments } from "../src/settings/validate.ts";
+import { type Options, optionsHelp, readCommandLine } from "./lib/command-line.ts";
+import { exitStatusOf } from "./lib/terminal.ts";
+
+const options = {
+  environment: { value: "NAME", help: "whose packages, of src/environments.ts (default: the first)" },
+  python: {
+    value: "VERSION",
+    help: "Python of the spaces' image: 3.12 (SageMaker Distribution 4.x, the default) or 3.11 (3.x)",
+  },
+  to: { value: "FOLDER", help: "put the packages into this folder, and upload nothing" },
+  help: { help: "show this" },
+} as const satisfies Options;
+
+const help = `usage: npm run wheelhouse -- [options]
+
+Downloads the packages of an environment's lock file, as the spaces' image needs them (Linux, x86-64), and uploads them
+to the environment's bucket, with your AWS credentials: spaces then install marimo without any way to a package index.
+Run it after npm run lock and after the first deployment; again after each change of the lock file.
+
+${optionsHelp(options)}
+
+Exit status: 0 when all packages are in place, 1 when a step failed, 2 for a wrong command line.
+Needs a way to the package index, as uv and pip are configured to find it (UV_DEFAULT_INDEX, PIP_INDEX_URL), and
+permission for s3:ListBucket, s3:PutObject and the key's kms:GenerateDataKey.`;
+
+async function main(): Promise<number> {
+  const { values, problems } = readCommandLine(process.argv.slice(2), options);
+  if (values.help) {
+    console.log(help);
+    return 0;
+  }
+  const settings = values.environment
+    ? environments.find(({ name }) => name === values.environment)
+    : environments[0];
+  const names = environments.map(({ name }) => name).join(", ");
+  const unknown = `--environment takes one of ${names} (src/environments.ts), got "${values.environment}"`;
+  const python = typeof values.python === "string" ? values.python : "3.12";
+  const wrong = settings || problems.length > 0 ? [...problems] : [unknown];
+  if (!/^3\.1[1-9]$/.test(python)) wrong.push(`--python takes 3.11 or later, such as 3.12, got "${python}"`);
+  if (settings === undefined || wrong.length > 0) {
+    console.error([...wrong.map((problem) => `- ${problem}`), "See npm run wheelhouse -- --help"].join("\n"));
+    return 2;
+  }
+  const invalid = validateEnvironments(environments);
+  const unlocked = invalid.length > 0 ? invalid : checkLocks([resolveEnvironment(settings)]);
+  if (unlocked.length > 0) {
+    throw new Problem({
+      message: `src/environments.ts:\n${unlocked.map((problem) => `- ${problem}`).join("\n")}`,
+      remedy: "correct the settings, run npm run lock, then run this again",
+    });
+  }
+  const environment = resolveEnvironment(settings);
+  const lockFile = lockFileOf(environment);
+  const { prefix } = await pythonEnvironment("image", { onProgress: console.error });
+
+  const temporary = mkdtempSync(join(tmpdir(), "sagemaker-marimo-wheels-"));
+  try {
+    const folder = typeof values.to === "string" ? values.to : join(temporary, "wheels");
+    mkdirSync(folder, { recursive: true });
+    await download({ prefix, lockFile, python, folder, temporary });
+    const count = readdirSync(folder).filter((name) => name.endsWith(".whl")).length;
+    console.log(
+      `${count} packages for Python ${python}: ${requirementsOf(environment).join(" ")} with all it needs`,
+    );
+    if (values.to === undefined) {
+      const target = `s3://${await bucketOf(environment)}/${wheelsPrefix}/${wheelsKey(lockFile)}/`;
+      await run("upload the packages", join(prefix, "bin/aws"), [
+        ...["s3", "sync", "--only-show-errors", "--region", environment.region, folder, target],
+      ]);
+      console.log(`uploaded to ${target}`);
+    } else console.log(`in ${folder}; their place in the bucket: ${wheelsPrefix}/${wheelsKey(lockFile)}/`);
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+  return 0;
+}
+
+/** As install.sh names it: the first 16 digits of the lock file's SHA-256. */
+function wheelsKey(lockFile: string): string {
+  return createHash("sha256").update(readFileSync(lockFile)).digest("hex").slice(0, 16);
+}
+
+/** As src/constructs/artifact-bucket.ts names it. */
+async function bucketOf({
+  name,
+  region,
+}: {
+  readonly name: string;
+  readonly region: string;
+}): Promise<string> {
+  const { Account } = await new STSClient({ region }).send(new GetCallerIdentityCommand({}));
+  return `marimo-${name}-${Account}-${region}`;
+}
+
+async function download(props: {
+  readonly prefix: string;
+  readonly lockFile: string;
+  readonly python: string;
+  readonly folder: string;
+  readonly temporary: string;
+}): Promise<void> {
+  const { prefix, lockFile, python, folder, temporary } = props;
+  // pip reads markers as this machine is, not as the image is: uv leaves only the image's packages first.
+  const forImage = join(temporary, "requirements.txt");
+  await run("choose the image's packages", join(prefix, "bin/uv"), [
+    ...["pip", "compile", lockFile, "--output-file", forImage, "--quiet", "--no-deps", "--generate-hashes"],
+    ...["--python-version", python, "--python-platform", "x86_64-manylinux_2_28"],
+    ...["--no-header", "--no-annotate"],
+  ]);
+  const abi = `cp${python.replace(".", "")}`;
+  // Wheels are built for the oldest glibc they run with; the image's is newer than all of these.
+  const platforms = ["manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"];
+  await run("download the packages", join(prefix, "bin/python"), [
+    ...["-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:", "--quiet"],
+    ...["--disable-pip-version-check", "--requirement", forImage, "--dest", folder],
+    ...["--implementation", "cp", "--python-version", python, "--abi", abi, "--abi", "abi3", "--abi", "none"],
+    ...platforms.flatMap((platform) => ["--platform", platform]),
+  ]);
+}
+
+async function run(what: string, command: string, args: readonly string[]): Promise<void> {
+  const result = await capture(command, args, { env: process.env, timeout: 900_000 });
+  if (result?.status === 0) return;
+  const output = `${result?.stdout ?? ""}${result?.stderr ?? "it did not start"}`
+    .trim()
+    .split("\n")
+    .slice(-15);
+  throw new Problem({
+    message: `Could not ${what}:\n${output.map((line) => `    ${line}`).join("\n")}`,
+    remedy:
+      "see the message above; a package without a wheel for Linux cannot be installed offline, and the bucket is " +
+      "there only after npx cdktf deploy",
+  });
+}
+
+process.exitCode = await exitStatusOf(main);
