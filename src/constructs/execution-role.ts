@@ -6,6 +6,7 @@ import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import type { AwsAccount } from "./aws-account.ts";
 import { payloadPrefix, wheelsPrefix } from "./payload.ts";
+import { serviceTrust } from "./service-trust.ts";
 
 export interface ExecutionRoleProps {
   readonly prefix: string;
@@ -29,24 +30,12 @@ export class ExecutionRole extends Construct {
     const { account, prefix } = props;
     const trust = new DataAwsIamPolicyDocument(this, "trust", {
       statement: [
-        {
+        serviceTrust({
           sid: "SageMaker",
-          actions: ["sts:AssumeRole"],
-          principals: [{ type: "Service", identifiers: ["sagemaker.amazonaws.com"] }],
-          // Against the confused deputy: only for what SageMaker does in this account and region.
-          condition: [
-            {
-              test: "StringEquals",
-              variable: "aws:SourceAccount",
-              values: [account.id],
-            },
-            {
-              test: "ArnLike",
-              variable: "aws:SourceArn",
-              values: [account.arn("sagemaker", "*")],
-            },
-          ],
-        },
+          account,
+          service: "sagemaker.amazonaws.com",
+          sourceArn: account.arn("sagemaker", "*"),
+        }),
       ],
     });
     const role = new IamRole(this, "role", {

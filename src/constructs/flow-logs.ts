@@ -5,6 +5,7 @@ import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
 import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js";
 import { Construct } from "constructs";
 import type { AwsAccount } from "./aws-account.ts";
+import { serviceTrust } from "./service-trust.ts";
 
 export interface FlowLogsProps {
   readonly prefix: string;
@@ -27,24 +28,12 @@ export class FlowLogs extends Construct {
 
     const trust = new DataAwsIamPolicyDocument(this, "trust", {
       statement: [
-        {
+        serviceTrust({
           sid: "VpcFlowLogs",
-          actions: ["sts:AssumeRole"],
-          principals: [{ type: "Service", identifiers: ["vpc-flow-logs.amazonaws.com"] }],
-          // Against the confused deputy, as the Amazon VPC User Guide has it.
-          condition: [
-            {
-              test: "StringEquals",
-              variable: "aws:SourceAccount",
-              values: [account.id],
-            },
-            {
-              test: "ArnLike",
-              variable: "aws:SourceArn",
-              values: [account.arn("ec2", "vpc-flow-log/*")],
-            },
-          ],
-        },
+          account,
+          service: "vpc-flow-logs.amazonaws.com",
+          sourceArn: account.arn("ec2", "vpc-flow-log/*"),
+        }),
       ],
     });
     const role = new IamRole(this, "role", {
