@@ -5,7 +5,8 @@ import { resolveEnvironment } from "./src/settings/resolve.ts";
 import { validateEnvironments } from "./src/settings/validate.ts";
 
 const wrong = validateEnvironments(environments);
-const problems = wrong.length > 0 ? wrong : checkLocks(environments.map(resolveEnvironment));
+const resolved = wrong.length > 0 ? [] : environments.map(resolveEnvironment);
+const problems = wrong.length > 0 ? wrong : checkLocks(resolved);
 if (problems.length > 0) {
   console.error(`src/environments.ts: ${problems.length} to correct, nothing was synthesized\n`);
   for (const problem of problems) console.error(`- ${problem}`);
@@ -20,6 +21,6 @@ if (problems.length > 0) {
   const { App } = require("cdktf") as typeof import("cdktf");
   const { StudioStack } = require("./src/studio-stack.ts") as typeof import("./src/studio-stack.ts");
   const app = new App();
-  for (const environment of environments) new StudioStack(app, resolveEnvironment(environment));
+  for (const environment of resolved) new StudioStack(app, environment);
   app.synth();
 }

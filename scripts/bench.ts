@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { projectFolder, workFolder } from "../src/local-studio/paths.ts";
 import { copyProject } from "./lib/project-copy.ts";
 
 const usage = `npm run bench [-- --runs N]
@@ -88,7 +88,6 @@ async function main(): Promise<number> {
     return 2;
   }
 
-  const project = fileURLToPath(new URL("..", import.meta.url));
   const copies = [1, 100, 1_000, 10_000].map((users) => ({
     users,
     ...copyProject(environmentsOf(users)),
@@ -96,7 +95,7 @@ async function main(): Promise<number> {
   const cases = [
     {
       name: "floor: node loads cdktf",
-      cwd: project,
+      cwd: projectFolder,
       args: ["--input-type=module", "-e", 'import "cdktf";'],
     },
     ...copies.map(({ users, folder }) => ({
@@ -154,8 +153,8 @@ async function main(): Promise<number> {
   for (const { target, ratio, met } of targets)
     console.log(`${met ? "met   " : "missed"} ${target}: ${ratio.toFixed(2)}`);
 
-  const file = join(project, ".local-studio", "bench.json");
-  mkdirSync(join(project, ".local-studio"), { recursive: true });
+  const file = join(workFolder, "bench.json");
+  mkdirSync(workFolder, { recursive: true });
   const machine = {
     node: process.version,
     cpus: cpus().length,

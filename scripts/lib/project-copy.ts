@@ -1,9 +1,7 @@
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-const project = fileURLToPath(new URL("../..", import.meta.url));
+import { projectFolder } from "../../src/local-studio/paths.ts";
 
 /** The sources a synthesis reads; `node_modules` is linked, not copied. */
 const sources = ["main.ts", "src", "sample-notebooks", "cdktf.json", "package.json", "tsconfig.json"];
@@ -17,8 +15,9 @@ export function copyProject(environments?: string): {
   readonly remove: () => void;
 } {
   const folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-copy-"));
-  for (const source of sources) cpSync(join(project, source), join(folder, source), { recursive: true });
-  symlinkSync(join(project, "node_modules"), join(folder, "node_modules"), "dir");
+  for (const source of sources)
+    cpSync(join(projectFolder, source), join(folder, source), { recursive: true });
+  symlinkSync(join(projectFolder, "node_modules"), join(folder, "node_modules"), "dir");
   if (environments !== undefined) {
     writeFileSync(join(folder, "src", "environments.ts"), `export const environments = ${environments};\n`);
   }
