@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { bucket, type Container, realPayload, Space, until } from "./space-fixture.ts";
@@ -145,6 +146,53 @@ describe("a space's first app", () => {
     await until("the failure", () => (status(space) === "failed\n" ? true : undefined));
     expect(await marimoPage(container)).toContain("marimo");
     expect(readlinkSync(join(space.state, "environments/current"))).toBe(environment);
+  });
+});
+
+/** jupyter-server-proxy ends each stream after 7200 s; two are enough here. Nothing else asks for that number. */
+const twoSecondsForTwoHours = `
+from tornado.httpclient import HTTPRequest
+HTTPRequest.request_timeout = property(
+    lambda request: request.__dict__["timeout"],
+    lambda request, seconds: request.__dict__.update(timeout=2 if seconds == 7200 else seconds),
+)
+`;
+
+describe("marimo's stream", () => {
+  let space: Space;
+  let container: Container;
+  beforeAll(async () => {
+    space = new Space();
+    space.write(join(space.home, ".jupyter/jupyter_server_config.py"), twoSecondsForTwoHours);
+    space.upload(realPayload());
+    container = await space.start(python);
+    await marimoPage(container);
+  });
+  afterAll(() => space.dispose());
+
+  /** Whether the stream is still open after five seconds. */
+  async function outlives(url: string, headers: Record<string, string> = {}): Promise<boolean> {
+    const browser = new AbortController();
+    const accept = { Accept: "text/event-stream", ...headers };
+    const stream = await fetch(url, { headers: accept, signal: browser.signal });
+    expect(stream.headers.get("content-type")).toMatch(/^text\/event-stream/);
+    const ended = (async () => {
+      for await (const _ of stream.body ?? []);
+    })().then(
+      () => true,
+      () => true,
+    );
+    const over = await Promise.race([ended, sleep(5000, false)]);
+    browser.abort();
+    return !over;
+  }
+
+  it("outlives jupyter-server-proxy's limit, which ends a stream through its own handler", async () => {
+    const query = "file=01_explore_data.py&session_id";
+    expect(await outlives(`${container.url}/marimo/sse?${query}=s_ours01`)).toBe(true);
+    const stock = `${container.url}/proxy/${await marimoPort(space)}/jupyterlab/default/marimo/sse`;
+    const token = space.read("home/.local/share/sagemaker-marimo/token");
+    expect(await outlives(`${stock}?${query}=s_stock1`, { Authorization: `Bearer ${token}` })).toBe(false);
   });
 });
 
