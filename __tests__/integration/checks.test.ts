@@ -99,7 +99,7 @@ const checkers = [
         "format",
         "--no-cache",
         "--check",
-        ...of.filter((file) => file.startsWith("src/")),
+        ...of.filter((file) => !file.startsWith("sample-notebooks/")),
       ]),
     bad: { "bad.py": "x = {  'a':1 }\n" },
     runBad: (file: string) => check(join(bin, "ruff"), ["format", "--no-cache", "--check", file]),
@@ -114,7 +114,7 @@ const checkers = [
         [
           ["--python-executable", aws, "src/local-studio/aws"],
           ["src/local-studio/image", "src/local-studio/build_environment.py", "src/local-studio/tether.py"],
-          ["src/space/payload/python"],
+          ["src/space/payload/python", "__tests__/python"],
           ["src/space/payload/server"],
         ].map((args) => check(join(bin, "mypy"), ["--no-incremental", ...args])),
       );

@@ -1,8 +1,8 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
-import { bucket, type Container, payloadFolder, realPayload, Space, until } from "./space-fixture.ts";
+import { bucket, type Container, realPayload, Space, until } from "./space-fixture.ts";
 
 /** What one run of marimo-doctor said of each link, by the link's name. */
 interface Diagnosis {
@@ -159,109 +159,5 @@ describe("marimo-doctor", () => {
     writeFileSync(pointer, before);
     expect(wrong(diagnosis)).toEqual([]);
     expect(diagnosis.output).toContain(`another payload, ${"b".repeat(16)}`);
-  });
-});
-
-describe("what no healthy space shows", () => {
-  /** Runs lines of Python with doctor.py's names at hand, and the start of a small server that stands for JupyterLab. */
-  async function check(program: string): Promise<string> {
-    const code = `
-import http.server, json, os, sys, threading, time
-sys.path.insert(0, ${JSON.stringify(join(payloadFolder, "python"))})
-sys.dont_write_bytecode = True
-sys.argv = ["doctor"]
-from sagemaker_marimo import doctor
-from sagemaker_marimo.doctor import *
-
-answers = {}
-
-class Jupyter(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        status, kind, body = answers.get(self.path.split("?")[0], (404, "text/plain", b""))
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.end_headers()
-        self.wfile.write(body)
-    do_POST = do_GET
-    def log_message(self, *_): pass
-
-server = http.server.HTTPServer(("127.0.0.1", 0), Jupyter)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-findings = Findings({"port": server.server_port, "base_url": "/"})
-
-def said(check, seconds=20.0):
-    try:
-        print(bounded(check, findings, seconds))
-    except Problem as problem:
-        print("WRONG", problem, "|", problem.remedy)
-
-${program}
-os._exit(print(end="", flush=True) or 0)
-`;
-    const { stdout, stderr, status } = await space.run(python, ["-c", code]);
-    expect(status, stderr).toBe(0);
-    return stdout;
-  }
-
-  it("is named: no entry of marimo in JupyterLab", async () => {
-    expect(
-      await check(`
-answers["/server-proxy/servers-info"] = (200, "application/json", b'{"server_processes": [{"name": "mine"}]}')
-said(proxy_entry)`),
-    ).toMatch(/^WRONG JupyterLab was started without marimo's entry .*c\.ServerProxy\.servers\.update/s);
-  });
-
-  it("is named: a server that does not start, a stream that is none, and one that says nothing", async () => {
-    const output = await check(`
-answers["/marimo/"] = (500, "text/html", b"")
-said(marimo_server)
-answers["/marimo/sse"] = (200, "text/html", b"<html>")
-said(event_stream)
-answers["/marimo/sse"] = (200, "text/event-stream", b": keep-alive\\n\\n")
-said(event_stream)
-answers["/marimo/sse"] = (200, "text/event-stream", b"data: {}\\n\\n")
-said(event_stream)`);
-    expect(output).toMatch(/^WRONG marimo's server did not start \(HTTP 500\)/);
-    expect(output).toContain("WRONG marimo answered text/html in place of events");
-    expect(output).toContain("WRONG it ended before its first event");
-    expect(output).toContain("\nthe first event arrived\n");
-    expect(output).toContain("the kernel that this check started could not be ended: HTTP Error 404");
-  });
-
-  it("is named: a full volume, and one that is nearly so", async () => {
-    const output = await check(`
-import collections, resource, signal
-shutil.disk_usage = lambda _: collections.namedtuple("usage", "free")(free=3 * 2**20)
-said(disk_space)
-# What a full volume does, for root too: a write fails.
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-said(disk_space)`);
-    expect(output).toContain("WRONG 3 MB free in the home folder, less than 500");
-    expect(output).toMatch(/WRONG cannot write to .*File too large .*enlarge the space's volume/);
-  });
-
-  it.skipIf(!existsSync(join(payloadFolder, "python/sagemaker_marimo/activity.py")))(
-    "is named: an activity watcher that tells Studio's idle shutdown of work to come, or nothing it can read",
-    async () => {
-      const output = await check(`
-os.environ["SAGEMAKER_LAST_ACTIVE_TIMESTAMP"] = name = os.path.expanduser("~/last-active")
-for content in ("2021-01-02T03:04:05.000000Z", "2999-01-01T00:00:00.000000Z", "soon"):
-    Path(name).write_text(content)
-    said(activity_watcher)
-os.remove(name)
-said(activity_watcher)`);
-      expect(output).toMatch(
-        /^the last work .*: 2021-01-02 03:04:05 UTC\nWRONG .* holds a time to come: 2999-01-01 .*WRONG .* does not hold a time.*\nno work in marimo yet/s,
-      );
-    },
-  );
-
-  it("is passed over: a check that never comes back, or fails itself", async () => {
-    const output = await check(`
-said(lambda _: time.sleep(600), seconds=0.2)
-said(lambda _: 1 / 0)`);
-    expect(output).toContain("WRONG no answer within 0.2 s");
-    expect(output).toContain("WRONG the check itself failed: ZeroDivisionError");
   });
 });

@@ -5,6 +5,7 @@ MANIFEST (JSON) remembers the hash of each file as it was put there: what still 
 """
 
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -24,14 +25,22 @@ def replace(path: Path, content: bytes) -> None:
     unfinished.replace(path)
 
 
-def beside(path: Path) -> Path:
-    """Where the new version of an edited file goes: 01_explore_data.py -> 01_explore_data.new.py."""
-    return path.with_suffix(f".new{path.suffix}")
+def beside(path: Path, latest: str, manifest: dict[str, str]) -> Path:
+    """Where the new version of an edited file goes: 01_explore_data.py -> 01_explore_data.new.py.
+
+    An earlier one is replaced, unless it is edited as well.
+    """
+    names = (f".new{number or ''}{path.suffix}" for number in itertools.chain([0], itertools.count(2)))
+    return next(
+        offered
+        for offered in map(path.with_suffix, names)
+        if not offered.exists() or sha256(offered) in (manifest.get(offered.name), latest)
+    )
 
 
 def install(source: Path, target: Path, manifest: dict[str, str]) -> list[str]:
-    """Returns the names of files whose new version lies beside the person's; updates the manifest."""
-    offered = []
+    """Returns what to tell of files whose new version lies beside the person's; updates the manifest."""
+    told = []
     target.mkdir(parents=True, exist_ok=True)
     for file in sorted(path for path in source.iterdir() if path.is_file()):
         mine, latest = target / file.name, sha256(file)
@@ -45,26 +54,32 @@ def install(source: Path, target: Path, manifest: dict[str, str]) -> list[str]:
         elif sha256(mine) in (last, latest):
             replace(mine, file.read_bytes())
         else:
-            replace(beside(mine), file.read_bytes())
-            offered.append(file.name)
+            offered = beside(mine, latest, manifest)
+            replace(offered, file.read_bytes())
+            manifest[offered.name] = latest
+            told.append(f"{file.name} is yours, edited; the new version is {offered.name}")
         manifest[file.name] = latest
-    return offered
+    return told
+
+
+def remembered(manifest_file: Path) -> dict[str, str]:
+    try:
+        manifest = json.loads(manifest_file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def main() -> None:
     source, target, manifest_file = (Path(argument) for argument in sys.argv[1:4])
     if not source.is_dir():
         return  # sample notebooks are off
-    try:
-        manifest: dict[str, str] = json.loads(manifest_file.read_text())
-    except (OSError, ValueError):
-        manifest = {}
-    offered = install(source, target, manifest)
+    manifest = remembered(manifest_file)
+    told = install(source, target, manifest)
     replace(manifest_file, json.dumps(manifest, indent=1).encode())
-    if offered:
-        lines = [f"{name} is yours, edited; the new version is {beside(Path(name))}" for name in offered]
-        (target / NOTE).write_text("\n".join(lines) + "\n")
-        print("\n".join(lines))
+    if told:
+        (target / NOTE).write_text("\n".join(told) + "\n")
+        print("\n".join(told))
 
 
 if __name__ == "__main__":
