@@ -189,7 +189,23 @@ export class Space {
       child.stdin?.end();
       await new Promise((resolve) => child.once("close", resolve));
     }
+    // What the scripts left in the background, such as an installation: a process may start others meanwhile.
+    await until("the end of the space's processes", async () => {
+      const left = await this.processes();
+      for (const pid of left) kill(pid);
+      return left.length === 0 || undefined;
+    });
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  /** Everything that runs with this space's home, whatever it was started by and has left. */
+  async processes(): Promise<number[]> {
+    // BSD options, which Linux and macOS share: all processes, and each one's environment behind its command.
+    const listing = await capture("ps", ["axeww", "-o", "pid=,command="]);
+    return (listing?.stdout ?? "")
+      .split("\n")
+      .filter((line) => ` ${line} `.includes(` HOME=${this.home} `))
+      .map((line) => Number.parseInt(line, 10));
   }
 
   read(...path: string[]): string {
@@ -230,6 +246,14 @@ export async function until<Value>(
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(`${what}: not within ${seconds} s`);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Gone already.
+  }
 }
 
 function sha256(content: string | Buffer): string {
