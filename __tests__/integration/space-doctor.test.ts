@@ -21,6 +21,7 @@ const links = [
   "marimo's server",
   "event stream",
   "bucket",
+  "activity watcher",
 ];
 
 let python: string;
@@ -140,6 +141,14 @@ describe("marimo-doctor", () => {
     expect(wrong(diagnosis), diagnosis.output).toEqual(["bucket"]);
     expect(diagnosis.output).toContain("AccessDenied (request with …)");
     expect(diagnosis.output).not.toContain(secret);
+  });
+
+  it("names an activity watcher's file that tells Studio's idle shutdown of work to come", async () => {
+    const file = join(space.folder, "last-active");
+    space.write(file, "2999-01-01T00:00:00.000000Z");
+    const diagnosis = await doctor({ SAGEMAKER_LAST_ACTIVE_TIMESTAMP: file });
+    expect(wrong(diagnosis), diagnosis.output).toEqual(["activity watcher"]);
+    expect(diagnosis.output).toMatch(/a time to come: 2999-01-01 .*\n +Run: rm -f/);
   });
 
   it("names a bucket whose pointer is none", async () => {

@@ -6,15 +6,26 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from jupyter_activity_monitor_extension.idle_status_detector import LocalFileActiveTimestampChecker
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.web import Application
 
 from sagemaker_marimo import activity
-from sagemaker_marimo.activity import MOVES, Activity, interval_seconds, now, record, recorded
+from sagemaker_marimo.activity import (
+    MOVES,
+    Activity,
+    ActivityHandler,
+    interval_seconds,
+    now,
+    record,
+    recorded,
+)
 
 BASE = "/jupyterlab/default/marimo"
 
@@ -138,6 +149,58 @@ def test_does_not_count_what_a_page_sends_by_itself(path: str) -> None:
     assert not MOVES.search(BASE + path)
 
 
+class Watch:
+    """Counts what it is told of."""
+
+    moves = 0
+
+    def moved(self) -> None:
+        self.moves += 1
+
+
+def handler(method: str, path: str) -> tuple[ActivityHandler, Watch]:
+    watch = Watch()
+    connection: Any = SimpleNamespace(context=None, set_close_callback=lambda _: None)
+    request = HTTPServerRequest(method, path, headers=HTTPHeaders(), connection=connection)
+    return ActivityHandler(Application(), request, state={"activity": watch}), watch
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "moves"),
+    [
+        ("POST", "/api/kernel/run", 200, 1),
+        ("POST", "/api/kernel/run", 302, 1),
+        ("POST", "/api/kernel/run", 401, 0),
+        ("POST", "/api/kernel/run", 403, 0),
+        ("POST", "/api/kernel/run", 599, 0),
+        ("GET", "/api/kernel/run", 200, 0),
+        ("POST", "/api/usage", 200, 0),
+        ("GET", "/sse", 200, 0),
+    ],
+)
+def test_counts_requests_that_marimo_took(method: str, path: str, status: int, moves: int) -> None:
+    of_request, watch = handler(method, BASE + path)
+    of_request.set_status(status)
+    of_request.on_finish()
+    assert watch.moves == moves
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "moves"),
+    [
+        ("/terminal/ws", "ls", 1),
+        ("/terminal/ws", b"exit", 1),
+        ("/terminal/ws", '{"type":"resize","cols":80,"rows":24}', 0),
+        ("/lsp/copilot", '{"jsonrpc":"2.0"}', 0),
+        ("/ws", "ping", 0),
+    ],
+)
+def test_counts_what_a_person_types(path: str, message: str | bytes, moves: int) -> None:
+    of_socket, watch = handler("GET", BASE + path)
+    of_socket.on_message(message)
+    assert watch.moves == moves
+
+
 class Marimo:
     """Answers for its sessions: their states, or an HTTP status."""
 
@@ -250,13 +313,14 @@ class TestWatch:
         marimo.sessions, marimo.hangs = {"s_1": "running"}, True
         watch = Activity(marimo)
         try:
-            await asyncio.sleep(1)
-            assert recorded() is None
+            async with asyncio.timeout(20):
+                while not (told := [record.getMessage() for record in caplog.records]):
+                    await asyncio.sleep(0.05)
+            assert told == ["sagemaker-marimo: activity is not recorded for now: TimeoutError()"]
             await marimo.stop()
             await asyncio.sleep(0.5)
-            assert [record.message for record in caplog.records if "not recorded" in record.message] == [
-                "sagemaker-marimo: activity is not recorded for now: TimeoutError()"
-            ], "told once"
+            assert len(caplog.records) == 1, "told once, however long it lasts"
+            assert recorded() is None
             marimo.hangs = False
             await marimo.start()  # on another port
             async with asyncio.timeout(20):

@@ -1,5 +1,6 @@
 """What marimo-doctor says of links that no healthy space shows; the others in space-doctor.test.ts."""
 
+import gc
 import hashlib
 import http.server
 import json
@@ -56,6 +57,7 @@ def findings(answers: Answers) -> Iterator[Findings]:
     server.shutdown()
     thread.join()
     server.server_close()
+    gc.collect()  # here, where it is expected, and not in any later test
 
 
 def problem(check: Check, findings: Findings | None = None) -> Problem:
@@ -277,7 +279,7 @@ class TestRun:
         monkeypatch.setattr(doctor, "jupyter_servers", no_server)
 
     def test_is_well(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        monkeypatch.setattr(doctor, "checks", lambda: (("one", self.works, None), ("two", self.works, "one")))
+        monkeypatch.setattr(doctor, "CHECKS", (("one", self.works, None), ("two", self.works, "one")))
         assert doctor.main() == 0
         assert capsys.readouterr().out == (
             "  ok   one: as it should\n  ok   two: as it should\n\nAll is well.\n"
@@ -292,7 +294,7 @@ class TestRun:
             ("three", self.works, "two"),
             ("four", self.works, None),
         )
-        monkeypatch.setattr(doctor, "checks", lambda: links)
+        monkeypatch.setattr(doctor, "CHECKS", links)
         assert doctor.main() == 1
         assert capsys.readouterr().out == (
             "WRONG  one: out of order\n       Mend it.\n       Then again.\n"
@@ -311,13 +313,13 @@ class TestRun:
         def tells(_: Findings) -> str:
             raise Problem(f"GET /?token=jupyters-token {secret}", f"curl -H {secret}")
 
-        monkeypatch.setattr(doctor, "checks", lambda: (("one", tells, None),))
+        monkeypatch.setattr(doctor, "CHECKS", (("one", tells, None),))
         doctor.main()
         assert capsys.readouterr().out.startswith("WRONG  one: GET /?token=… …\n       curl -H …\n")
 
 
 def test_checks_each_link_of_the_chain() -> None:
-    links = {name for name, _, _ in doctor.checks()}
+    links = {name for name, _, _ in doctor.CHECKS}
     assert links >= {
         *("payload", "environment", "marimo's server", "proxy entry", "event stream", "token"),
         *("activity watcher", "disk space", "bucket"),
@@ -325,8 +327,8 @@ def test_checks_each_link_of_the_chain() -> None:
 
 
 def test_each_link_comes_after_what_it_needs() -> None:
-    names = [name for name, _, _ in doctor.checks()]
-    for name, _, needed in doctor.checks():
+    names = [name for name, _, _ in doctor.CHECKS]
+    for name, _, needed in doctor.CHECKS:
         assert needed is None or names.index(needed) < names.index(name)
 
 

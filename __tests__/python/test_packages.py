@@ -1,6 +1,8 @@
 """What a person added to marimo's environment, and what becomes of it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -187,6 +189,27 @@ def test_index_of_the_teams_settings_unless_the_person_has_set_another(
     assert packages.installer_environment() == both
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://mine/simple")
     assert packages.installer_environment() == {"PIP_INDEX_URL": "https://host/simple"}
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    ["tool @ https://me:{}@127.0.0.1:9/tool-1.0-py3-none-any.whl", "-i https://{}@127.0.0.1:9/\ntool"],
+)
+def test_secret_in_a_requirement_reaches_no_log(
+    requirement: str, environment: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What uv prints goes to CloudWatch."""
+    venv = [sys.executable, "-m", "venv", "--without-pip", str(environment)]
+    subprocess.run(venv, check=True)  # noqa: S603  # no shell
+    add(environment, "marimo", "0.25.2")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    packages.REQUIREMENTS.write_text(requirement.format("s3cret"))
+    packages.install_requirements(environment)
+    said = "".join(capfd.readouterr())
+    assert "127.0.0.1:9" in said, "uv says what it could not reach"
+    assert "was not installed; the lines above say why" in said
+    assert "s3cret" not in said
 
 
 def test_package_panel_means_marimos_environment(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,14 @@ def test_token_is_made_once_and_for_its_owner_alone(home: Path) -> None:
     assert state.token_file().read_text() == token
 
 
+def test_token_is_not_open_to_others_for_a_moment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, mode: int) -> None:
+        raise AssertionError(f"{path} was not made with mode {mode:o}")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    assert state.token_file().stat().st_mode & 0o777 == 0o600
+
+
 def test_token_is_another_in_another_space(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,8 +5,6 @@ Exit status: 0 when all is well, 1 otherwise. Prints no secret, and waits for no
 """
 
 import hashlib
-import importlib
-import importlib.util
 import json
 import os
 import re
@@ -283,12 +281,14 @@ def bucket(_: Findings) -> str:
 
 def activity_watcher(_: Findings) -> str:
     """What it wrote; that it runs, only the time in its file tells."""
-    activity: Any = importlib.import_module("sagemaker_marimo.activity")
-    path: Path = activity.file()
+    # Here, since it needs jupyter-server-proxy: without that, the other checks still say so.
+    from sagemaker_marimo import activity
+
+    path = activity.file()
     remedy = f"Run: rm -f {path}\nUntil then Studio may shut this space down in the middle of work, or never."
     if path.exists() and not (os.access(path, os.R_OK) and os.access(path.parent, os.W_OK)):
         raise Problem(f"{path} belongs to another user", remedy)
-    recorded: datetime | None = activity.recorded()
+    recorded = activity.recorded()
     if recorded is None:
         if path.exists():
             raise Problem(f"{path} does not hold a time", remedy)
@@ -310,14 +310,9 @@ CHECKS: tuple[tuple[str, Check, str | None], ...] = (
     ("marimo's server", marimo_server, "proxy entry"),
     ("event stream", event_stream, "marimo's server"),
     ("bucket", bucket, None),
+    ("activity watcher", activity_watcher, None),
 )
 """Name, check, and the check without which it cannot be made; in the order of the chain."""
-
-
-def checks() -> tuple[tuple[str, Check, str | None], ...]:
-    if importlib.util.find_spec("sagemaker_marimo.activity") is None:
-        return CHECKS
-    return (*CHECKS, ("activity watcher", activity_watcher, None))
 
 
 def bounded(check: Check, findings: Findings, seconds: float = LIMIT) -> str:
@@ -356,7 +351,7 @@ def main() -> int:
     findings = Findings()
     wrong = 0
     without: set[str | None] = set()
-    for name, check, needed in checks():
+    for name, check, needed in CHECKS:
         if needed in without:
             without.add(name)
             print(f"  -    {name}: not checked without {needed}", flush=True)
@@ -369,7 +364,7 @@ def main() -> int:
             remedy = problem.remedy.replace("\n", "\n       ")
             said = f"WRONG  {name}: {problem}\n       {remedy}"
         print(without_secrets(said), flush=True)
-    print(f"\n{wrong} of {len(checks())} links wrong." if wrong else "\nAll is well.")
+    print(f"\n{wrong} of {len(CHECKS)} links wrong." if wrong else "\nAll is well.")
     return 1 if wrong else 0
 
 
