@@ -88,7 +88,7 @@ async function lock(
       uv,
       [
         ...["pip", "compile", requirements, "--output-file", locked, "--quiet"],
-        // For every image that may start a space: 3.x has Python 3.11, 4.x has 3.12.
+        // For every image that may start a space: SageMaker Distribution 2.x has Python 3.11, 3.x and 4.x have 3.12.
         ...["--universal", "--python-version", "3.11", "--generate-hashes"],
         // Neither the machine nor its index: the same file wherever it is made.
         ...["--no-header", "--no-emit-index-url", "--no-annotate"],

@@ -18,7 +18,7 @@ const options = {
   environment: { value: "NAME", help: "whose packages, of src/environments.ts (default: the first)" },
   python: {
     value: "VERSION",
-    help: "Python of the spaces' image: 3.12 (SageMaker Distribution 4.x, the default) or 3.11 (3.x)",
+    help: "Python of the spaces' image: 3.12 (SageMaker Distribution 3.x and 4.x, the default) or 3.11 (2.x)",
   },
   to: { value: "FOLDER", help: "put the packages into this folder, and upload nothing" },
   help: { help: "show this" },

@@ -126,6 +126,13 @@ describe("findPython", () => {
     });
   });
 
+  it("takes another version where that is preferred, and the image's where there is none", async () => {
+    program("python3.12", "echo 3.12.4");
+    expect(await findPython(program("python3.11", "echo 3.11.2"), 11)).toMatchObject({ version: "3.11.2" });
+    program("python3.11", "exit 127");
+    expect(await findPython(program("python3", "exit 127"), 11)).toMatchObject({ version: "3.12.4" });
+  });
+
   it("passes over one that does not run", async () => {
     program("python3.12", "echo 'pyenv: python3.12: command not found' >&2; exit 127");
     expect(await findPython(program("python3", "echo 3.11.7"))).toEqual({

@@ -7,7 +7,7 @@ import { projectFolder, workFolder } from "./paths.ts";
 import { Problem } from "./problem.ts";
 import { capture, linesOf, stopOnAbort } from "./processes.ts";
 
-export type PythonEnvironmentName = "aws" | "image" | "lint";
+export type PythonEnvironmentName = "aws" | "image" | "image-3" | "lint";
 
 export interface PythonEnvironmentOptions {
   readonly onProgress?: (line: string) => void;
@@ -26,9 +26,10 @@ interface Interpreter {
   readonly version: string;
 }
 
-/** The image's own version first (SageMaker Distribution 4.4.1: Python 3.12), then whatever is new enough. */
-const commands = ["python3.12", "python3", "python3.13", "python3.11", "python3.14", "python"];
+/** The version of SageMaker Distribution 4.4.1 is Python 3.12; the older image's stand-in is to have the oldest. */
+const imagePython = 12;
 const oldest = 11;
+const commands = ["python3", "python3.12", "python3.13", "python3.11", "python3.14", "python"];
 const probe = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3])";
 
 /** Prepares, once, the environment of `src/local-studio/<name>/requirements.lock` and says where its Python is. */
@@ -38,7 +39,10 @@ export async function pythonEnvironment(
 ): Promise<PythonEnvironment> {
   const folder = join(projectFolder, "src/local-studio");
   const lockFile = join(folder, name, "requirements.lock");
-  const interpreter = await findPython(options.environment ?? process.env);
+  const interpreter = await findPython(
+    options.environment ?? process.env,
+    name === "image-3" ? oldest : imagePython,
+  );
   const key = createHash("sha256").update(readFileSync(lockFile)).update(interpreter.version).digest("hex");
   const prefix = join(workFolder, "python", `${name}-${key.slice(0, 12)}`);
   if (!existsSync(join(prefix, ".complete"))) {
@@ -77,14 +81,21 @@ async function build(
   }
 }
 
-/** The first usable Python: at least 3.11, with the modules that make virtual environments. */
-export async function findPython(environment: NodeJS.ProcessEnv): Promise<Interpreter> {
+/**
+ * The first usable Python: of the preferred minor version where there is one, then whatever is new enough, with the
+ * modules that make virtual environments.
+ */
+export async function findPython(
+  environment: NodeJS.ProcessEnv,
+  preferred = imagePython,
+): Promise<Interpreter> {
   const refused: string[] = [];
-  for (const command of [
-    ...pyenvPythons(environment, "3.12."),
+  for (const command of new Set([
+    ...pyenvPythons(environment, `3.${preferred}.`),
+    `python3.${preferred}`,
     ...commands,
     ...pyenvPythons(environment, "3."),
-  ]) {
+  ])) {
     const result = await capture(command, ["-c", probe], { env: environment });
     if (result === undefined) continue;
     const version = result.stdout.trim();

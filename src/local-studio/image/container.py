@@ -53,10 +53,14 @@ c.FileContentsManager.delete_to_trash = False
 c.FileContentsManager.always_delete_dir = True
 c.ContentsManager.allow_hidden = True
 # The image's jupyter-activity-monitor-extension reads a file in /tmp, which on AWS each app has for itself.
+# That of older images (0.3.1) reads none.
 import os
-from jupyter_activity_monitor_extension import idle_status_detector
-read = idle_status_detector.LocalFileActiveTimestampChecker.read_last_active_timestamp
-read.__defaults__ = (os.environ["SAGEMAKER_LAST_ACTIVE_TIMESTAMP"],)
+try:
+    from jupyter_activity_monitor_extension import idle_status_detector
+    read = idle_status_detector.LocalFileActiveTimestampChecker.read_last_active_timestamp
+    read.__defaults__ = (os.environ["SAGEMAKER_LAST_ACTIVE_TIMESTAMP"],)
+except ImportError:
+    pass
 """
 
 

@@ -3,7 +3,8 @@
 Studio asks /api/idle of jupyter-activity-monitor-extension (0.3.2 in SageMaker Distribution 4.4.1). That
 takes the latest of what Jupyter's own kernels and terminals did and of a time in a file. marimo's kernels are
 none of them, so their work goes into that file: a kernel that is running, whether a page shows it or not,
-and a person's own requests. What an open page sends by itself is no work.
+and a person's own requests. What an open page sends by itself is no work. Older images (3.0.0) have 0.3.1,
+which reads no file, but keeps the latest time that it found, in this same process.
 
 marimo's status tells of cells: a thread that a cell left behind does not count. A page that makes its cells
 run again and again by itself (mo.ui.refresh) does.
@@ -12,6 +13,7 @@ run again and again by itself (mo.ui.refresh) does.
 import asyncio
 import os
 import re
+import sys
 import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -26,6 +28,7 @@ from jupyter_server_proxy.handlers import SuperviseAndProxyHandler
 # Where jupyter-activity-monitor-extension looks, and how it reads it.
 FILE = "/tmp/.sagemaker-last-active-timestamp"  # noqa: S108
 FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+EXTENSION = "jupyter_activity_monitor_extension"
 
 # Studio's shortest idle time-out is 60 minutes, and asking costs marimo about 4 ms for each open notebook.
 INTERVAL_SECONDS = 30.0
@@ -173,6 +176,7 @@ def recorded() -> datetime | None:
 
 def record(time: datetime) -> None:
     """Others may write there too: a later time of theirs stays. Never half a file, nor a link's target."""
+    tell_older_extension(time)
     last = recorded()
     if last and last >= time:
         return
@@ -186,3 +190,10 @@ def record(time: datetime) -> None:
     except OSError:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def tell_older_extension(time: datetime) -> None:
+    """Private to it, and tested in space-older-image.test.ts."""
+    handler: Any = sys.modules.get(f"{EXTENSION}.handler")
+    if handler is not None and f"{EXTENSION}.idle_status_detector" not in sys.modules:
+        handler.activity_tracker = max(handler.activity_tracker, time.strftime(FORMAT.replace("Z", "z")))

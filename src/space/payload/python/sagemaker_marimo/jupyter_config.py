@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_marimo import extension, packages, state
-from sagemaker_marimo.proxy import MarimoServerProcess, add_script
+from sagemaker_marimo.proxy import add_script, server_process
 
 PAYLOAD = Path(__file__).parents[2]
 TRANSPORTS = ("auto", "sse", "polling", "websocket")
@@ -71,8 +71,7 @@ def environment() -> dict[str, str]:
 def configure(config: Any) -> None:
     """Adds marimo to jupyter-server-proxy's servers; called from jupyter_server_config.py."""
     token = state.token_file().read_text().strip()
-    server = MarimoServerProcess(
-        name="marimo",
+    server = server_process(
         command=command,
         environment=environment,
         # marimo knows its own base URL.

@@ -6,7 +6,8 @@ What it relies on beyond documented interfaces, all of it here, each with a test
 
 - jupyter-server-proxy 4.5.0 and 4.6.0: `SuperviseAndProxyHandler` with `proxy(port, path)`, `open(path)`,
   `prepare()`, `ensure_process()`, `proxy_request_headers()`, `get_client_uri()` and `_record_activity()`;
-  `ServerProcess.get_proxy_base_class()`; `rewrite_response` gets `headers` and `body`.
+  `ServerProcess.get_proxy_base_class()`; `rewrite_response` gets `headers` and `body`. 4.4.0, which all of
+  SageMaker Distribution 3.x has: the same handler, which `config._make_proxy_handler(server)` chooses.
 - marimo 0.25.2: its page is HTML with `<head>`, and fetches `…/sse` by `window.fetch`; the stream's query has
   `session_id`, `file` and `kiosk`, its events end with an empty line, and `event: close` ends it; `GET
   /api/status/connections` counts open pages as `active`.
@@ -20,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from jupyter_server_proxy.config import ServerProcess
+from jupyter_server_proxy import config
 from tornado.httputil import HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, RequestHandler
@@ -245,6 +246,22 @@ def add_script(transport: str) -> Callable[[Any], None]:
     return rewrite
 
 
-class MarimoServerProcess(ServerProcess):  # type: ignore[misc]  # it has no types
-    def get_proxy_base_class(self) -> tuple[type, dict[str, Any]]:
-        return MarimoHandler, {"state": {}}
+def server_process(**options: Any) -> Any:
+    """marimo's entry in `c.ServerProxy.servers`, whose requests come to MarimoHandler."""
+    if hasattr(config.ServerProcess, "get_proxy_base_class"):
+
+        class MarimoServerProcess(config.ServerProcess):  # type: ignore[misc]  # it has no types
+            def get_proxy_base_class(self) -> tuple[type, dict[str, Any]]:
+                return MarimoHandler, {"state": {}}
+
+        return MarimoServerProcess(name="marimo", **options)
+
+    make = config._make_proxy_handler
+
+    def make_proxy_handler(server: Any) -> Any:
+        made = make(server)
+        # What it made is configured in its constructor, and goes before; what it inherits comes after ours.
+        return type("MarimoProxy", (made, MarimoHandler), {}) if server.name == "marimo" else made
+
+    config._make_proxy_handler = make_proxy_handler
+    return options
