@@ -20,6 +20,7 @@ import { LifecycleConfiguration } from "./constructs/lifecycle-configuration.ts"
 import { Network } from "./constructs/network.ts";
 import { Payload } from "./constructs/payload.ts";
 import { StudioDomain } from "./constructs/studio-domain.ts";
+import { codeArtifactRepository } from "./settings/code-artifact.ts";
 import { lockFileOf } from "./settings/locks.ts";
 import type { ResolvedEnvironment } from "./settings/types.ts";
 
@@ -43,6 +44,7 @@ export class StudioStack extends TerraformStack {
       ],
     });
     const account = new AwsAccount(this, "account", { region });
+    const packages = codeArtifactRepository(environment.packageIndexUrl);
 
     const key = new EncryptionKey(this, "encryption", {
       prefix,
@@ -58,6 +60,7 @@ export class StudioStack extends TerraformStack {
       availabilityZones: environment.availabilityZones,
       egress: environment.egress,
       encryptionKeyArn: key.arn,
+      codeArtifact: packages !== undefined,
     });
     const { bucket, ready: bucketReady } = new ArtifactBucket(this, "storage", {
       prefix,
@@ -71,6 +74,7 @@ export class StudioStack extends TerraformStack {
       account,
       bucketArn: bucket.arn,
       encryptionKeyArn: key.arn,
+      packages,
     });
 
     const payload = new Payload(this, "payload", {
@@ -83,6 +87,13 @@ export class StudioStack extends TerraformStack {
           ...(environment.packageIndexUrl === undefined
             ? {}
             : { MARIMO_PACKAGE_INDEX_URL: environment.packageIndexUrl }),
+          ...(packages === undefined
+            ? {}
+            : {
+                MARIMO_CODEARTIFACT_DOMAIN: packages.domain,
+                MARIMO_CODEARTIFACT_OWNER: packages.owner,
+                MARIMO_CODEARTIFACT_REGION: packages.region,
+              }),
         },
       },
       bucket,

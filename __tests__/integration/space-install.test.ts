@@ -224,12 +224,18 @@ describe.runIf(process.platform === "linux" && process.arch === "x64")("packages
     expect(await version()).toBe("0.25.2\n");
   });
 
-  it("are installed from the private index of the settings", async () => {
+  /** A package index on loopback that notes what it is asked, and wants this password of the user `aws`, if any. */
+  async function startIndex(password?: string) {
     const asked: string[] = [];
     const files = readdirSync(wheels);
     const normalized = (file: string) => (file.split("-")[0] ?? "").toLowerCase().replaceAll(/[-_.]+/g, "-");
-    const index = createServer((request, response) => {
+    const server = createServer((request, response) => {
       const path = request.url ?? "";
+      const authorization = `Basic ${Buffer.from(`aws:${password}`).toString("base64")}`;
+      if (password !== undefined && request.headers.authorization !== authorization) {
+        response.writeHead(401, { "WWW-Authenticate": "Basic" });
+        return response.end();
+      }
       asked.push(path);
       const file = files.find((name) => path === `/files/${name}`);
       if (file) return response.end(readFileSync(join(wheels, file)));
@@ -237,19 +243,113 @@ describe.runIf(process.platform === "linux" && process.arch === "x64")("packages
       response.setHeader("Content-Type", "text/html");
       response.end(links.map((name) => `<a href="/files/${name}">${name}</a>`).join(""));
     });
-    await new Promise<void>((resolve) => index.listen(0, "127.0.0.1", resolve));
-    const url = `http://127.0.0.1:${(index.address() as AddressInfo).port}/simple`;
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/simple`;
+    return { asked, files, url, close: () => server.close() };
+  }
+  /** Nothing that this machine has of the packages already. */
+  const fresh = () => ({ UV_CACHE_DIR: join(space.folder, "uv-cache"), no_proxy: "127.0.0.1" });
+
+  it("are installed from the private index of the settings", async () => {
+    const index = await startIndex();
     try {
-      const script = payload(lock, `MARIMO_PACKAGE_INDEX_URL=${url}\n`);
-      const { stdout } = await install(script, {
-        UV_CACHE_DIR: join(space.folder, "uv-cache"),
-        no_proxy: "127.0.0.1",
-      });
+      const { stdout } = await install(payload(lock, `MARIMO_PACKAGE_INDEX_URL=${index.url}\n`), fresh());
       expect(stdout).toContain("marimo is installed");
       // More than once, since uv reads a package's metadata by itself.
-      expect(new Set(asked.filter((path) => path.startsWith("/files/"))).size).toBe(files.length);
+      const downloads = new Set(index.asked.filter((path) => path.startsWith("/files/")));
+      expect(downloads.size).toBe(index.files.length);
     } finally {
       index.close();
     }
+  });
+
+  describe("with credentials", () => {
+    const token = `eyJ2ZXIiOjF9.${"c0de".repeat(20)}.tail-_`;
+    const settings = (url: string) =>
+      `MARIMO_PACKAGE_INDEX_URL=${url}\nMARIMO_CODEARTIFACT_DOMAIN=team\n` +
+      "MARIMO_CODEARTIFACT_OWNER=210987654321\nMARIMO_CODEARTIFACT_REGION=eu-west-1\n";
+    /** The AWS CLI, which gives that token to whoever asks as AWS wants it; and a `uv` that notes how it is called. */
+    function aws(answer: string): void {
+      const asked =
+        "codeartifact get-authorization-token --domain team --domain-owner 210987654321 --region eu-west-1";
+      space.write(join(space.bin, "aws"), `#!/bin/bash\n[[ "$*" == "${asked} "* ]] || exit 1\n${answer}\n`);
+      chmodSync(join(space.bin, "aws"), 0o755);
+    }
+    /** Every command line of this machine, sampled as long as something lasts. */
+    async function commandLinesDuring<Result>(work: Promise<Result>): Promise<[Result, string]> {
+      let seen = "";
+      let ended = false;
+      const watch = (async () => {
+        while (!ended) seen += (await capture("ps", ["-eo", "args", "-ww"]))?.stdout;
+      })();
+      const result = await work.finally(() => {
+        ended = true;
+      });
+      await watch;
+      return [result, seen];
+    }
+    const logs = () =>
+      readdirSync(join(space.state, "log")).map((name) =>
+        readFileSync(join(space.state, "log", name), "utf8"),
+      );
+
+    it.each(["uv", "pip"])(
+      "are installed by %s with CodeArtifact's token, which no log and no ps shows",
+      async (tool) => {
+        if (tool === "pip") rmSync(join(space.prefix, "bin/uv"));
+        aws(`echo '${token}'`);
+        const index = await startIndex(token);
+        try {
+          space.write(join(space.home, "requirements.txt"), `${lock.match(/^markdown==\S+/m)?.[0]}\n`);
+          const script = payload(lock, settings(index.url));
+          const [result, commandLines] = await commandLinesDuring(
+            install(script, { ...fresh(), PIP_NO_CACHE_DIR: "1" }),
+          );
+          expect(result.stdout, result.stderr).toContain("marimo is installed");
+          expect(result.stdout).toContain("requirements.txt is installed");
+          expect(index.asked.length).toBeGreaterThan(index.files.length);
+          expect(await version()).toBe("0.25.2\n");
+          expect(commandLines).toContain(tool === "uv" ? "pip install --python" : "-m pip install");
+          for (const text of [result.stdout, result.stderr, commandLines, ...logs()]) {
+            expect(text).not.toContain(token);
+          }
+          const kept = await space.run("grep", ["-rlF", token, space.home]);
+          expect(kept.stdout).toBe("");
+        } finally {
+          index.close();
+        }
+      },
+    );
+
+    it("are refused, and the log says why, with another token or with none", async () => {
+      const index = await startIndex(token);
+      try {
+        aws("echo another-token");
+        const refused = await install(payload(lock, settings(index.url)), fresh());
+        expect(refused.status).toBe(1);
+        expect(refused.stdout).toMatch(/401|403|credentials/i);
+        expect(refused.stdout).not.toContain("another-token");
+        aws("echo 'An error occurred (AccessDeniedException)' >&2; exit 254");
+        const none = await install(payload(lock, settings(index.url)), fresh());
+        expect(none.stdout).toContain("(AccessDeniedException)");
+        expect(none.stdout).toContain("no token for the packages of CodeArtifact's domain team");
+        expect(none.stdout).toMatch(/401/);
+        expect(index.asked).toEqual([]);
+      } finally {
+        index.close();
+      }
+    });
+
+    it("of ~/.netrc are used with any other index", async () => {
+      const index = await startIndex("of my own");
+      try {
+        space.write(join(space.home, ".netrc"), 'machine 127.0.0.1 login aws password "of my own"\n');
+        chmodSync(join(space.home, ".netrc"), 0o600);
+        const { stdout } = await install(payload(lock, `MARIMO_PACKAGE_INDEX_URL=${index.url}\n`), fresh());
+        expect(stdout).toContain("marimo is installed");
+      } finally {
+        index.close();
+      }
+    });
   });
 });

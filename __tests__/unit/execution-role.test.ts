@@ -5,6 +5,7 @@ import {
   dnsSuffix,
   expression,
   keyArn,
+  partition,
   resource,
   statements,
   synthesize,
@@ -97,6 +98,39 @@ describe("the execution role", () => {
     ]);
     const group = arn("logs", "log-group:/aws/sagemaker/studio");
     expect(statements(stack, "execution_logs_document").StudioLogs?.resources).toEqual([group, `${group}:*`]);
+  });
+
+  it("reads the one CodeArtifact repository that the packages come from, and none without it", () => {
+    const packageIndexUrl =
+      "https://team-x-210987654321.d.codeartifact.eu-west-1.amazonaws.com/pypi/python.all/simple/";
+    const ofOwner = `arn:${partition}:codeartifact:eu-west-1:210987654321`;
+    const stack = synthesize({ packageIndexUrl });
+    expect(Object.values(statements(stack, "execution_packages_document"))).toEqual([
+      {
+        sid: "PackageIndexToken",
+        actions: ["codeartifact:GetAuthorizationToken"],
+        resources: [`${ofOwner}:domain/team-x`],
+      },
+      {
+        sid: "ReadThePackageIndex",
+        actions: ["codeartifact:GetRepositoryEndpoint", "codeartifact:ReadFromRepository"],
+        resources: [`${ofOwner}:repository/team-x/python.all`],
+      },
+      {
+        sid: "BearerTokenForCodeArtifact",
+        actions: ["sts:GetServiceBearerToken"],
+        resources: ["*"],
+        condition: [
+          { test: "StringEquals", variable: "sts:AWSServiceName", values: ["codeartifact.amazonaws.com"] },
+        ],
+      },
+    ]);
+    expect(resource(stack, "aws_iam_role_policy", "execution_packages")).toMatchObject({
+      role: expression("aws_iam_role.execution_role.name"),
+    });
+    for (const other of [{}, { packageIndexUrl: "https://pypi.example.com/simple" }]) {
+      expect(synthesize(other).text).not.toMatch(/codeartifact|GetServiceBearerToken/);
+    }
   });
 
   it.each(documents)("%s allows no wildcard action, and every resource only in this region", (document) => {

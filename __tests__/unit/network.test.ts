@@ -107,6 +107,25 @@ describe("the network", () => {
     });
   });
 
+  it("reaches CodeArtifact by its two endpoints where packages come from there, and pays for none elsewhere", () => {
+    const packageIndexUrl =
+      "https://team-123456789012.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/";
+    const services = (settings: Parameters<typeof synthesize>[0]) =>
+      Object.values(synthesize(settings).resource.aws_vpc_endpoint ?? {})
+        .map((endpoint) => String(endpoint.service_name))
+        .filter((name) => name.includes("codeartifact"))
+        .sort();
+    const reverse = `${expression("data.aws_partition.account_partition.reverse_dns_prefix")}.us-east-1`;
+    expect(services({ egress: "endpoints-only", packageIndexUrl })).toEqual([
+      `${reverse}.codeartifact.api`,
+      `${reverse}.codeartifact.repositories`,
+    ]);
+    expect(services({ egress: "nat", packageIndexUrl })).toEqual([]);
+    expect(
+      services({ egress: "endpoints-only", packageIndexUrl: "https://pypi.example.com/simple" }),
+    ).toEqual([]);
+  });
+
   it("reaches S3 by a gateway endpoint from every private subnet, whatever the egress", () => {
     for (const egress of ["nat", "nat-per-zone", "endpoints-only"] as const) {
       expect(

@@ -162,6 +162,11 @@ describe("the upload", () => {
     const packageIndexUrl = "https://pypi.example.com/simple";
     expect(texts({ packageIndexUrl })).toContain(`MARIMO_PACKAGE_INDEX_URL=${packageIndexUrl}\\n`);
     expect(texts({})).not.toContain("MARIMO_PACKAGE_INDEX_URL");
+    expect(texts({ packageIndexUrl })).not.toContain("MARIMO_CODEARTIFACT");
+    const host = "https://team-210987654321.d.codeartifact.eu-west-1.amazonaws.com";
+    expect(texts({ packageIndexUrl: `${host}/pypi/python/simple/` })).toContain(
+      "MARIMO_CODEARTIFACT_DOMAIN=team\\nMARIMO_CODEARTIFACT_OWNER=210987654321\\nMARIMO_CODEARTIFACT_REGION=eu-west-1\\n",
+    );
   });
 
   it("leaves the samples out where the setting says so", () => {

@@ -8,6 +8,8 @@ type Settings = Record<string, unknown>;
 
 /** The problems of one environment, "dev" unless the settings say otherwise. */
 const problemsOf = (settings: Settings): string[] => validateEnvironments([{ name: "dev", ...settings }]);
+const codeArtifact = (region: string, path: string, suffix = "") =>
+  `https://team-123456789012.d.codeartifact.${region}.amazonaws.com${suffix}/${path}`;
 const s3 = (fields: Settings): Settings => ({ backend: { type: "s3", bucket: "acme-terraform", ...fields } });
 const tags = (count: number): Settings => ({
   tags: Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, "value"])),
@@ -63,6 +65,19 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["packages that contain marimo's name", { extraPackages: ["marimo-extras==1.0"] }],
   ["a transport", { transport: "polling" }],
   ["a package index", { packageIndexUrl: "https://pypi.example.com:8443/repository/py~1/simple/" }],
+  ["a CodeArtifact repository", { packageIndexUrl: codeArtifact("us-east-1", "pypi/python.all/simple/") }],
+  [
+    "China's CodeArtifact, without the last slash",
+    { packageIndexUrl: codeArtifact("cn-north-1", "pypi/python/simple", ".cn") },
+  ],
+  [
+    "CodeArtifact through the endpoints of its own region",
+    {
+      region: "eu-west-1",
+      egress: "endpoints-only",
+      packageIndexUrl: codeArtifact("eu-west-1", "pypi/python/simple/"),
+    },
+  ],
   ["no sample notebooks", { sampleNotebooks: false }],
   ["48 tags", tags(48)],
   ["the longest tag", { tags: { ["k".repeat(128)]: "v".repeat(256) } }],
@@ -269,6 +284,27 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ],
   ["an index with a second line", { packageIndexUrl: "https://a.example/\nX=1" }, "is no address"],
   ["an index with a substitution", { packageIndexUrl: "https://a.example/$(reboot)" }, "is no address"],
+  [
+    "CodeArtifact without a repository",
+    { packageIndexUrl: codeArtifact("us-east-1", "simple/") },
+    "names no repository of CodeArtifact",
+    "DOMAIN-ACCOUNT.d.codeartifact.REGION",
+    "Configure and use pip with CodeArtifact",
+  ],
+  [
+    "CodeArtifact of an account of 11 digits",
+    { packageIndexUrl: codeArtifact("us-east-1", "pypi/python/simple/").replace("012.d", "01.d") },
+    "names no repository of CodeArtifact",
+  ],
+  [
+    "CodeArtifact beyond the endpoints' region",
+    {
+      region: "eu-west-1",
+      egress: "endpoints-only",
+      packageIndexUrl: codeArtifact("us-east-1", "pypi/python/simple/"),
+    },
+    "is in us-east-1, where the endpoints of eu-west-1 do not lead",
+  ],
   ["an index as a list", { packageIndexUrl: ["https://a.example"] }, "is no string"],
   [
     "an unknown transport",

@@ -4,6 +4,7 @@ import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
 import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
+import type { CodeArtifactRepository } from "../settings/code-artifact.ts";
 import type { AwsAccount } from "./aws-account.ts";
 import { payloadPrefix, wheelsPrefix } from "./payload.ts";
 import { serviceTrust } from "./service-trust.ts";
@@ -13,6 +14,8 @@ export interface ExecutionRoleProps {
   readonly account: AwsAccount;
   readonly bucketArn: string;
   readonly encryptionKeyArn: string;
+  /** Repository that the spaces install packages from. @default none */
+  readonly packages?: CodeArtifactRepository | undefined;
 }
 
 /**
@@ -50,6 +53,7 @@ export class ExecutionRole extends Construct {
       artifacts: artifacts(account, props),
       jobs: jobs(account),
       logs: logs(account),
+      ...(props.packages === undefined ? {} : { packages: packages(account, props.packages) }),
     };
     this.policies = Object.entries(documents).map(([name, statement]) => {
       const document = new DataAwsIamPolicyDocument(this, `${name}_document`, { statement });
@@ -243,6 +247,43 @@ function logs(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
         "logs:PutLogEvents",
       ],
       resources: [group, `${group}:*`],
+    },
+  ];
+}
+
+/**
+ * What pip asks of a CodeArtifact repository, which may be another account's (AWS CodeArtifact User Guide, "AWS
+ * CodeArtifact permissions reference"); its upstream repositories are read on its behalf. `GetRepositoryEndpoint` is what
+ * `aws codeartifact login` asks for in a terminal.
+ */
+function packages(
+  account: AwsAccount,
+  { domain, owner, region, repository }: CodeArtifactRepository,
+): DataAwsIamPolicyDocumentStatement[] {
+  const arn = (resource: string) => `arn:${account.partition}:codeartifact:${region}:${owner}:${resource}`;
+  return [
+    {
+      sid: "PackageIndexToken",
+      actions: ["codeartifact:GetAuthorizationToken"],
+      resources: [arn(`domain/${domain}`)],
+    },
+    {
+      sid: "ReadThePackageIndex",
+      actions: ["codeartifact:GetRepositoryEndpoint", "codeartifact:ReadFromRepository"],
+      resources: [arn(`repository/${domain}/${repository}`)],
+    },
+    {
+      // A token is a bearer token of STS, which knows no resource for it (IAM User Guide, "Service bearer tokens").
+      sid: "BearerTokenForCodeArtifact",
+      actions: ["sts:GetServiceBearerToken"],
+      resources: ["*"],
+      condition: [
+        {
+          test: "StringEquals",
+          variable: "sts:AWSServiceName",
+          values: ["codeartifact.amazonaws.com"],
+        },
+      ],
     },
   ];
 }

@@ -24,6 +24,8 @@ export interface NetworkProps {
   readonly availabilityZones: readonly string[];
   readonly egress: Egress;
   readonly encryptionKeyArn: string;
+  /** Whether the spaces' packages come from AWS CodeArtifact. */
+  readonly codeArtifact: boolean;
 }
 
 /** The VPC of an environment, and the private subnets that its spaces run in. */
@@ -180,7 +182,7 @@ export class Network extends Construct {
       toPort: 443,
       cidrIpv4: props.vpcCidr,
     });
-    for (const [name, serviceName] of Object.entries(interfaceEndpointServices(account))) {
+    for (const [name, serviceName] of Object.entries(interfaceEndpointServices(account, props))) {
       new VpcEndpoint(this, `${name}_endpoint`, {
         vpcId: vpc.id,
         serviceName,
@@ -199,7 +201,10 @@ export class Network extends Construct {
  * to external resources"). Each costs by zone and hour, so none is here for a feature that this stack does not have:
  * KMS is called by S3 and EFS on their own side, images are pulled by SageMaker.
  */
-function interfaceEndpointServices(account: AwsAccount): Readonly<Record<string, string>> {
+function interfaceEndpointServices(
+  account: AwsAccount,
+  { codeArtifact }: Pick<NetworkProps, "codeArtifact">,
+): Readonly<Record<string, string>> {
   const service = (name: string) => `${account.reverseDnsPrefix}.${account.region}.${name}`;
   return {
     sagemaker_api: service("sagemaker.api"),
@@ -208,5 +213,12 @@ function interfaceEndpointServices(account: AwsAccount): Readonly<Record<string,
     studio: `aws.sagemaker.${account.region}.studio`,
     sts: service("sts"),
     logs: service("logs"),
+    // One for tokens, one for packages (AWS CodeArtifact User Guide, "Create VPC endpoints for CodeArtifact").
+    ...(codeArtifact
+      ? {
+          codeartifact_api: service("codeartifact.api"),
+          codeartifact_repositories: service("codeartifact.repositories"),
+        }
+      : {}),
   };
 }

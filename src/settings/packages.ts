@@ -1,4 +1,6 @@
+import { codeArtifactRepository, isCodeArtifact } from "./code-artifact.ts";
 import { type Check, isList, isString } from "./problems.ts";
+import { defaults } from "./resolve.ts";
 
 /** The first marimo that serves its kernel over server-sent events (`MARIMO_SERVER_TRANSPORT=sse`). */
 const firstWithSse = [0, 23, 14] as const;
@@ -29,13 +31,29 @@ const indexRule = {
   source: "PEP 503; it is written into the payload, which every space can read",
 };
 
-export const checkPackageIndexUrl: Check = (value, report) => {
+const codeArtifactRule = {
+  allowed: '"https://DOMAIN-ACCOUNT.d.codeartifact.REGION.amazonaws.com/pypi/REPOSITORY/simple/"',
+  source: 'AWS CodeArtifact User Guide, "Configure and use pip with CodeArtifact"',
+};
+
+export const checkPackageIndexUrl: Check = (value, report, settings) => {
   if (!isString(value, report, indexRule)) return;
   // No character that a shell or a line of settings.env would take for its own.
   const label = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
   const address = new RegExp(`^https://${label}(?:\\.${label})*(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~%+-]+)*/?$`);
   if (!value.startsWith("https://")) report(value, "is no https address", indexRule);
   else if (!address.test(value)) report(value, "is no address of a package index", indexRule);
+  else if (isCodeArtifact(value)) {
+    const region = settings.region ?? defaults.region;
+    const repository = codeArtifactRepository(value);
+    if (!repository) report(value, "names no repository of CodeArtifact", codeArtifactRule);
+    else if (settings.egress === "endpoints-only" && repository.region !== region) {
+      report(value, `is in ${repository.region}, where the endpoints of ${region} do not lead`, {
+        allowed: 'a repository in the environment\'s own region beside egress: "endpoints-only"',
+        source: 'AWS CodeArtifact User Guide, "Create VPC endpoints for CodeArtifact"',
+      });
+    }
+  }
 };
 
 const packageRule = {

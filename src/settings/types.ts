@@ -132,6 +132,11 @@ export interface EnvironmentSettings {
   /**
    * Address of a package index (PEP 503) that spaces install from in place of PyPI, whose packages must be the very same:
    * the lock file's hashes decide. Limit: https, without a name and password, which would be readable in the bucket.
+   * AWS CodeArtifact needs none: for `https://DOMAIN-ACCOUNT.d.codeartifact.REGION.amazonaws.com/pypi/REPOSITORY/simple/`
+   * the execution role may read that repository, the spaces ask for a token as they install, and `endpoints-only` gets
+   * CodeArtifact's two endpoints. With any other index that asks for credentials, people have theirs in `~/.netrc`, which
+   * uv and pip both read (uv's documentation, "HTTP credentials"; pip's, "Authentication").
+   * marimo's own package panel has no token either: there too it is `~/.netrc` that gives it one.
    * Spaces without any index take their packages from the bucket: `npm run wheelhouse`.
    * @default PyPI
    */

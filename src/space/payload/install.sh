@@ -82,7 +82,7 @@ install_packages() {
     "$uv" pip install --python "$environment/bin/python" --require-hashes \
       --requirements "$payload/requirements.txt" "$@"
   else
-    "$environment/bin/python" -m pip install --disable-pip-version-check --require-hashes \
+    "$environment/bin/python" -m pip install --disable-pip-version-check --no-input --require-hashes \
       --requirement "$payload/requirements.txt" "$@"
   fi
 }
@@ -103,6 +103,25 @@ fetch_wheels() {
   compgen -G "$wheels/*.whl" >/dev/null
 }
 
+# A CodeArtifact repository wants a token, which the space's role may ask for. uv and pip get it in the index's address
+# by environment: it is on no command line, and neither writes it into a log. With other indexes that want credentials,
+# both read ~/.netrc.
+authenticate() {
+  local domain token
+  domain="$(setting MARIMO_CODEARTIFACT_DOMAIN)"
+  if [[ -z "$domain" || "$index" == *@* ]]; then return; fi
+  if token="$(AWS_MAX_ATTEMPTS=2 aws codeartifact get-authorization-token --domain "$domain" \
+    --domain-owner "$(setting MARIMO_CODEARTIFACT_OWNER)" --region "$(setting MARIMO_CODEARTIFACT_REGION)" \
+    --cli-connect-timeout 5 --cli-read-timeout 30 --duration-seconds 3600 \
+    --query authorizationToken --output text </dev/null)" && [[ -n "$token" ]]; then
+    index="${index/:\/\//://aws:$token@}"
+    export MARIMO_PACKAGE_INDEX_URL="$index"
+  else
+    log "no token for the packages of CodeArtifact's domain $domain: may this space's role get one, and is there a" \
+      "route to CodeArtifact?"
+  fi
+}
+
 build() {
   rm -rf "$environment"
   if [[ -n "$uv" ]]; then
@@ -117,13 +136,9 @@ build() {
     if install_packages "${offline[@]}"; then return 0; fi
     log "the packages in the bucket could not be installed: trying the package index"
   fi
-  local from=()
-  if [[ -n "$index" && -n "$uv" ]]; then
-    from=(--default-index "$index")
-  elif [[ -n "$index" ]]; then
-    from=(--index-url "$index")
-  fi
-  install_packages "${from[@]+"${from[@]}"}"
+  authenticate
+  if [[ -n "$index" ]]; then local -x UV_DEFAULT_INDEX="$index" PIP_INDEX_URL="$index"; fi
+  install_packages
 }
 
 # A complete environment is never touched by a build, unless it stopped working: then it is no good one.
@@ -144,6 +159,7 @@ else
     rm -rf "$environment"
     fail "marimo could not be installed; the lines above say why"
   fi
+  if [[ -n "$last_good" ]]; then authenticate; fi
   "$python" "$payload/python/sagemaker_marimo/packages.py" carry-over "$environments/$last_good" "$environment"
 fi
 
@@ -164,6 +180,7 @@ log "marimo is installed"
 
 # Bytecode halves the time of the next start; neither this one nor another app's installation waits for it.
 exec 9>&-
+if [[ -f "$HOME/requirements.txt" ]]; then authenticate; fi
 "$python" "$payload/python/sagemaker_marimo/packages.py" requirements "$environment"
 nice "$environment/bin/python" -m compileall -q "$environment/lib" >/dev/null 2>&1
 exit 0

@@ -45,7 +45,9 @@ def find_uv() -> str | None:
 
 def installer_environment() -> dict[str, str]:
     """For uv and pip: the index of the team's settings, unless the person has set another."""
-    index = state.settings().get("MARIMO_PACKAGE_INDEX_URL")
+    # install.sh names it with a token in it, where it needs one.
+    name = "MARIMO_PACKAGE_INDEX_URL"
+    index = os.environ.get(name) or state.settings().get(name)
     if not index:
         return {}
     return {name: index for name in ("UV_DEFAULT_INDEX", "PIP_INDEX_URL") if name not in os.environ}
