@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
@@ -9,7 +9,9 @@ import { Problem } from "../src/local-studio/problem.ts";
 import { capture } from "../src/local-studio/processes.ts";
 import { pythonEnvironment } from "../src/local-studio/python-environment.ts";
 import { checkLocks, lockFileOf, requirementsOf } from "../src/settings/locks.ts";
+import { artifactBucketName, prefixOf } from "../src/settings/names.ts";
 import { resolveEnvironment } from "../src/settings/resolve.ts";
+import type { ResolvedEnvironment } from "../src/settings/types.ts";
 import { validateEnvironments } from "../src/settings/validate.ts";
 import { type Options, optionsHelp, readCommandLine } from "./lib/command-line.ts";
 import { exitStatusOf } from "./lib/terminal.ts";
@@ -93,16 +95,9 @@ function wheelsKey(lockFile: string): string {
   return createHash("sha256").update(readFileSync(lockFile)).digest("hex").slice(0, 16);
 }
 
-/** As src/constructs/artifact-bucket.ts names it. */
-async function bucketOf({
-  name,
-  region,
-}: {
-  readonly name: string;
-  readonly region: string;
-}): Promise<string> {
-  const { Account } = await new STSClient({ region }).send(new GetCallerIdentityCommand({}));
-  return `marimo-${name}-${Account}-${region}`;
+async function bucketOf({ name, region }: ResolvedEnvironment): Promise<string> {
+  const { Account: account = "" } = await new STSClient({ region }).send(new GetCallerIdentityCommand({}));
+  return artifactBucketName({ prefix: prefixOf(name), account, region });
 }
 
 async function download(props: {
@@ -113,13 +108,15 @@ async function download(props: {
   readonly temporary: string;
 }): Promise<void> {
   const { prefix, lockFile, python, folder, temporary } = props;
-  // pip reads markers as this machine is, not as the image is: uv leaves only the image's packages first.
-  const forImage = join(temporary, "requirements.txt");
+  // pip reads markers as this machine is, not as the image is: uv chooses the image's packages first.
+  const chosen = join(temporary, "chosen.txt");
   await run("choose the image's packages", join(prefix, "bin/uv"), [
-    ...["pip", "compile", lockFile, "--output-file", forImage, "--quiet", "--no-deps", "--generate-hashes"],
+    ...["pip", "compile", lockFile, "--output-file", chosen, "--quiet", "--no-deps"],
     ...["--python-version", python, "--python-platform", "x86_64-manylinux_2_28"],
     ...["--no-header", "--no-annotate"],
   ]);
+  const forImage = join(temporary, "requirements.txt");
+  writeFileSync(forImage, onlyPins(readFileSync(lockFile, "utf8"), readFileSync(chosen, "utf8")));
   const abi = `cp${python.replace(".", "")}`;
   // Wheels are built for the oldest glibc they run with; the image's is newer than all of these.
   const platforms = ["manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"];
@@ -129,6 +126,17 @@ async function download(props: {
     ...["--implementation", "cp", "--python-version", python, "--abi", abi, "--abi", "abi3", "--abi", "none"],
     ...platforms.flatMap((platform) => ["--platform", platform]),
   ]);
+}
+
+/** The lock file's own pins and hashes of these packages, without their markers. */
+function onlyPins(lock: string, chosen: string): string {
+  const pin = /^\S+==[^\s;]+/;
+  const wanted = new Set(chosen.split("\n").flatMap((line) => pin.exec(line)?.[0] ?? []));
+  return lock
+    .split(/^(?=\S+==)/m)
+    .filter((entry) => wanted.has(pin.exec(entry)?.[0] ?? ""))
+    .map((entry) => entry.replace(/ ;.*? \\$/m, " \\"))
+    .join("");
 }
 
 async function run(what: string, command: string, args: readonly string[]): Promise<void> {

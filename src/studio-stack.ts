@@ -22,6 +22,7 @@ import { Payload } from "./constructs/payload.ts";
 import { StudioDomain } from "./constructs/studio-domain.ts";
 import { codeArtifactRepository } from "./settings/code-artifact.ts";
 import { lockFileOf } from "./settings/locks.ts";
+import { prefixOf } from "./settings/names.ts";
 import type { ResolvedEnvironment } from "./settings/types.ts";
 
 const pathTo = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
@@ -33,7 +34,7 @@ export class StudioStack extends TerraformStack {
   constructor(scope: Construct, environment: ResolvedEnvironment) {
     super(scope, environment.name);
     const { region, removalProtection } = environment;
-    const prefix = `marimo-${environment.name}`;
+    const prefix = prefixOf(environment.name);
     this.terraformSettings(environment);
     new AwsProvider(this, "aws", {
       region,

@@ -2,6 +2,7 @@ import type { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket/index.js";
 import { S3BucketLoggingA } from "@cdktf/provider-aws/lib/s3-bucket-logging/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
+import { artifactBucketName } from "../settings/names.ts";
 import type { AwsAccount } from "./aws-account.ts";
 import { PrivateBucket } from "./private-bucket.ts";
 
@@ -21,9 +22,9 @@ export class ArtifactBucket extends Construct {
   constructor(scope: Construct, id: string, props: ArtifactBucketProps) {
     super(scope, id);
     const { account, prefix } = props;
+    const name = artifactBucketName({ prefix, account: account.id, region: account.region });
     const artifacts = new PrivateBucket(this, "artifacts", {
-      // Account and region make it unique in the world. 55 characters at most, with a prefix of 27.
-      name: `${prefix}-${account.id}-${account.region}`,
+      name,
       encryptionKeyArn: props.encryptionKeyArn,
       forceDestroy: props.forceDestroy,
       removalProtection: props.removalProtection,
@@ -34,7 +35,7 @@ export class ArtifactBucket extends Construct {
     // "Enabling Amazon S3 server access logging"). Not logged itself: that would log its own writing without end.
     const accessLogs = new PrivateBucket(this, "access_logs", {
       // At the end: `${prefix}-logs` may be another environment's prefix.
-      name: `${prefix}-${account.id}-${account.region}-logs`,
+      name: `${name}-logs`,
       forceDestroy: props.forceDestroy,
       removalProtection: false,
       noncurrentVersionDays: 7,

@@ -13,6 +13,7 @@ import {
   paginateListSpaces,
   type SageMakerClient,
 } from "@aws-sdk/client-sagemaker";
+import { prefixOf } from "../settings/names.ts";
 import { Problem } from "./problem.ts";
 
 export interface StudioUser {
@@ -40,7 +41,7 @@ export class StudioClient {
     pollMilliseconds: number,
     userProfileName?: string,
   ): Promise<StudioClient> {
-    const name = `marimo-${environmentName}`;
+    const name = prefixOf(environmentName);
     const domains: string[] = [];
     for await (const page of paginateListDomains({ client }, {})) {
       for (const { DomainName, DomainId } of page.Domains ?? []) {
