@@ -16,8 +16,8 @@ import { pythonEnvironment } from "../src/local-studio/python-environment.ts";
 import { lockFileOf, lockHeader, locksFolder, requirementsOf, unusedLocks } from "../src/settings/locks.ts";
 import { resolveEnvironment } from "../src/settings/resolve.ts";
 import { validateEnvironments } from "../src/settings/validate.ts";
-import { type Options, optionsHelp, readCommandLine } from "./lib/command-line.ts";
-import { exitStatusOf } from "./lib/terminal.ts";
+import { runCommand } from "./lib/command.ts";
+import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
 
 const options = {
   upgrade: { help: "take the newest versions that fit, also where a lock file is in place" },
@@ -35,16 +35,7 @@ ${optionsHelp(options)}
 Exit status: 0 when every lock file is in place, 1 when one could not be made, 2 for a wrong command line.
 Needs a way to the package index, as uv is configured to find it (UV_DEFAULT_INDEX).`;
 
-async function main(): Promise<number> {
-  const { values, problems } = readCommandLine(process.argv.slice(2), options);
-  if (values.help) {
-    console.log(help);
-    return 0;
-  }
-  if (problems.length > 0) {
-    console.error([...problems.map((problem) => `- ${problem}`), "See npm run lock -- --help"].join("\n"));
-    return 2;
-  }
+async function main(values: Values): Promise<number> {
   const wrong = validateEnvironments(environments);
   if (wrong.length > 0) {
     throw new Problem({
@@ -113,4 +104,4 @@ async function lock(
   }
 }
 
-process.exitCode = await exitStatusOf(main);
+await runCommand({ name: "npm run lock", options, help, run: main });

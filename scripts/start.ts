@@ -1,6 +1,5 @@
 import { cpSync } from "node:fs";
 import { basename, join } from "node:path";
-import { environments } from "../src/environments.ts";
 import { findChromium } from "../src/local-studio/chromium.ts";
 import {
   defaultGatewayProfile,
@@ -18,9 +17,11 @@ import { createRunFolder } from "../src/local-studio/run-folder.ts";
 import { Steps } from "../src/local-studio/steps.ts";
 import { findTerraform } from "../src/local-studio/terraform-cli.ts";
 import { type Transport, transports } from "../src/settings/types.ts";
-import { type Options, optionsHelp, readCommandLine } from "./lib/command-line.ts";
+import { runCommand } from "./lib/command.ts";
+import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
+import { chosenEnvironment, environmentProblems } from "./lib/environment-option.ts";
 import { onInterrupt } from "./lib/interrupt.ts";
-import { columns, exitStatusOf, timesTable } from "./lib/terminal.ts";
+import { columns, timesTable } from "./lib/terminal.ts";
 
 const options = {
   check: { help: "open the first sample notebook in headless Chromium, use it, destroy everything, end" },
@@ -55,26 +56,11 @@ npm itself answers 130 after any Ctrl-C. npm also prints two lines of its own on
 \`npm start --silent -- --json\` leaves the one line of JSON.
 Needs Terraform (or OpenTofu) 1.10, Python 3.11, and for --check Chromium or Chrome (or CHROMIUM_PATH).`;
 
-async function main(): Promise<number> {
-  const { values, problems: wrong } = readCommandLine(process.argv.slice(2), options);
-  const problems = [...wrong];
-  if (values.help) {
-    console.log(help);
-    return 0;
-  }
-  const environmentName = String(values.environment ?? environments[0]?.name);
-  if (!environments.some(({ name }) => name === environmentName)) {
-    const names = environments.map(({ name }) => name).join(", ");
-    problems.push(`--environment takes one of ${names} (src/environments.ts), got "${environmentName}"`);
-  }
-  if (problems.length > 0) {
-    console.error([...problems.map((problem) => `- ${problem}`), "See npm start -- --help"].join("\n"));
-    return 2;
-  }
+async function main(values: Values): Promise<number> {
   const check = values.check === true;
   const chromium = await requirements(check);
   return rehearse({
-    environmentName,
+    environmentName: chosenEnvironment(values).name,
     check,
     json: values.json === true,
     profile: (values.gateway ?? defaultGatewayProfile) as GatewayProfile,
@@ -215,4 +201,4 @@ Memory so far: ${mebibytes} MiB at most
 Ctrl-C destroys all of it.`;
 }
 
-process.exitCode = await exitStatusOf(main);
+await runCommand({ name: "npm start", options, help, problems: environmentProblems, run: main });

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
-import { environments } from "../src/environments.ts";
 import { findChromium } from "../src/local-studio/chromium.ts";
 import { useMarimo, withSpace } from "../src/local-studio/journey.ts";
 import { workFolder } from "../src/local-studio/paths.ts";
@@ -8,9 +7,11 @@ import { Problem } from "../src/local-studio/problem.ts";
 import { Steps } from "../src/local-studio/steps.ts";
 import { StudioClient } from "../src/local-studio/studio-client.ts";
 import { resolveEnvironment } from "../src/settings/resolve.ts";
-import { type Options, optionsHelp, readCommandLine } from "./lib/command-line.ts";
+import { runCommand } from "./lib/command.ts";
+import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
+import { chosenEnvironment, environmentProblems } from "./lib/environment-option.ts";
 import { onInterrupt } from "./lib/interrupt.ts";
-import { exitStatusOf, timesTable } from "./lib/terminal.ts";
+import { timesTable } from "./lib/terminal.ts";
 
 const options = {
   environment: { value: "NAME", help: "which of src/environments.ts was deployed (default: the first)" },
@@ -30,22 +31,8 @@ Exit status: 0 when all went well, 1 when a step failed, 2 for a wrong command l
 Needs Chromium or Chrome (or CHROMIUM_PATH), and permission for what Studio's user interface does: ListDomains,
 ListUserProfiles, CreateSpace, CreateApp, CreatePresignedDomainUrl and their Describe and Delete.`;
 
-async function main(): Promise<number> {
-  const { values, problems } = readCommandLine(process.argv.slice(2), options);
-  if (values.help) {
-    console.log(help);
-    return 0;
-  }
-  const environment = environments.find(({ name }) => name === values.environment) ?? environments[0];
-  const known = values.environment === undefined || environment?.name === values.environment;
-  const names = environments.map(({ name }) => name).join(", ");
-  const unknown = `--environment takes one of ${names} (src/environments.ts), got "${values.environment}"`;
-  const wrong = known ? problems : [...problems, unknown];
-  if (environment === undefined || wrong.length > 0) {
-    console.error([...wrong.map((problem) => `- ${problem}`), "See npm run verify -- --help"].join("\n"));
-    return 2;
-  }
-  const { name, region, authentication } = resolveEnvironment(environment);
+async function main(values: Values): Promise<number> {
+  const { name, region, authentication } = resolveEnvironment(chosenEnvironment(values));
   if (authentication === "SSO") {
     throw new Problem({
       message: `The environment "${name}" signs people in by IAM Identity Center, which presigned URLs cannot do.`,
@@ -75,4 +62,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-process.exitCode = await exitStatusOf(main);
+await runCommand({ name: "npm run verify", options, help, problems: environmentProblems, run: main });

@@ -13,8 +13,9 @@ import { artifactBucketName, prefixOf } from "../src/settings/names.ts";
 import { resolveEnvironment } from "../src/settings/resolve.ts";
 import type { ResolvedEnvironment } from "../src/settings/types.ts";
 import { validateEnvironments } from "../src/settings/validate.ts";
-import { type Options, optionsHelp, readCommandLine } from "./lib/command-line.ts";
-import { exitStatusOf } from "./lib/terminal.ts";
+import { runCommand } from "./lib/command.ts";
+import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
+import { chosenEnvironment, environmentProblems } from "./lib/environment-option.ts";
 
 const options = {
   environment: { value: "NAME", help: "whose packages, of src/environments.ts (default: the first)" },
@@ -38,24 +39,20 @@ Exit status: 0 when all packages are in place, 1 when a step failed, 2 for a wro
 Needs a way to the package index, as uv and pip are configured to find it (UV_DEFAULT_INDEX, PIP_INDEX_URL), and
 permission for s3:ListBucket, s3:PutObject and the key's kms:GenerateDataKey.`;
 
-async function main(): Promise<number> {
-  const { values, problems } = readCommandLine(process.argv.slice(2), options);
-  if (values.help) {
-    console.log(help);
-    return 0;
-  }
-  const settings = values.environment
-    ? environments.find(({ name }) => name === values.environment)
-    : environments[0];
-  const names = environments.map(({ name }) => name).join(", ");
-  const unknown = `--environment takes one of ${names} (src/environments.ts), got "${values.environment}"`;
-  const python = typeof values.python === "string" ? values.python : "3.12";
-  const wrong = settings || problems.length > 0 ? [...problems] : [unknown];
-  if (!/^3\.1[1-9]$/.test(python)) wrong.push(`--python takes 3.11 or later, such as 3.12, got "${python}"`);
-  if (settings === undefined || wrong.length > 0) {
-    console.error([...wrong.map((problem) => `- ${problem}`), "See npm run wheelhouse -- --help"].join("\n"));
-    return 2;
-  }
+const pythonOf = ({ python }: Values) => String(python ?? "3.12");
+
+function problems(values: Values): readonly string[] {
+  const python = pythonOf(values);
+  const known = /^3\.1[1-9]$/.test(python);
+  return [
+    ...environmentProblems(values),
+    ...(known ? [] : [`--python takes 3.11 or later, such as 3.12, got "${python}"`]),
+  ];
+}
+
+async function main(values: Values): Promise<number> {
+  const python = pythonOf(values);
+  const settings = chosenEnvironment(values);
   const invalid = validateEnvironments(environments);
   const unlocked = invalid.length > 0 ? invalid : checkLocks([resolveEnvironment(settings)]);
   if (unlocked.length > 0) {
@@ -154,4 +151,4 @@ async function run(what: string, command: string, args: readonly string[]): Prom
   });
 }
 
-process.exitCode = await exitStatusOf(main);
+await runCommand({ name: "npm run wheelhouse", options, help, problems, run: main });

@@ -8,8 +8,10 @@ export interface Option {
 
 export type Options = Readonly<Record<string, Option>>;
 
+export type Values = Readonly<Record<string, string | true | undefined>>;
+
 export interface CommandLine {
-  readonly values: Readonly<Record<string, string | true | undefined>>;
+  readonly values: Values;
   /** Everything that is wrong with it; empty when it is fine. */
   readonly problems: readonly string[];
 }

@@ -1,0 +1,28 @@
+import { type Options, readCommandLine, type Values } from "./command-line.ts";
+import { exitStatusOf } from "./terminal.ts";
+
+export interface Command {
+  /** As a person runs it: `npm run lock`. */
+  readonly name: string;
+  readonly options: Options;
+  readonly help: string;
+  /** What is wrong with the values, beyond what their options say. @default nothing */
+  readonly problems?: (values: Values) => readonly string[];
+  /** Resolves to the exit status. */
+  readonly run: (values: Values) => Promise<number>;
+}
+
+/** Runs a command with this process's arguments, to its exit status: 2 for a wrong command line, all of it told. */
+export async function runCommand(command: Command): Promise<void> {
+  process.exitCode = await exitStatusOf(async () => {
+    const { values, problems } = readCommandLine(process.argv.slice(2), command.options);
+    if (values.help) {
+      console.log(command.help);
+      return 0;
+    }
+    const wrong = [...problems, ...(command.problems?.(values) ?? [])];
+    if (wrong.length === 0) return command.run(values);
+    console.error([...wrong.map((problem) => `- ${problem}`), `See ${command.name} -- --help`].join("\n"));
+    return 2;
+  });
+}
