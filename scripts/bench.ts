@@ -1,170 +1,53 @@
-import { spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus, release, totalmem } from "node:os";
-import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { projectFolder, workFolder } from "../src/local-studio/paths.ts";
-import { copyProject } from "./lib/project-copy.ts";
+import { createRunFolder } from "../src/local-studio/run-folder.ts";
+import { type Benchmark, publish } from "./bench/report.ts";
+import { synthesis } from "./bench/synthesis.ts";
+import { runCommand } from "./lib/command.ts";
+import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
+import { onInterrupt } from "./lib/interrupt.ts";
 
-const usage = `npm run bench [-- --runs N]
+const benchmarks: Readonly<Record<string, Benchmark>> = { synthesis };
+const names = Object.keys(benchmarks);
 
-Measures the synthesis for 1, 100, 1,000 and 10,000 users against the floor (node loading cdktf alone) in one run,
-prints a table, and writes bench.json into .local-studio/.
+const options = {
+  runs: {
+    value: "N",
+    help: `how often each case runs, 1-100; the median counts (default: ${names
+      .map((name) => `${name} ${benchmarks[name]?.defaultRuns}`)
+      .join(", ")})`,
+  },
+  help: { help: "show this" },
+} as const satisfies Options;
 
-  --runs N   how often each case runs, 1-100; the median counts (default 5)
-  --help     this text
+const help = `usage: npm run bench [-- [BENCHMARK] [options]]
 
-Exit status: 0 both targets met, 1 a target missed or a run failed, 2 wrong usage.`;
+Measures, one thing beside the other in one run, prints tables, and writes bench-BENCHMARK.json into .local-studio/.
+BENCHMARK is one of (default: ${names[0]}):
 
-interface Sample {
-  readonly milliseconds: number;
-  readonly peakMiB: number;
+${names.map((name) => `  ${name.padEnd(10)} ${benchmarks[name]?.about.replaceAll("\n", `\n${" ".repeat(13)}`)}`).join("\n")}
+
+${optionsHelp(options)}
+
+Exit status: 0 all targets met, 1 a target missed or a run failed, 2 for a wrong command line, 130 when interrupted.`;
+
+function problems({ runs }: Values): readonly string[] {
+  const allowed = runs === undefined || /^([1-9][0-9]?|100)$/.test(String(runs));
+  return allowed ? [] : [`--runs takes a whole number from 1 to 100, got "${runs}"`];
 }
 
-interface Row extends Sample {
-  readonly name: string;
-  readonly timeToFloor: number;
-  readonly memoryToFloor: number;
-}
-
-/** Reports the peak resident memory (KiB) of the measured process itself on its file descriptor 3. */
-const reportMemory = `data:text/javascript,${encodeURIComponent(
-  'import { writeSync } from "node:fs"; process.on("exit", () => writeSync(3, String(process.resourceUsage().maxRSS)));',
-)}`;
-
-function measure(cwd: string, args: readonly string[]): Promise<Sample> {
-  return new Promise((resolve, reject) => {
-    const start = performance.now();
-    const child = spawn(process.execPath, ["--import", reportMemory, ...args], {
-      cwd,
-      stdio: ["ignore", "ignore", "pipe", "pipe"],
-    });
-    let memory = "";
-    let errors = "";
-    child.stdio[3]?.on("data", (chunk: Buffer) => {
-      memory += chunk.toString();
-    });
-    child.stderr?.on("data", (chunk: Buffer) => {
-      errors += chunk.toString();
-    });
-    child.on("error", reject);
-    child.on("close", (code) => {
-      const milliseconds = performance.now() - start;
-      if (code === 0) resolve({ milliseconds, peakMiB: Number(memory) / 1024 });
-      else reject(new Error(`node ${args.join(" ")} ended with ${code}:\n${errors}`));
-    });
-  });
-}
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] as number;
-
-function environmentsOf(users: number): string {
-  const userProfiles = Array.from({ length: users }, (_, i) => ({
-    name: `user-${i}`,
-  }));
-  return JSON.stringify([{ name: "dev", homeFileSystemRetention: "Delete", userProfiles }]);
-}
-
-async function main(): Promise<number> {
-  let runs: number;
+async function main(values: Values, name = names[0] ?? ""): Promise<number> {
+  const benchmark = benchmarks[name];
+  if (benchmark === undefined) throw new Error(`there is no benchmark "${name}"`);
+  const runs = Number(values.runs ?? benchmark.defaultRuns);
+  const folder = createRunFolder();
+  const signal = onInterrupt({ message: "Stopping.", cleanUp: () => folder.remove() });
   try {
-    const { values } = parseArgs({
-      options: {
-        runs: { type: "string", default: "5" },
-        help: { type: "boolean" },
-      },
-    });
-    if (values.help) {
-      console.log(usage);
-      return 0;
-    }
-    runs = Number(values.runs);
-    if (!Number.isInteger(runs) || runs < 1 || runs > 100) {
-      throw new Error(`--runs was "${values.runs}"; a whole number from 1 to 100 is allowed.`);
-    }
+    return publish(name, runs, await benchmark.run({ runs, folder, signal }));
   } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`);
-    return 2;
-  }
-
-  const copies = [1, 100, 1_000, 10_000].map((users) => ({
-    users,
-    ...copyProject(environmentsOf(users)),
-  }));
-  const cases = [
-    {
-      name: "floor: node loads cdktf",
-      cwd: projectFolder,
-      args: ["--input-type=module", "-e", 'import "cdktf";'],
-    },
-    ...copies.map(({ users, folder }) => ({
-      name: `main.ts, ${users.toLocaleString("en")} user${users === 1 ? "" : "s"}`,
-      cwd: folder,
-      args: ["--import", "tsx", "main.ts"],
-    })),
-  ];
-  const samples = cases.map((): Sample[] => []);
-  try {
-    for (let run = -1; run < runs; run++) {
-      // Run -1 warms the file cache and does not count. The cases take turns, so that a slow moment of the machine hits all.
-      for (const [i, { name, cwd, args }] of cases.entries()) {
-        process.stderr.write(`\r\x1b[Krun ${run + 1}/${runs}: ${name}`);
-        const sample = await measure(cwd, args);
-        if (run >= 0) samples[i]?.push(sample);
-      }
-    }
+    if (signal.aborted) return 130;
+    throw error;
   } finally {
-    process.stderr.write("\r\x1b[K");
-    for (const copy of copies) copy.remove();
+    folder.remove();
   }
-
-  const medians = samples.map((of) => ({
-    milliseconds: median(of.map((sample) => sample.milliseconds)),
-    peakMiB: median(of.map((sample) => sample.peakMiB)),
-  }));
-  const [floor, one] = medians as [Sample, Sample];
-  const last = medians.at(-1) as Sample;
-  const rows: Row[] = medians.map((row, i) => ({
-    name: (cases[i] as (typeof cases)[number]).name,
-    ...row,
-    timeToFloor: row.milliseconds / floor.milliseconds,
-    memoryToFloor: row.peakMiB / floor.peakMiB,
-  }));
-  console.log("| case | time | of floor | peak memory | of floor |\n|---|---:|---:|---:|---:|");
-  for (const row of rows) {
-    console.log(
-      `| ${row.name} | ${row.milliseconds.toFixed(0)} ms | ${row.timeToFloor.toFixed(2)} | ${row.peakMiB.toFixed(0)} MiB | ${row.memoryToFloor.toFixed(2)} |`,
-    );
-  }
-  const targets = [
-    {
-      target: "main.ts, 1 user, under 2x the floor",
-      ratio: one.milliseconds / floor.milliseconds,
-      limit: 2,
-    },
-    {
-      target: "10,000 users within 1.2x of 1 user",
-      ratio: last.milliseconds / one.milliseconds,
-      limit: 1.2,
-    },
-  ].map((target) => ({ ...target, met: target.ratio < target.limit }));
-  console.log();
-  for (const { target, ratio, met } of targets)
-    console.log(`${met ? "met   " : "missed"} ${target}: ${ratio.toFixed(2)}`);
-
-  const file = join(workFolder, "bench.json");
-  mkdirSync(workFolder, { recursive: true });
-  const machine = {
-    node: process.version,
-    cpus: cpus().length,
-    model: cpus()[0]?.model,
-    memory: totalmem(),
-    release: release(),
-  };
-  writeFileSync(file, `${JSON.stringify({ runs, machine, rows, targets }, null, 2)}\n`);
-  console.log(`\nwritten: ${file}`);
-  return targets.every(({ met }) => met) ? 0 : 1;
 }
 
-process.exitCode = await main();
+await runCommand({ name: "npm run bench", options, operands: names, help, problems, run: main });

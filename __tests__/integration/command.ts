@@ -12,7 +12,7 @@ export interface Command {
 
 /** Runs one of `scripts/` as its `npm run` command does, without npm between us and its signals. */
 export function startScript(
-  script: "start" | "verify",
+  script: "start" | "verify" | "bench",
   args: readonly string[],
   environment: NodeJS.ProcessEnv = process.env,
 ): Command {

@@ -67,6 +67,24 @@ describe("an environment that is not there", () => {
   });
 });
 
+describe("npm run bench", () => {
+  it("--help names each benchmark, and measures nothing", async () => {
+    const command = startScript("bench", ["--help"]);
+    expect(await command.status).toBe(0);
+    expect(command.output.stdout).toMatch(/^ {2}synthesis +main\.ts .*^ {2}--runs N /ms);
+    expect(command.output.stderr).toBe("");
+  });
+
+  it("tells everything that is wrong with its command line", async () => {
+    const command = startScript("bench", ["spaces", "--runs", "0"]);
+    expect(await command.status).toBe(2);
+    expect(command.output.stderr).toMatch(
+      /one of synthesis.* is taken, got "spaces"\n- --runs takes a whole number from 1 to 100, got "0"/,
+    );
+    expect(command.output.stdout).toBe("");
+  });
+});
+
 describe("npm run verify where nothing is deployed", () => {
   it("says that AWS cannot be reached, or that there is no domain", async () => {
     const command = startScript("verify", [], {

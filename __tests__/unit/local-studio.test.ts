@@ -271,6 +271,15 @@ describe("readCommandLine", () => {
     ]);
   });
 
+  it("takes one operand, where a command has some", () => {
+    const read = (...args: string[]) => readCommandLine(args, options, ["synthesis", "space"]);
+    expect(read("--check", "space")).toEqual({ values: { check: true }, operand: "space", problems: [] });
+    expect(read("spaces").problems).toEqual(['one of synthesis, space is taken, got "spaces"']);
+    expect(read("space", "synthesis").problems).toEqual([
+      'one of synthesis, space is taken, got "synthesis", after "space"',
+    ]);
+  });
+
   it("lists the options in columns", () => {
     expect(optionsHelp(options)).toBe("  --check            a\n  --gateway PROFILE  b");
   });

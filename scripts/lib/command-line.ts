@@ -12,19 +12,30 @@ export type Values = Readonly<Record<string, string | true | undefined>>;
 
 export interface CommandLine {
   readonly values: Values;
+  /** The word that is no option, such as `space` in `npm run bench -- space`. */
+  readonly operand?: string;
   /** Everything that is wrong with it; empty when it is fine. */
   readonly problems: readonly string[];
 }
 
-/** Reads a command line, and finds all that is wrong with it at once. */
-export function readCommandLine(args: readonly string[], options: Options): CommandLine {
+/** Reads a command line, which may have one of `operands`, and finds all that is wrong with it at once. */
+export function readCommandLine(
+  args: readonly string[],
+  options: Options,
+  operands: readonly string[] = [],
+): CommandLine {
   const values: Record<string, string | true> = {};
+  let operand: string | undefined;
   const problems: string[] = [];
   for (let index = 0; index < args.length; index += 1) {
     const word = args[index] ?? "";
     const [, name, attached] = /^--([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
     const option = name !== undefined && Object.hasOwn(options, name) ? options[name] : undefined;
-    if (name === undefined) problems.push(`"${word}" is not understood`);
+    if (name === undefined && operands.includes(word) && operand === undefined) operand = word;
+    else if (name === undefined && operands.length > 0) {
+      const told = operand === undefined ? "" : `, after "${operand}"`;
+      problems.push(`one of ${operands.join(", ")} is taken, got "${word}"${told}`);
+    } else if (name === undefined) problems.push(`"${word}" is not understood`);
     else if (option === undefined) problems.push(`there is no option --${name}`);
     else if (option.value === undefined) {
       if (attached === undefined) values[name] = true;
@@ -40,7 +51,7 @@ export function readCommandLine(args: readonly string[], options: Options): Comm
       } else values[name] = value;
     }
   }
-  return { values, problems };
+  return { values, problems, ...(operand === undefined ? {} : { operand }) };
 }
 
 /** The list of options in a command's help. */

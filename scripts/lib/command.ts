@@ -5,23 +5,26 @@ export interface Command {
   /** As a person runs it: `npm run lock`. */
   readonly name: string;
   readonly options: Options;
+  /** The words of which it takes one. @default none */
+  readonly operands?: readonly string[];
   readonly help: string;
   /** What is wrong with the values, beyond what their options say. @default nothing */
   readonly problems?: (values: Values) => readonly string[];
   /** Resolves to the exit status. */
-  readonly run: (values: Values) => Promise<number>;
+  readonly run: (values: Values, operand: string | undefined) => Promise<number>;
 }
 
 /** Runs a command with this process's arguments, to its exit status: 2 for a wrong command line, all of it told. */
 export async function runCommand(command: Command): Promise<void> {
   process.exitCode = await exitStatusOf(async () => {
-    const { values, problems } = readCommandLine(process.argv.slice(2), command.options);
+    const { options, operands } = command;
+    const { values, operand, problems } = readCommandLine(process.argv.slice(2), options, operands);
     if (values.help) {
       console.log(command.help);
       return 0;
     }
     const wrong = [...problems, ...(command.problems?.(values) ?? [])];
-    if (wrong.length === 0) return command.run(values);
+    if (wrong.length === 0) return command.run(values, operand);
     console.error([...wrong.map((problem) => `- ${problem}`), `See ${command.name} -- --help`].join("\n"));
     return 2;
   });

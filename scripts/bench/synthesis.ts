@@ -1,0 +1,121 @@
+import { spawn } from "node:child_process";
+import { projectFolder } from "../../src/local-studio/paths.ts";
+import { copyProject } from "../lib/project-copy.ts";
+import { type Benchmark, type BenchmarkProps, median, type Report, table } from "./report.ts";
+
+interface Sample {
+  readonly milliseconds: number;
+  readonly peakMiB: number;
+}
+
+/** Reports the peak resident memory (KiB) of the measured process itself on its file descriptor 3. */
+const reportMemory = `data:text/javascript,${encodeURIComponent(
+  'import { writeSync } from "node:fs"; process.on("exit", () => writeSync(3, String(process.resourceUsage().maxRSS)));',
+)}`;
+
+function measure(cwd: string, args: readonly string[], signal: AbortSignal): Promise<Sample> {
+  return new Promise((resolve, reject) => {
+    const start = performance.now();
+    const child = spawn(process.execPath, ["--import", reportMemory, ...args], {
+      cwd,
+      signal,
+      stdio: ["ignore", "ignore", "pipe", "pipe"],
+    });
+    let memory = "";
+    let errors = "";
+    child.stdio[3]?.on("data", (chunk: Buffer) => {
+      memory += chunk.toString();
+    });
+    child.stderr?.on("data", (chunk: Buffer) => {
+      errors += chunk.toString();
+    });
+    child.on("error", reject);
+    child.on("close", (code) => {
+      const milliseconds = performance.now() - start;
+      if (code === 0) resolve({ milliseconds, peakMiB: Number(memory) / 1024 });
+      else reject(new Error(`node ${args.join(" ")} ended with ${code}:\n${errors}`));
+    });
+  });
+}
+
+function environmentsOf(users: number): string {
+  const userProfiles = Array.from({ length: users }, (_, i) => ({
+    name: `user-${i}`,
+  }));
+  return JSON.stringify([{ name: "dev", homeFileSystemRetention: "Delete", userProfiles }]);
+}
+
+async function run({ runs, signal }: BenchmarkProps): Promise<Report> {
+  const copies = [1, 100, 1_000, 10_000].map((users) => ({
+    users,
+    ...copyProject(environmentsOf(users)),
+  }));
+  const cases = [
+    {
+      name: "floor: node loads cdktf",
+      cwd: projectFolder,
+      args: ["--input-type=module", "-e", 'import "cdktf";'],
+    },
+    ...copies.map(({ users, folder }) => ({
+      name: `main.ts, ${users.toLocaleString("en")} user${users === 1 ? "" : "s"}`,
+      cwd: folder,
+      args: ["--import", "tsx", "main.ts"],
+    })),
+  ];
+  const samples = cases.map((): Sample[] => []);
+  try {
+    for (let run = -1; run < runs; run++) {
+      // Run -1 warms the file cache and does not count. The cases take turns, so that a slow moment of the machine hits all.
+      for (const [i, { name, cwd, args }] of cases.entries()) {
+        process.stderr.write(`\r\x1b[Krun ${run + 1}/${runs}: ${name}`);
+        const sample = await measure(cwd, args, signal);
+        if (run >= 0) samples[i]?.push(sample);
+      }
+    }
+  } finally {
+    process.stderr.write("\r\x1b[K");
+    for (const copy of copies) copy.remove();
+  }
+
+  const medians = samples.map((of) => ({
+    milliseconds: median(of.map((sample) => sample.milliseconds)),
+    peakMiB: median(of.map((sample) => sample.peakMiB)),
+  }));
+  const [floor, one] = medians as [Sample, Sample];
+  const last = medians.at(-1) as Sample;
+  const rows = medians.map((row, i) => ({
+    name: (cases[i] as (typeof cases)[number]).name,
+    ...row,
+    timeToFloor: row.milliseconds / floor.milliseconds,
+    memoryToFloor: row.peakMiB / floor.peakMiB,
+  }));
+  const text = table(
+    ["case", "time", "of floor", "peak memory", "of floor"],
+    rows.map((row) => [
+      row.name,
+      `${row.milliseconds.toFixed(0)} ms`,
+      row.timeToFloor.toFixed(2),
+      `${row.peakMiB.toFixed(0)} MiB`,
+      row.memoryToFloor.toFixed(2),
+    ]),
+  );
+  const targets = [
+    {
+      target: "main.ts, 1 user, under 2x the floor",
+      value: one.milliseconds / floor.milliseconds,
+      limit: 2,
+    },
+    {
+      target: "10,000 users within 1.2x of 1 user",
+      value: last.milliseconds / one.milliseconds,
+      limit: 1.2,
+    },
+  ];
+  return { text, targets, results: rows };
+}
+
+export const synthesis: Benchmark = {
+  about: "main.ts for 1, 100, 1,000 and 10,000 users against the floor, node loading cdktf alone",
+  defaultRuns: 5,
+  run,
+};
