@@ -1,11 +1,12 @@
 import { createRunFolder } from "../src/local-studio/run-folder.ts";
 import { type Benchmark, publish } from "./bench/report.ts";
+import { space } from "./bench/space.ts";
 import { synthesis } from "./bench/synthesis.ts";
 import { runCommand } from "./lib/command.ts";
 import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
 import { onInterrupt } from "./lib/interrupt.ts";
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { synthesis };
+const benchmarks: Readonly<Record<string, Benchmark>> = { synthesis, space };
 const names = Object.keys(benchmarks);
 
 const options = {

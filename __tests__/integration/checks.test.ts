@@ -116,6 +116,7 @@ const checkers = [
           ["src/local-studio/image", "src/local-studio/build_environment.py", "src/local-studio/tether.py"],
           ["src/space/payload/python", "__tests__/python"],
           ["src/space/payload/server"],
+          ["scripts/bench"],
         ].map((args) => check(join(bin, "mypy"), ["--no-incremental", ...args])),
       );
       return {

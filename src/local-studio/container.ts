@@ -30,6 +30,8 @@ export class Container {
   /** Resolves once JupyterLab answers; rejects with the reason when it never will. */
   readonly ready: Promise<void>;
   readonly exited: Promise<void>;
+  /** How many seconds JupyterLab waited for each lifecycle configuration, by its name. */
+  readonly lifecycleSeconds = new Map<string, number>();
   private readyPort: number | undefined;
   private readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -45,6 +47,11 @@ export class Container {
     this.ready.catch(() => {}); // whoever asks for it gets the reason; nobody asking is no crash
     this.child.stdin.on("error", () => {}); // it ended before it read its order: `ready` tells
     this.child.stdin.write(`${JSON.stringify({ ...order, port: 0 })}\n`);
+  }
+
+  /** Process below which the whole app runs. */
+  get pid(): number | undefined {
+    return this.child.pid;
   }
 
   /** Port of JupyterLab, while it answers. */
@@ -69,6 +76,9 @@ export class Container {
       );
       void linesOf(this.child.stdout, (line) => {
         const event = parse(line);
+        if (event.event === "lifecycle") {
+          this.lifecycleSeconds.set(String(event.name), Number(event.seconds));
+        }
         if (event.event === "ready") {
           this.readyPort = Number(event.port);
           resolve();
@@ -91,6 +101,8 @@ function parse(line: string): {
   readonly event?: unknown;
   readonly reason?: unknown;
   readonly port?: unknown;
+  readonly name?: unknown;
+  readonly seconds?: unknown;
 } {
   try {
     return JSON.parse(line);

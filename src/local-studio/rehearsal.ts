@@ -139,7 +139,7 @@ function noOtherAws(): NodeJS.ProcessEnv {
 }
 
 /** How a space may reach package indexes from this machine: proxies, certificates, mirrors. */
-function networkSettings(environment: NodeJS.ProcessEnv): Record<string, string> {
+export function networkSettings(environment: NodeJS.ProcessEnv): Record<string, string> {
   const names = /^(https?_proxy|all_proxy|ssl_cert_file|requests_ca_bundle|aws_ca_bundle|pip_.*|uv_.*)$/i;
   const own = Object.entries(environment).filter((entry): entry is [string, string] => names.test(entry[0]));
   const direct = [environment.NO_PROXY ?? environment.no_proxy, "127.0.0.1"].filter(Boolean).join(",");
