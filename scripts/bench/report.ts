@@ -34,7 +34,7 @@ export interface Target {
   readonly limit: number;
 }
 
-const isMet = ({ value, limit }: Target): boolean => value < limit;
+export const isMet = ({ value, limit }: Target): boolean => value < limit;
 
 /** Prints a report, and writes it to a file beside what it was measured on; resolves to the exit status. */
 export function publish(name: string, runs: number, { text, targets, results }: Report): number {
