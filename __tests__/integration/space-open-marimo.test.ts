@@ -57,6 +57,7 @@ const marimo = (...args: string[]) =>
   space.run("/bin/bash", [join(payloadFolder, "bin/marimo.sh"), ...args], inImage());
 const inImage = () => ({ ...space.environment, CONDA_PREFIX: join(python, "../..") });
 
+const notebookText = "import marimo\n\napp = marimo.App()\n";
 const address = "marimo: https://xyz.studio.us-east-1.sagemaker.aws/jupyterlab/default/marimo/";
 
 describe("start-marimo.sh and `marimo edit`", () => {
@@ -132,16 +133,24 @@ describe("start-marimo.sh and `marimo edit`", () => {
     const jupyterNotebook = await open(join(space.home, "marimo-notebooks/old.ipynb"));
     expect(jupyterNotebook.status).toBe(1);
     expect(jupyterNotebook.stderr).toContain("marimo convert");
+    // marimo would show nothing for the first, and write the second anew in its own way.
+    for (const name of ["script.py", "read.md"]) {
+      const file = join(space.home, "marimo-notebooks", name);
+      space.write(file, "# not empty\nprint(1)\n");
+      const { status, stderr } = await open(file);
+      expect([status, stderr]).toEqual([1, expect.stringContaining(`${file} is no marimo notebook`)]);
+      expect(readFileSync(file, "utf8")).toBe("# not empty\nprint(1)\n");
+    }
     expect(requests).toEqual([]);
   });
 
   it("link a notebook of another folder into the one that marimo serves, with the files beside it", async () => {
     const notebook = join(space.home, "project/analysis.py");
-    space.write(notebook, "# mine\n");
+    space.write(notebook, notebookText);
     const { stdout } = await marimo("edit", notebook);
     const link = join(space.home, "marimo-notebooks/project");
     expect(stdout).toBe(`Linked ${link} -> ${space.home}/project\n${address}?file=project%2Fanalysis.py\n`);
-    expect(readFileSync(join(link, "analysis.py"), "utf8")).toBe("# mine\n");
+    expect(readFileSync(join(link, "analysis.py"), "utf8")).toBe(notebookText);
     // Once is enough, also by the link's own name and for what is new beside it.
     for (const again of [notebook, join(link, "analysis.py"), join(space.home, "project/new.py")])
       expect((await marimo("edit", again)).stdout).toMatch(
@@ -168,7 +177,7 @@ describe("start-marimo.sh and `marimo edit`", () => {
 });
 
 describe("marimo in a terminal", () => {
-  beforeEach(() => space.write(join(space.home, "marimo-notebooks/app.py"), "app = marimo.App()\n"));
+  beforeEach(() => space.write(join(space.home, "marimo-notebooks/app.py"), notebookText));
   const app = "marimo-notebooks/app.py";
 
   it("names the options that change nothing, and opens all the same", async () => {

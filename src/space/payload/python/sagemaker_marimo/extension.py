@@ -1,10 +1,15 @@
-"""Puts marimo's entry back where a person's own `c.ServerProxy.servers = {…}` has taken its place.
+"""Puts marimo's entry back where a person's own `c.ServerProxy.servers = {…}` has taken its place, and
+answers JupyterLab's file browser.
 
 A Jupyter server extension, since all are linked, with the whole configuration read, before the first is
 loaded: jupyter-server-proxy reads its servers after that.
 """
 
 from typing import Any
+
+from jupyter_server.utils import url_path_join
+
+from sagemaker_marimo.file_browser import OpenHandler
 
 server: Any = None
 """What jupyter_config.py configured."""
@@ -28,4 +33,5 @@ def _link_jupyter_server_extension(serverapp: Any) -> None:
 
 
 def _load_jupyter_server_extension(serverapp: Any) -> None:
-    pass
+    address = url_path_join(serverapp.base_url, "sagemaker-marimo/open")
+    serverapp.web_app.add_handlers(".*$", [(address, OpenHandler)])

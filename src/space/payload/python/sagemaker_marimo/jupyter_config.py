@@ -93,3 +93,5 @@ def configure(config: Any) -> None:
     config.ServerProxy.servers.update({"marimo": server})
     extension.server = server
     config.ServerApp.jpserver_extensions.update({"sagemaker_marimo.extension": True})
+    # "Open in marimo" in JupyterLab's file browser: a prebuilt extension, found without being installed.
+    config.LabServerApp.extra_labextensions_path.append(str(PAYLOAD / "labextensions"))

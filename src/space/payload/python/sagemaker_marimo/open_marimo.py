@@ -21,11 +21,16 @@ sys.path[0] = str(Path(__file__).parents[1])
 from sagemaker_marimo import state  # noqa: E402
 from sagemaker_marimo.command_line import paths_of, refuse  # noqa: E402
 from sagemaker_marimo.jupyter_server import ask, jupyter_servers  # noqa: E402
-from sagemaker_marimo.served_path import served_path  # noqa: E402
+from sagemaker_marimo.served_path import (  # noqa: E402
+    MARKERS,
+    NotOpenedError,
+    is_notebook,
+    served_notebook,
+    served_path,
+)
 
 JUPYTER_PATH = "/jupyterlab/default/"
 INSTALLATION_SECONDS = 300
-NOTEBOOK_SUFFIXES = (".py", ".md", ".qmd")
 RUN_NOTE = (
     "That is the notebook's own session, shown as an app: one person at a time, in this space. An app for "
     "others needs a server of its own, which a space has no address for."
@@ -103,26 +108,23 @@ def file_to_edit(argument: str) -> Path | None:
         if folder != Path():
             print(f"Its notebooks are under {folder} on marimo's page.")
         return None
-    if path.suffix not in NOTEBOOK_SUFFIXES:
-        sys.exit(
-            f"{argument}: marimo's notebooks end in .py or .md. First: marimo convert NAME.ipynb -o NAME.py"
-        )
     if not path.parent.is_dir():
-        sys.exit(f"There is no folder {path.parent}")
-    path.touch()
-    return served_path(argument)
+        raise NotOpenedError(f"There is no folder {path.parent}")
+    if path.suffix in MARKERS:
+        path.touch()
+    return served_notebook(path)
 
 
 def files_to_run(arguments: Sequence[str]) -> list[Path]:
     apps: list[Path] = []
     for path in map(Path, arguments):
         if path.is_dir():
-            found = [file for file in sorted(path.glob("*.py")) if b"marimo.App" in file.read_bytes()]
+            found = [file for file in sorted(path.glob("*.py")) if is_notebook(file)]
             if not found:
-                sys.exit(f"There is no marimo notebook in {path}")
+                raise NotOpenedError(f"There is no marimo notebook in {path}")
             apps += found
         elif not path.is_file():
-            sys.exit(f"There is no notebook {path}")
+            raise NotOpenedError(f"There is no notebook {path}")
         else:
             apps.append(path)
     return [served_path(str(app)) for app in apps]
@@ -154,7 +156,10 @@ def queries(command: str, arguments: Sequence[str]) -> list[str]:
 
 def main() -> None:
     command, *arguments = sys.argv[1:] or ["edit"]
-    wanted = queries(command, arguments)
+    try:
+        wanted = queries(command, arguments)
+    except NotOpenedError as error:
+        sys.exit(str(error))
     server = next(jupyter_servers(), None)
     if server is None:
         sys.exit("No JupyterLab is running here for marimo to appear in.")
