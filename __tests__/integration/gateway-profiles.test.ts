@@ -253,6 +253,7 @@ assert parameters(handler.open) == ["self", "path"], "open"
 assert parameters(handler.ensure_process) == ["self"], "ensure_process"
 assert parameters(handler.proxy_request_headers) == ["self"], "proxy_request_headers"
 assert parameters(handler.get_client_uri)[1:] == ["protocol", "host", "port", "proxied_path"], "get_client_uri"
+assert parameters(handler.select_subprotocol) == ["self", "subprotocols"], "select_subprotocol"
 assert parameters(handler._record_activity) == ["self"], "_record_activity"
 assert inspect.iscoroutinefunction(handler.prepare), "prepare"
 assert parameters(ServerProcess.get_proxy_base_class) == ["self"], "get_proxy_base_class"
@@ -269,7 +270,7 @@ assert issubclass(cls, MarimoHandler) and "state" in arguments, "make_proxy_hand
       const page = await (
         await fetch(`${container.url}/marimo/`, { headers: { Accept: "text/html" } })
       ).text();
-      expect(page).toContain('<head><script data-transport="auto">');
+      expect(page).toContain('<head><script data-transport="auto" ');
       const connections = await fetch(`${container.url}/marimo/api/status/connections`);
       expect(await connections.json()).toMatchObject({ active: expect.any(Number) });
       const requested: string[] = [];

@@ -208,6 +208,18 @@ describe("cookies dropped", () => {
   });
 });
 
+describe("Host rewritten", () => {
+  it("names the server behind, to requests and WebSockets alike", async () => {
+    const { gateway, seen, port } = await start({ rewriteHost: true });
+    await text(await open(gateway.port, `${marimo}/`));
+    await upgrade(gateway.port, `${marimo}/ws?session_id=s1`);
+    expect(seen.map(({ headers }) => headers.host)).toEqual([`127.0.0.1:${port}`, `127.0.0.1:${port}`]);
+    const { gateway: other, seen: kept } = await start({});
+    await text(await open(other.port, `${marimo}/`));
+    expect(kept[0]?.headers.host).toBe(`127.0.0.1:${other.port}`);
+  });
+});
+
 describe("idle connections cut", () => {
   it("cuts a silent response and tells the application; a talking one goes on", async () => {
     const { gateway, seen } = await start({ idleCut: 200 });

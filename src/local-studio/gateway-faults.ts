@@ -6,6 +6,8 @@ export interface GatewayFaults {
   readonly dropCookies?: boolean;
   /** WebSockets of what runs behind jupyter-server-proxy are closed without a closing handshake (code 1006). */
   readonly closeWebSockets?: boolean;
+  /** The space's server gets its own address as `Host`, as from a proxy that is not told to keep the browser's. */
+  readonly rewriteHost?: boolean;
   /** Milliseconds without a byte in either direction after which a connection is cut (classic instances: 10-13 s). */
   readonly idleCut?: number;
   /** Bytes that a response must have before any of them are passed on. */

@@ -201,7 +201,11 @@ function forwardUpgrade(
 /** A request's headers as the gateway passes them on. */
 function passedOn(incoming: IncomingMessage, faults: GatewayFaults): IncomingHttpHeaders {
   const dropCookies = faults.dropCookies && isProxiedApplication(incoming.url ?? "/");
-  return without(incoming.headers, dropCookies ? [...hopByHop, "cookie"] : hopByHop);
+  return without(incoming.headers, [
+    ...hopByHop,
+    ...(dropCookies ? ["cookie"] : []),
+    ...(faults.rewriteHost ? ["host"] : []), // Node.js then names the server that it connects to
+  ]);
 }
 
 function without(headers: IncomingHttpHeaders, names: readonly string[]): IncomingHttpHeaders {

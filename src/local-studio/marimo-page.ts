@@ -69,6 +69,12 @@ export class MarimoPage {
     await this.settled(timeout, "no cell went back with the slider", restored);
   }
 
+  /** Shows marimo's terminal, whatever it is connected to. */
+  async openTerminal(timeout: number): Promise<void> {
+    await this.page.keyboard.press("Control+Backquote");
+    await this.page.locator(".xterm").waitFor({ timeout });
+  }
+
   sliderValue(): Promise<string | null> {
     return this.slider.getAttribute("aria-valuenow");
   }

@@ -5,15 +5,19 @@ What it relies on beyond documented interfaces, all of it here, each with a test
 ("private interfaces") that fails when an upgrade takes it away:
 
 - jupyter-server-proxy 4.5.0 and 4.6.0: `SuperviseAndProxyHandler` with `proxy(port, path)`, `open(path)`,
-  `prepare()`, `ensure_process()`, `proxy_request_headers()`, `get_client_uri()` and `_record_activity()`;
-  `ServerProcess.get_proxy_base_class()`; `rewrite_response` gets `headers` and `body`. 4.4.0, which all of
-  SageMaker Distribution 3.x has: the same handler, which `config._make_proxy_handler(server)` chooses.
+  `prepare()`, `ensure_process()`, `proxy_request_headers()`, `get_client_uri()`, `select_subprotocol()` and
+  `_record_activity()`; `ServerProcess.get_proxy_base_class()`; `rewrite_response` gets `headers` and `body`.
+  4.4.0, which all of SageMaker Distribution 3.x has: the same handler, which
+  `config._make_proxy_handler(server)` chooses.
 - marimo 0.25.2: its page is HTML with `<head>`, and fetches `…/sse` by `window.fetch`; the stream's query has
   `session_id`, `file` and `kiosk`, its events end with an empty line, and `event: close` ends it; `GET
   /api/status/connections` counts open pages as `active`.
+- marimo 0.25.2: its terminal is `…/terminal/ws`, its language servers `…/lsp/…`, both opened by
+  `window.WebSocket`; the terminal shows what `message` brings. Tested in space-panels.test.ts.
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -38,6 +42,10 @@ POLL = 7.0
 # Headers about a connection, not about what is sent on it; and what aiohttp sets itself.
 NOT_PASSED_ON = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "accept-encoding"}
 
+
+# What marimo's own pages show when they open a WebSocket (page_sockets.js), and what they are answered.
+PAGE_KEY = secrets.token_urlsafe(16)
+PAGE_PROTOCOL = "marimo-page"
 
 OTHER_ORIGIN = "marimo takes no requests from other origins"
 
@@ -73,8 +81,12 @@ class MarimoHandler(ActivityHandler):
         else:
             await super().open(path)
 
+    def select_subprotocol(self, subprotocols: list[str]) -> Any:
+        return PAGE_PROTOCOL if PAGE_PROTOCOL in subprotocols else super().select_subprotocol(subprotocols)
+
     def proxy_request_headers(self) -> Any:
         headers = super().proxy_request_headers()
+        headers.pop("Sec-WebSocket-Protocol", None)  # set anew for what marimo itself is to choose from
         if "text/html" in headers.get("Accept", ""):
             headers.pop("Accept-Encoding", None)  # add_script could not read it
         return headers
@@ -216,7 +228,14 @@ def may_pass(request: HTTPServerRequest) -> bool:
     The event stream, which is read by GET, is checked where its path is known without disguises.
     """
     is_upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
-    return (request.method in ("GET", "HEAD") and not is_upgrade) or is_of_this_origin(request)
+    if request.method in ("GET", "HEAD") and not is_upgrade:
+        return True
+    return is_of_this_origin(request) or (is_upgrade and has_page_key(request))
+
+
+def has_page_key(request: HTTPServerRequest) -> bool:
+    offered = request.headers.get("Sec-WebSocket-Protocol", "")
+    return PAGE_KEY in [protocol.strip() for protocol in offered.split(",")]
 
 
 def is_of_this_origin(request: HTTPServerRequest) -> bool:
@@ -235,9 +254,11 @@ def is_of_this_origin(request: HTTPServerRequest) -> bool:
 
 
 def add_script(transport: str) -> Callable[[Any], None]:
-    """Puts event_stream.js into marimo's page, before marimo's own scripts."""
-    script = Path(__file__).with_name("event_stream.js").read_bytes()
-    tag = b'<head><script data-transport="%s">%s</script>' % (transport.encode(), script)
+    """Puts event_stream.js and page_sockets.js into marimo's page, before marimo's own scripts."""
+    here = Path(__file__)
+    script = b"".join(here.with_name(name).read_bytes() for name in ("event_stream.js", "page_sockets.js"))
+    data = f'data-transport="{transport}" data-key="{PAGE_KEY}"'
+    tag = b"<head><script %s>%s</script>" % (data.encode(), script)
 
     def rewrite(response: Any) -> None:
         if "text/html" in response.headers.get("Content-Type", ""):
