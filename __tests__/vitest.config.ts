@@ -24,6 +24,8 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,
+          // A test for each of the nine gateway profiles, side by side.
+          maxConcurrency: 9,
         },
       },
     ],
