@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
@@ -60,25 +60,6 @@ describe("JupyterLab starts, and marimo with it", () => {
     await marimoAnswers();
     expect(appLog()).toContain("`c.ServerProxy.servers.update(…)` keeps it");
   });
-
-  it.runIf(existsSync("/dev/full"))(
-    "when nothing more can be written to the home volume, which the log says",
-    async () => {
-      expect(container?.events[0]?.outputTail).not.toContain("skipped");
-      // What a full volume answers to every write, to root as well. What is read as well as written stays.
-      for (const name of [".space.env", ".status", "log/space.log"]) {
-        rmSync(inState(name), { force: true });
-        symlinkSync("/dev/full", inState(name));
-      }
-      await start();
-      expect(await servers()).toEqual(["marimo"]);
-      await marimoAnswers();
-      expect(container?.events[0]?.outputTail).toMatch(
-        /skipped: .*space\.env cannot be written: is the home/,
-      );
-      for (const name of [".space.env", ".status", "log/space.log"]) rmSync(inState(name), { force: true });
-    },
-  );
 });
 
 describe("JupyterLab starts without marimo", () => {

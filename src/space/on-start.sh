@@ -108,6 +108,8 @@ main() {
   # `current` is what an app runs with, to its end; `next` is what came last, maybe after its app had started.
   local messages="$MARIMO_STATE/log/fetch.log" payload next fetch ticks=0
   payload="$(good_payload next || good_payload current)"
+  # A home volume that takes nothing more would keep what the fetch says from the log as well.
+  printf '%4096s' "" 2>/dev/null >"$messages" || messages="$(mktemp)"
 
   # A process group of its own, and none of this script's files: it may outlive this script.
   set -m

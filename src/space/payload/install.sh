@@ -16,24 +16,36 @@ mkdir -p "$environments" "$MARIMO_STATE/log" "$notebooks" || exit 1
 if [[ -f "$install_log" ]]; then mv -f "$install_log" "$install_log.1"; fi
 space_log="$MARIMO_STATE/log/space.log"
 if [[ -f "$space_log" && "$(wc -c <"$space_log")" -gt 1000000 ]]; then mv -f "$space_log" "$space_log.1"; fi
-# What this script prints is for the person at the terminal, the waiting page (install.log) and CloudWatch
-# (the app's log).
-exec > >(tee -a "$install_log" "${app_log:-/dev/null}") 2>&1
+# What this script prints is for the person at the terminal, the waiting page (install.log) and CloudWatch (the app's
+# log). Line by line: a volume that is full for a while loses those lines alone, where tee would give the file up.
+record() {
+  local line
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    printf '%s\n' "$line" >>"$install_log"
+    printf '%s\n' "$line" >>"${app_log:-/dev/null}"
+  done 2>/dev/null
+}
+exec > >(record) 2>&1
 
 log() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) sagemaker-marimo: $*"; }
 status() {
-  printf '%s\n' "$1" >"$MARIMO_STATE/.status" && mv -f "$MARIMO_STATE/.status" "$MARIMO_STATE/status"
+  printf '%s\n' "$1" 2>/dev/null >"$MARIMO_STATE/.status" && mv -f "$MARIMO_STATE/.status" "$MARIMO_STATE/status"
 }
+# An empty status says that it failed as well: a full volume takes no more than that.
 fail() {
   log "$1"
-  status "failed"
+  status "failed" || : >"$MARIMO_STATE/status"
   exit 1
 }
 
-status "installing"
 # Two apps may share a home (a space and its Code Editor): the second waits for the first. The kernel gives the
 # lock up when this script and what it runs have ended, however they end.
-exec 9>"$MARIMO_STATE/install.lock"
+if ! exec 9>"$MARIMO_STATE/install.lock"; then
+  log "skipped: $MARIMO_STATE cannot be written to, so nothing is installed or updated"
+  exit 1
+fi
+status "installing"
 if command -v flock >/dev/null; then
   flock -w 600 9 || fail "another installation has been running for 10 minutes"
 fi
@@ -152,12 +164,15 @@ if works; then
 else
   log "installing $(grep -o '^marimo==[^ ;]*' "$payload/requirements.txt") and what it needs, from a lock file of" \
     "$(grep -c '^[A-Za-z0-9].*==' "$payload/requirements.txt") packages"
-  built=0
-  build </dev/null || built=$?
-  rm -rf "$wheels"
+  # Not in the home folder: where that is full, it is this file that knows why.
+  build_log="$(mktemp)"
+  build </dev/null 2>&1 | tee "$build_log"
+  built="${PIPESTATUS[0]}"
+  reason="$(grep . "$build_log" | tail -n 1)"
+  rm -rf "$wheels" "$build_log"
   if ((built != 0)); then
     rm -rf "$environment"
-    fail "marimo could not be installed; the lines above say why"
+    fail "marimo could not be installed: $reason"
   fi
   if [[ -n "$last_good" ]]; then authenticate; fi
   "$python" "$payload/python/sagemaker_marimo/packages.py" carry-over "$environments/$last_good" "$environment"
@@ -168,7 +183,14 @@ fi
 purelib='import sysconfig; print(sysconfig.get_path("purelib"))'
 image_packages="$("$python" -c "$purelib")" || fail "the image's Python does not run"
 site_packages="$("$environment/bin/python" -c "$purelib")" || fail "the environment's Python does not run"
-printf "import site; site.addsitedir('%s')\n" "$image_packages" >"$site_packages/sagemaker_image.pth"
+link_file="$site_packages/sagemaker_image.pth"
+link_line="import site; site.addsitedir('$image_packages')"
+# Never half of it, on a full volume.
+if [[ "$(cat "$link_file" 2>/dev/null)" != "$link_line" ]]; then
+  if ! printf '%s\n' "$link_line" >"$link_file.new" || ! mv -f "$link_file.new" "$link_file"; then
+    fail "$link_file cannot be written: is the home volume full?"
+  fi
+fi
 
 : >"$environment/.complete"
 

@@ -54,6 +54,7 @@ try:
 except Exception:  # JupyterLab starts without marimo rather than not at all
     import traceback as _traceback
 
+    print("sagemaker-marimo: skipped: JupyterLab starts without marimo, for this reason:", file=_sys.stderr)
     _traceback.print_exc()
 $end
 PYTHON

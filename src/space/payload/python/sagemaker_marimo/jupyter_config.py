@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sagemaker_marimo import extension, packages, state
+from sagemaker_marimo import extension, packages, runtime_dir, state
 from sagemaker_marimo.proxy import add_script, server_process
 
 PAYLOAD = Path(__file__).parents[2]
@@ -70,6 +70,7 @@ def environment() -> dict[str, str]:
 
 def configure(config: Any) -> None:
     """Adds marimo to jupyter-server-proxy's servers; called from jupyter_server_config.py."""
+    runtime_dir.provide()
     token = state.token_file().read_text().strip()
     server = server_process(
         command=command,

@@ -121,8 +121,11 @@ def added(environment: Path) -> dict[str, str]:
 def remember(environment: Path) -> None:
     lines = [f"{name}\t{line}\n" for name, line in sorted(added(environment).items())]
     unfinished = ADDED.with_name(f".{ADDED.name}.{os.getpid()}")
-    unfinished.write_text("".join(lines))
-    unfinished.replace(ADDED)
+    try:
+        unfinished.write_text("".join(lines))
+        unfinished.replace(ADDED)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def install(environment: Path, arguments: Sequence[str], *, offline: bool = False) -> bool:

@@ -21,8 +21,11 @@ def sha256(path: Path) -> str:
 def replace(path: Path, content: bytes) -> None:
     """In one step: an app that stops in the middle leaves the old file or the new one."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def beside(path: Path, latest: str, manifest: dict[str, str]) -> Path:

@@ -25,7 +25,8 @@ def installed_environment() -> Path | None:
 
 def installation_failed() -> bool:
     try:
-        return (STATE / "status").read_text().startswith("failed")
+        # Empty: a full volume took no more.
+        return (STATE / "status").read_text().strip() in ("", "failed")
     except OSError:
         return False
 

@@ -1,8 +1,12 @@
 """The page in marimo's place until marimo is installed. It reloads itself and so turns into marimo."""
 
+import shutil
 from html import escape
 
 from sagemaker_marimo import state
+
+# marimo's environment is some 200 MB, and its bytecode half as much again.
+NEEDED_MEGABYTES = 300
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -26,7 +30,8 @@ page then becomes marimo by itself.</p>"""
 FAILED = """<p>JupyterLab is not affected. What usually helps:</p>
 <ul>
   <li>No way to the package index: ask whoever runs this Studio domain whether spaces have a route to it.</li>
-  <li>The home folder is full: delete files, for instance <code>~/.cache</code>, or enlarge the volume.</li>
+  <li>The home folder has {free} MB free, and marimo needs {needed}: where that is too little, delete
+  files, for instance <code>~/.cache</code>, or enlarge the volume.</li>
 </ul>
 <p>Then run <code>bash {script}</code> in a terminal, or restart the space. The whole log:
 <code>{log_file}</code>.</p>"""
@@ -39,5 +44,7 @@ def waiting_page() -> str:
     text = FAILED.format(
         script=escape(str(state.STATE / "payload/current/install.sh")),
         log_file=escape(str(state.INSTALL_LOG)),
+        free=shutil.disk_usage(state.STATE).free // 2**20,
+        needed=NEEDED_MEGABYTES,
     )
     return PAGE.format(seconds=10, title="marimo could not be installed", text=text, log=log)
