@@ -97,6 +97,8 @@ export class Space {
       FAKE_AWS: this.aws,
       // However slow this machine is at the moment, the stand-in for the bucket is in time.
       MARIMO_PATIENCE_TENTHS: "600",
+      // No script goes on trying when its test is over.
+      MARIMO_RETRY_SECONDS: "",
     };
   }
 

@@ -100,9 +100,94 @@ point() {
     mv -fh "$payloads/.$1.$$" "$payloads/$1"; }
 }
 
+# marimo's tile where there is no payload: a page that says why. It is reached through JupyterLab alone, by a Unix
+# socket in a folder of its own (jupyter-server-proxy's documentation, `unix_socket`). start.sh, which knows these
+# marks, puts its own lines in their place.
+explain() {
+  local config="${CONDA_PREFIX:-/opt/conda}/etc/jupyter/jupyter_server_config.py" new
+  mkdir -p "${config%/*}" && new="$(mktemp "$config.XXXXXX")" || return 1
+  if {
+    if [[ -f "$config" ]]; then sed '/^# >>> sagemaker-marimo >>>$/,/^# <<< sagemaker-marimo <<<$/d' "$config"; fi
+    cat <<'PYTHON'
+# >>> sagemaker-marimo >>>
+import sys as _sys
+
+_page = r"""
+import html, http.server, pathlib, socketserver, sys
+
+STYLE = "font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 4rem auto"
+MISSING = '''This space could not fetch marimo from its bucket; the log below says why. JupyterLab is not affected.
+<ul><li>The bucket cannot be reached or read: ask whoever runs this Studio domain whether the space has a route to S3,
+and its role <code>s3:GetObject</code>.<li>The home folder is full or cannot be written to: delete files, or enlarge
+the volume.</ul>It is tried again for an hour, and whenever the space starts.'''
+ARRIVED = "JupyterLab finds it when it starts: stop this space, and run it again."
+
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        title, text = "marimo is not here yet", MISSING
+        try:
+            if "ARRIVED" not in pathlib.Path(sys.argv[2]).read_text():  # start.sh has replaced these lines
+                title, text = "marimo has arrived", ARRIVED
+            log = pathlib.Path.home() / ".local/share/sagemaker-marimo/log/space.log"
+            log = "\n".join(log.read_text(errors="replace").splitlines()[-12:])
+        except OSError as error:
+            log = str(error)
+        self.send_response(503)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Marimo-Installation", title)
+        self.end_headers()
+        page = f'<!doctype html><meta http-equiv="refresh" content="5"><title>marimo</title><body style="{STYLE}">'
+        page += f'<h1>{title}</h1>{text}<pre style="white-space: pre-wrap">{html.escape(log)}</pre>'
+        self.wfile.write(page.encode())
+
+    def log_message(self, *_):
+        pass
+
+socketserver.UnixStreamServer(sys.argv[1], Page).serve_forever()
+"""
+_page = _page.replace("{", "{{").replace("}", "}}")  # the command is a template
+c.ServerProxy.servers.update({"marimo": {
+    "command": [_sys.executable, "-c", _page, "{unix_socket}", __file__],
+    "unix_socket": True,
+    "launcher_entry": {"title": "marimo", "category": "Notebook"},
+}})
+# <<< sagemaker-marimo <<<
+PYTHON
+  } >"$new" && chmod 644 "$new" && mv -f "$new" "$config"; then return; fi
+  rm -f "$new"
+  return 1
+}
+
+no_payload() {
+  log "$1"
+  explain || log "${CONDA_PREFIX:-/opt/conda} cannot be written to: marimo has no tile in the launcher"
+}
+
+run_payload() {
+  point current "$1"
+  bounded 60 bash "$payloads/$1/start.sh" </dev/null || {
+    log "start.sh ended with status $?: marimo is not set up"
+    return 1
+  }
+}
+
+# While JupyterLab runs without marimo: what comes is installed, and used from the app's next start.
+keep_trying() {
+  local wait payload
+  trap '' HUP
+  for wait in ${MARIMO_RETRY_SECONDS-15 30 60 120 240 480 960 1920}; do
+    sleep "$wait"
+    if fetch_payload && payload="$(good_payload next)" && run_payload "$payload"; then
+      log "marimo is here, and JupyterLab finds it when it starts: stop this space, and run it again"
+      return
+    fi
+  done
+}
+
 main() {
   mkdir -p "$payloads" "$MARIMO_STATE/log" || {
-    log "cannot write to $MARIMO_STATE: marimo is not set up"
+    no_payload "cannot write to $MARIMO_STATE: marimo is not set up"
     return
   }
   # `current` is what an app runs with, to its end; `next` is what came last, maybe after its app had started.
@@ -136,12 +221,13 @@ main() {
     fi
   fi
   if [[ -z "$payload" ]]; then
-    log "no good payload in this space: marimo is not set up; the next start of the app tries again"
+    no_payload "no good payload in this space: marimo is not set up; tried again for an hour, and at the next start"
+    set -m
+    keep_trying >/dev/null 2>&1 </dev/null &
+    set +m
     return
   fi
-  point current "$payload"
-  bounded 60 bash "$payloads/$payload/start.sh" </dev/null ||
-    log "start.sh ended with status $?: marimo is not set up"
+  run_payload "$payload"
 }
 
 main
