@@ -13,7 +13,7 @@ export default defineConfig({
     reporters: ["default", "./__tests__/count-reporter.ts"],
     projects: [
       {
-        test: { name: "unit", root, include: ["__tests__/unit/**/*.test.ts"] },
+        test: { name: "unit", root, include: ["__tests__/unit/**/*.test.ts"], testTimeout: 60_000 },
       },
       {
         test: {
