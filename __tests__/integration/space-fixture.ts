@@ -185,6 +185,27 @@ export class Space {
     };
   }
 
+  /** A package that no index has: `import <name>` prints its version. Returns the wheel's path. */
+  async wheel(name: string, python: string): Promise<string> {
+    const file = join(this.folder, "wheels", `${name}-1.0-py3-none-any.whl`);
+    const info = `${name}-1.0.dist-info`;
+    const files = {
+      [`${name}.py`]: `print("${name} 1.0")\n`,
+      [`${info}/METADATA`]: `Metadata-Version: 2.1\nName: ${name}\nVersion: 1.0\n`,
+      [`${info}/WHEEL`]: "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+      [`${info}/RECORD`]: "",
+    };
+    this.write(file, "");
+    const program = `
+import json, sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as wheel:
+    for name, text in json.loads(sys.argv[2]).items():
+        wheel.writestr(name, text)`;
+    const { status, stderr } = await this.run(python, ["-c", program, file, JSON.stringify(files)]);
+    if (status !== 0) throw new Error(stderr);
+    return file;
+  }
+
   async dispose(): Promise<void> {
     for (const child of this.containers) {
       if (child.exitCode !== null || child.signalCode !== null) continue;

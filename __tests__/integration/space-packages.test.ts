@@ -14,27 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => space.dispose());
 
-/** A package that no index has: `import <name>` prints its version. Returns the wheel's path. */
-async function wheel(name: string): Promise<string> {
-  const file = join(space.folder, "wheels", `${name}-1.0-py3-none-any.whl`);
-  const info = `${name}-1.0.dist-info`;
-  const files = {
-    [`${name}.py`]: `print("${name} 1.0")\n`,
-    [`${info}/METADATA`]: `Metadata-Version: 2.1\nName: ${name}\nVersion: 1.0\n`,
-    [`${info}/WHEEL`]: "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    [`${info}/RECORD`]: "",
-  };
-  space.write(file, "");
-  const program = `
-import json, sys, zipfile
-with zipfile.ZipFile(sys.argv[1], "w") as wheel:
-    for name, text in json.loads(sys.argv[2]).items():
-        wheel.writestr(name, text)`;
-  const { status, stderr } = await space.run(python, ["-c", program, file, JSON.stringify(files)]);
-  expect(status, stderr).toBe(0);
-  return file;
-}
-
+const wheel = (name: string) => space.wheel(name, python);
 const own = () => join(space.state, "environments/current/bin/python");
 const imported = async (name: string, by = own()) => (await space.run(by, ["-c", `import ${name}`])).stdout;
 const installLog = () => {
