@@ -14,6 +14,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { projectFolder } from "../../src/local-studio/paths.ts";
 import { capture } from "../../src/local-studio/processes.ts";
@@ -280,7 +281,11 @@ describe.runIf(process.platform === "linux" && process.arch === "x64")("packages
       let seen = "";
       let ended = false;
       const watch = (async () => {
-        while (!ended) seen += (await capture("ps", ["-eo", "args", "-ww"]))?.stdout;
+        while (!ended) {
+          seen += (await capture("ps", ["-eo", "args", "-ww"]))?.stdout;
+          // Without a pause it takes a core from what it watches.
+          await sleep(100);
+        }
       })();
       const result = await work.finally(() => {
         ended = true;
