@@ -110,8 +110,8 @@ describe("the token of a space", () => {
     ] as const)
       expect([path, await askPort(path, method)]).toEqual([path, status]);
     expect(await askPort("/terminal/ws", "GET", upgrade)).toBe("403");
-    // marimo's way to refuse a stream.
-    const stream = "/sse?session_id=s_other1&file=01_explore_data.py";
+    // marimo's way to refuse a stream. Not the notebook that a page opens below: it would find this session of it.
+    const stream = "/sse?session_id=s_other1&file=02_training_jobs.py";
     expect(await answer(stream)).toMatch(
       /event: close\s+data: \{"code": 3000, "reason": "MARIMO_UNAUTHORIZED"\}/,
     );
