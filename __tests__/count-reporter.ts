@@ -1,6 +1,9 @@
 import type { Reporter, TestModule } from "vitest/node";
 
-/** Closes a run with the one line `N passed, N failed` that .ci/run promises; a test file that cannot load counts as failed. */
+/**
+ * Names what passed at its second try only, and closes a run with the one line `N passed, N failed` that .ci/run promises; a test file that
+ * cannot load counts as failed.
+ */
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
@@ -8,6 +11,9 @@ export default class CountReporter implements Reporter {
     const failed =
       tests.filter((test) => test.result().state === "failed").length +
       modules.filter((module) => module.errors().length > 0).length;
+    for (const test of tests.filter((one) => one.diagnostic()?.flaky)) {
+      console.log(`passed at the second try: ${test.module.relativeModuleId} > ${test.fullName}`);
+    }
     console.log(`${passed} passed, ${failed} failed`);
   }
 }

@@ -24,6 +24,8 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,
+          // Real browsers and servers on a machine that may be busy: a second failure is one. The report names the rest.
+          retry: 1,
           // A test for each of the nine gateway profiles, side by side.
           maxConcurrency: 9,
         },
