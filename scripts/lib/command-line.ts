@@ -3,12 +3,14 @@ export interface Option {
   readonly value?: string;
   /** The values it takes; without it, any. */
   readonly among?: readonly string[];
+  /** It may be given more than once: its value is a list then. */
+  readonly repeated?: true;
   readonly help: string;
 }
 
 export type Options = Readonly<Record<string, Option>>;
 
-export type Values = Readonly<Record<string, string | true | undefined>>;
+export type Values = Readonly<Record<string, string | true | readonly string[] | undefined>>;
 
 export interface CommandLine {
   readonly values: Values;
@@ -24,7 +26,7 @@ export function readCommandLine(
   options: Options,
   operands: readonly string[] = [],
 ): CommandLine {
-  const values: Record<string, string | true> = {};
+  const values: Record<string, string | true | readonly string[]> = {};
   let operand: string | undefined;
   const problems: string[] = [];
   for (let index = 0; index < args.length; index += 1) {
@@ -48,11 +50,15 @@ export function readCommandLine(
         problems.push(`--${name} wants a value: ${option.among?.join(", ") ?? option.value}`);
       else if (option.among && !option.among.includes(value)) {
         problems.push(`--${name} takes one of ${option.among.join(", ")}, got "${value}"`);
-      } else values[name] = value;
+      } else if (option.repeated) values[name] = [...listOf(values[name]), value];
+      else values[name] = value;
     }
   }
   return { values, problems, ...(operand === undefined ? {} : { operand }) };
 }
+
+/** The values of an option that may be given more than once. */
+export const listOf = (value: Values[string]): readonly string[] => (Array.isArray(value) ? value : []);
 
 /** The list of options in a command's help. */
 export function optionsHelp(options: Options): string {

@@ -10,11 +10,13 @@ export interface Command {
   readonly help: string;
   /** What is wrong with the values, beyond what their options say. @default nothing */
   readonly problems?: (values: Values) => readonly string[];
+  /** Exit status for a wrong command line. @default 2 */
+  readonly usageStatus?: number;
   /** Resolves to the exit status. */
   readonly run: (values: Values, operand: string | undefined) => Promise<number>;
 }
 
-/** Runs a command with this process's arguments, to its exit status: 2 for a wrong command line, all of it told. */
+/** Runs a command with this process's arguments, to its exit status; of a wrong command line, all is told. */
 export async function runCommand(command: Command): Promise<void> {
   process.exitCode = await exitStatusOf(async () => {
     const { options, operands } = command;
@@ -26,6 +28,6 @@ export async function runCommand(command: Command): Promise<void> {
     const wrong = [...problems, ...(command.problems?.(values) ?? [])];
     if (wrong.length === 0) return command.run(values, operand);
     console.error([...wrong.map((problem) => `- ${problem}`), `See ${command.name} -- --help`].join("\n"));
-    return 2;
+    return command.usageStatus ?? 2;
   });
 }

@@ -1,0 +1,474 @@
+import { describe, expect, it } from "vitest";
+import type { ResourceChange, Values } from "../../src/plan-review/plan.ts";
+import { rules } from "../../src/plan-review/review.ts";
+import { change, plan, replaced, review, risksOf } from "./plan-fixture.ts";
+
+const domain = {
+  id: "d-abc",
+  arn: "arn:aws:sagemaker:eu-west-1:123456789012:domain/d-abc",
+  domain_name: "marimo-dev",
+  app_network_access_type: "VpcOnly",
+  vpc_id: "vpc-1",
+  retention_policy: [{ home_efs_file_system: "Delete" }],
+  default_user_settings: [{ execution_role: "arn:one" }],
+  tags: { Team: "a" },
+};
+const domainAt = "aws_sagemaker_domain.studio_domain";
+const arn = "arn:aws:sagemaker:eu-west-1:123456789012:studio-lifecycle-config/marimo-dev-1";
+const profile = (name: string, domainId = "d-abc"): Values => ({
+  domain_id: domainId,
+  user_profile_name: name,
+  user_settings: [
+    { jupyter_lab_app_settings: [{ built_in_lifecycle_config_arn: arn, default_resource_spec: [] }] },
+  ],
+});
+const profileAt = (name: string) => `aws_sagemaker_user_profile.studio_profiles["${name}"]`;
+const people = {
+  [profileAt("ana")]: profile("ana"),
+  [profileAt("bo")]: profile("bo"),
+  [profileAt("xi")]: profile("xi", "d-other"),
+};
+
+const policy = (...statements: object[]) => JSON.stringify({ Version: "2012-10-17", Statement: statements });
+const read = { Effect: "Allow", Action: "s3:GetObject", Resource: "arn:aws:s3:::b/*" };
+const deny = {
+  Effect: "Deny",
+  Action: "s3:*",
+  Resource: "*",
+  Principal: "*",
+  Condition: { Bool: { "aws:SecureTransport": "false" } },
+};
+const policyAt = "aws_iam_role_policy.execution_artifacts";
+const policyOf = (...statements: object[]): Values => ({
+  role: "execution",
+  name: "artifacts",
+  policy: policy(...statements),
+});
+const ruleAt = "aws_vpc_security_group_ingress_rule.nfs";
+const rule = (cidr: string, from = 443, to = from): Values => ({
+  security_group_id: "sg-1",
+  ip_protocol: "tcp",
+  from_port: from,
+  to_port: to,
+  cidr_ipv4: cidr,
+});
+const group = { "aws_security_group.group": { id: "sg-1" } };
+const lifecycleRule = (days: number) => ({
+  bucket: "b",
+  rule: [{ id: "old", status: "Enabled", noncurrent_version_expiration: [{ noncurrent_days: days }] }],
+});
+
+interface Case {
+  readonly what: string;
+  readonly risk: string;
+  readonly changes: readonly ResourceChange[];
+  /** The same kind of change, without the danger. */
+  readonly harmless: readonly ResourceChange[];
+  readonly there?: Readonly<Record<string, Values>>;
+}
+
+const cases: readonly Case[] = [
+  {
+    what: "a replaced domain",
+    risk: "replaced-domain:studio_domain",
+    changes: [replaced(domainAt, domain, { ...domain, vpc_id: "vpc-2" }, "vpc_id")],
+    harmless: [change(domainAt, domain, { ...domain, tags: { Team: "b" } })],
+  },
+  {
+    what: "a removed profile",
+    risk: "replaced-user-profile:studio_profiles.ana",
+    changes: [change(profileAt("ana"), profile("ana"), null)],
+    harmless: [change(profileAt("cy"), null, profile("cy"))],
+  },
+  {
+    what: "a removed key",
+    risk: "replaced-key:encryption_key",
+    changes: [change("aws_kms_key.encryption_key", { deletion_window_in_days: 7 }, null)],
+    harmless: [change("aws_kms_key.encryption_key", { description: "a" }, { description: "b" })],
+  },
+  {
+    what: "a replaced bucket",
+    risk: "replaced-bucket:artifacts",
+    changes: [replaced("aws_s3_bucket.artifacts", { bucket: "a" }, { bucket: "b" }, "bucket")],
+    harmless: [
+      change("aws_s3_bucket.artifacts", { bucket: "a", tags: {} }, { bucket: "a", tags: { A: "b" } }),
+    ],
+  },
+  {
+    what: "a file system that goes",
+    risk: "replaced-file-system:home",
+    changes: [change("aws_efs_file_system.home", { id: "fs-1" }, null)],
+    harmless: [change("aws_efs_file_system.home", null, { throughput_mode: "elastic" })],
+  },
+  {
+    what: "what a half-finished replacement left",
+    risk: "replaced-bucket:artifacts.1234abcd",
+    changes: [{ ...change("aws_s3_bucket.artifacts", { bucket: "a" }, null), deposed: "1234abcd" }],
+    harmless: [change("aws_s3_bucket.artifacts", { bucket: "a" }, null, { actions: ["forget"] })],
+  },
+  {
+    what: "a domain that no longer keeps home directories",
+    risk: "weaker-retention:studio_domain",
+    changes: [
+      replaced(
+        domainAt,
+        { ...domain, retention_policy: [{ home_efs_file_system: "Retain" }] },
+        domain,
+        "retention_policy",
+      ),
+    ],
+    harmless: [
+      replaced(
+        domainAt,
+        domain,
+        { ...domain, retention_policy: [{ home_efs_file_system: "Retain" }] },
+        "retention_policy",
+      ),
+    ],
+  },
+  {
+    what: "a bucket that goes with its objects",
+    risk: "weaker-retention:artifacts",
+    changes: [change("aws_s3_bucket.artifacts", { force_destroy: false }, { force_destroy: true })],
+    harmless: [change("aws_s3_bucket.artifacts", { force_destroy: true }, { force_destroy: false })],
+  },
+  {
+    what: "logs that were kept for ever",
+    risk: "weaker-retention:logs",
+    changes: [change("aws_cloudwatch_log_group.logs", { retention_in_days: 0 }, { retention_in_days: 365 })],
+    harmless: [change("aws_cloudwatch_log_group.logs", { retention_in_days: 365 }, { retention_in_days: 0 })],
+  },
+  {
+    what: "a shorter time to cancel a key's deletion",
+    risk: "weaker-retention:key",
+    changes: [change("aws_kms_key.key", { deletion_window_in_days: 30 }, { deletion_window_in_days: 7 })],
+    harmless: [change("aws_kms_key.key", { deletion_window_in_days: 7 }, { deletion_window_in_days: 30 })],
+  },
+  {
+    what: "suspended versioning",
+    risk: "weaker-retention:v",
+    changes: [
+      change(
+        "aws_s3_bucket_versioning.v",
+        { versioning_configuration: [{ status: "Enabled" }] },
+        { versioning_configuration: [{ status: "Suspended" }] },
+      ),
+    ],
+    harmless: [
+      change(
+        "aws_s3_bucket_versioning.v",
+        { versioning_configuration: [{ status: "Suspended" }] },
+        { versioning_configuration: [{ status: "Enabled" }] },
+      ),
+    ],
+  },
+  {
+    what: "old versions that expire sooner",
+    risk: "weaker-retention:l",
+    changes: [change("aws_s3_bucket_lifecycle_configuration.l", lifecycleRule(90), lifecycleRule(7))],
+    harmless: [change("aws_s3_bucket_lifecycle_configuration.l", lifecycleRule(7), lifecycleRule(90))],
+  },
+  {
+    what: "a policy that allows one more action",
+    risk: "wider-permissions:execution_artifacts",
+    changes: [
+      change(policyAt, policyOf(read), policyOf({ ...read, Action: ["s3:GetObject", "s3:PutObject"] })),
+    ],
+    harmless: [change(policyAt, policyOf({ ...read, Action: "s3:*" }), policyOf(read))],
+  },
+  {
+    what: "a Deny that goes with its policy",
+    risk: "wider-permissions:artifacts_policy",
+    changes: [change("aws_s3_bucket_policy.artifacts_policy", { bucket: "b", policy: policy(deny) }, null)],
+    harmless: [
+      change(
+        "aws_s3_bucket_policy.artifacts_policy",
+        { bucket: "b", policy: policy({ ...read, Principal: { AWS: "arn:x" } }) },
+        null,
+      ),
+    ],
+    there: { "aws_s3_bucket.b": { bucket: "b" } },
+  },
+  {
+    what: "a new policy of a role that is there",
+    risk: "wider-permissions:more",
+    changes: [change("aws_iam_role_policy.more", null, { role: "execution", policy: policy(read) })],
+    harmless: [
+      change("aws_iam_role.role", null, { name: "execution" }),
+      change("aws_iam_role_policy.more", null, { role: "execution", policy: policy(read) }),
+    ],
+  },
+  {
+    what: "a managed policy for a role that is there",
+    risk: "wider-permissions:admin",
+    changes: [
+      change("aws_iam_role_policy_attachment.admin", null, {
+        role: "execution",
+        policy_arn: "arn:aws:iam::aws:policy/AdministratorAccess",
+      }),
+    ],
+    harmless: [
+      change("aws_iam_role_policy_attachment.admin", { role: "execution", policy_arn: "arn:x" }, null),
+    ],
+  },
+  {
+    what: "a permissions boundary that goes",
+    risk: "wider-permissions:role",
+    changes: [
+      change(
+        "aws_iam_role.role",
+        { name: "r", permissions_boundary: "arn:b" },
+        { name: "r", permissions_boundary: null },
+      ),
+    ],
+    harmless: [
+      change(
+        "aws_iam_role.role",
+        { name: "r", permissions_boundary: null },
+        { name: "r", permissions_boundary: "arn:b" },
+      ),
+    ],
+  },
+  {
+    what: "a policy that is known after the apply only",
+    risk: "unknown-permissions:execution_artifacts",
+    changes: [change(policyAt, policyOf(read), { role: "execution" }, { after_unknown: { policy: true } })],
+    harmless: [
+      change("aws_iam_role.role", null, { name: "execution" }),
+      change(policyAt, null, { role: "execution" }, { after_unknown: { policy: true } }),
+    ],
+  },
+  {
+    what: "a wider range of addresses",
+    risk: "wider-security-group:nfs",
+    changes: [change(ruleAt, rule("10.0.1.0/24"), rule("10.0.0.0/16"))],
+    harmless: [change(ruleAt, rule("10.0.0.0/16"), rule("10.0.1.0/24"))],
+    there: group,
+  },
+  {
+    what: "more ports",
+    risk: "wider-security-group:nfs",
+    changes: [change(ruleAt, rule("10.0.0.0/16", 443), rule("10.0.0.0/16", 443, 8443))],
+    harmless: [change(ruleAt, rule("10.0.0.0/16", 0, 65535), rule("10.0.0.0/16", 443))],
+    there: group,
+  },
+  {
+    what: "a new rule of a group that is there",
+    risk: "wider-security-group:out",
+    changes: [change("aws_vpc_security_group_egress_rule.out", null, rule("0.0.0.0/0"))],
+    // The group is new: it has no id yet.
+    harmless: [
+      change("aws_security_group.new", null, { name: "new" }, { after_unknown: { id: true } }),
+      change(
+        "aws_vpc_security_group_egress_rule.out",
+        null,
+        { ...rule("0.0.0.0/0"), security_group_id: null },
+        { after_unknown: { security_group_id: true } },
+      ),
+    ],
+    there: group,
+  },
+  {
+    what: "a rule inside the group's own block",
+    risk: "wider-security-group:group",
+    changes: [
+      change(
+        "aws_security_group.group",
+        { id: "sg-1", ingress: [] },
+        {
+          id: "sg-1",
+          ingress: [{ protocol: "tcp", from_port: 22, to_port: 22, cidr_blocks: ["10.0.0.0/8"] }],
+        },
+      ),
+    ],
+    harmless: [
+      change(
+        "aws_security_group.group",
+        { id: "sg-1", ingress: [{ protocol: "-1", from_port: 0, to_port: 0, cidr_blocks: ["10.0.0.0/8"] }] },
+        {
+          id: "sg-1",
+          ingress: [{ protocol: "tcp", from_port: 22, to_port: 22, cidr_blocks: ["10.1.0.0/16"] }],
+        },
+      ),
+    ],
+  },
+  {
+    what: "a rule that lets anybody in, in a new group too",
+    risk: "public-exposure:nfs",
+    changes: [
+      change(
+        ruleAt,
+        null,
+        { ...rule("0.0.0.0/0"), security_group_id: null },
+        { after_unknown: { security_group_id: true } },
+      ),
+    ],
+    harmless: [
+      change(
+        ruleAt,
+        null,
+        { ...rule("10.0.0.0/16"), security_group_id: null },
+        { after_unknown: { security_group_id: true } },
+      ),
+    ],
+  },
+  {
+    what: "a bucket policy for anybody",
+    risk: "public-exposure:p",
+    changes: [change("aws_s3_bucket_policy.p", null, { policy: policy({ ...read, Principal: "*" }) })],
+    harmless: [
+      change("aws_s3_bucket_policy.p", null, {
+        policy: policy(deny, { ...read, Principal: { Service: "logging.s3.amazonaws.com" } }),
+      }),
+    ],
+  },
+  {
+    what: "a public access block that is lifted",
+    risk: "public-exposure:block",
+    changes: [
+      change(
+        "aws_s3_bucket_public_access_block.block",
+        { block_public_policy: true },
+        {
+          block_public_policy: false,
+          block_public_acls: true,
+          ignore_public_acls: true,
+          restrict_public_buckets: true,
+        },
+      ),
+    ],
+    harmless: [
+      change("aws_s3_bucket_public_access_block.block", null, {
+        block_public_policy: true,
+        block_public_acls: true,
+        ignore_public_acls: true,
+        restrict_public_buckets: true,
+      }),
+    ],
+  },
+  {
+    what: "a subnet with public addresses",
+    risk: "public-exposure:public",
+    changes: [
+      change("aws_subnet.public", { map_public_ip_on_launch: false }, { map_public_ip_on_launch: true }),
+    ],
+    harmless: [
+      change("aws_subnet.public", { map_public_ip_on_launch: true }, { map_public_ip_on_launch: false }),
+    ],
+  },
+  {
+    what: "a way to the internet for a route table that is there",
+    risk: "public-exposure:out",
+    changes: [change("aws_route.out", null, { route_table_id: "rtb-1", gateway_id: "igw-1" })],
+    harmless: [change("aws_route.out", null, { route_table_id: "rtb-1", nat_gateway_id: "nat-1" })],
+  },
+  {
+    what: "an update of the domain in VpcOnly",
+    risk: "refused-domain-update:studio_domain",
+    changes: [
+      change(domainAt, domain, { ...domain, default_user_settings: [{ execution_role: "arn:two" }] }),
+    ],
+    harmless: [change(domainAt, domain, { ...domain, tags: { Team: "b" }, tags_all: { Team: "b" } })],
+  },
+  {
+    what: "another lifecycle configuration",
+    risk: "lifecycle-change:profiles",
+    changes: [
+      replaced(
+        "aws_sagemaker_studio_lifecycle_config.profiles",
+        { arn },
+        {},
+        "studio_lifecycle_config_content",
+      ),
+    ],
+    harmless: [
+      change("aws_sagemaker_studio_lifecycle_config.profiles", { arn, tags: {} }, { arn, tags: { A: "b" } }),
+    ],
+  },
+];
+
+describe("the risks of a plan", () => {
+  it.each(cases)("names $what, and not its harmless twin", ({ risk, changes, harmless, there }) => {
+    const named = risksOf(changes, there);
+    expect(named).toContain(risk);
+    expect(risksOf(harmless, there).filter((name) => name.startsWith(`${risk.split(":")[0]}:`))).toEqual([]);
+    // The harmless one is a change all the same.
+    expect(review(plan(harmless, there)).changed).toBe(true);
+  });
+
+  it("has a case for each of its rules", () => {
+    const tried = new Set(cases.map(({ risk }) => risk.split(":")[0]));
+    expect(rules.map(({ name }) => name).filter((name) => !tried.has(name))).toEqual(["running-app"]);
+  });
+
+  it("tells for how many people a domain goes, and counts them once", () => {
+    const { risks } = review(
+      plan(
+        [
+          replaced(domainAt, domain, { ...domain, vpc_id: "vpc-2" }, "vpc_id"),
+          change(profileAt("cy"), profile("cy"), null),
+        ],
+        people,
+      ),
+    );
+    expect(risks.map(({ name }) => name)).toEqual(["replaced-domain:studio_domain"]);
+    expect(risks[0]?.reason).toContain("`vpc_id` cannot change in place");
+    // xi is of another domain.
+    expect(risks[0]?.lost).toContain("3 people (`cy`, `ana`, `bo`)");
+    expect(risks[0]?.lost).toContain("the home directories (`retention_policy` is `Delete`)");
+  });
+
+  it("says that home directories stay where they do", () => {
+    const kept = { ...domain, retention_policy: [{ home_efs_file_system: "Retain" }] };
+    const [risk] = review(plan([change(domainAt, kept, null)], people)).risks;
+    expect(risk?.lost).toContain("2 people");
+    expect(risk?.lost).toContain("whose file system stays");
+  });
+
+  it("names the way round the provider's bug, with the command for this very domain", () => {
+    const [risk] = review(plan([change(domainAt, domain, { ...domain, tag_propagation: "ENABLED" })])).risks;
+    expect(risk?.reason).toContain("issue 45528");
+    expect(risk?.reason).toContain("`tag_propagation`");
+    expect(risk?.instead).toContain("`aws sagemaker update-domain --region eu-west-1 --domain-id d-abc`");
+  });
+
+  it("does not take a domain that is not VpcOnly for one", () => {
+    const open = { ...domain, app_network_access_type: "PublicInternetOnly" };
+    expect(risksOf([change(domainAt, open, { ...open, tag_propagation: "ENABLED" })])).toEqual([]);
+  });
+
+  it("says when a lifecycle configuration takes effect, and for whom", () => {
+    const at = "aws_sagemaker_studio_lifecycle_config.profiles";
+    const [risk] = review(plan([replaced(at, { arn }, {}, "studio_lifecycle_config_content")], people)).risks;
+    expect(risk?.reason).toContain("runs when an app next starts");
+    expect(risk?.reason).toContain("3 people (`ana`; `bo`; `xi`)");
+    expect(risk?.reason).not.toContain("a space keeps what was chosen for it");
+    const chosen = { user_settings: [{ default_resource_spec: [{ lifecycle_config_arn: arn }] }] };
+    const sticky = { [profileAt("ana")]: { ...profile("ana"), ...chosen } };
+    const [other] = review(
+      plan([replaced(at, { arn }, {}, "studio_lifecycle_config_content")], sticky),
+    ).risks;
+    expect(other?.reason).toContain("a space keeps what was chosen for it");
+  });
+
+  describe("with apps that run", () => {
+    const update = change(profileAt("ana"), profile("ana"), { ...profile("ana"), tags: {} });
+    const app = { domainId: "d-abc", appType: "JupyterLab", spaceName: "hers", userProfileName: "ana" };
+    const namesWith = (apps: Parameters<typeof review>[1]) =>
+      review(plan([update]), apps).risks.map(({ name }) => name);
+
+    it("names those that block the change, and no others", () => {
+      expect(namesWith({ apps: { running: [app] } })).toEqual(["running-app:studio_profiles.ana"]);
+      expect(namesWith({ apps: { running: [{ ...app, userProfileName: "bo" }] } })).toEqual([]);
+      expect(namesWith({ apps: { running: [{ ...app, domainId: "d-other" }] } })).toEqual([]);
+    });
+
+    it("says so when nobody could be asked, and only where it matters", () => {
+      const apps = { notAsked: "no credentials" };
+      expect(review(plan([update]), { apps }).appsNotAsked).toBe("no credentials");
+      expect(review(plan([change("aws_vpc.v", {}, { tags: {} })]), { apps })).not.toHaveProperty(
+        "appsNotAsked",
+      );
+    });
+  });
+});

@@ -1,0 +1,40 @@
+import { spawn } from "node:child_process";
+import type { Captured } from "../../src/local-studio/processes.ts";
+
+export interface Program {
+  readonly command: readonly string[];
+  readonly cwd: string;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Asks the program to end, as Ctrl-C does. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs a program that must end in order, such as Terraform, which gives its state's lock back: it is interrupted once, by
+ * us, and never by the terminal too, since a second interrupt would end it at once.
+ */
+export function runProgram({ command, cwd, environment, signal }: Program): Promise<Captured> {
+  signal.throwIfAborted();
+  const [program = "", ...args] = command;
+  const child = spawn(program, args, {
+    cwd,
+    env: environment,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+  child.stdout.on("data", (piece: Buffer) => output.stdout.push(piece));
+  child.stderr.on("data", (piece: Buffer) => output.stderr.push(piece));
+  const interrupt = () => child.kill("SIGINT");
+  signal.addEventListener("abort", interrupt);
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status) => {
+      signal.removeEventListener("abort", interrupt);
+      const [stdout, stderr] = [output.stdout, output.stderr].map((pieces) =>
+        Buffer.concat(pieces).toString("utf8"),
+      );
+      resolve({ status: status ?? 1, stdout: stdout ?? "", stderr: stderr ?? "" });
+    });
+  });
+}

@@ -1,0 +1,87 @@
+import { holdsTrue, type ResourceChange } from "./plan.ts";
+
+/** One attribute that an update changes. Values are as a person may see them. */
+export interface Difference {
+  readonly path: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+const sensitive = "(sensitive)";
+const unknown = "(known after apply)";
+
+/** What is different, attribute by attribute; sensitive values show as such, and unknown ones too. */
+export function differencesOf({ change }: ResourceChange): readonly Difference[] {
+  const found: Difference[] = [];
+  const visit = (path: string, sides: Sides) => {
+    const hidden = sides.beforeSensitive === true || sides.afterSensitive === true;
+    const later = sides.unknown === true;
+    if (!later && JSON.stringify(sides.before) === JSON.stringify(sides.after) && !holdsTrue(sides.unknown))
+      return;
+    const keys = hidden || later ? undefined : keysOf(sides);
+    if (keys === undefined) {
+      // A list is shown whole, so one sensitive item in it hides all of it.
+      const [hideBefore, hideAfter] = [sides.beforeSensitive, sides.afterSensitive].map(holdsTrue);
+      const secret = hidden || hideBefore || hideAfter;
+      found.push({
+        path,
+        before: secret ? sensitive : shown(sides.before),
+        after: secret ? sensitive : holdsTrue(sides.unknown) ? unknown : shown(sides.after),
+      });
+      return;
+    }
+    for (const key of keys) {
+      // A block that may be there once is a list of one in Terraform's JSON: its number says nothing.
+      const part = /^\d+$/.test(key) ? (keys.length === 1 ? "" : `[${key}]`) : path === "" ? key : `.${key}`;
+      visit(`${path}${part}`, partOf(sides, key));
+    }
+  };
+  visit("", {
+    before: change.before,
+    after: change.after ?? null,
+    unknown: change.after_unknown,
+    beforeSensitive: change.before_sensitive,
+    afterSensitive: change.after_sensitive,
+  });
+  // Computed from `tags` and the provider's default tags: said once is enough.
+  const paths = new Set(found.map(({ path }) => path));
+  return found.filter(({ path }) => !path.startsWith("tags_all.") || !paths.has(path.replace("_all", "")));
+}
+
+interface Sides {
+  readonly before: unknown;
+  readonly after: unknown;
+  readonly unknown: unknown;
+  readonly beforeSensitive: unknown;
+  readonly afterSensitive: unknown;
+}
+
+function partOf(sides: Sides, key: string): Sides {
+  const at = (value: unknown) =>
+    typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+  return {
+    before: at(sides.before),
+    after: at(sides.after),
+    unknown: at(sides.unknown),
+    // What a sensitive whole holds is sensitive.
+    beforeSensitive: sides.beforeSensitive === true || at(sides.beforeSensitive),
+    afterSensitive: sides.afterSensitive === true || at(sides.afterSensitive),
+  };
+}
+
+/** The keys of both sides, or nothing where a side is a plain value, or a list of plain values. */
+function keysOf({ before, after, unknown: marks }: Sides): readonly string[] | undefined {
+  const sides = [before, after].filter((side) => side !== null && side !== undefined);
+  if (sides.length === 0 && !isContainer(marks)) return undefined;
+  if (!sides.every(isContainer)) return undefined;
+  if (sides.some((side) => Array.isArray(side) && side.some((item) => !isContainer(item)))) return undefined;
+  const keys = [...new Set([...sides, ...(isContainer(marks) ? [marks] : [])].flatMap(Object.keys))];
+  return keys.length === 0 ? undefined : keys;
+}
+
+const isContainer = (value: unknown): value is object => typeof value === "object" && value !== null;
+
+function shown(value: unknown): string {
+  if (value === null || value === undefined) return "nothing";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

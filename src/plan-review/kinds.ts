@@ -1,0 +1,98 @@
+import { after, before, type ResourceChange, text, valuesOf } from "./plan.ts";
+
+/** In the order of the review. */
+export const concerns = [
+  "Studio",
+  "Space runtime",
+  "Network",
+  "Permissions",
+  "Encryption",
+  "Storage",
+  "Monitoring",
+  "Other",
+] as const;
+
+export type Concern = (typeof concerns)[number];
+
+interface Kind {
+  readonly concern: Concern;
+  /** As a person calls it. */
+  readonly noun: string;
+}
+
+const kind = (concern: Concern, noun: string): Kind => ({ concern, noun });
+
+/** By Terraform's type; the longest beginning that fits counts. */
+const kinds: Readonly<Record<string, Kind>> = {
+  aws_sagemaker_domain: kind("Studio", "Studio domain"),
+  aws_sagemaker_user_profile: kind("Studio", "user profile"),
+  aws_sagemaker_space: kind("Studio", "space"),
+  aws_sagemaker_app: kind("Studio", "app"),
+  aws_sagemaker_studio_lifecycle_config: kind("Space runtime", "lifecycle configuration"),
+  aws_sagemaker_: kind("Studio", ""),
+  aws_vpc: kind("Network", "VPC"),
+  aws_subnet: kind("Network", "subnet"),
+  aws_nat_gateway: kind("Network", "NAT gateway"),
+  aws_eip: kind("Network", "public address"),
+  aws_internet_gateway: kind("Network", "internet gateway"),
+  aws_route: kind("Network", "route"),
+  aws_route_table: kind("Network", "route table"),
+  aws_route_table_association: kind("Network", "route table association"),
+  aws_vpc_endpoint: kind("Network", "VPC endpoint"),
+  aws_security_group: kind("Network", "security group"),
+  aws_default_security_group: kind("Network", "default security group"),
+  aws_security_group_rule: kind("Network", "security group rule"),
+  aws_vpc_security_group_ingress_rule: kind("Network", "inbound security group rule"),
+  aws_vpc_security_group_egress_rule: kind("Network", "outbound security group rule"),
+  aws_flow_log: kind("Monitoring", "flow log"),
+  aws_cloudwatch_log_group: kind("Monitoring", "log group"),
+  aws_cloudwatch_: kind("Monitoring", ""),
+  aws_budgets_: kind("Monitoring", ""),
+  aws_iam_role: kind("Permissions", "role"),
+  aws_iam_role_policy: kind("Permissions", "role policy"),
+  aws_iam_: kind("Permissions", ""),
+  aws_kms_key: kind("Encryption", "KMS key"),
+  aws_kms_alias: kind("Encryption", "alias of a KMS key"),
+  aws_kms_: kind("Encryption", ""),
+  aws_s3_bucket: kind("Storage", "bucket"),
+  aws_s3_bucket_policy: kind("Permissions", "bucket policy"),
+  aws_s3_bucket_public_access_block: kind("Permissions", "public access block"),
+  aws_s3_bucket_: kind("Storage", ""),
+  aws_s3_object: kind("Storage", "object"),
+  aws_efs_: kind("Storage", ""),
+};
+
+/** Longest first. A name that ends with `_` is the beginning of many. */
+const names = Object.keys(kinds).toSorted((a, b) => b.length - a.length);
+
+/** The objects that src/constructs/payload.ts uploads. */
+export const payloadKey = /^marimo\/payload\/(?:current$|([0-9a-f]{16})\/)/;
+
+export function kindOf(one: ResourceChange): Kind {
+  if (one.type === "aws_s3_object" && payloadKey.test(text({ ...before(one), ...after(one) }.key) ?? ""))
+    return kind("Space runtime", "payload");
+  const name = names.find((name) => (name.endsWith("_") ? one.type.startsWith(name) : one.type === name));
+  const found = name === undefined ? kind("Other", "") : (kinds[name] ?? kind("Other", ""));
+  return found.noun === ""
+    ? { ...found, noun: one.type.replace(/^aws_/, "").replace(/^s3_/, "S3_").replaceAll("_", " ") }
+    : found;
+}
+
+/** What a person calls this one: its own name where it has any, else its address in Terraform. */
+export function nameOf(one: ResourceChange): string {
+  const values = { ...before(one), ...without(after(one)) };
+  const own = [
+    "user_profile_name",
+    "domain_name",
+    "space_name",
+    "studio_lifecycle_config_name",
+    "bucket",
+    "key",
+  ];
+  const name = [...own, "name"].map((attribute) => text(values[attribute])).find(Boolean);
+  return name ?? text(valuesOf(values.tags).Name) ?? one.address;
+}
+
+/** Values that are not known yet are null. */
+const without = (values: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined));

@@ -1,0 +1,164 @@
+import { Problem } from "../local-studio/problem.ts";
+
+/**
+ * What a review reads of `terraform show -json PLAN` (Terraform documentation, "JSON Output Format"; OpenTofu's is the
+ * same). Properties that are not here are ignored, as that page asks.
+ */
+export interface Plan {
+  readonly format_version: string;
+  /** Terraform 1.8 and later: whether an apply would do anything, and whether the plan is whole. */
+  readonly applyable?: boolean;
+  readonly complete?: boolean;
+  readonly errored?: boolean;
+  readonly resource_changes?: readonly ResourceChange[];
+  /** What changed outside Terraform since the last apply. */
+  readonly resource_drift?: readonly ResourceChange[];
+  readonly output_changes?: Readonly<Record<string, Change>>;
+  /** The state as it was refreshed for this plan. */
+  readonly prior_state?: { readonly values?: { readonly root_module?: Module } };
+  readonly configuration?: {
+    readonly provider_config?: Readonly<
+      Record<string, { readonly full_name?: string; readonly expressions?: Values }>
+    >;
+    readonly root_module?: ConfigurationModule;
+  };
+}
+
+export type Action = "no-op" | "create" | "read" | "update" | "delete" | "forget";
+
+export type Values = Readonly<Record<string, unknown>>;
+
+export interface Change {
+  readonly actions: readonly Action[];
+  readonly before: unknown;
+  readonly after?: unknown;
+  /** `true` in the place of each value that is known only after the apply. */
+  readonly after_unknown?: unknown;
+  /** `true` in the place of each value that must not be shown. */
+  readonly before_sensitive?: unknown;
+  readonly after_sensitive?: unknown;
+  readonly replace_paths?: readonly (readonly (string | number)[])[];
+  readonly importing?: unknown;
+}
+
+export interface ResourceChange {
+  readonly address: string;
+  readonly previous_address?: string;
+  readonly mode?: "managed" | "data";
+  readonly type: string;
+  readonly name: string;
+  readonly index?: string | number;
+  /** Set for what is left of an earlier replacement that did not finish. */
+  readonly deposed?: string;
+  readonly action_reason?: string;
+  readonly change: Change;
+}
+
+export interface StateResource {
+  readonly address: string;
+  readonly mode?: "managed" | "data";
+  readonly type: string;
+  readonly values?: Values;
+}
+
+interface Module {
+  readonly resources?: readonly StateResource[];
+  readonly child_modules?: readonly Module[];
+}
+
+interface ConfigurationModule {
+  readonly resources?: readonly { readonly address: string; readonly expressions?: Values }[];
+}
+
+/** Reads a plan's JSON; `from` is how a person knows it. */
+export function readPlan(text: string, from: string): Plan {
+  const remedy = "give a file that `terraform plan -out` wrote, or what `terraform show -json` prints of it";
+  const problem = (message: string) => new Problem({ message: `${from} ${message}.`, remedy });
+  let plan: Partial<Plan> | null;
+  try {
+    plan = JSON.parse(text);
+  } catch (error) {
+    throw problem(`is no JSON: ${error instanceof Error ? error.message : error}`);
+  }
+  const version = plan?.format_version;
+  if (typeof version !== "string") throw problem("is no Terraform plan: it has no format_version");
+  // A new minor version only adds; a new major one may mean anything else (Terraform documentation, "JSON Output Format").
+  if (!/^[01]\.\d+$/.test(version))
+    throw problem(`has format_version "${version}", and this review reads 0.x and 1.x`);
+  // A state's JSON has a format_version too.
+  if (plan === null || !("planned_values" in plan || "resource_changes" in plan))
+    throw problem(
+      "is no plan: it has neither planned_values nor resource_changes, as a state's JSON has not",
+    );
+  const changes = [...(plan.resource_changes ?? []), ...(plan.resource_drift ?? [])];
+  const odd = changes.find(
+    ({ address, type, change }) => !address || !type || !Array.isArray(change?.actions),
+  );
+  if (odd) throw problem(`has a resource change without address, type or actions: ${JSON.stringify(odd)}`);
+  if (plan.errored || plan.complete === false) {
+    throw new Problem({
+      message: `${from} is not the whole plan: Terraform stopped with an error, or put part of it off.`,
+      remedy: "plan again without -target until Terraform reports no error, then review that",
+    });
+  }
+  return plan as Plan;
+}
+
+/** Changes to what Terraform manages, without those that do nothing. */
+export const changesOf = (plan: Plan): readonly ResourceChange[] =>
+  (plan.resource_changes ?? []).filter(
+    ({ mode, change, previous_address }) =>
+      mode !== "data" &&
+      (!only(change, "no-op", "read") || Boolean(change.importing) || previous_address !== undefined),
+  );
+
+const only = ({ actions }: Change, ...harmless: readonly Action[]) =>
+  actions.every((action) => harmless.includes(action));
+
+export const isDestroyed = ({ change }: ResourceChange) => change.actions.includes("delete");
+export const isCreated = ({ change }: ResourceChange) => change.actions.includes("create");
+export const isReplaced = (one: ResourceChange) => isDestroyed(one) && isCreated(one);
+export const isUpdated = ({ change }: ResourceChange) => change.actions.includes("update");
+
+export const valuesOf = (value: unknown): Values =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Values) : {};
+
+export const before = ({ change }: ResourceChange): Values => valuesOf(change.before);
+export const after = ({ change }: ResourceChange): Values => valuesOf(change.after);
+export const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+
+/** Whether all or part of an attribute is known only after the apply. */
+export const isUnknown = ({ change }: ResourceChange, attribute: string): boolean =>
+  holdsTrue(valuesOf(change.after_unknown)[attribute]);
+
+export const isSensitive = ({ change }: ResourceChange, attribute: string): boolean =>
+  [change.before_sensitive, change.after_sensitive].some(
+    (marks) => marks === true || holdsTrue(valuesOf(marks)[attribute]),
+  );
+
+/** Whether any of `after_unknown` or the sensitive marks is set. */
+export function holdsTrue(marks: unknown): boolean {
+  if (typeof marks === "object" && marks !== null) return Object.values(marks).some(holdsTrue);
+  return marks === true;
+}
+
+/** Everything that Terraform manages now, in all modules. */
+export function priorResources(plan: Plan, type: string): readonly StateResource[] {
+  const found: StateResource[] = [];
+  const visit = (module: Module | undefined) => {
+    for (const resource of module?.resources ?? []) {
+      if (resource.type === type && resource.mode !== "data") found.push(resource);
+    }
+    for (const child of module?.child_modules ?? []) visit(child);
+  };
+  visit(plan.prior_state?.values?.root_module);
+  return found;
+}
+
+/** The region of the AWS provider, where the configuration says it. */
+export function regionOf(plan: Plan): string | undefined {
+  for (const { full_name, expressions } of Object.values(plan.configuration?.provider_config ?? {})) {
+    if (full_name?.endsWith("/hashicorp/aws")) return text(valuesOf(expressions?.region).constant_value);
+  }
+  return undefined;
+}

@@ -1,0 +1,171 @@
+import { code, some } from "../markdown.ts";
+import {
+  after,
+  before,
+  changesOf,
+  isCreated,
+  isDestroyed,
+  isSensitive,
+  isUnknown,
+  type Plan,
+  priorResources,
+  type ResourceChange,
+  text,
+  type Values,
+} from "../plan.ts";
+import { boundless, noPolicy, widenings } from "../policy.ts";
+import type { Finding, Rule } from "./rule.ts";
+
+interface PolicyHolder {
+  readonly type: string;
+  readonly attribute: string;
+  /** Where the policy belongs: the attribute that names it, and the type and attribute that it names. */
+  readonly owner?: readonly [attribute: string, type: string, named: string];
+}
+
+const holders: readonly PolicyHolder[] = [
+  { type: "aws_iam_role", attribute: "assume_role_policy" },
+  { type: "aws_iam_role_policy", attribute: "policy", owner: ["role", "aws_iam_role", "name"] },
+  { type: "aws_iam_user_policy", attribute: "policy", owner: ["user", "aws_iam_user", "name"] },
+  { type: "aws_iam_group_policy", attribute: "policy", owner: ["group", "aws_iam_group", "name"] },
+  { type: "aws_iam_policy", attribute: "policy" },
+  { type: "aws_kms_key", attribute: "policy" },
+  { type: "aws_kms_key_policy", attribute: "policy", owner: ["key_id", "aws_kms_key", "key_id"] },
+  { type: "aws_s3_bucket_policy", attribute: "policy", owner: ["bucket", "aws_s3_bucket", "bucket"] },
+  { type: "aws_vpc_endpoint", attribute: "policy" },
+  {
+    type: "aws_vpc_endpoint_policy",
+    attribute: "policy",
+    owner: ["vpc_endpoint_id", "aws_vpc_endpoint", "id"],
+  },
+  { type: "aws_sns_topic_policy", attribute: "policy", owner: ["arn", "aws_sns_topic", "arn"] },
+  { type: "aws_sqs_queue_policy", attribute: "policy", owner: ["queue_url", "aws_sqs_queue", "url"] },
+];
+
+const narrower =
+  "name the actions, resources and principals that are needed, keep each condition and each Deny, and plan again";
+
+const holderOf = (one: ResourceChange) => holders.find(({ type }) => type === one.type);
+
+/** Whether something is there before this plan and after it. What is not known yet is made by it. */
+export function stays(plan: Plan, type: string, attribute: string, value: unknown): boolean {
+  if (typeof value !== "string") return false;
+  const of = changesOf(plan).filter((one) => one.type === type);
+  const goes = of.some((one) => isDestroyed(one) && before(one)[attribute] === value);
+  const comes = of.some((one) => isCreated(one) && after(one)[attribute] === value);
+  return !goes && !comes;
+}
+
+const ownerStays = (plan: Plan, { owner }: PolicyHolder, values: Values) =>
+  owner !== undefined && stays(plan, owner[1], owner[2], values[owner[0]]);
+
+/** What the same owner had before, for a policy that comes beside others. */
+function ownersPolicies(plan: Plan, { type, attribute, owner }: PolicyHolder, values: Values): string {
+  const documents = priorResources(plan, type)
+    .filter((one) => owner !== undefined && one.values?.[owner[0]] === values[owner[0]])
+    .flatMap((one) => text(one.values?.[attribute]) ?? []);
+  try {
+    return JSON.stringify({
+      Statement: documents.flatMap(
+        (document) => (JSON.parse(document) as { Statement?: unknown }).Statement ?? [],
+      ),
+    });
+  } catch {
+    return noPolicy;
+  }
+}
+
+export const permissionsRule: Rule = {
+  name: "wider-permissions",
+  title: "A policy allows more",
+  find: (plan) => [
+    ...changesOf(plan).flatMap((about) => {
+      const holder = holderOf(about);
+      if (holder === undefined) return [];
+      const { attribute } = holder;
+      // A new owner's policies widen nothing that is there; `publicRule` looks at them.
+      if (!isDestroyed(about) && isCreated(about) && !ownerStays(plan, holder, after(about))) return [];
+      if (isDestroyed(about) && !isCreated(about) && !ownerStays(plan, holder, before(about))) return [];
+      if (isUnknown(about, attribute) || isSensitive(about, attribute)) return [];
+      const old = text(before(about)[attribute]) ?? ownersPolicies(plan, holder, after(about));
+      const wider = widenings(old, text(after(about)[attribute]) ?? noPolicy);
+      if (wider.length === 0) return [];
+      return [{ about, reason: `It ${some(wider.map(code))}.`, instead: narrower }];
+    }),
+    ...changesOf(plan).flatMap((one) => attached(plan, one)),
+  ],
+};
+
+/** Managed policies that come to what is there, and boundaries that go from it. */
+function attached(plan: Plan, about: ResourceChange): Finding[] {
+  const instead = "attach a policy of your own with the few actions that are needed, or leave it out";
+  const owner = /^aws_iam_(role|user|group)_policy_attachment$/.exec(about.type)?.[1];
+  if (
+    owner !== undefined &&
+    isCreated(about) &&
+    stays(plan, `aws_iam_${owner}`, "name", after(about)[owner])
+  ) {
+    const [old, now] = [before(about).policy_arn, after(about).policy_arn];
+    if (old === now) return [];
+    const reason = `The ${owner} ${code(String(after(about)[owner]))} gets all that ${code(text(now) ?? "a new policy")} allows.`;
+    return [{ about, reason, instead }];
+  }
+  if (!["aws_iam_role", "aws_iam_user"].includes(about.type) || about.change.before === null) return [];
+  if (about.change.after === null || about.change.after === undefined) return [];
+  const list = (values: Values) =>
+    Array.isArray(values.managed_policy_arns) ? values.managed_policy_arns.map(String) : [];
+  const more = list(after(about)).filter((arn) => !list(before(about)).includes(arn));
+  const [old, now] = [before(about), after(about)].map((values) => text(values.permissions_boundary));
+  return [
+    ...(more.length > 0
+      ? [{ about, reason: `It gets all that ${more.map(code).join(", ")} allows.`, instead }]
+      : []),
+    ...(old && old !== now
+      ? [
+          {
+            about,
+            reason: `It is no longer held within the permissions boundary ${code(old)}.`,
+            instead: "keep the boundary",
+          },
+        ]
+      : []),
+  ];
+}
+
+/** A policy of something that is there, which Terraform cannot tell yet. */
+export const unknownPermissionsRule: Rule = {
+  name: "unknown-permissions",
+  title: "A policy cannot be compared",
+  find: (plan) =>
+    changesOf(plan).flatMap((about) => {
+      const holder = holderOf(about);
+      if (holder === undefined || (isDestroyed(about) && !isCreated(about))) return [];
+      const { attribute } = holder;
+      const [unknown, sensitive] = [isUnknown(about, attribute), isSensitive(about, attribute)];
+      // Of something that this plan makes, nothing is there to compare with.
+      const old = text(before(about)[attribute]) !== undefined || ownerStays(plan, holder, after(about));
+      if (!old || !(unknown || sensitive)) return [];
+      return [
+        {
+          about,
+          reason: unknown
+            ? `Its ${code(attribute)} is known only after the apply: it refers to something that this plan makes.`
+            : `Its ${code(attribute)} is marked sensitive, and is not read here.`,
+          instead: unknown
+            ? "apply what it refers to first, in a change of its own, and plan again; or read the statements in the configuration"
+            : "read it where it is written",
+        },
+      ];
+    }),
+};
+
+/** What a policy allows to the whole world, new or not. */
+export function publicPolicy(about: ResourceChange): string | undefined {
+  const attribute = holderOf(about)?.attribute;
+  if (attribute === undefined || !(isCreated(about) || about.change.actions.includes("update")))
+    return undefined;
+  if (isSensitive(about, attribute)) return undefined;
+  const old = boundless(text(before(about)[attribute]) ?? noPolicy);
+  const now = boundless(text(after(about)[attribute]) ?? noPolicy).filter((grant) => !old.includes(grant));
+  return now.length > 0 ? `It ${some(now.map(code))}.` : undefined;
+}
