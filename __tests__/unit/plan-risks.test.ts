@@ -401,6 +401,21 @@ describe("the risks of a plan", () => {
     expect(rules.map(({ name }) => name).filter((name) => !tried.has(name))).toEqual(["running-app"]);
   });
 
+  it("does not ask for a policy that the configuration leaves to AWS", () => {
+    const endpoint = change(
+      "aws_vpc_endpoint.s3",
+      { policy: policy(read) },
+      {},
+      { after_unknown: { policy: true } },
+    );
+    const configured = (expressions: Values) => ({
+      ...plan([endpoint]),
+      configuration: { root_module: { resources: [{ address: endpoint.address, expressions }] } },
+    });
+    expect(review(configured({ vpc_id: {} })).risks).toEqual([]);
+    expect(review(configured({ policy: {} })).risks).toHaveLength(1);
+  });
+
   it("tells for how many people a domain goes, and counts them once", () => {
     const { risks } = review(
       plan(

@@ -16,8 +16,7 @@ export function differencesOf({ change }: ResourceChange): readonly Difference[]
   const visit = (path: string, sides: Sides) => {
     const hidden = sides.beforeSensitive === true || sides.afterSensitive === true;
     const later = sides.unknown === true;
-    if (!later && JSON.stringify(sides.before) === JSON.stringify(sides.after) && !holdsTrue(sides.unknown))
-      return;
+    if (!holdsTrue(sides.unknown) && isSame(sides)) return;
     const keys = hidden || later ? undefined : keysOf(sides);
     if (keys === undefined) {
       // A list is shown whole, so one sensitive item in it hides all of it.
@@ -78,6 +77,23 @@ function keysOf({ before, after, unknown: marks }: Sides): readonly string[] | u
   const keys = [...new Set([...sides, ...(isContainer(marks) ? [marks] : [])].flatMap(Object.keys))];
   return keys.length === 0 ? undefined : keys;
 }
+
+/**
+ * Providers on Terraform's older plugin SDK, as most of AWS's resources, do not tell "not set" from an empty value (Terraform
+ * plugin framework's documentation, "Null Values"): one in the place of the other is no change.
+ */
+function isSame({ before, after }: Sides): boolean {
+  if (JSON.stringify(before) === JSON.stringify(after)) return true;
+  return (isNothing(before) && isEmpty(after)) || (isEmpty(before) && isNothing(after));
+}
+
+const isNothing = (value: unknown) => value === null || value === undefined;
+const isEmpty = (value: unknown) =>
+  isNothing(value) ||
+  value === "" ||
+  value === false ||
+  value === 0 ||
+  (isContainer(value) && Object.keys(value).length === 0);
 
 const isContainer = (value: unknown): value is object => typeof value === "object" && value !== null;
 

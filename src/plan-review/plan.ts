@@ -13,6 +13,11 @@ export interface Plan {
   readonly resource_changes?: readonly ResourceChange[];
   /** What changed outside Terraform since the last apply. */
   readonly resource_drift?: readonly ResourceChange[];
+  /** The attributes that this plan's changes come from. */
+  readonly relevant_attributes?: readonly {
+    readonly resource: string;
+    readonly attribute: readonly unknown[];
+  }[];
   readonly output_changes?: Readonly<Record<string, Change>>;
   /** The state as it was refreshed for this plan. */
   readonly prior_state?: { readonly values?: { readonly root_module?: Module } };
@@ -154,6 +159,19 @@ export function priorResources(plan: Plan, type: string): readonly StateResource
   visit(plan.prior_state?.values?.root_module);
   return found;
 }
+
+/**
+ * Whether the configuration sets an attribute, rather than the provider. Where the configuration is not found, as in a
+ * module, it may.
+ */
+export function isConfigured(plan: Plan, { address }: ResourceChange, attribute: string): boolean {
+  const expressions = configurationOf(plan, address)?.expressions;
+  return expressions === undefined || attribute in expressions;
+}
+
+/** How the root module of the configuration says a resource; all its instances are one there. */
+export const configurationOf = (plan: Plan, address: string) =>
+  plan.configuration?.root_module?.resources?.find((one) => one.address === address.replace(/\[.*$/s, ""));
 
 /** The region of the AWS provider, where the configuration says it. */
 export function regionOf(plan: Plan): string | undefined {

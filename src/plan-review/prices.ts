@@ -1,4 +1,4 @@
-import { after, before, type Plan, type ResourceChange, text, type Values } from "./plan.ts";
+import { after, before, configurationOf, type Plan, type ResourceChange, text, type Values } from "./plan.ts";
 
 /**
  * Public prices of AWS's price pages (Amazon VPC, AWS PrivateLink, AWS KMS) in us-east-1, US dollars, for a month of 730
@@ -38,9 +38,7 @@ export function monthly(one: ResourceChange, side: "before" | "after", plan: Pla
 function zonesOf(one: ResourceChange, values: Values, plan: Plan): number {
   if (Array.isArray(values.subnet_ids) && values.subnet_ids.length > 0) return values.subnet_ids.length;
   // Subnets that this plan makes have no ids yet: the configuration names them.
-  const configured = plan.configuration?.root_module?.resources?.find(
-    ({ address }) => address === one.address.replace(/\[.*$/s, ""),
-  );
+  const configured = configurationOf(plan, one.address);
   const subnets = configured?.expressions?.subnet_ids as
     | { readonly references?: readonly string[] }
     | undefined;

@@ -1,5 +1,6 @@
 import { type ChangesOfConcern, changesByConcern } from "./changes.ts";
 import { type Costs, costsOf } from "./costs.ts";
+import { differencesOf } from "./differences.ts";
 import {
   changesOf,
   isCreated,
@@ -74,14 +75,33 @@ export function reviewOf({ plan, apps, accept }: ReviewProps): Review {
       remove: number((one) => isDestroyed(one) && !isCreated(one)),
     },
     costs: costsOf(plan),
-    drift: (plan.resource_drift ?? [])
-      .filter(({ change }) => !change.actions.every((action) => action === "no-op"))
-      .map(({ address }) => address),
+    drift: driftOf(plan),
     ...("notAsked" in apps && asksForApps(plan) ? { appsNotAsked: apps.notAsked } : {}),
     unknownNames: accept.filter((name) => !risks.some((risk) => risk.name === name)),
     // `applyable` knows of what is in no list, such as a check or a state of another version.
     changed: changes.length > 0 || plan.applyable === true,
   };
+}
+
+/**
+ * What was deleted outside Terraform, or changed in an attribute that this plan's changes come from: what AWS fills in by
+ * itself after each apply is in the same list, and Terraform's own plan leaves it out too.
+ */
+function driftOf(plan: Plan): readonly string[] {
+  const relevant = new Set(
+    (plan.relevant_attributes ?? []).map(({ resource, attribute }) => `${resource} ${attribute[0]}`),
+  );
+  return (plan.resource_drift ?? [])
+    .filter(
+      (one) =>
+        isDestroyed(one) ||
+        differencesOf(one).some(({ path }) =>
+          [one.address, one.address.replace(/\[.*$/s, "")].some((address) =>
+            relevant.has(`${address} ${path.split(/[.[]/)[0]}`),
+          ),
+        ),
+    )
+    .map(({ address }) => address);
 }
 
 function risksOf(plan: Plan, apps: RunningApps, accept: readonly string[]): readonly Risk[] {

@@ -3,6 +3,7 @@ import {
   after,
   before,
   changesOf,
+  isConfigured,
   isCreated,
   isDestroyed,
   isSensitive,
@@ -141,7 +142,9 @@ export const unknownPermissionsRule: Rule = {
       const holder = holderOf(about);
       if (holder === undefined || (isDestroyed(about) && !isCreated(about))) return [];
       const { attribute } = holder;
-      const [unknown, sensitive] = [isUnknown(about, attribute), isSensitive(about, attribute)];
+      // Left to the provider, it is AWS's default for that service.
+      const unknown = isUnknown(about, attribute) && isConfigured(plan, about, attribute);
+      const sensitive = isSensitive(about, attribute);
       // Of something that this plan makes, nothing is there to compare with.
       const old = text(before(about)[attribute]) !== undefined || ownerStays(plan, holder, after(about));
       if (!old || !(unknown || sensitive)) return [];
