@@ -54,6 +54,13 @@ export class StudioStack extends TerraformStack {
       // A home file system that stays is unreadable without its key: the longest that KMS can wait.
       deletionWindowDays: environment.homeFileSystemRetention === "Retain" ? 30 : 7,
     });
+    const { bucket, ready: bucketReady } = new ArtifactBucket(this, "storage", {
+      prefix,
+      account,
+      encryptionKeyArn: key.arn,
+      forceDestroy: environment.bucketForceDestroy,
+      removalProtection,
+    });
     const network = new Network(this, "network", {
       prefix,
       account,
@@ -61,14 +68,8 @@ export class StudioStack extends TerraformStack {
       availabilityZones: environment.availabilityZones,
       egress: environment.egress,
       encryptionKeyArn: key.arn,
-      codeArtifact: packages !== undefined,
-    });
-    const { bucket, ready: bucketReady } = new ArtifactBucket(this, "storage", {
-      prefix,
-      account,
-      encryptionKeyArn: key.arn,
-      forceDestroy: environment.bucketForceDestroy,
-      removalProtection,
+      bucketArn: bucket.arn,
+      codeArtifact: packages,
     });
     const role = new ExecutionRole(this, "execution", {
       prefix,

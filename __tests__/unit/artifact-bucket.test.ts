@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { accountId, expression, keyArn, resource, statements, synthesize } from "./synthesize.ts";
+import {
+  accountId,
+  expression,
+  keyArn,
+  resource,
+  servicePrincipal,
+  statements,
+  synthesize,
+} from "./synthesize.ts";
 
 const both = ["storage_artifacts", "storage_access_logs"] as const;
 const longestRegion = "ap-southeast-1".length;
@@ -91,7 +99,7 @@ describe("the bucket for artifacts", () => {
     });
     expect(statements(stack, "storage_access_logs_policy_document").AccessLogDelivery).toMatchObject({
       actions: ["s3:PutObject"],
-      principals: [{ type: "Service", identifiers: ["logging.s3.amazonaws.com"] }],
+      principals: [{ type: "Service", identifiers: [servicePrincipal("logging.s3")] }],
       condition: [
         { variable: "aws:SourceArn", values: [expression("aws_s3_bucket.storage_artifacts_bucket.arn")] },
         { variable: "aws:SourceAccount", values: [accountId] },

@@ -7,6 +7,7 @@ import {
   keyArn,
   partition,
   resource,
+  servicePrincipal,
   statements,
   synthesize,
 } from "./synthesize.ts";
@@ -32,7 +33,7 @@ describe("the execution role", () => {
       {
         sid: "SageMaker",
         actions: ["sts:AssumeRole"],
-        principals: [{ type: "Service", identifiers: ["sagemaker.amazonaws.com"] }],
+        principals: [{ type: "Service", identifiers: [servicePrincipal("sagemaker")] }],
         condition: [
           { test: "StringEquals", variable: "aws:SourceAccount", values: [accountId] },
           { test: "ArnLike", variable: "aws:SourceArn", values: [arn("sagemaker", "*")] },
@@ -121,7 +122,11 @@ describe("the execution role", () => {
         actions: ["sts:GetServiceBearerToken"],
         resources: ["*"],
         condition: [
-          { test: "StringEquals", variable: "sts:AWSServiceName", values: ["codeartifact.amazonaws.com"] },
+          {
+            test: "StringEquals",
+            variable: "sts:AWSServiceName",
+            values: [servicePrincipal("codeartifact")],
+          },
         ],
       },
     ]);

@@ -4,8 +4,10 @@ import {
   arn,
   expression,
   keyArn,
+  partition,
   resource,
   resourceNames,
+  servicePrincipal,
   statements,
   synthesize,
 } from "./synthesize.ts";
@@ -126,6 +128,65 @@ describe("the network", () => {
     ).toEqual([]);
   });
 
+  describe("the policies of the endpoints", () => {
+    const packageIndexUrl =
+      "https://team-123456789012.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/";
+    const settings = { egress: "endpoints-only", packageIndexUrl } as const;
+    const ofTheCaller = { test: "StringEquals", variable: "aws:PrincipalAccount", values: [accountId] };
+    const names = resourceNames(synthesize(settings), "aws_vpc_endpoint");
+
+    it("are there for each endpoint", () => {
+      expect(names).toHaveLength(8);
+      for (const name of names) {
+        expect(resource(synthesize(settings), "aws_vpc_endpoint", name).policy, name).toBe(
+          `\${data.aws_iam_policy_document.${name}_policy.json}`,
+        );
+      }
+    });
+
+    it.each(names)("hold %s to this account", (name) => {
+      const found = Object.values(statements(synthesize(settings), `${name}_policy`));
+      expect(found.length).toBeGreaterThan(0);
+      for (const { sid, effect, principals, resources, condition } of found) {
+        expect(effect, sid).toBeUndefined();
+        expect(principals, sid).toEqual([{ type: "AWS", identifiers: ["*"] }]);
+        // Studio is asked by browsers, which sign nothing: there it is the resource.
+        if (name === "network_studio_endpoint") expect(resources, sid).toEqual([arn("sagemaker", "*")]);
+        else expect(condition, sid).toContainEqual(ofTheCaller);
+      }
+    });
+
+    it("let S3 be asked for the one bucket", () => {
+      const bucket = expression("aws_s3_bucket.storage_artifacts_bucket.arn");
+      const found = statements(synthesize(settings), "network_s3_endpoint_policy");
+      expect(Object.values(found).flatMap(({ resources }) => resources)).toEqual([bucket, `${bucket}/*`]);
+    });
+
+    it("let CodeArtifact be asked for the one repository, and only by its two endpoints", () => {
+      const stack = synthesize(settings);
+      const role = statements(stack, "execution_packages_document");
+      for (const name of ["api", "repositories"]) {
+        const found = statements(stack, `network_codeartifact_${name}_endpoint_policy`);
+        expect(Object.keys(found)).toEqual(Object.keys(role));
+        for (const [sid, { actions, resources, condition }] of Object.entries(found)) {
+          expect(actions).toEqual(role[sid]?.actions);
+          expect(resources).toEqual(role[sid]?.resources);
+          expect(condition).toEqual([...(role[sid]?.condition ?? []), ofTheCaller]);
+        }
+      }
+    });
+
+    it("let no role of another account be assumed", () => {
+      const { RolesOfTheAccount, WhoAmI } = statements(synthesize(settings), "network_sts_endpoint_policy");
+      expect(RolesOfTheAccount?.resources).toEqual([`arn:${partition}:iam::${accountId}:role/*`]);
+      expect(WhoAmI?.actions).toEqual(["sts:GetCallerIdentity"]);
+    });
+
+    it("are none where a NAT gateway goes round them", () => {
+      expect(resource(synthesize(), "aws_vpc_endpoint", "network_s3_endpoint")).not.toHaveProperty("policy");
+    });
+  });
+
   it("reaches S3 by a gateway endpoint from every private subnet, whatever the egress", () => {
     for (const egress of ["nat", "nat-per-zone", "endpoints-only"] as const) {
       expect(
@@ -162,7 +223,7 @@ describe("the network", () => {
       kms_key_id: keyArn,
     });
     expect(statements(stack, "network_flow_logs_trust").VpcFlowLogs).toMatchObject({
-      principals: [{ type: "Service", identifiers: ["vpc-flow-logs.amazonaws.com"] }],
+      principals: [{ type: "Service", identifiers: [servicePrincipal("vpc-flow-logs")] }],
       condition: [
         { test: "StringEquals", variable: "aws:SourceAccount", values: [accountId] },
         { test: "ArnLike", variable: "aws:SourceArn", values: [arn("ec2", "vpc-flow-log/*")] },

@@ -66,15 +66,6 @@ describe("the stack", () => {
     expect(() => app.synth()).toThrow(/"dev\/vpc_id" and "dev\/vpc\/id" would both be named "vpc_id"/);
   });
 
-  it("names no partition and no DNS suffix but by data, except in principals and in the console's address", () => {
-    const { resource, data, locals } = synthesize();
-    const text = JSON.stringify({ resource, data, locals });
-    expect(text).not.toMatch(/arn:aws[:-]/);
-    expect(text.replaceAll(/"(sagemaker|vpc-flow-logs|logging\.s3)\.amazonaws\.com"/g, "")).not.toContain(
-      "amazonaws",
-    );
-  });
-
   it("describes every output", () => {
     const { output } = synthesize();
     expect(Object.keys(output)).toEqual([

@@ -84,6 +84,9 @@ export const accountId = expression("data.aws_caller_identity.account_identity.a
 export const partition = expression("data.aws_partition.account_partition.partition");
 export const dnsSuffix = expression("data.aws_partition.account_partition.dns_suffix");
 export const keyArn = expression("aws_kms_key.encryption_key.arn");
+/** Principal of a service, as the provider knows it in the stack's partition. */
+export const servicePrincipal = (service: string) =>
+  expression(`data.aws_service_principal.account_service_${service.replaceAll(/[.-]/g, "_")}.name`);
 /** ARN of something in the account and in us-east-1. */
 export const arn = (service: string, rest: string) =>
   `arn:${partition}:${service}:us-east-1:${accountId}:${rest}`;

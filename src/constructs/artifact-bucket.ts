@@ -45,7 +45,7 @@ export class ArtifactBucket extends Construct {
           sid: "AccessLogDelivery",
           actions: ["s3:PutObject"],
           resources: [`${bucketArn}/*`],
-          principals: [{ type: "Service", identifiers: ["logging.s3.amazonaws.com"] }],
+          principals: [{ type: "Service", identifiers: [account.servicePrincipal("logging.s3")] }],
           condition: [
             {
               test: "ArnLike",

@@ -1,5 +1,6 @@
 import { DataAwsCallerIdentity } from "@cdktf/provider-aws/lib/data-aws-caller-identity/index.js";
 import { DataAwsPartition } from "@cdktf/provider-aws/lib/data-aws-partition/index.js";
+import { DataAwsServicePrincipal } from "@cdktf/provider-aws/lib/data-aws-service-principal/index.js";
 import { Construct } from "constructs";
 
 export interface AwsAccountProps {
@@ -18,6 +19,7 @@ export class AwsAccount extends Construct {
   readonly dnsSuffix: string;
   /** `com.amazonaws`, in China `cn.com.amazonaws`: how the names of endpoint services begin. */
   readonly reverseDnsPrefix: string;
+  private readonly principals = new Map<string, string>();
 
   constructor(scope: Construct, id: string, props: AwsAccountProps) {
     super(scope, id);
@@ -42,5 +44,18 @@ export class AwsAccount extends Construct {
   /** Regional name of a service, such as `s3.us-east-1.amazonaws.com`: what `kms:ViaService` compares with. */
   serviceName(service: string): string {
     return `${service}.${this.region}.${this.dnsSuffix}`;
+  }
+
+  /**
+   * Principal of a service, such as `sagemaker.amazonaws.com` for `sagemaker`. Which services have another suffix in
+   * which partition is the provider's to know (data source `aws_service_principal`).
+   */
+  servicePrincipal(service: string): string {
+    const known = this.principals.get(service);
+    if (known !== undefined) return known;
+    const id = `service_${service.replaceAll(/[.-]/g, "_")}`;
+    const { name } = new DataAwsServicePrincipal(this, id, { serviceName: service });
+    this.principals.set(service, name);
+    return name;
   }
 }

@@ -36,7 +36,7 @@ export class ExecutionRole extends Construct {
         serviceTrust({
           sid: "SageMaker",
           account,
-          service: "sagemaker.amazonaws.com",
+          service: account.servicePrincipal("sagemaker"),
           sourceArn: account.arn("sagemaker", "*"),
         }),
       ],
@@ -256,7 +256,7 @@ function logs(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
  * CodeArtifact permissions reference"); its upstream repositories are read on its behalf. `GetRepositoryEndpoint` is what
  * `aws codeartifact login` asks for in a terminal.
  */
-function packages(
+export function packages(
   account: AwsAccount,
   { domain, owner, region, repository }: CodeArtifactRepository,
 ): DataAwsIamPolicyDocumentStatement[] {
@@ -281,7 +281,7 @@ function packages(
         {
           test: "StringEquals",
           variable: "sts:AWSServiceName",
-          values: ["codeartifact.amazonaws.com"],
+          values: [account.servicePrincipal("codeartifact")],
         },
       ],
     },

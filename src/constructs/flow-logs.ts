@@ -31,7 +31,7 @@ export class FlowLogs extends Construct {
         serviceTrust({
           sid: "VpcFlowLogs",
           account,
-          service: "vpc-flow-logs.amazonaws.com",
+          service: account.servicePrincipal("vpc-flow-logs"),
           sourceArn: account.arn("ec2", "vpc-flow-log/*"),
         }),
       ],

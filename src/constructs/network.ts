@@ -1,3 +1,4 @@
+import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { DefaultSecurityGroup } from "@cdktf/provider-aws/lib/default-security-group/index.js";
 import { Eip } from "@cdktf/provider-aws/lib/eip/index.js";
 import { InternetGateway } from "@cdktf/provider-aws/lib/internet-gateway/index.js";
@@ -11,9 +12,11 @@ import { Vpc } from "@cdktf/provider-aws/lib/vpc/index.js";
 import { VpcEndpoint } from "@cdktf/provider-aws/lib/vpc-endpoint/index.js";
 import { VpcSecurityGroupIngressRule } from "@cdktf/provider-aws/lib/vpc-security-group-ingress-rule/index.js";
 import { Construct } from "constructs";
+import type { CodeArtifactRepository } from "../settings/code-artifact.ts";
 import { planSubnets, type SubnetPlan } from "../settings/subnets.ts";
 import type { Egress } from "../settings/types.ts";
 import type { AwsAccount } from "./aws-account.ts";
+import { interfaceEndpoints, s3EndpointStatements } from "./endpoint-policies.ts";
 import { FlowLogs } from "./flow-logs.ts";
 import type { HttpsDestination } from "./space-security-group.ts";
 
@@ -24,8 +27,10 @@ export interface NetworkProps {
   readonly availabilityZones: readonly string[];
   readonly egress: Egress;
   readonly encryptionKeyArn: string;
-  /** Whether the spaces' packages come from AWS CodeArtifact. */
-  readonly codeArtifact: boolean;
+  /** The bucket that the spaces use. */
+  readonly bucketArn: string;
+  /** Repository of AWS CodeArtifact that the spaces' packages come from. @default none */
+  readonly codeArtifact?: CodeArtifactRepository | undefined;
 }
 
 /** The VPC of an environment, and the private subnets that its spaces run in. */
@@ -67,12 +72,20 @@ export class Network extends Construct {
     });
     this.vpcId = vpc.id;
 
-    // Free, and it keeps the payload, pip's S3 traffic and data off the NAT gateway, which is paid by the gigabyte.
+    // Free, and it keeps the payload, pip's S3 traffic and data off the NAT gateway, which is paid by the gigabyte. With
+    // a NAT gateway it is no boundary, and gets no policy: one would only break what else of the region's S3 is read.
+    const s3Policy =
+      props.egress === "endpoints-only"
+        ? new DataAwsIamPolicyDocument(this, "s3_endpoint_policy", {
+            statement: s3EndpointStatements(account, props.bucketArn),
+          })
+        : undefined;
     const s3 = new VpcEndpoint(this, "s3_endpoint", {
       vpcId: vpc.id,
       serviceName: `${account.reverseDnsPrefix}.${account.region}.s3`,
       vpcEndpointType: "Gateway",
       routeTableIds: [...privateTables.values()].map((table) => table.id),
+      ...(s3Policy === undefined ? {} : { policy: s3Policy.json }),
       tags: { Name: `${prefix}-s3` },
     });
 
@@ -182,7 +195,11 @@ export class Network extends Construct {
       toPort: 443,
       cidrIpv4: props.vpcCidr,
     });
-    for (const [name, serviceName] of Object.entries(interfaceEndpointServices(account, props))) {
+    const services = interfaceEndpoints(account, props.codeArtifact);
+    for (const [name, { serviceName, statements }] of Object.entries(services)) {
+      const policy = new DataAwsIamPolicyDocument(this, `${name}_endpoint_policy`, {
+        statement: [...statements],
+      });
       new VpcEndpoint(this, `${name}_endpoint`, {
         vpcId: vpc.id,
         serviceName,
@@ -190,35 +207,9 @@ export class Network extends Construct {
         subnetIds: this.privateSubnets.map((subnet) => subnet.id),
         securityGroupIds: [group.id],
         privateDnsEnabled: true,
+        policy: policy.json,
         tags: { Name: `${prefix}-${name.replaceAll("_", "-")}` },
       });
     }
   }
-}
-
-/**
- * What a space without internet access cannot do without (SageMaker Developer Guide, "Connect Studio notebooks in a VPC
- * to external resources"). Each costs by zone and hour, so none is here for a feature that this stack does not have:
- * KMS is called by S3 and EFS on their own side, images are pulled by SageMaker.
- */
-function interfaceEndpointServices(
-  account: AwsAccount,
-  { codeArtifact }: Pick<NetworkProps, "codeArtifact">,
-): Readonly<Record<string, string>> {
-  const service = (name: string) => `${account.reverseDnsPrefix}.${account.region}.${name}`;
-  return {
-    sagemaker_api: service("sagemaker.api"),
-    sagemaker_runtime: service("sagemaker.runtime"),
-    // Studio's own endpoint service has a name of its own form.
-    studio: `aws.sagemaker.${account.region}.studio`,
-    sts: service("sts"),
-    logs: service("logs"),
-    // One for tokens, one for packages (AWS CodeArtifact User Guide, "Create VPC endpoints for CodeArtifact").
-    ...(codeArtifact
-      ? {
-          codeartifact_api: service("codeartifact.api"),
-          codeartifact_repositories: service("codeartifact.repositories"),
-        }
-      : {}),
-  };
 }

@@ -4,7 +4,7 @@ import type { AwsAccount } from "./aws-account.ts";
 export interface ServiceTrustProps {
   readonly sid: string;
   readonly account: AwsAccount;
-  /** The service's principal, such as `sagemaker.amazonaws.com`. */
+  /** The service's principal: `account.servicePrincipal("sagemaker")`. */
   readonly service: string;
   /** ARN pattern of what the service may act for. */
   readonly sourceArn: string;

@@ -1,0 +1,109 @@
+import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import type { CodeArtifactRepository } from "../settings/code-artifact.ts";
+import type { AwsAccount } from "./aws-account.ts";
+import { packages } from "./execution-role.ts";
+
+/** An endpoint service of the VPC, and what may be asked of it there. */
+export interface EndpointService {
+  readonly serviceName: string;
+  readonly statements: readonly DataAwsIamPolicyDocumentStatement[];
+}
+
+/**
+ * Callers of this account alone, so that nobody inside the VPC takes data out with another account's credentials. Not
+ * the account's root ARN, which stands for the root user alone here (AWS PrivateLink Guide, "Control access to VPC
+ * endpoints using endpoint policies").
+ */
+function byThisAccount(
+  account: AwsAccount,
+  statement: DataAwsIamPolicyDocumentStatement,
+): DataAwsIamPolicyDocumentStatement {
+  return {
+    ...statement,
+    principals: anyone,
+    condition: [
+      ...(Array.isArray(statement.condition) ? statement.condition : []),
+      { test: "StringEquals", variable: "aws:PrincipalAccount", values: [account.id] },
+    ],
+  };
+}
+
+const anyone = [{ type: "AWS", identifiers: ["*"] }];
+
+/**
+ * The one bucket. Nothing else lies in S3 that a space without internet needs: SageMaker pulls its image on its own side,
+ * and Python packages of CodeArtifact do not come from S3 (AWS CodeArtifact User Guide, "Create the Amazon S3 gateway
+ * endpoint").
+ */
+export const s3EndpointStatements = (account: AwsAccount, bucketArn: string) => [
+  byThisAccount(account, {
+    sid: "BucketOfTheEnvironment",
+    actions: ["s3:*"],
+    resources: [bucketArn, `${bucketArn}/*`],
+  }),
+];
+
+/**
+ * What a space without internet access cannot do without (SageMaker Developer Guide, "Connect Studio notebooks in a VPC
+ * to external resources"). Each costs by zone and hour, so none is here for a feature that this stack does not have:
+ * KMS is called by S3 and EFS on their own side, images are pulled by SageMaker.
+ */
+export function interfaceEndpoints(
+  account: AwsAccount,
+  repository: CodeArtifactRepository | undefined,
+): Readonly<Record<string, EndpointService>> {
+  const service = (name: string, ...statements: readonly DataAwsIamPolicyDocumentStatement[]) => ({
+    serviceName: `${account.reverseDnsPrefix}.${account.region}.${name}`,
+    statements: statements.map((statement) => byThisAccount(account, statement)),
+  });
+  const codeArtifact = repository === undefined ? [] : packages(account, repository);
+  return {
+    // Lists have no resource, and the images of new apps are AWS's own account's: only the caller is held here.
+    sagemaker_api: service("sagemaker.api", {
+      sid: "SageMaker",
+      actions: ["sagemaker:*"],
+      resources: ["*"],
+    }),
+    sagemaker_runtime: service("sagemaker.runtime", {
+      sid: "EndpointsOfTheAccount",
+      actions: ["sagemaker:InvokeEndpoint*"],
+      resources: [account.arn("sagemaker", "endpoint/*")],
+    }),
+    studio: {
+      // Studio's own endpoint service has a name of its own form.
+      serviceName: `aws.sagemaker.${account.region}.studio`,
+      // Held by the resource, as in the SageMaker Developer Guide, "Create a VPC endpoint policy for SageMaker Studio":
+      // a browser signs its requests with no account's credentials.
+      statements: [
+        {
+          sid: "StudioOfTheAccount",
+          actions: ["sagemaker:*"],
+          resources: [account.arn("sagemaker", "*")],
+          principals: anyone,
+        },
+      ],
+    },
+    sts: service(
+      "sts",
+      { sid: "WhoAmI", actions: ["sts:GetCallerIdentity"], resources: ["*"] },
+      {
+        sid: "RolesOfTheAccount",
+        actions: ["sts:AssumeRole", "sts:TagSession"],
+        resources: [`arn:${account.partition}:iam::${account.id}:role/*`],
+      },
+    ),
+    logs: service("logs", {
+      sid: "LogsOfTheAccount",
+      actions: ["logs:*"],
+      resources: [account.arn("logs", "*")],
+    }),
+    // One for tokens, one for packages (AWS CodeArtifact User Guide, "Create VPC endpoints for CodeArtifact"), with one
+    // policy for both (the same, "Create a VPC endpoint policy for CodeArtifact").
+    ...(repository === undefined
+      ? {}
+      : {
+          codeartifact_api: service("codeartifact.api", ...codeArtifact),
+          codeartifact_repositories: service("codeartifact.repositories", ...codeArtifact),
+        }),
+  };
+}
