@@ -13,8 +13,10 @@ import {
 import type { Construct, Node } from "constructs";
 import { ArtifactBucket } from "./constructs/artifact-bucket.ts";
 import { AwsAccount } from "./constructs/aws-account.ts";
+import { Budget, BudgetStopPolicy } from "./constructs/budget.ts";
 import { EncryptionKey } from "./constructs/encryption-key.ts";
 import { ExecutionRole } from "./constructs/execution-role.ts";
+import { GuardRails } from "./constructs/guard-rails.ts";
 import { HomeFileSystemCleanup } from "./constructs/home-file-system-cleanup.ts";
 import { LifecycleConfiguration } from "./constructs/lifecycle-configuration.ts";
 import { Network } from "./constructs/network.ts";
@@ -71,13 +73,40 @@ export class StudioStack extends TerraformStack {
       bucketArn: bucket.arn,
       codeArtifact: packages,
     });
+    const { guardRails } = environment;
+    const stopPolicy =
+      guardRails.budget?.stopAtPercent === undefined
+        ? undefined
+        : new BudgetStopPolicy(this, "budget_stop", { prefix, account });
     const role = new ExecutionRole(this, "execution", {
       prefix,
       account,
       bucketArn: bucket.arn,
       encryptionKeyArn: key.arn,
       packages,
+      ...(stopPolicy === undefined ? {} : { attachedByOthers: [stopPolicy.policy] }),
     });
+    const { policies: guardRailPolicies } = new GuardRails(this, "guard_rails", {
+      prefix,
+      account,
+      roleName: role.name,
+      allowedInstanceTypes: guardRails.allowedInstanceTypes,
+      maximumSpacesPerUser: guardRails.maximumSpacesPerUser,
+      requiredTags: Object.fromEntries(
+        guardRails.requiredTags.map((key) => [key, environment.tags[key] ?? ""]),
+      ),
+    });
+    if (guardRails.budget !== undefined) {
+      new Budget(this, "budget", {
+        prefix,
+        account,
+        environment: environment.name,
+        budget: guardRails.budget,
+        ...(stopPolicy === undefined || guardRails.budget.stopAtPercent === undefined
+          ? {}
+          : { stop: { role, policy: stopPolicy, atPercent: guardRails.budget.stopAtPercent } }),
+      });
+    }
 
     const payload = new Payload(this, "payload", {
       source: {
@@ -132,8 +161,10 @@ export class StudioStack extends TerraformStack {
       idleTimeoutMinutes: environment.idleTimeoutMinutes,
       homeFileSystemRetention: environment.homeFileSystemRetention,
       removalProtection,
+      spaceVolumeGb: guardRails.spaceVolumeGb,
+      allowedInstanceTypes: guardRails.allowedInstanceTypes,
       userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
-      domainDependsOn: [cleanup.step, ...role.policies],
+      domainDependsOn: [cleanup.step, ...role.policies, ...guardRailPolicies],
       profilesDependOn: [payload.pointer],
     });
 

@@ -19,6 +19,7 @@ describe("resolveEnvironment", () => {
       transport: "auto",
       sampleNotebooks: true,
       tags: {},
+      guardRails: { spaceVolumeGb: { default: 5, maximum: 100 }, requiredTags: [] },
       backend: { type: "local" },
       homeFileSystemRetention: "Retain",
       removalProtection: true,
@@ -43,6 +44,18 @@ describe("resolveEnvironment", () => {
       transport: "polling",
       sampleNotebooks: false,
       tags: { CostCenter: "42" },
+      guardRails: {
+        allowedInstanceTypes: ["ml.m5.large", "ml.m5.xlarge"],
+        maximumSpacesPerUser: 2,
+        spaceVolumeGb: { default: 10, maximum: 50 },
+        requiredTags: ["CostCenter"],
+        budget: {
+          monthlyUsd: 500,
+          alertAddresses: ["team@example.com"],
+          alertPercents: [90],
+          stopAtPercent: 120,
+        },
+      },
       backend: {
         type: "s3",
         bucket: "acme-terraform",
@@ -55,6 +68,14 @@ describe("resolveEnvironment", () => {
       bucketForceDestroy: false,
     };
     expect(resolveEnvironment(given)).toEqual(given);
+  });
+
+  it("alerts at the half, at 80 and at 100 per cent of a budget, and stops nothing", () => {
+    const budget = { monthlyUsd: 500, alertAddresses: ["team@example.com"] };
+    expect(resolveEnvironment({ name: "dev", guardRails: { budget } }).guardRails.budget).toEqual({
+      ...budget,
+      alertPercents: [50, 80, 100],
+    });
   });
 
   it("follows the region with the zones and the state's bucket", () => {

@@ -17,6 +17,9 @@ const tags = (count: number): Settings => ({
 const users = (count: number): Settings => ({
   userProfiles: Array.from({ length: count }, (_, index) => ({ name: `user-${index}` })),
 });
+const guardRails = (fields: Settings, others: Settings = {}): Settings => ({ guardRails: fields, ...others });
+const budget = (fields: Settings, others: Settings = {}): Settings =>
+  guardRails({ budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], ...fields } }, others);
 const kmsKey = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 /** Each is fine: the negative control of what follows, with the allowed side of every boundary. */
@@ -83,6 +86,32 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["the longest tag", { tags: { ["k".repeat(128)]: "v".repeat(256) } }],
   ["a tag of characters beyond the BMP", { tags: { ["𝒌".repeat(128)]: "" } }],
   ["a tag that only contains aws:", { tags: { "team:aws:x": "not aws:" } }],
+  ["no guard-rails", guardRails({ allowedInstanceTypes: undefined })],
+  [
+    "instance types with every default among them",
+    guardRails(
+      { allowedInstanceTypes: ["ml.t3.medium", "ml.g5.xlarge"] },
+      { userProfiles: [{ name: "ana", defaultInstanceType: "ml.g5.xlarge" }] },
+    ),
+  ],
+  ["the fewest spaces", guardRails({ maximumSpacesPerUser: 1 }, users(2))],
+  [
+    "the most spaces, of the longest name",
+    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(60) }] }),
+  ],
+  ["the smallest volumes", guardRails({ spaceVolumeGb: { default: 5, maximum: 5 } })],
+  ["the largest volumes", guardRails({ spaceVolumeGb: { maximum: 16_384 } })],
+  ["six required tags", guardRails({ requiredTags: Object.keys(tags(6).tags as object) }, tags(7))],
+  ["the smallest budget", budget({ monthlyUsd: 1, alertPercents: [1], stopAtPercent: 1 })],
+  [
+    "a budget with all it can have",
+    budget({
+      monthlyUsd: 1e9,
+      alertAddresses: Array.from({ length: 10 }, (_, index) => `team+${index}@mail.example.com`),
+      alertPercents: [10, 20, 30, 40, 50, 60, 70, 80, 90, 1000],
+      stopAtPercent: 1000,
+    }),
+  ],
   ["the local backend", { backend: { type: "local" } }],
   ["S3", s3({})],
   ["S3 with every field", s3({ key: "a/b.tfstate", region: "us-east-1", kmsKeyId: kmsKey })],
@@ -333,6 +362,103 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ["a tag value of 257 characters", { tags: { a: "v".repeat(257) } }, "has 257 characters", "TagValue"],
   ["a tag value that Terraform would read", { tags: { a: "$" + "{path.module}" } }, "has other characters"],
   ["a tag value that is a number", { tags: { a: 42 } }, 'tags["a"]: 42 is no string'],
+  ["guard-rails in a word", { guardRails: "strict" }, "is no set of guard-rails"],
+  [
+    "an unknown guard-rail",
+    guardRails({ maxSpacesPerUser: 2 }),
+    "guardRails.maxSpacesPerUser",
+    "unknown key",
+  ],
+  [
+    "an instance type that is none",
+    guardRails({ allowedInstanceTypes: ["ml.t3.medium", "ml.t3.huge"] }),
+    'guardRails.allowedInstanceTypes[1]: "ml.t3.huge"',
+  ],
+  [
+    "an instance type twice",
+    guardRails({ allowedInstanceTypes: ["ml.t3.medium", "ml.t3.medium"] }),
+    "allowedInstanceTypes[1]",
+    "is listed twice",
+  ],
+  [
+    "a default that is not allowed",
+    guardRails({ allowedInstanceTypes: ["ml.m5.large"] }),
+    'lacks "ml.t3.medium", which is defaultInstanceType',
+  ],
+  [
+    "a person's default that is not allowed",
+    guardRails(
+      { allowedInstanceTypes: ["ml.t3.medium"] },
+      { userProfiles: [{ name: "ana" }, { name: "bo", defaultInstanceType: "ml.g5.xlarge" }] },
+    ),
+    'lacks "ml.g5.xlarge", which is userProfiles[1].defaultInstanceType',
+  ],
+  [
+    "no spaces",
+    guardRails({ maximumSpacesPerUser: 0 }),
+    "maximumSpacesPerUser: 0 is out of range",
+    "1 to 40",
+  ],
+  ["41 spaces", guardRails({ maximumSpacesPerUser: 41 }), "6144 characters a policy"],
+  ["half a space", guardRails({ maximumSpacesPerUser: 1.5 }), "is no whole number"],
+  [
+    "spaces of a person in capitals",
+    guardRails({ maximumSpacesPerUser: 2 }, { userProfiles: [{ name: "Ana" }] }),
+    'does not fit "Ana", the name of userProfiles[0]',
+  ],
+  [
+    "spaces of a name that is too long",
+    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(61) }] }),
+    "60 characters at most",
+  ],
+  [
+    "a volume of 4 GB",
+    guardRails({ spaceVolumeGb: { default: 4 } }),
+    "spaceVolumeGb.default: 4",
+    "5 to 16384",
+  ],
+  [
+    "a volume of 16385 GB",
+    guardRails({ spaceVolumeGb: { maximum: 16_385 } }),
+    "spaceVolumeGb.maximum: 16385",
+  ],
+  [
+    "a default volume above the maximum",
+    guardRails({ spaceVolumeGb: { default: 101 } }),
+    "has a default of 101 GB and a maximum of 100 GB",
+  ],
+  ["an unknown size", guardRails({ spaceVolumeGb: { minimum: 5 } }), "guardRails.spaceVolumeGb.minimum"],
+  [
+    "a required tag that is not there",
+    guardRails({ requiredTags: ["CostCenter"] }, { tags: { costCenter: "42" } }),
+    'guardRails.requiredTags[0]: "CostCenter" is required and not among the tags',
+  ],
+  [
+    "seven required tags",
+    guardRails({ requiredTags: Object.keys(tags(7).tags as object) }, tags(7)),
+    "requiredTags",
+    "lists 7",
+  ],
+  ["a budget of a number", guardRails({ budget: 500 }), "guardRails.budget: 500 is no budget"],
+  ["a budget of nothing", budget({ monthlyUsd: 0 }), "budget.monthlyUsd: 0"],
+  ["a budget without end", budget({ monthlyUsd: Number.POSITIVE_INFINITY }), "budget.monthlyUsd: Infinity"],
+  ["nobody to alert", budget({ alertAddresses: [] }), "budget.alertAddresses: []", "1 to 10"],
+  [
+    "eleven to alert",
+    budget({ alertAddresses: Array.from({ length: 11 }, (_, index) => `a${index}@example.com`) }),
+    "lists 11",
+  ],
+  ["an address that is none", budget({ alertAddresses: ["team"] }), "budget.alertAddresses[0]", "e-mail"],
+  ["no alerts", budget({ alertPercents: [] }), "budget.alertPercents"],
+  ["an alert twice", budget({ alertPercents: [50, 50] }), "budget.alertPercents[1]", "is listed twice"],
+  ["an alert at nothing", budget({ alertPercents: [0] }), "budget.alertPercents[0]", "1 to 1000"],
+  ["a stop in words", budget({ stopAtPercent: "100" }), 'budget.stopAtPercent: "100" is no number'],
+  ["an unknown field of a budget", budget({ currency: "EUR" }), "budget.currency"],
+  [
+    "a budget in China",
+    budget({}, { region: "cn-north-1" }),
+    '"cn-north-1" is a region without a budget in US dollars',
+  ],
   ["a backend in a word", { backend: "s3" }, "is no backend"],
   ["a backend without a type", { backend: { bucket: "acme" } }, "backend.type: undefined"],
   ["an unknown backend", { backend: { type: "S3" } }, 'did you mean "s3"?'],

@@ -63,6 +63,7 @@ describe("the domain", () => {
         "default_user_settings[0].space_storage_settings",
         "default_space_settings[0].jupyter_lab_app_settings",
         "default_space_settings[0].space_storage_settings",
+        "default_user_settings[0].studio_web_portal_settings",
       ],
     });
   });

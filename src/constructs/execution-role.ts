@@ -16,6 +16,8 @@ export interface ExecutionRoleProps {
   readonly encryptionKeyArn: string;
   /** Repository that the spaces install packages from. @default none */
   readonly packages?: CodeArtifactRepository | undefined;
+  /** Policies that others than Terraform may attach, and that outlive the role in a destroy. @default none */
+  readonly attachedByOthers?: readonly ITerraformDependable[];
 }
 
 /**
@@ -25,6 +27,7 @@ export interface ExecutionRoleProps {
  */
 export class ExecutionRole extends Construct {
   readonly arn: string;
+  readonly name: string;
   /** Everything the role may do: what a domain has to wait for. */
   readonly policies: readonly ITerraformDependable[];
 
@@ -45,8 +48,12 @@ export class ExecutionRole extends Construct {
       name: `${prefix}-execution`,
       description: "Studio spaces and the notebooks in them",
       assumeRolePolicy: trust.json,
+      ...(props.attachedByOthers === undefined
+        ? {}
+        : { forceDetachPolicies: true, dependsOn: [...props.attachedByOthers] }),
     });
     this.arn = role.arn;
+    this.name = role.name;
 
     const documents: Readonly<Record<string, DataAwsIamPolicyDocumentStatement[]>> = {
       spaces: spaces(account),

@@ -2,6 +2,7 @@ import { SagemakerDomain } from "@cdktf/provider-aws/lib/sagemaker-domain/index.
 import { SagemakerUserProfile } from "@cdktf/provider-aws/lib/sagemaker-user-profile/index.js";
 import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
 import { Construct } from "constructs";
+import { studioInstanceTypes } from "../settings/instance-types.ts";
 import type { LifecycleConfiguration } from "./lifecycle-configuration.ts";
 import type { Network } from "./network.ts";
 import { SpaceSecurityGroup } from "./space-security-group.ts";
@@ -17,6 +18,10 @@ export interface StudioDomainProps {
   readonly idleTimeoutMinutes: number;
   readonly homeFileSystemRetention: "Retain" | "Delete";
   readonly removalProtection: boolean;
+  /** What a new space's volume has, and the most that a person may ask for. */
+  readonly spaceVolumeGb: { readonly default: number; readonly maximum: number };
+  /** Instance types that Studio shows. @default every type */
+  readonly allowedInstanceTypes?: readonly string[] | undefined;
   /** Each person's name, with the instance type that their spaces start with. */
   readonly userProfiles: MapTerraformIterator;
   /** What the domain needs beside what it refers to; it is also destroyed before these. */
@@ -25,17 +30,14 @@ export interface StudioDomainProps {
   readonly profilesDependOn: readonly ITerraformDependable[];
 }
 
-/** SageMaker's own default for a new space, and the most that a person may ask for. In GB. */
-const spaceStorage = { defaultEbsVolumeSizeInGb: 5, maximumEbsVolumeSizeInGb: 100 };
-
 /**
  * The domain and its people.
  *
  * Cannot change once applied, since a change replaces the domain and its home directories: name, authentication, VPC,
  * subnets, key, retention. Terraform's provider cannot update the rest of a VpcOnly domain either (issue 45528), so
  * whatever may change later is on the user profiles, which are what private spaces take their settings from. The domain
- * has the same for people added by hand and for shared spaces; there its JupyterLab and storage settings stay as the
- * first apply made them (`ignore_changes`). `aws sagemaker update-domain` can still change those.
+ * has the same for people added by hand and for shared spaces; there its JupyterLab, storage and portal settings stay as
+ * the first apply made them (`ignore_changes`). `aws sagemaker update-domain` can still change those.
  */
 export class StudioDomain extends Construct {
   readonly domain: SagemakerDomain;
@@ -69,7 +71,20 @@ export class StudioDomain extends Construct {
       executionRole: props.executionRoleArn,
       securityGroups: [sharedGroup.groupId],
       jupyterLabAppSettings: jupyterLab(lifecycleConfiguration.domainArn, props.defaultInstanceType),
-      spaceStorageSettings: { defaultEbsStorageSettings: spaceStorage },
+      spaceStorageSettings: {
+        defaultEbsStorageSettings: {
+          defaultEbsVolumeSizeInGb: props.spaceVolumeGb.default,
+          maximumEbsVolumeSizeInGb: props.spaceVolumeGb.maximum,
+        },
+      },
+    };
+    const { allowedInstanceTypes = studioInstanceTypes } = props;
+    const hiddenInstanceTypes = studioInstanceTypes.filter((type) => !allowedInstanceTypes.includes(type));
+    const portal = {
+      studioWebPortal: "ENABLED",
+      defaultLandingUri: "studio::",
+      // Hiding refuses nothing by itself: `GuardRails` does.
+      ...(hiddenInstanceTypes.length > 0 ? { studioWebPortalSettings: { hiddenInstanceTypes } } : {}),
     };
 
     this.domain = new SagemakerDomain(this, "domain", {
@@ -80,17 +95,20 @@ export class StudioDomain extends Construct {
       subnetIds: network.privateSubnets.map((subnet) => subnet.id),
       kmsKeyId: props.encryptionKeyArn,
       // Private spaces take the first, shared spaces the second: neither stands in for the other.
-      defaultUserSettings: { ...shared, studioWebPortal: "ENABLED", defaultLandingUri: "studio::" },
+      defaultUserSettings: { ...shared, ...portal },
       defaultSpaceSettings: shared,
       retentionPolicy: { homeEfsFileSystem: props.homeFileSystemRetention },
       // Tags reach the spaces and apps; the home file system gets none of them (provider issue 36222).
       tagPropagation: "ENABLED",
       lifecycle: {
         preventDestroy: props.removalProtection,
-        ignoreChanges: ["default_user_settings", "default_space_settings"].flatMap((settings) => [
-          `${settings}[0].jupyter_lab_app_settings`,
-          `${settings}[0].space_storage_settings`,
-        ]),
+        ignoreChanges: [
+          ...["default_user_settings", "default_space_settings"].flatMap((settings) => [
+            `${settings}[0].jupyter_lab_app_settings`,
+            `${settings}[0].space_storage_settings`,
+          ]),
+          "default_user_settings[0].studio_web_portal_settings",
+        ],
       },
       dependsOn: [...props.domainDependsOn],
     });
@@ -119,8 +137,7 @@ export class StudioDomain extends Construct {
         ...shared,
         securityGroups: [ownGroup.groupId],
         jupyterLabAppSettings: jupyterLab(lifecycleConfiguration.profilesArn, userProfiles.value),
-        studioWebPortal: "ENABLED",
-        defaultLandingUri: "studio::",
+        ...portal,
       },
       dependsOn: [...props.profilesDependOn],
     });

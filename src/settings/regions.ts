@@ -50,6 +50,10 @@ const regionsByPartition = {
   "aws-eusc": ["eusc-de-east-1"],
 } as const;
 
+/** Partition of a region, such as `aws-cn`; none for what is no region of SageMaker. */
+export const partitionOf = (region: unknown): string | undefined =>
+  Object.entries<readonly unknown[]>(regionsByPartition).find(([, regions]) => regions.includes(region))?.[0];
+
 /** Every region that has SageMaker. */
 export const sagemakerRegions: readonly string[] = Object.values(regionsByPartition).flat();
 

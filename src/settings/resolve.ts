@@ -1,9 +1,17 @@
-import type { BackendSettings, EnvironmentSettings, ResolvedEnvironment } from "./types.ts";
+import type {
+  BackendSettings,
+  EnvironmentSettings,
+  GuardRailSettings,
+  ResolvedEnvironment,
+  ResolvedGuardRails,
+} from "./types.ts";
 
 /** The defaults that other settings depend on. */
 export const defaults = {
   region: "us-east-1",
   vpcCidr: "10.0.0.0/16",
+  defaultInstanceType: "ml.t3.medium",
+  spaceVolumeGb: { default: 5, maximum: 100 },
 } as const;
 
 /** Where an environment's state lies in its bucket. */
@@ -12,7 +20,7 @@ export const defaultStateKey = (environment: string): string => `sagemaker-marim
 /** Fills in every default that `types.ts` documents. Expects settings that `validateEnvironments` found fine. */
 export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvironment {
   const region = settings.region ?? defaults.region;
-  const defaultInstanceType = settings.defaultInstanceType ?? "ml.t3.medium";
+  const defaultInstanceType = settings.defaultInstanceType ?? defaults.defaultInstanceType;
   const homeFileSystemRetention = settings.homeFileSystemRetention ?? "Retain";
   const removalProtection = settings.removalProtection ?? homeFileSystemRetention === "Retain";
   return {
@@ -34,10 +42,27 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
     transport: settings.transport ?? "auto",
     sampleNotebooks: settings.sampleNotebooks ?? true,
     tags: settings.tags ?? {},
+    guardRails: resolveGuardRails(settings.guardRails ?? {}),
     backend: resolveBackend(settings.backend ?? { type: "local" }, settings.name, region),
     homeFileSystemRetention,
     removalProtection,
     bucketForceDestroy: settings.bucketForceDestroy ?? !removalProtection,
+  };
+}
+
+function resolveGuardRails(settings: GuardRailSettings): ResolvedGuardRails {
+  const { allowedInstanceTypes, maximumSpacesPerUser, budget } = settings;
+  return {
+    ...(allowedInstanceTypes === undefined ? {} : { allowedInstanceTypes }),
+    ...(maximumSpacesPerUser === undefined ? {} : { maximumSpacesPerUser }),
+    spaceVolumeGb: {
+      default: settings.spaceVolumeGb?.default ?? defaults.spaceVolumeGb.default,
+      maximum: settings.spaceVolumeGb?.maximum ?? defaults.spaceVolumeGb.maximum,
+    },
+    requiredTags: settings.requiredTags ?? [],
+    ...(budget === undefined
+      ? {}
+      : { budget: { ...budget, alertPercents: budget.alertPercents ?? [50, 80, 100] } }),
   };
 }
 

@@ -50,6 +50,63 @@ export interface S3BackendSettings {
 
 export type BackendSettings = LocalBackendSettings | S3BackendSettings;
 
+/** What an environment may cost, and who hears of it. */
+export interface BudgetSettings {
+  /** Limit: 1 to 1000000000 US dollars a month. */
+  readonly monthlyUsd: number;
+  /** Who is told. Limit: 1-10 e-mail addresses (AWS Budgets User Guide, "Creating a cost budget"). */
+  readonly alertAddresses: readonly string[];
+  /**
+   * At which parts of the budget, in per cent of what was spent. Limit: 1-10 whole numbers, 1 to 1000 (AWS Budgets API,
+   * `NotificationsWithSubscribers`).
+   * @default [50, 80, 100]
+   */
+  readonly alertPercents?: readonly number[];
+  /**
+   * From which part on, in per cent, AWS Budgets keeps people from starting apps: it attaches a policy to the execution
+   * role. Running apps go on until they are stopped, by hand or for idleness. To lift it:
+   * `aws budgets execute-budget-action --execution-type REVERSE_BUDGET_ACTION`, which must come before this is taken away.
+   * @default never: alerts alone
+   */
+  readonly stopAtPercent?: number;
+}
+
+/** Limits that people cannot pass, each by what enforces it. */
+export interface GuardRailSettings {
+  /**
+   * Instance types that apps may run on: Studio hides the others from the people in `userProfiles`, and IAM refuses them
+   * to everyone (condition key `sagemaker:InstanceTypes`; Service Authorization Reference, "Amazon SageMaker"). Limit: the
+   * SageMaker API's `AppInstanceType`, with every `defaultInstanceType` among them.
+   * @default every type
+   */
+  readonly allowedInstanceTypes?: readonly string[];
+  /**
+   * How many spaces a person may have. SageMaker has no such limit, so IAM allows spaces by name alone: those of `ana` are
+   * called `ana-1`, `ana-2` and so on, and Studio refuses any other name. Limit: 1-40, names of people in lower case (that
+   * SageMaker's ARNs have them so is not confirmed on AWS).
+   * @default any number, by any name
+   */
+  readonly maximumSpacesPerUser?: number;
+  /**
+   * Size in GB of a space's volume: what a new one has, and the most that a person may ask for; it cannot shrink later.
+   * Limit: 5-16384 (SageMaker API, `SpaceEbsVolumeSizeInGb`).
+   * @default `{ default: 5, maximum: 100 }`
+   */
+  readonly spaceVolumeGb?: { readonly default?: number; readonly maximum?: number };
+  /**
+   * Keys that `tags` must have. Spaces and apps get them from the domain (`TagPropagation`), and nobody may give one of
+   * theirs another value. Limit: 1-6, so that they fit an IAM policy.
+   * @default none
+   */
+  readonly requiredTags?: readonly string[];
+  /**
+   * Counts what has the environment's tag `Environment`: activate it as a cost allocation tag first, in the account that
+   * pays; until then AWS Budgets counts nothing. Limit: commercial regions, where prices are in US dollars.
+   * @default none
+   */
+  readonly budget?: BudgetSettings;
+}
+
 /** One environment: one stack, one Terraform state, one Studio domain. Only `name` is required. */
 export interface EnvironmentSettings {
   /**
@@ -165,6 +222,12 @@ export interface EnvironmentSettings {
   readonly tags?: Readonly<Record<string, string>>;
 
   /**
+   * What people may not pass: instance types, spaces, volumes, tags and money.
+   * @default volumes alone, of 5 to 100 GB
+   */
+  readonly guardRails?: GuardRailSettings;
+
+  /**
    * Where Terraform keeps its state.
    * @default `{ type: "local" }`
    */
@@ -192,11 +255,22 @@ export interface EnvironmentSettings {
   readonly bucketForceDestroy?: boolean;
 }
 
+export interface ResolvedGuardRails
+  extends Pick<GuardRailSettings, "allowedInstanceTypes" | "maximumSpacesPerUser"> {
+  readonly spaceVolumeGb: { readonly default: number; readonly maximum: number };
+  readonly requiredTags: readonly string[];
+  readonly budget?: ResolvedBudget;
+}
+
+export type ResolvedBudget = Required<Omit<BudgetSettings, "stopAtPercent">> &
+  Pick<BudgetSettings, "stopAtPercent">;
+
 /** An environment with every default filled in: what the constructs work from. */
 export interface ResolvedEnvironment
-  extends Required<Omit<EnvironmentSettings, "userProfiles" | "backend" | "packageIndexUrl">>,
+  extends Required<Omit<EnvironmentSettings, "userProfiles" | "backend" | "packageIndexUrl" | "guardRails">>,
     Pick<EnvironmentSettings, "packageIndexUrl"> {
   readonly userProfiles: readonly Required<UserProfileSettings>[];
+  readonly guardRails: ResolvedGuardRails;
   readonly backend:
     | LocalBackendSettings
     | (Required<Omit<S3BackendSettings, "kmsKeyId">> & Pick<S3BackendSettings, "kmsKeyId">);

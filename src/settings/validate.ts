@@ -1,5 +1,6 @@
 import { checkBackend, stateObjectOf } from "./backend.ts";
 import { type Cidr, overlap } from "./cidr.ts";
+import { checkGuardRails } from "./guard-rails.ts";
 import { checkInstanceType } from "./instance-types.ts";
 import { checkEnvironmentName } from "./names.ts";
 import { checkExtraPackages, checkMarimoVersion, checkPackageIndexUrl } from "./packages.ts";
@@ -39,6 +40,7 @@ const checks: Readonly<Record<keyof EnvironmentSettings, Check>> = {
   transport: oneOf(transports, "src/settings/types.ts"),
   sampleNotebooks: checkBoolean,
   tags: checkTags,
+  guardRails: checkGuardRails,
   backend: checkBackend,
   homeFileSystemRetention: oneOf(["Retain", "Delete"], "SageMaker API, RetentionType"),
   removalProtection: checkBoolean,

@@ -1,0 +1,121 @@
+import { BudgetsBudget } from "@cdktf/provider-aws/lib/budgets-budget/index.js";
+import { BudgetsBudgetAction } from "@cdktf/provider-aws/lib/budgets-budget-action/index.js";
+import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { IamPolicy } from "@cdktf/provider-aws/lib/iam-policy/index.js";
+import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
+import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js";
+import { Construct } from "constructs";
+import type { ResolvedBudget } from "../settings/types.ts";
+import type { AwsAccount } from "./aws-account.ts";
+import type { ExecutionRole } from "./execution-role.ts";
+import { serviceTrust } from "./service-trust.ts";
+
+export interface BudgetProps {
+  readonly prefix: string;
+  readonly account: AwsAccount;
+  /** Value of the tag `Environment`, by which costs are counted. */
+  readonly environment: string;
+  readonly budget: ResolvedBudget;
+  /** Whose apps AWS Budgets may stop from starting, and how. @default alerts alone */
+  readonly stop?: {
+    readonly role: ExecutionRole;
+    readonly policy: BudgetStopPolicy;
+    readonly atPercent: number;
+  };
+}
+
+/**
+ * What AWS Budgets attaches to the execution role once too much is spent. It is no part of `Budget`: the role must be
+ * destroyed before it, since the policy cannot go while it is attached, and Terraform knows of no attachment.
+ */
+export class BudgetStopPolicy extends Construct {
+  readonly policy: IamPolicy;
+
+  constructor(scope: Construct, id: string, props: Pick<BudgetProps, "prefix" | "account">) {
+    super(scope, id);
+    const document = new DataAwsIamPolicyDocument(this, "document", {
+      statement: [
+        {
+          sid: "BudgetIsSpent",
+          effect: "Deny",
+          actions: ["sagemaker:CreateApp"],
+          resources: [props.account.arn("sagemaker", "app/*")],
+        },
+      ],
+    });
+    this.policy = new IamPolicy(this, "policy", {
+      name: `${props.prefix}-budget-stop`,
+      description: "AWS Budgets attaches this to the execution role when the budget is spent",
+      policy: document.json,
+    });
+  }
+}
+
+/** A monthly budget for what has the environment's tag, with alerts and, by setting, an action. */
+export class Budget extends Construct {
+  constructor(scope: Construct, id: string, props: BudgetProps) {
+    super(scope, id);
+    const { account, budget, prefix, stop } = props;
+    const { name } = new BudgetsBudget(this, "budget", {
+      name: prefix,
+      budgetType: "COST",
+      limitAmount: String(budget.monthlyUsd),
+      limitUnit: "USD",
+      timeUnit: "MONTHLY",
+      // A user's tag is written so (AWS Budgets API, `CostFilters`).
+      costFilter: [{ name: "TagKeyValue", values: [`user:Environment$${props.environment}`] }],
+      notification: budget.alertPercents.map((threshold) => ({
+        comparisonOperator: "GREATER_THAN",
+        notificationType: "ACTUAL",
+        threshold,
+        thresholdType: "PERCENTAGE",
+        subscriberEmailAddresses: [...budget.alertAddresses],
+      })),
+    });
+    if (stop === undefined) return;
+
+    const trust = new DataAwsIamPolicyDocument(this, "trust", {
+      statement: [
+        serviceTrust({
+          sid: "Budgets",
+          account,
+          service: account.servicePrincipal("budgets"),
+          sourceArn: `arn:${account.partition}:budgets::${account.id}:budget/*`,
+        }),
+      ],
+    });
+    const role = new IamRole(this, "role", {
+      name: `${prefix}-budget`,
+      description: "Attaches the policy that keeps apps from starting, and takes it off again",
+      assumeRolePolicy: trust.json,
+    });
+    const attach = new DataAwsIamPolicyDocument(this, "attach_document", {
+      statement: [
+        {
+          sid: "TheOnePolicyOnTheOneRole",
+          actions: ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+          resources: [stop.role.arn],
+          condition: [{ test: "ArnEquals", variable: "iam:PolicyARN", values: [stop.policy.policy.arn] }],
+        },
+      ],
+    });
+    const attachPolicy = new IamRolePolicy(this, "attach", {
+      name: "attach",
+      role: role.name,
+      policy: attach.json,
+    });
+    new BudgetsBudgetAction(this, "stop", {
+      budgetName: name,
+      actionType: "APPLY_IAM_POLICY",
+      approvalModel: "AUTOMATIC",
+      notificationType: "ACTUAL",
+      actionThreshold: { actionThresholdType: "PERCENTAGE", actionThresholdValue: stop.atPercent },
+      definition: {
+        iamActionDefinition: { policyArn: stop.policy.policy.arn, roles: [stop.role.name] },
+      },
+      executionRoleArn: role.arn,
+      subscriber: budget.alertAddresses.map((address) => ({ address, subscriptionType: "EMAIL" })),
+      dependsOn: [attachPolicy],
+    });
+  }
+}

@@ -1,0 +1,189 @@
+import { checkInstanceType } from "./instance-types.ts";
+import { type Check, checkKeys, isRecord, quote, type Report, type Rule, type Untyped } from "./problems.ts";
+import { partitionOf } from "./regions.ts";
+import { defaults } from "./resolve.ts";
+
+const types = "src/settings/types.ts";
+const rule = { allowed: "an object such as { maximumSpacesPerUser: 2 }", source: types };
+const policySize = 'IAM User Guide, "IAM and AWS STS quotas": 6144 characters a policy';
+/** With what else is in their policies: 117 characters for a name of a space, 720 for the longest tag. */
+const most = { spaces: 40, requiredTags: 6 };
+const volumeRule = {
+  allowed: "a whole number of GB, 5 to 16384",
+  source: "SageMaker API, SpaceEbsVolumeSizeInGb",
+};
+const spacesRule = { allowed: `a whole number of spaces, 1 to ${most.spaces}`, source: policySize };
+const amountRule = { allowed: "a number of US dollars, 1 to 1000000000", source: types };
+const percentRule = { allowed: "a whole number of per cent, 1 to 1000", source: types };
+const addressRule = { allowed: "an e-mail address", source: "AWS Budgets API, Subscriber" };
+
+export const checkGuardRails: Check = (value, report, settings) => {
+  if (!isRecord(value)) return report(value, "is no set of guard-rails", rule);
+  checkKeys(value, Object.keys(checks), report);
+  for (const [key, check] of Object.entries(checks)) {
+    if (value[key] === undefined) continue;
+    check(
+      value[key],
+      (given, problem, rule, within = "") => report(given, problem, rule, `.${key}${within}`),
+      settings,
+    );
+  }
+};
+
+/** What spaces are given for their start must be allowed: otherwise nobody could start one. */
+const checkAllowedInstanceTypes: Check = (value, report, settings) => {
+  const listRule = { allowed: 'a list of at least one, such as ["ml.t3.medium"]', source: types };
+  const allowed = checkList(value, report, listRule, 1, Number.POSITIVE_INFINITY, (type, at) =>
+    checkInstanceType(type, at, settings),
+  );
+  if (allowed === undefined) return;
+  const started = new Map<unknown, string>([
+    [settings.defaultInstanceType ?? defaults.defaultInstanceType, "defaultInstanceType"],
+  ]);
+  if (Array.isArray(settings.userProfiles)) {
+    for (const [index, profile] of settings.userProfiles.entries()) {
+      if (!isRecord(profile) || profile.defaultInstanceType === undefined) continue;
+      const path = `userProfiles[${index}].defaultInstanceType`;
+      if (!started.has(profile.defaultInstanceType)) started.set(profile.defaultInstanceType, path);
+    }
+  }
+  for (const [type, path] of started) {
+    if (allowed.includes(type)) continue;
+    const rule = { allowed: "a list with every defaultInstanceType in it", source: types };
+    report(value, `lacks ${quote(type)}, which is ${path}`, rule);
+  }
+};
+
+/** IAM allows by name alone, so the names `<person>-<number>` must be ones that spaces can have. */
+const checkMaximumSpaces: Check = (value, report, settings) => {
+  if (!isWhole(value, report, spacesRule, 1, most.spaces)) return;
+  if (!Array.isArray(settings.userProfiles)) return;
+  const longest = 63 - `-${value}`.length;
+  const nameRule = {
+    allowed: `user profiles in lower case, of ${longest} characters at most, with this guard-rail`,
+    source: 'SageMaker API, SpaceName: 63 characters; spaces are named after people, as "ana-1"',
+  };
+  for (const [index, profile] of settings.userProfiles.entries()) {
+    const name: unknown = isRecord(profile) ? profile.name : undefined;
+    if (typeof name !== "string") continue;
+    if (name.length > longest || name !== name.toLowerCase())
+      report(value, `does not fit ${quote(name)}, the name of userProfiles[${index}]`, nameRule);
+  }
+};
+
+const checkSpaceVolume: Check = (value, report) => {
+  const shape = { allowed: "an object such as { default: 5, maximum: 100 }", source: types };
+  if (!isRecord(value)) return report(value, "is no pair of sizes", shape);
+  checkKeys(value, ["default", "maximum"], report);
+  const sizes = { ...defaults.spaceVolumeGb, ...withoutUndefined(value) };
+  const fine = Object.entries(sizes).every(
+    ([key, size]) =>
+      !["default", "maximum"].includes(key) ||
+      isWhole(size, (given, problem, rule) => report(given, problem, rule, `.${key}`), volumeRule, 5, 16_384),
+  );
+  if (fine && Number(sizes.default) > Number(sizes.maximum)) {
+    const rule = { allowed: "a default that is no larger than the maximum", source: "SageMaker API" };
+    report(value, `has a default of ${sizes.default} GB and a maximum of ${sizes.maximum} GB`, rule);
+  }
+};
+
+const checkRequiredTags: Check = (value, report, settings) => {
+  const listRule = { allowed: `1 to ${most.requiredTags} keys of tags`, source: policySize };
+  const tags = isRecord(settings.tags) ? settings.tags : {};
+  checkList(value, report, listRule, 1, most.requiredTags, (key, at) => {
+    const rule = { allowed: "a key that the environment's tags have", source: types };
+    if (typeof key !== "string") at(key, "is no string", rule);
+    else if (!Object.hasOwn(tags, key)) at(key, "is required and not among the tags", rule);
+  });
+};
+
+const checkBudget: Check = (value, report, settings) => {
+  const shape = {
+    allowed: 'an object such as { monthlyUsd: 500, alertAddresses: ["team@example.com"] }',
+    source: types,
+  };
+  if (!isRecord(value)) return report(value, "is no budget", shape);
+  const region = settings.region ?? defaults.region;
+  if (!["aws", undefined].includes(partitionOf(region))) {
+    const allowed = "a budget in a commercial region";
+    report(region, "is a region without a budget in US dollars", {
+      allowed,
+      source: "AWS Budgets, endpoints",
+    });
+  }
+  checkKeys(value, ["monthlyUsd", "alertAddresses", "alertPercents", "stopAtPercent"], report);
+  const within =
+    (key: string): Report =>
+    (given, problem, rule, part = "") =>
+      report(given, problem, rule, `.${key}${part}`);
+
+  const amount = value.monthlyUsd;
+  if (typeof amount !== "number" || !(amount >= 1 && amount <= 1e9))
+    within("monthlyUsd")(amount, "is no amount of a budget", amountRule);
+  const addresses = {
+    allowed: "1 to 10 e-mail addresses",
+    source: "AWS Budgets User Guide: 10 a notification",
+  };
+  checkList(value.alertAddresses, within("alertAddresses"), addresses, 1, 10, (address, at) => {
+    if (typeof address !== "string" || !/^[^\s@,;<>"]+@[^\s@,;<>"]+\.[a-z]{2,}$/i.test(address))
+      at(address, "is no e-mail address", addressRule);
+  });
+  if (value.alertPercents !== undefined) {
+    const percents = {
+      allowed: "1 to 10 whole numbers",
+      source: "AWS Budgets API, NotificationsWithSubscribers",
+    };
+    checkList(value.alertPercents, within("alertPercents"), percents, 1, 10, (percent, at) => {
+      isWhole(percent, at, percentRule, 1, 1000);
+    });
+  }
+  if (value.stopAtPercent !== undefined)
+    isWhole(value.stopAtPercent, within("stopAtPercent"), percentRule, 1, 1000);
+};
+
+const checks: Readonly<Record<string, Check>> = {
+  allowedInstanceTypes: checkAllowedInstanceTypes,
+  maximumSpacesPerUser: checkMaximumSpaces,
+  spaceVolumeGb: checkSpaceVolume,
+  requiredTags: checkRequiredTags,
+  budget: checkBudget,
+};
+
+/** Checks a list's length, that nothing is in it twice, and each of it; the list where it is one. */
+function checkList(
+  value: unknown,
+  report: Report,
+  rule: Rule,
+  fewest: number,
+  largest: number,
+  checkItem: (item: unknown, report: Report) => void,
+): readonly unknown[] | undefined {
+  if (!Array.isArray(value)) {
+    report(value, "is no list", rule);
+    return undefined;
+  }
+  if (value.length < fewest || value.length > largest) report(value, `lists ${value.length}`, rule);
+  for (const [index, item] of value.entries()) {
+    const at: Report = (given, problem, rule) => report(given, problem, rule, `[${index}]`);
+    if (value.indexOf(item) < index) at(item, "is listed twice", rule);
+    else checkItem(item, at);
+  }
+  return value;
+}
+
+function isWhole(
+  value: unknown,
+  report: Report,
+  rule: Rule,
+  least: number,
+  largest: number,
+): value is number {
+  if (typeof value !== "number") report(value, "is no number", rule);
+  else if (!Number.isInteger(value)) report(value, "is no whole number", rule);
+  else if (value < least || value > largest) report(value, "is out of range", rule);
+  else return true;
+  return false;
+}
+
+const withoutUndefined = (settings: Untyped): Untyped =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
