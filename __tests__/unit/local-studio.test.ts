@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { optionsHelp, readCommandLine } from "../../scripts/lib/command-line.ts";
+import { listOf, optionsHelp, readCommandLine } from "../../scripts/lib/command-line.ts";
 import { findChromium } from "../../src/local-studio/chromium.ts";
 import { rehearsalOverride } from "../../src/local-studio/deployment.ts";
 import { describeError, Problem, StepFailure } from "../../src/local-studio/problem.ts";
@@ -278,6 +278,17 @@ describe("readCommandLine", () => {
     expect(read("space", "synthesis").problems).toEqual([
       'one of synthesis, space is taken, got "synthesis", after "space"',
     ]);
+  });
+
+  it("makes a list of an option that may be repeated, and takes the last of another", () => {
+    const repeated = { ...options, accept: { value: "NAME", repeated: true, help: "c" } } as const;
+    const { values } = readCommandLine(
+      ["--accept", "a", "--accept=b", "--gateway=none", "--gateway=gzip"],
+      repeated,
+    );
+    expect(values).toEqual({ accept: ["a", "b"], gateway: "gzip" });
+    expect(listOf(values.accept)).toEqual(["a", "b"]);
+    expect(listOf(undefined)).toEqual([]);
   });
 
   it("lists the options in columns", () => {

@@ -401,6 +401,61 @@ describe("the risks of a plan", () => {
     expect(rules.map(({ name }) => name).filter((name) => !tried.has(name))).toEqual(["running-app"]);
   });
 
+  describe("with a policy document that Terraform reads only as it applies", () => {
+    const statement = (more: Values = {}) => ({
+      actions: ["s3:GetObject"],
+      resources: ["arn:aws:s3:::b/&{aws:username}"],
+      condition: [{ test: "StringEquals", variable: "k", values: ["v"] }],
+      principals: [],
+      effect: null,
+      ...more,
+    });
+    const before = policyOf({
+      ...read,
+      Resource: "arn:aws:s3:::b/$" + "{aws:username}",
+      Condition: { StringEquals: { k: "v" } },
+    });
+    const risksWith = (
+      statement: unknown,
+      {
+        unknown,
+        expression = "$" + "{data.aws_iam_policy_document.d.json}",
+      }: { unknown?: unknown; expression?: string } = {},
+    ) => {
+      const document = {
+        ...change(
+          "data.aws_iam_policy_document.d",
+          null,
+          { statement: [statement] },
+          { actions: ["read"], after_unknown: { json: true, statement: unknown } },
+        ),
+        mode: "data" as const,
+      };
+      const one = change(policyAt, before, { ...before, policy: null }, { after_unknown: { policy: true } });
+      const configuration = {
+        root_module: {
+          resources: [{ address: policyAt, expressions: { policy: { constant_value: expression } } }],
+        },
+      };
+      return review({ ...plan([document, one]), configuration }).risks.map(({ name }) => name);
+    };
+
+    it("compares its statements", () => {
+      expect(risksWith(statement())).toEqual([]);
+      expect(risksWith(statement({ effect: "Deny" }))).toEqual([]);
+      expect(risksWith(statement({ actions: ["s3:*"] }))).toEqual(["wider-permissions:execution_artifacts"]);
+      expect(risksWith(statement({ condition: [] }))).toEqual(["wider-permissions:execution_artifacts"]);
+    });
+
+    it("says that it cannot, where part of it is unknown or something is done to it", () => {
+      const unknown = ["unknown-permissions:execution_artifacts"];
+      expect(risksWith(statement(), { unknown: [{ resources: [true] }] })).toEqual(unknown);
+      expect(
+        risksWith(statement(), { expression: "$" + "{replace(data.aws_iam_policy_document.d.json, 1, 2)}" }),
+      ).toEqual(unknown);
+    });
+  });
+
   it("does not ask for a policy that the configuration leaves to AWS", () => {
     const endpoint = change(
       "aws_vpc_endpoint.s3",

@@ -28,19 +28,44 @@ const mostOfAKind = 20;
 export function changesByConcern(plan: Plan): readonly ChangesOfConcern[] {
   const changes = changesOf(plan);
   const payload = changes.filter(isPayload);
+  const tagged = changes.filter((one) => !isPayload(one) && isOnlyTagged(one));
+  const rest = changes.filter((one) => !isPayload(one) && !tagged.includes(one));
   return concerns
     .map((concern) => ({
       concern,
       lines: [
         ...(concern === "Space runtime" ? payloadLines(payload) : []),
-        ...linesOf(changes.filter((one) => !isPayload(one) && kindOf(one).concern === concern)),
-        ...(concern === "Other" ? outputLines(plan) : []),
+        ...linesOf(rest.filter((one) => kindOf(one).concern === concern)),
+        ...(concern === "Other" ? [...tagLines(tagged), ...outputLines(plan)] : []),
       ],
     }))
     .filter(({ lines }) => lines.length > 0);
 }
 
 const isPayload = (one: ResourceChange) => kindOf(one).noun === "payload";
+
+const isTag = ({ path }: Difference) => /^tags(_all)?\./.test(path);
+
+function isOnlyTagged(one: ResourceChange): boolean {
+  const differences = isUpdated(one) ? differencesOf(one) : [];
+  return differences.length > 0 && differences.every(isTag);
+}
+
+/** A new tag of the environment is on everything: one line for all that have it. */
+function tagLines(tagged: readonly ResourceChange[]): readonly string[] {
+  const groups = new Map<string, ResourceChange[]>();
+  for (const one of tagged) {
+    const told = differencesOf(one).map((difference) =>
+      tellDifference({ ...difference, path: difference.path.replace("tags_all.", "tags.") }),
+    );
+    const key = [...new Set(told)].join("; ");
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return [...groups].map(([told, group]) => {
+    const names = group.map((one) => code(one.address));
+    return `- change only tags of ${some(names)}: ${told}`;
+  });
+}
 
 function linesOf(changes: readonly ResourceChange[]): readonly string[] {
   const groups = new Map<string, ResourceChange[]>();
@@ -90,8 +115,9 @@ const isForcing = ({ change }: ResourceChange, path: string) =>
 function tellDifference({ path, before, after }: Difference): string {
   const what = labels[path.replace(/^user_settings\./, "")];
   const name = what === undefined ? code(path) : `${what} (${code(path)})`;
-  // A policy is one long line of JSON: the risks say what it allows.
+  // One long line of JSON, of which the risks say what it allows, or of base64.
   if (/(^|_)policy$/.test(path) && before.startsWith("{")) return `${name}: the document changes`;
+  if (path === "studio_lifecycle_config_content") return `${name}: the script changes`;
   return `${name}: ${code(before)} → ${code(after)}`;
 }
 

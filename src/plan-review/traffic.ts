@@ -93,7 +93,10 @@ export function covers(wide: Traffic, narrow: Traffic): boolean {
     (wide.protocol === "-1" || wide.protocol === narrow.protocol) &&
     wide.from <= narrow.from &&
     wide.to >= narrow.to &&
-    (wide.peer === narrow.peer || isWithin(narrow.peer, wide.peer))
+    (wide.peer === narrow.peer ||
+      isWithin(narrow.peer, wide.peer) ||
+      // Groups and prefix lists stand for addresses, and these are all of them.
+      (wide.peer === "0.0.0.0/0" && !narrow.peer.includes("/")))
   );
 }
 

@@ -15,6 +15,7 @@ import {
   type Values,
 } from "../plan.ts";
 import { boundless, noPolicy, widenings } from "../policy.ts";
+import { policyAfter } from "../policy-document.ts";
 import type { Finding, Rule } from "./rule.ts";
 
 interface PolicyHolder {
@@ -87,9 +88,10 @@ export const permissionsRule: Rule = {
       // A new owner's policies widen nothing that is there; `publicRule` looks at them.
       if (!isDestroyed(about) && isCreated(about) && !ownerStays(plan, holder, after(about))) return [];
       if (isDestroyed(about) && !isCreated(about) && !ownerStays(plan, holder, before(about))) return [];
-      if (isUnknown(about, attribute) || isSensitive(about, attribute)) return [];
+      const now = policyAfter(plan, about, attribute);
+      if (isSensitive(about, attribute) || (now === undefined && isUnknown(about, attribute))) return [];
       const old = text(before(about)[attribute]) ?? ownersPolicies(plan, holder, after(about));
-      const wider = widenings(old, text(after(about)[attribute]) ?? noPolicy);
+      const wider = widenings(old, now ?? noPolicy);
       if (wider.length === 0) return [];
       return [{ about, reason: `It ${some(wider.map(code))}.`, instead: narrower }];
     }),
@@ -143,7 +145,10 @@ export const unknownPermissionsRule: Rule = {
       if (holder === undefined || (isDestroyed(about) && !isCreated(about))) return [];
       const { attribute } = holder;
       // Left to the provider, it is AWS's default for that service.
-      const unknown = isUnknown(about, attribute) && isConfigured(plan, about, attribute);
+      const unknown =
+        isUnknown(about, attribute) &&
+        policyAfter(plan, about, attribute) === undefined &&
+        isConfigured(plan, about, attribute);
       const sensitive = isSensitive(about, attribute);
       // Of something that this plan makes, nothing is there to compare with.
       const old = text(before(about)[attribute]) !== undefined || ownerStays(plan, holder, after(about));
@@ -163,12 +168,14 @@ export const unknownPermissionsRule: Rule = {
 };
 
 /** What a policy allows to the whole world, new or not. */
-export function publicPolicy(about: ResourceChange): string | undefined {
+export function publicPolicy(about: ResourceChange, plan: Plan): string | undefined {
   const attribute = holderOf(about)?.attribute;
   if (attribute === undefined || !(isCreated(about) || about.change.actions.includes("update")))
     return undefined;
   if (isSensitive(about, attribute)) return undefined;
   const old = boundless(text(before(about)[attribute]) ?? noPolicy);
-  const now = boundless(text(after(about)[attribute]) ?? noPolicy).filter((grant) => !old.includes(grant));
+  const now = boundless(policyAfter(plan, about, attribute) ?? noPolicy).filter(
+    (grant) => !old.includes(grant),
+  );
   return now.length > 0 ? `It ${some(now.map(code))}.` : undefined;
 }
