@@ -85,7 +85,7 @@ async function main(values: Values, operand: string | undefined): Promise<number
   const folder = createRunFolder();
   const steps = new Steps();
   try {
-    const runner = new TerraformRunner(folder.path, signal);
+    const runner = new Runner(folder.path, signal);
     const file = text(values.plan);
     const { of, plan, out, region, ask } =
       file === undefined
@@ -115,7 +115,7 @@ async function planEnvironment(
   values: Values,
   operand: string | undefined,
   steps: Steps,
-  terraform: TerraformRunner,
+  runner: Runner,
 ): Promise<Planned> {
   const { name, region } = resolveEnvironment(chosenEnvironment({ environment: operand }));
   const output = join(projectFolder, "cdktf.out");
@@ -127,24 +127,19 @@ async function planEnvironment(
   await steps.run("synthesize", async () => {
     const environment = { ...process.env, CDKTF_OUTDIR: output };
     const node = [process.execPath, "--import", "tsx", "main.ts"];
-    await terraform.run({ what: "synthesize", command: node, cwd: projectFolder, environment });
+    await runner.run({ what: "synthesize", command: node, cwd: projectFolder, environment });
   });
-  await steps.run("terraform init", () => terraform.in(stack, "init", "-input=false"));
+  await steps.run("terraform init", () => runner.terraform(stack, "init", "-input=false"));
   mkdirSync(dirname(saved), { recursive: true });
   const plan = await steps.run("terraform plan", async () => {
-    await terraform.in(stack, "plan", "-input=false", `-out=${saved}`);
-    return readPlan(await terraform.in(stack, "show", "-json", saved), saved);
+    await runner.terraform(stack, "plan", "-input=false", `-out=${saved}`);
+    return readPlan(await runner.terraform(stack, "show", "-json", saved), saved);
   });
   console.error(`written: ${saved}`);
   return { of: name, plan, out: fileOf("out", "md"), region, ask: true };
 }
 
-async function readSaved(
-  file: string,
-  values: Values,
-  steps: Steps,
-  terraform: TerraformRunner,
-): Promise<Planned> {
+async function readSaved(file: string, values: Values, steps: Steps, runner: Runner): Promise<Planned> {
   let content: Buffer;
   try {
     content = readFileSync(file);
@@ -156,7 +151,7 @@ async function readSaved(
   const saved = content.subarray(0, 2).toString("latin1") === "PK";
   const folder = resolve(text(values.in) ?? dirname(file));
   const json = saved
-    ? await steps.run("terraform show", () => terraform.in(folder, "show", "-json", file))
+    ? await steps.run("terraform show", () => runner.terraform(folder, "show", "-json", file))
     : content.toString("utf8");
   const plan = readPlan(json, file);
   const out = text(values.out);
@@ -188,8 +183,8 @@ async function askIfNeeded(
   return props.steps.run("ask Studio which apps run", () => askForRunningApps({ region, domainIds, signal }));
 }
 
-/** Terraform as this machine has it, in a folder; started only when something needs it. */
-class TerraformRunner {
+/** Runs Terraform as this machine has it, and what comes before it, to what they print. */
+class Runner {
   private readonly runFolder: string;
   private readonly signal: AbortSignal;
 
@@ -198,8 +193,7 @@ class TerraformRunner {
     this.signal = signal;
   }
 
-  /** Resolves to what it printed. */
-  async in(cwd: string, command: string, ...args: readonly string[]): Promise<string> {
+  async terraform(cwd: string, command: string, ...args: readonly string[]): Promise<string> {
     const { command: terraform } = await findTerraform();
     const environment = { ...process.env, ...terraformEnvironment({ runFolder: this.runFolder }) };
     const words = [terraform, command, ...(command === "show" ? [] : ["-no-color"]), ...args];
@@ -212,7 +206,7 @@ class TerraformRunner {
     if (status === 0) return stdout;
     const said = `${stderr.trim() || stdout.trim()}`.split("\n").slice(-40).join("\n");
     throw (
-      providerProblem(said, program.cwd) ??
+      providerProblem(said) ??
       new Problem({
         message: `\`${program.what}\` failed with status ${status}:\n${said}`,
         remedy: `see the message above; it ran in ${program.cwd}`,

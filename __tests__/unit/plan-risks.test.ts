@@ -81,6 +81,12 @@ const cases: readonly Case[] = [
     harmless: [change(profileAt("cy"), null, profile("cy"))],
   },
   {
+    what: "a removed space",
+    risk: "replaced-space:shared",
+    changes: [change("aws_sagemaker_space.shared", { space_name: "shared" }, null)],
+    harmless: [change("aws_sagemaker_space.shared", null, { space_name: "shared" })],
+  },
+  {
     what: "a removed key",
     risk: "replaced-key:encryption_key",
     changes: [change("aws_kms_key.encryption_key", { deletion_window_in_days: 7 }, null)],
@@ -522,7 +528,7 @@ describe("the risks of a plan", () => {
   });
 
   describe("with apps that run", () => {
-    const update = change(profileAt("ana"), profile("ana"), { ...profile("ana"), tags: {} });
+    const update = change(profileAt("ana"), profile("ana"), { ...profile("ana"), user_settings: [] });
     const app = { domainId: "d-abc", appType: "JupyterLab", spaceName: "hers", userProfileName: "ana" };
     const namesWith = (apps: Parameters<typeof review>[1]) =>
       review(plan([update]), apps).risks.map(({ name }) => name);
@@ -531,6 +537,22 @@ describe("the risks of a plan", () => {
       expect(namesWith({ apps: { running: [app] } })).toEqual(["running-app:studio_profiles.ana"]);
       expect(namesWith({ apps: { running: [{ ...app, userProfileName: "bo" }] } })).toEqual([]);
       expect(namesWith({ apps: { running: [{ ...app, domainId: "d-other" }] } })).toEqual([]);
+    });
+
+    it("takes no tag for a change that an app blocks", () => {
+      const tagged = change(profileAt("ana"), profile("ana"), { ...profile("ana"), tags_all: { A: "b" } });
+      expect(review(plan([tagged]), { apps: { running: [app] } }).risks).toEqual([]);
+      expect(review(plan([tagged]), { apps: { notAsked: "" } })).not.toHaveProperty("appsNotAsked");
+    });
+
+    it("names those that block the deletion of a lifecycle configuration", () => {
+      const config = replaced("aws_sagemaker_studio_lifecycle_config.profiles", { arn }, {}, "name");
+      const names = (userProfileName: string) =>
+        review(plan([config], people), { apps: { running: [{ ...app, userProfileName }] } }).risks.map(
+          ({ name }) => name,
+        );
+      expect(names("ana")).toContain("running-app:profiles");
+      expect(names("cy")).not.toContain("running-app:profiles");
     });
 
     it("says so when nobody could be asked, and only where it matters", () => {

@@ -133,7 +133,7 @@ export function compareVersions(a: string, b: string): number {
 }
 
 /** Terraform's own words when it cannot get a provider, and what to do about it. */
-export function providerProblem(output: string, log: string): Problem | undefined {
+export function providerProblem(output: string, log?: string): Problem | undefined {
   if (
     !/Failed to (query available provider packages|install provider)|could not connect to .*registry|Invalid provider registry host/i.test(
       output,

@@ -37,6 +37,10 @@ const losses: Readonly<
       "undo the change if the person still works here. Else delete the person's apps and spaces first: SageMaker refuses " +
       "to delete a profile that has any, and the apply stops half-way",
   }),
+  aws_sagemaker_space: (one) => ({
+    lost: `the space ${code(text(before(one).space_name) ?? one.address)} and its volume, with every file on it`,
+    instead: "undo the change, or let its owner copy the files to the bucket first",
+  }),
   aws_kms_key: (one, plan) => ({
     lost:
       "whatever is encrypted with it, for all " +
@@ -62,6 +66,7 @@ const losses: Readonly<
 export const lostRules: readonly Rule[] = [
   rule("replaced-domain", "The Studio domain goes", "aws_sagemaker_domain"),
   rule("replaced-user-profile", "A user profile goes", "aws_sagemaker_user_profile"),
+  rule("replaced-space", "A space goes", "aws_sagemaker_space"),
   rule("replaced-key", "An encryption key goes", "aws_kms_key"),
   rule("replaced-bucket", "A bucket goes", "aws_s3_bucket"),
   rule("replaced-file-system", "A file system goes", "aws_efs_file_system"),

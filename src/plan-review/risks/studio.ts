@@ -4,7 +4,6 @@ import {
   after,
   before,
   changesOf,
-  isCreated,
   isDestroyed,
   isReplaced,
   isUpdated,
@@ -98,25 +97,28 @@ export const lifecycleRule: Rule = {
     }),
 };
 
-/** What SageMaker does not do while an app runs. */
+/** What SageMaker does not do while an app runs; tags it changes at any time. */
+const mayBeBlocked = (one: ResourceChange): boolean =>
+  one.type === "aws_sagemaker_studio_lifecycle_config"
+    ? isDestroyed(one)
+    : ["aws_sagemaker_domain", "aws_sagemaker_user_profile"].includes(one.type) &&
+      (isDestroyed(one) || (isUpdated(one) && updatedByCall(one).length > 0));
+
+/** Whether what runs matters to this plan at all. */
+export const asksForApps = (plan: Plan): boolean => changesOf(plan).some(mayBeBlocked);
+
 function blockedBy(one: ResourceChange, running: readonly RunningApp[], plan: Plan): readonly RunningApp[] {
-  const { id, domain_id: domainId, user_profile_name: person } = before(one);
+  if (!mayBeBlocked(one)) return [];
+  const { id, arn, domain_id: domainId, user_profile_name: person } = before(one);
   switch (one.type) {
-    case "aws_sagemaker_user_profile":
-      return isUpdated(one) || isDestroyed(one)
-        ? running.filter((app) => app.domainId === domainId && app.userProfileName === person)
-        : [];
     case "aws_sagemaker_domain":
-      return isDestroyed(one) || (isUpdated(one) && updatedByCall(one).length > 0)
-        ? running.filter((app) => app.domainId === id)
-        : [];
-    case "aws_sagemaker_studio_lifecycle_config": {
-      if (!isDestroyed(one)) return [];
-      const { people } = usersOf(plan, text(before(one).arn));
+      return running.filter((app) => app.domainId === id);
+    case "aws_sagemaker_user_profile":
+      return running.filter((app) => app.domainId === domainId && app.userProfileName === person);
+    default: {
+      const { people } = usersOf(plan, text(arn));
       return running.filter(({ userProfileName }) => people.includes(userProfileName ?? ""));
     }
-    default:
-      return [];
   }
 }
 
@@ -144,12 +146,3 @@ export const runningAppsRule: Rule = {
       ];
     }),
 };
-
-/** Whether what runs matters to this plan at all. */
-export const asksForApps = (plan: Plan): boolean =>
-  changesOf(plan).some(
-    (one) =>
-      /^aws_sagemaker_(domain|user_profile|studio_lifecycle_config)$/.test(one.type) &&
-      (isUpdated(one) || isDestroyed(one)) &&
-      !(isCreated(one) && !isDestroyed(one)),
-  );
