@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { environments } from "../src/environments.ts";
 import { projectFolder } from "../src/local-studio/paths.ts";
-import { describeError, Problem } from "../src/local-studio/problem.ts";
+import { Problem } from "../src/local-studio/problem.ts";
 import { createRunFolder } from "../src/local-studio/run-folder.ts";
 import { Steps } from "../src/local-studio/steps.ts";
 import { findTerraform, providerProblem, terraformEnvironment } from "../src/local-studio/terraform-cli.ts";
@@ -104,8 +104,7 @@ async function main(values: Values, operand: string | undefined): Promise<number
     return statusOf(review);
   } catch (error) {
     if (signal.aborted) return 130;
-    console.error(describeError(error));
-    return 1;
+    throw error;
   } finally {
     folder.remove();
   }
@@ -117,18 +116,19 @@ async function planEnvironment(
   steps: Steps,
   runner: Runner,
 ): Promise<Planned> {
-  const { name, region } = resolveEnvironment(chosenEnvironment({ environment: operand }));
   const output = join(projectFolder, "cdktf.out");
-  const stack = join(output, "stacks", name);
-  const fileOf = (option: "out" | "save", ending: string) =>
-    resolve(text(values[option]) ?? join(output, "plan", `${name}.${ending}`));
-  const saved = fileOf("save", "tfplan");
-
   await steps.run("synthesize", async () => {
     const environment = { ...process.env, CDKTF_OUTDIR: output };
     const node = [process.execPath, "--import", "tsx", "main.ts"];
     await runner.run({ what: "synthesize", command: node, cwd: projectFolder, environment });
   });
+  // Only now, since the synthesis has found the settings to be in order.
+  const { name, region } = resolveEnvironment(chosenEnvironment({ environment: operand }));
+  const stack = join(output, "stacks", name);
+  const fileOf = (option: "out" | "save", ending: string) =>
+    resolve(text(values[option]) ?? join(output, "plan", `${name}.${ending}`));
+  const saved = fileOf("save", "tfplan");
+
   await steps.run("terraform init", () => runner.terraform(stack, "init", "-input=false"));
   mkdirSync(dirname(saved), { recursive: true });
   const plan = await steps.run("terraform plan", async () => {

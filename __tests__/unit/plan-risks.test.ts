@@ -218,6 +218,24 @@ const cases: readonly Case[] = [
     ],
   },
   {
+    what: "an inline policy that allows more",
+    risk: "wider-permissions:role",
+    changes: [
+      change(
+        "aws_iam_role.role",
+        { name: "r", inline_policy: [{ name: "a", policy: policy(read) }] },
+        { name: "r", inline_policy: [{ name: "a", policy: policy({ ...read, Action: "s3:*" }) }] },
+      ),
+    ],
+    harmless: [
+      change(
+        "aws_iam_role.role",
+        { name: "r", inline_policy: [{ name: "a", policy: policy(read) }] },
+        { name: "r", inline_policy: [{ name: "b", policy: policy(read, deny) }] },
+      ),
+    ],
+  },
+  {
     what: "a permissions boundary that goes",
     risk: "wider-permissions:role",
     changes: [

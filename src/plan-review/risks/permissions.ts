@@ -13,6 +13,7 @@ import {
   type ResourceChange,
   text,
   type Values,
+  valuesOf,
 } from "../plan.ts";
 import { boundless, noPolicy, widenings } from "../policy.ts";
 import { policyAfter } from "../policy-document.ts";
@@ -66,6 +67,11 @@ function ownersPolicies(plan: Plan, { type, attribute, owner }: PolicyHolder, va
   const documents = priorResources(plan, type)
     .filter((one) => owner !== undefined && one.values?.[owner[0]] === values[owner[0]])
     .flatMap((one) => text(one.values?.[attribute]) ?? []);
+  return together(documents);
+}
+
+/** Several documents as one; what cannot be read allows nothing to compare with. */
+function together(documents: readonly string[]): string {
   try {
     return JSON.stringify({
       Statement: documents.flatMap(
@@ -119,7 +125,14 @@ function attached(plan: Plan, about: ResourceChange): Finding[] {
     Array.isArray(values.managed_policy_arns) ? values.managed_policy_arns.map(String) : [];
   const more = list(after(about)).filter((arn) => !list(before(about)).includes(arn));
   const [old, now] = [before(about), after(about)].map((values) => text(values.permissions_boundary));
+  const inline = (values: Values) =>
+    (Array.isArray(values.inline_policy) ? values.inline_policy : []).flatMap(
+      (one) => text(valuesOf(one).policy) ?? [],
+    );
+  const known = !isUnknown(about, "inline_policy") && !isSensitive(about, "inline_policy");
+  const wider = known ? widenings(together(inline(before(about))), together(inline(after(about)))) : [];
   return [
+    ...(wider.length > 0 ? [{ about, reason: `It ${some(wider.map(code))}.`, instead: narrower }] : []),
     ...(more.length > 0
       ? [{ about, reason: `It gets all that ${more.map(code).join(", ")} allows.`, instead }]
       : []),
