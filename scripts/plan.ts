@@ -52,7 +52,8 @@ ${optionsHelp(options)}
 
 Exit status: 0 when nothing changes, 2 for changes, 3 for changes with a risk that no --accept names, 1 when anything
 failed, for a wrong command line, or an --accept that names no risk of this plan, 130 when interrupted.
-Needs Terraform and your AWS credentials, which need to read only; ListApps and ListSpaces tell whether an app is in the way.`;
+Needs Terraform, and AWS credentials that may read what is deployed and lock the state. ListApps and ListSpaces tell whether
+an app is in the way. A saved plan holds sensitive values as they are: keep it as you keep the state.`;
 
 function problems(values: Values): readonly string[] {
   const withPlan = ["in", "ask-aws"].filter((name) => values[name] !== undefined);

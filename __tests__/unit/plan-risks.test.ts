@@ -545,8 +545,19 @@ describe("the risks of a plan", () => {
     expect(other?.reason).toContain("a space keeps what was chosen for it");
   });
 
+  it("names settings that take another lifecycle configuration, where the old one stays, once", () => {
+    const after = (name: string) => JSON.parse(JSON.stringify(profile("ana")).replace(arn, name)) as Values;
+    const named = change(profileAt("ana"), profile("ana"), after("arn:other"));
+    expect(risksOf([named])).toEqual(["lifecycle-change:studio_profiles.ana"]);
+    const going = replaced("aws_sagemaker_studio_lifecycle_config.profiles", { arn }, {}, "name");
+    expect(risksOf([named, going])).toEqual(["lifecycle-change:profiles"]);
+    expect(
+      risksOf([change(profileAt("ana"), profile("ana"), { ...profile("ana"), tags: { A: "b" } })]),
+    ).toEqual([]);
+  });
+
   describe("with apps that run", () => {
-    const update = change(profileAt("ana"), profile("ana"), { ...profile("ana"), user_settings: [] });
+    const update = change(profileAt("ana"), profile("ana"), { ...profile("ana"), execution_role: "arn:two" });
     const app = { domainId: "d-abc", appType: "JupyterLab", spaceName: "hers", userProfileName: "ana" };
     const namesWith = (apps: Parameters<typeof review>[1]) =>
       review(plan([update]), apps).risks.map(({ name }) => name);

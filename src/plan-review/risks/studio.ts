@@ -68,33 +68,57 @@ function usersOf(plan: Plan, arn: string | undefined) {
   return { people, sticky };
 }
 
+const whenStarted =
+  "The new script runs when an app next starts; apps that run keep what the old one did until they are stopped and started.";
+const whenChosen =
+  " It is the one that spaces begin with (`lifecycle_config_arn`): a space keeps what was chosen for it, so spaces that are " +
+  "there keep the old one until a person chooses anew.";
+const tryFirst =
+  "where the change can be in src/space/payload instead, put it there: that needs no new lifecycle configuration. Else try it " +
+  "with `npm start` first, and apply when no app runs";
+
 export const lifecycleRule: Rule = {
   name: "lifecycle-change",
   title: "The script that runs at each start of an app changes",
-  find: (plan) =>
-    changesOf(plan).flatMap((about) => {
-      if (about.type !== "aws_sagemaker_studio_lifecycle_config" || !isDestroyed(about)) return [];
+  find: (plan) => {
+    const going = changesOf(plan).filter(
+      (one) => one.type === "aws_sagemaker_studio_lifecycle_config" && isDestroyed(one),
+    );
+    const replaced = going.map((about) => {
       const { people, sticky } = usersOf(plan, text(before(about).arn));
-      const when = isReplaced(about)
-        ? "The new script runs when an app next starts; apps that run keep what the old one did until they are stopped and started."
-        : "Apps that start after the apply run without it.";
-      const chosen = sticky
-        ? " It is the one that spaces begin with (`lifecycle_config_arn`): a space keeps what was chosen for it, so spaces that are " +
-          "there name the old one until a person chooses anew."
-        : "";
-      return [
-        {
-          about,
-          reason:
-            `${when}${chosen} It concerns ${count(people.length, "person", "people")}` +
-            `${people.length > 0 ? ` (${some(people.map(code))})` : ""}. A script that fails keeps every app from starting, and ` +
-            "SageMaker refuses to delete the old one while an app runs with it: the apply then ends with an error.",
-          instead:
-            "where the change can be in src/space/payload instead, put it there: that needs no new lifecycle configuration. Else try it " +
-            "with `npm start` first, and apply when no app runs",
-        },
-      ];
-    }),
+      const when = isReplaced(about) ? whenStarted : "Apps that start after the apply run without it.";
+      return {
+        about,
+        reason:
+          `${when}${sticky ? whenChosen : ""} It concerns ${count(people.length, "person", "people")}` +
+          `${people.length > 0 ? ` (${some(people.map(code))})` : ""}. A script that fails keeps every app from starting, and ` +
+          "SageMaker refuses to delete the old one while an app runs with it: the apply then ends with an error.",
+        instead: tryFirst,
+      };
+    });
+    // Settings that name another one, where the old one stays: else it is told above, once for all people.
+    const told = going.flatMap((one) => text(before(one).arn) ?? []);
+    const renamed = changesOf(plan)
+      .filter((one) => isUpdated(one) && one.type.startsWith("aws_sagemaker_"))
+      .flatMap((about) => {
+        const paths = differencesOf(about)
+          .filter(
+            ({ path, before }) =>
+              /lifecycle_config_arns?$/.test(path) && !told.some((arn) => before.includes(arn)),
+          )
+          .map(({ path }) => path);
+        if (paths.length === 0) return [];
+        const sticky = paths.some((path) => path.endsWith("default_resource_spec.lifecycle_config_arn"));
+        return [
+          {
+            about,
+            reason: `${whenStarted}${sticky ? whenChosen : ""} It is another in ${codes(paths)}.`,
+            instead: tryFirst,
+          },
+        ];
+      });
+    return [...replaced, ...renamed];
+  },
 };
 
 /** What SageMaker does not do while an app runs; tags it changes at any time. */
