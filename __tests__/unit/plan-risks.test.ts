@@ -205,6 +205,15 @@ const cases: readonly Case[] = [
     ],
   },
   {
+    what: "a policy that goes from one role to another",
+    risk: "wider-permissions:execution_artifacts",
+    changes: [replaced(policyAt, policyOf(read), { ...policyOf(read), role: "other" }, "role")],
+    harmless: [
+      change("aws_iam_role.role", null, { name: "other" }),
+      replaced(policyAt, policyOf(read), { ...policyOf(read), role: "other" }, "role"),
+    ],
+  },
+  {
     what: "a managed policy for a role that is there",
     risk: "wider-permissions:admin",
     changes: [

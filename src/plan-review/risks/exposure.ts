@@ -41,15 +41,13 @@ export const trafficRule: Rule = {
     return changesOf(plan)
       .filter((one) => isTraffic(one) && comes(one))
       .flatMap((about): Finding[] => {
-        const isGroup = (group: string | undefined) =>
-          ["aws_security_group", "aws_default_security_group"].some(
-            (type) =>
-              stays(plan, type, "id", group) &&
-              // One that is not known to Terraform is there: somebody else made it.
-              group !== undefined,
+        // A group that Terraform does not know is there: somebody else made it.
+        const isThere = ({ group }: Traffic) =>
+          ["aws_security_group", "aws_default_security_group"].every((type) =>
+            stays(plan, type, "id", group),
           );
         const wider = trafficOf(about.type, after(about))
-          .filter((one) => isGroup(one.group) && !now.some((old) => covers(old, one)))
+          .filter((one) => isThere(one) && !now.some((old) => covers(old, one)))
           // What comes in from everywhere is `public-exposure`.
           .filter((one) => !(one.direction === "in" && isEverywhere(one)));
         const old = trafficBefore(about);

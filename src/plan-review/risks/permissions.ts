@@ -70,7 +70,7 @@ function ownersPolicies(plan: Plan, { type, attribute, owner }: PolicyHolder, va
   return together(documents);
 }
 
-/** Several documents as one; what cannot be read allows nothing to compare with. */
+/** Several documents as one; where one of them cannot be read, nothing that can. */
 function together(documents: readonly string[]): string {
   try {
     return JSON.stringify({
@@ -79,7 +79,7 @@ function together(documents: readonly string[]): string {
       ),
     });
   } catch {
-    return noPolicy;
+    return documents.join("\n");
   }
 }
 
@@ -91,12 +91,17 @@ export const permissionsRule: Rule = {
       const holder = holderOf(about);
       if (holder === undefined) return [];
       const { attribute } = holder;
+      const [owner = ""] = holder.owner ?? [];
+      const isSameOwner = before(about)[owner] === after(about)[owner];
       // A new owner's policies widen nothing that is there; `publicRule` looks at them.
-      if (!isDestroyed(about) && isCreated(about) && !ownerStays(plan, holder, after(about))) return [];
+      if (isCreated(about) && !(isDestroyed(about) && isSameOwner) && !ownerStays(plan, holder, after(about)))
+        return [];
       if (isDestroyed(about) && !isCreated(about) && !ownerStays(plan, holder, before(about))) return [];
       const now = policyAfter(plan, about, attribute);
       if (isSensitive(about, attribute) || (now === undefined && isUnknown(about, attribute))) return [];
-      const old = text(before(about)[attribute]) ?? ownersPolicies(plan, holder, after(about));
+      const own =
+        isSameOwner || after(about)[owner] === undefined ? text(before(about)[attribute]) : undefined;
+      const old = own ?? ownersPolicies(plan, holder, after(about));
       const wider = widenings(old, now ?? noPolicy);
       if (wider.length === 0) return [];
       return [{ about, reason: `It ${some(wider.map(code))}.`, instead: narrower }];
