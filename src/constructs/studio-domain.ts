@@ -2,7 +2,7 @@ import { SagemakerDomain } from "@cdktf/provider-aws/lib/sagemaker-domain/index.
 import { SagemakerUserProfile } from "@cdktf/provider-aws/lib/sagemaker-user-profile/index.js";
 import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
 import { Construct } from "constructs";
-import { studioInstanceTypes } from "../settings/instance-types.ts";
+import { providerInstanceTypes, studioInstanceTypes } from "../settings/instance-types.ts";
 import type { LifecycleConfiguration } from "./lifecycle-configuration.ts";
 import type { Network } from "./network.ts";
 import { SpaceSecurityGroup } from "./space-security-group.ts";
@@ -79,7 +79,7 @@ export class StudioDomain extends Construct {
       },
     };
     const { allowedInstanceTypes = studioInstanceTypes } = props;
-    const hiddenInstanceTypes = studioInstanceTypes.filter((type) => !allowedInstanceTypes.includes(type));
+    const hiddenInstanceTypes = providerInstanceTypes.filter((type) => !allowedInstanceTypes.includes(type));
     const portal = {
       studioWebPortal: "ENABLED",
       defaultLandingUri: "studio::",

@@ -41,6 +41,14 @@ export const studioInstanceTypes: readonly string[] = Object.entries(sizesByFami
   ([family, sizes]) => sizes.split(" ").map((size) => `ml.${family}.${size}`),
 );
 
+/**
+ * Those that Terraform's provider takes for an instance type, from the lower end of its range on: 5.100.0 refuses the
+ * newest (measured).
+ */
+export const providerInstanceTypes: readonly string[] = studioInstanceTypes.filter(
+  (type) => !/^ml\.(g7e\.|p5\.4xlarge$|p6-b200\.)/.test(type),
+);
+
 const known = new Set(studioInstanceTypes);
 const rule = {
   allowed: `one of the ${known.size} types of Studio apps, such as "ml.t3.medium" or "ml.m5.xlarge"`,

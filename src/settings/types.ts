@@ -74,9 +74,11 @@ export interface BudgetSettings {
 /** Limits that people cannot pass, each by what enforces it. */
 export interface GuardRailSettings {
   /**
-   * Instance types that apps may run on: Studio hides the others from the people in `userProfiles`, and IAM refuses them
-   * to everyone (condition key `sagemaker:InstanceTypes`; Service Authorization Reference, "Amazon SageMaker"). Limit: the
-   * SageMaker API's `AppInstanceType`, with every `defaultInstanceType` among them.
+   * Instance types that apps may run on: Studio hides the others from the people in `userProfiles` (but not the eight that
+   * Terraform's provider 5.100.0 does not know), and IAM refuses all others to everyone (condition key
+   * `sagemaker:InstanceTypes`; Service Authorization Reference, "Amazon SageMaker"). The provider sends no empty list:
+   * without this setting again, IAM allows all, and only `aws sagemaker update-user-profile` shows what was hidden.
+   * Limit: the SageMaker API's `AppInstanceType`, with every `defaultInstanceType` among them.
    * @default every type
    */
   readonly allowedInstanceTypes?: readonly string[];
