@@ -10,9 +10,29 @@ export interface LocalAwsProps {
   readonly python: string;
   /** Without an app host, apps are in service by themselves. */
   readonly appHost?: string;
+  /** Faults from the start. */
+  readonly faults?: readonly FaultRule[];
   readonly log: string;
   /** @default `src/local-studio/aws/server.py` */
   readonly script?: string;
+}
+
+/** `src/local-studio/aws/faults.py` has every member's meaning. */
+export interface FaultRule {
+  /** Such as `sagemaker:CreateDomain`, `ec2:Delete*` or `*`. */
+  readonly operation: string;
+  readonly fault: "throttle" | "error" | "expired-token" | "latency";
+  readonly after?: number;
+  readonly count?: number;
+  readonly probability?: number;
+  readonly seed?: number;
+  readonly seconds?: number;
+}
+
+/** A rule, how many requests were its, and how many of them it broke. */
+export interface FaultReport extends FaultRule {
+  readonly matched: number;
+  readonly broken: number;
 }
 
 export interface LocalAws {
@@ -21,13 +41,20 @@ export interface LocalAws {
   readonly environment: Readonly<Record<string, string>>;
   /** Everything that exists in the account, apart from what accounts have from the start. */
   inventory(): Promise<readonly string[]>;
+  /** Puts these rules in place of those before; none end all faults. */
+  setFaults(rules: readonly FaultRule[]): Promise<void>;
+  faults(): Promise<readonly FaultReport[]>;
   stop(): Promise<void>;
 }
 
 /** Starts `server.py` and waits until it answers; it ends when its standard input closes. */
 export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
   const script = props.script ?? join(projectFolder, "src/local-studio/aws/server.py");
-  const args = [script, "--port", "0", ...(props.appHost ? ["--app-host", props.appHost] : [])];
+  const args = [
+    ...[script, "--port", "0"],
+    ...(props.appHost ? ["--app-host", props.appHost] : []),
+    ...(props.faults ? ["--faults", JSON.stringify(props.faults)] : []),
+  ];
   const child = spawn(props.python, args, { detached: true, stdio: ["pipe", "pipe", "pipe"] });
   const exited = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const log = createWriteStream(props.log);
@@ -60,6 +87,15 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
       AWS_EC2_METADATA_DISABLED: "true",
     },
     inventory: async () => (await (await fetch(`${endpoint}/local-aws/inventory`)).json()) as string[],
+    setFaults: async (rules) => {
+      const response = await fetch(`${endpoint}/local-aws/faults`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(rules),
+      });
+      if (!response.ok) throw new TypeError(`The local AWS refuses these faults:\n${await response.text()}`);
+    },
+    faults: async () => (await (await fetch(`${endpoint}/local-aws/faults`)).json()) as FaultReport[],
     stop: async () => {
       child.stdin.end();
       const timer = setTimeout(() => signalGroup(child, "SIGKILL"), 5000);

@@ -2,8 +2,9 @@
 
 Prints {"endpoint": "http://127.0.0.1:PORT"} on a line of its own once it takes requests, and stops when its
 standard input closes, or on SIGTERM: it cannot outlive whoever started it. Account 123456789012, any
-credentials, loopback only. GET /local-aws/inventory lists all that exists. Requests are logged to standard
-error.
+credentials, loopback only. GET /local-aws/inventory lists all that exists. POST /local-aws/faults takes the
+rules of faults.py, as JSON, in place of those before; GET tells them, each with how many requests it matched
+and how many it broke. Requests are logged to standard error.
 """
 
 import argparse
@@ -15,10 +16,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from io import BytesIO
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 # moto reads these when it is imported: no answers for pages of other origins that a browser here may show,
 # and no 1,300 machine images, which only cost time.
@@ -31,7 +31,7 @@ from moto.moto_server.werkzeug_app import (
     create_backend_app,
 )
 from werkzeug.serving import make_server
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 HOST = "127.0.0.1"
 StartResponse = Callable[..., Any]
@@ -44,27 +44,14 @@ class Quiet(MotoRequestHandler):
         return
 
 
-def operation(environ: dict[str, Any]) -> str:
-    """What is asked, in AWS's own term where the protocol says it: for the log."""
-    if target := environ.get("HTTP_X_AMZ_TARGET"):
-        return str(target)
-    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = BytesIO(body)
-        form = parse_qs(body.decode(errors="replace"))
-        if "Action" in form:
-            return str(form["Action"][0])
-    query = environ.get("QUERY_STRING")
-    return f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}{'?' + query if query else ''}"
-
-
 class LocalAws:
     """The WSGI application. What it serves with is imported in the background: that takes longer than
     starting."""
 
-    def __init__(self, app_host: str | None, delay: float) -> None:
+    def __init__(self, app_host: str | None, delay: float, rules: list[Any]) -> None:
         self._app_host = app_host
         self._delay = delay
+        self._rules = rules
         self._lock = threading.Lock()
         self._control_plane: Any = None
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -75,8 +62,10 @@ class LocalAws:
                 return
             import moto_fixes
             from app_host import HttpAppHost, NoAppHost
+            from faults import Faults
             from studio import responses
 
+            self._faults = Faults(self._rules)
             app_host = HttpAppHost(self._app_host) if self._app_host else NoAppHost()
             control_plane = responses.ControlPlane(app_host, self._delay)
             moto_fixes.install()
@@ -92,24 +81,53 @@ class LocalAws:
             with self._control_plane.lock:
                 lines = inventory(self._control_plane, list(self._moto.app_instances))
             return Response(json.dumps(lines), mimetype="application/json")(environ, start_response)
+        if path == "/local-aws/faults":
+            return self._answer_faults(Request(environ))(environ, start_response)
         if path.startswith("/moto-api"):
             # Its reset would empty moto, but not Studio.
             return Response("not here", 404)(environ, start_response)
         return self._answer(environ, start_response)
 
+    def _answer_faults(self, request: Request) -> Response:
+        from faults import parse_rules
+
+        if request.method == "POST":
+            # A page of another origin in a browser here cannot send this type without asking first.
+            if request.mimetype != "application/json":
+                return Response(f"Content-Type is {request.mimetype!r}: expected application/json", 415)
+            try:
+                self._faults.replace(parse_rules(json.loads(request.get_data())))
+            except ValueError as error:
+                return Response(str(error), 400)
+        elif request.method != "GET":
+            return Response("expected GET or POST", 405)
+        return Response(json.dumps(self._faults.describe()), mimetype="application/json")
+
     def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        asked, began = operation(environ), monotonic()
+        from aws_request import identify
+
+        request, began, note = identify(environ), monotonic(), ""
+        query = environ.get("QUERY_STRING")
+        path = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}{'?' + query if query else ''}"
 
         def log_and_start(status: str, *rest: Any) -> Any:
             milliseconds = (monotonic() - began) * 1000
-            line = f"{asked} {status.split()[0]} {milliseconds:.0f} ms"
+            asked = request.name if request else path
+            line = f"{asked} {status.split()[0]}{note} {milliseconds:.0f} ms"
             sys.stderr.write(line + "\n")  # one write: several threads log
             return start_response(status, *rest)
+
+        if request:
+            seconds, error = self._faults.of(request)
+            sleep(seconds)
+            if error:
+                note = f" {error[1]} on order"
+                return request.refuse(*error)(environ, log_and_start)
 
         # moto is not safe for threads: with Terraform's ten requests at a time, dictionaries change while
         # others walk through them, and the SDK's retry of such a failure finds half of its first attempt.
         # Requests to SageMaker take the same lock themselves, but not while they wait for the app host.
-        is_sagemaker = environ.get("HTTP_X_AMZ_TARGET", "").startswith("SageMaker.")
+        is_sagemaker = request is not None and request.service_name == "sagemaker"
         with nullcontext() if is_sagemaker else self._control_plane.lock:
             answer: Iterable[bytes] = self._moto(environ, log_and_start)
         return answer
@@ -127,6 +145,15 @@ def seconds(text: str) -> float:
     if not 0 <= value <= 60:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 60 seconds")
     return value
+
+
+def fault_rules(text: str) -> list[Any]:
+    from faults import parse_rules
+
+    try:
+        return parse_rules(json.loads(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -147,12 +174,19 @@ def parse_arguments() -> argparse.Namespace:
         metavar="SECONDS",
         help="how long Studio's resources stay Pending, Updating or Deleting (default: %(default)s)",
     )
+    parser.add_argument(
+        "--faults",
+        type=fault_rules,
+        default=[],
+        metavar="RULES",
+        help="faults from the start: a JSON list of rules, which faults.py describes (default: none)",
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse_arguments()
-    local_aws = LocalAws(arguments.app_host, arguments.delay)
+    local_aws = LocalAws(arguments.app_host, arguments.delay, arguments.faults)
     try:
         listener = socket.create_server((HOST, arguments.port))
     except (OSError, OverflowError) as error:

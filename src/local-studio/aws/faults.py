@@ -1,0 +1,187 @@
+"""Faults on order: what AWS answers on a bad day, for the tests of what has to live with it.
+
+A list of rules, each an object:
+
+  operation    which requests, such as "sagemaker:CreateDomain", "ec2:Delete*" or "*"
+  fault        "throttle", "error" (500), "expired-token" or "latency"
+  after        how many of them to let pass first (default 0)
+  count        how many of them to break (default all)
+  probability  of each of them to be broken, above 0 and up to 1 (default 1)
+  seed         of the probability (default 0): the same requests in the same order have the same faults
+  seconds      for "latency": how long each waits before it is answered
+
+Rules are asked in their order up to the first that answers with an error; latencies before it add up.
+"""
+
+import random
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from aws_request import AwsRequest
+
+Error = tuple[int, str, str]  # HTTP status, code, message
+
+_RATE, _EXPIRED = "Rate exceeded", "The security token included in the request is expired"
+_INTERNAL_FAILURE: Error = (
+    500,
+    "InternalFailure",
+    "The request processing has failed because of an unknown error, exception or failure.",
+)
+
+# By service, then by protocol. Codes and statuses of throttling: botocore's data/_retry.json, and for EFS its
+# service model. 500: "Common Errors" of each service's API reference.
+_ERRORS: dict[str, dict[str, Error]] = {
+    "throttle": {
+        # The message: hashicorp/terraform#3579.
+        "ec2": (503, "RequestLimitExceeded", "Request limit exceeded."),
+        # Amazon S3 API reference, "Error responses".
+        "s3": (503, "SlowDown", "Please reduce your request rate."),
+        # Its model names the shape and the status. Guess: the message.
+        "efs": (429, "ThrottlingException", _RATE),
+        # The message: b3ross/dotenvi#35.
+        "query": (400, "Throttling", _RATE),
+        # The message: snyk/driftctl#1629.
+        "json": (400, "ThrottlingException", _RATE),
+        # Guess: as JSON's.
+        "rest-json": (400, "ThrottlingException", _RATE),
+        # Guess: as S3's (S3 Control).
+        "rest-xml": (503, "SlowDown", "Please reduce your request rate."),
+    },
+    "error": {
+        # Amazon EC2 API reference, "Error codes", server errors.
+        "ec2": (500, "InternalError", "An internal error has occurred"),
+        # Amazon S3 API reference, "Error responses".
+        "s3": (500, "InternalError", "We encountered an internal error. Please try again."),
+        "efs": (500, "InternalServerError", "Returned if an error occurred on the server side."),
+        **dict.fromkeys(("query", "json", "rest-json", "rest-xml"), _INTERNAL_FAILURE),
+    },
+    "expired-token": {
+        # aws/aws-sdk-java#1443
+        "ec2": (400, "RequestExpired", "Request has expired."),
+        # Amazon S3 API reference, "Error responses"; elastic/apm-server#15296.
+        "s3": (400, "ExpiredToken", "The provided token has expired."),
+        # pulumi/pulumi-aws#2560
+        "query": (403, "ExpiredToken", _EXPIRED),
+        # hashicorp/terraform-provider-aws#29284
+        "json": (400, "ExpiredTokenException", _EXPIRED),
+        # hashicorp/terraform-provider-aws#32809
+        "rest-json": (403, "ExpiredTokenException", _EXPIRED),
+        # Guess: as S3's (S3 Control).
+        "rest-xml": (400, "ExpiredToken", "The provided token has expired."),
+    },
+}
+_FAULTS = (*_ERRORS, "latency")
+
+
+@dataclass
+class Rule:
+    operation: str
+    fault: str
+    after: int = 0
+    count: int | None = None
+    probability: float = 1
+    seed: int = 0
+    seconds: float = 0
+    matched: int = field(default=0, init=False)
+    broken: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311 - faults that can be repeated, not secrets
+
+    def breaks(self, name: str) -> bool:
+        if not fnmatchcase(name, self.operation):
+            return False
+        self.matched += 1
+        is_drawn = self._random.random() < self.probability
+        if self.matched <= self.after or self.broken == self.count or not is_drawn:
+            return False
+        self.broken += 1
+        return True
+
+
+class Faults:
+    """The rules in force. Safe for threads."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self._lock = threading.Lock()
+        self._rules = rules
+
+    def replace(self, rules: list[Rule]) -> None:
+        with self._lock:
+            self._rules = rules
+
+    def describe(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [asdict(rule) for rule in self._rules]
+
+    def of(self, request: AwsRequest) -> tuple[float, Error | None]:
+        """Seconds to wait, then the error to answer, if any."""
+        seconds = 0.0
+        with self._lock:
+            for rule in self._rules:
+                if not rule.breaks(request.name):
+                    continue
+                if rule.fault != "latency":
+                    return seconds, _error(rule.fault, request)
+                seconds += rule.seconds
+        return seconds, None
+
+
+def _error(fault: str, request: AwsRequest) -> Error:
+    errors = _ERRORS[fault]
+    return errors.get(request.service_name) or errors[request.protocol]
+
+
+_NUMBERS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "after": (int, "a whole number from 0"),
+    "count": (int, "a whole number from 1"),
+    "probability": ((int, float), "a number above 0 and up to 1"),
+    "seed": (int, "a whole number"),
+    "seconds": ((int, float), "a number above 0 and up to 60"),
+}
+
+
+def parse_rules(value: object) -> list[Rule]:
+    """Raises ValueError with all that is wrong, a line each."""
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list of rules, got {value!r}")
+    problems = [
+        f"rule {position}: {text}" for position, rule in enumerate(value, 1) for text in _problems(rule)
+    ]
+    if problems:
+        raise ValueError("\n".join(problems))
+    return [Rule(**rule) for rule in value]
+
+
+def _problems(rule: object) -> Iterator[str]:
+    if not isinstance(rule, dict):
+        yield f"expected an object, got {rule!r}"
+        return
+    known = ("operation", "fault", *_NUMBERS)
+    for name in rule.keys() - set(known):
+        yield f"there is no {name!r}: expected {', '.join(known)}"
+    operation, fault = rule.get("operation"), rule.get("fault")
+    if not isinstance(operation, str) or not (operation == "*" or ":" in operation):
+        yield f"operation is {operation!r}: expected SERVICE:OPERATION, with * for any part of it"
+    if fault not in _FAULTS:
+        yield f"fault is {fault!r}: expected one of {', '.join(_FAULTS)}"
+    for name, (types, allowed) in _NUMBERS.items():
+        if name in rule and not _is_allowed(name, rule[name], types):
+            yield f"{name} is {rule[name]!r}: expected {allowed}"
+    if (fault == "latency") != ("seconds" in rule):
+        yield "seconds belong to latency, and latency needs them"
+
+
+def _is_allowed(name: str, value: Any, types: type | tuple[type, ...]) -> bool:
+    is_number = isinstance(value, types) and not isinstance(value, bool)
+    if not is_number:
+        return False
+    match name:
+        case "probability" | "seconds":
+            return bool(0 < value <= (1 if name == "probability" else 60))
+        case "after" | "count":
+            return bool(value >= (0 if name == "after" else 1))
+    return True
