@@ -51,6 +51,7 @@ import {
   UpdateDomainCommand,
   UpdateSpaceCommand,
   UpdateUserProfileCommand,
+  type UserSettings,
 } from "@aws-sdk/client-sagemaker";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -532,6 +533,39 @@ describe("domain", () => {
     });
   });
 
+  it("refuses what the reference of UserSettings excludes", async () => {
+    const { DomainId } = await studio.describeDomain();
+    const update = (settings: UserSettings) =>
+      aws.sagemaker.send(new UpdateDomainCommand({ DomainId, DefaultUserSettings: settings }));
+    const groups = Array<string>(5).fill(studio.groupId);
+    await expect(update({ SecurityGroups: groups })).rejects.toEqual(
+      refusal("ValidationException", /5 groups; at most 4/),
+    );
+    await expect(update({ AutoMountHomeEFS: "DefaultAsDomain" })).rejects.toEqual(
+      refusal("ValidationException", /cannot be DefaultAsDomain/),
+    );
+    await expect(update({ StudioWebPortal: "DISABLED", DefaultLandingUri: "studio::" })).rejects.toEqual(
+      refusal("ValidationException", /studio:: when StudioWebPortal is DISABLED/),
+    );
+    await update({ SecurityGroups: groups.slice(1), AutoMountHomeEFS: "Enabled" });
+    await studio.status(() => studio.describeDomain(), "InService");
+  });
+
+  it("makes the home file system later, and takes none away", async () => {
+    const own = new Fixture(aws);
+    await own.createNetwork();
+    await own.createDomain({ HomeEfsFileSystemCreation: "Disabled" });
+    expect((await own.describeDomain()).HomeEfsFileSystemId).toBeUndefined();
+    const update = (HomeEfsFileSystemCreation: "Enabled" | "Disabled") =>
+      aws.sagemaker.send(new UpdateDomainCommand({ DomainId: own.domainId, HomeEfsFileSystemCreation }));
+    await update("Enabled");
+    await own.status(() => own.describeDomain(), "InService");
+    expect((await own.describeDomain()).HomeEfsFileSystemId).toMatch(/^fs-/);
+    await expect(update("Disabled")).rejects.toEqual(
+      refusal("ValidationException", /from Enabled to Disabled/),
+    );
+  });
+
   it("refuses operations while another is under way", async () => {
     await aws.sagemaker.send(
       new UpdateDomainCommand({ DomainId: studio.domainId, TagPropagation: "ENABLED" }),
@@ -727,6 +761,10 @@ describe("user profiles, spaces and apps", () => {
     await sso.createNetwork();
     await sso.createDomain({ AuthMode: "SSO" });
     await expect(sso.createProfile("dee")).rejects.toEqual(refusal("ValidationException", /SingleSignOn/));
+    const half = { DomainId: sso.domainId, UserProfileName: "dee", SingleSignOnUserValue: "dee" };
+    await expect(aws.sagemaker.send(new CreateUserProfileCommand(half))).rejects.toEqual(
+      refusal("ValidationException", /SingleSignOnUserIdentifier/),
+    );
     await expect(presign({ DomainId: sso.domainId })).rejects.toEqual(
       refusal("ValidationException", /AuthMode of the domain is IAM/),
     );

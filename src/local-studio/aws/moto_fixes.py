@@ -57,11 +57,13 @@ def _refuse_deletions_with_dependents() -> None:
         ]
         interfaces = _network_interfaces(ec2, lambda interface: interface.subnet.vpc_id == vpc_id)
         if groups or gateways or interfaces:
+            # Source: gruntwork-io/cloud-nuke#345, also the words.
             raise DependencyViolationError(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
         return delete_vpc(ec2, vpc_id)
 
     def checked_delete_subnet(ec2: EC2Backend, subnet_id: str) -> Any:
         if _network_interfaces(ec2, lambda interface: interface.subnet.id == subnet_id):
+            # Source: hashicorp/terraform#31658, also the words.
             raise DependencyViolationError(
                 f"The subnet '{subnet_id}' has dependencies and cannot be deleted."
             )
@@ -82,6 +84,7 @@ def _refuse_deletions_with_dependents() -> None:
             ec2, lambda interface: group_id in [group.id for group in interface.group_set]
         )
         if referring or using:
+            # Source: hashicorp/terraform#31658, also the words.
             raise DependencyViolationError(f"resource {group_id} has a dependent object")
         delete_security_group(ec2, vpc_id, group_id)
 
@@ -89,7 +92,11 @@ def _refuse_deletions_with_dependents() -> None:
         if any(
             gateway.vpc_id == vpc_id and gateway.state != "deleted" for gateway in ec2.nat_gateways.values()
         ):
-            raise DependencyViolationError(f"Network {vpc_id} has some mapped public address(es).")
+            # Source: hashicorp/terraform#31658, also the words.
+            raise DependencyViolationError(
+                f"Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) "
+                "before detaching the gateway."
+            )
         detach_internet_gateway(ec2, internet_gateway_id, vpc_id)
 
     backend: Any = EC2Backend

@@ -16,6 +16,8 @@ def _key(request: Members) -> tuple[str, ...]:
 
 def _owner(studio: Studio, request: Members) -> Resource:
     if ("UserProfileName" in request) == ("SpaceName" in request):
+        # Source: CreateApp and DeleteApp, UserProfileName and SpaceName: where one is not set, the other must
+        # be. Guess: that both are refused, and the words.
         raise ValidationException("Exactly one of UserProfileName and SpaceName must be specified.")
     if "SpaceName" in request:
         return find_space(studio, request)
@@ -31,6 +33,7 @@ def create(studio: Studio, request: Members) -> Members:
     _check_type(request, owner)
     key = _key(request)
     if key in studio.apps and studio.apps[key].status != "Deleted":
+        # Source: CreateApp, errors (ResourceInUse). Guess: the words.
         raise ResourceInUse(f"App [{studio.apps[key].arn}] already exists.")
     check_lifecycle_configs(studio, request.get("ResourceSpec", {}), request["AppType"])
 
@@ -55,20 +58,26 @@ def create(studio: Studio, request: Members) -> Members:
 def _check_type(request: Members, owner: Resource) -> None:
     app_type = request["AppType"]
     if app_type == "JupyterServer":
-        # Studio Classic is closed: its apps cannot be created any more.
+        # Guess: Studio Classic is closed (Developer Guide, "Amazon SageMaker Studio Classic"), and an SDK is
+        # refused so.
         raise ValidationException(
             "AppType JupyterServer (Studio Classic) is no longer supported for new apps."
         )
     if app_type in _SPACE_APPS and owner.kind != "Space":
+        # Guess: the Developer Guide starts apps of these types in spaces alone.
         raise ValidationException(f"SpaceName must be specified for apps of type {app_type}.")
     if app_type not in _SPACE_APPS:
+        # Guess: AWS runs other types too; here they have no app host.
         raise ValidationException(f"AppType {app_type} is not supported here; it is one of {_SPACE_APPS}.")
     space_type = owner.members.get("SpaceSettings", {}).get("AppType")
     if space_type != app_type:
+        # Source: SpaceSettings, AppType: the type of app created within the space. Guess: the words.
         raise ValidationException(
             f"AppType {app_type} does not match Space [{owner.arn}] of type {space_type}."
         )
     if request.get("ResourceSpec", {}).get("InstanceType") == "system":
+        # Source: ResourceSpec, InstanceType: JupyterServer and KernelGateway have the system value. Guess:
+        # the words.
         raise ValidationException(f"Instance type system is not supported for apps of type {app_type}.")
 
 
@@ -93,10 +102,12 @@ def _start(studio: Studio, app: Resource, space: Resource, launch: Launch) -> No
     }
 
     def up(url: str | None) -> None:
+        # Source: DescribeApp, Status: the values. Guess: Pending goes straight to InService.
         app.set_status("InService")
         if url:
             space.members["Url"] = url
 
+    # Source: DescribeApp, Status: InService or Failed.
     studio.ask_app_host(app, lambda host: host.start_app(order), up, failed="Failed")
 
 
@@ -104,6 +115,7 @@ def _find(studio: Studio, request: Members) -> Resource:
     _owner(studio, request)
     key = _key(request)
     if key not in studio.apps:
+        # Source: DescribeApp and DeleteApp, errors (ResourceNotFound). Guess: the words.
         raise ResourceNotFound(f"App [{request['AppName']}] does not exist.")
     return studio.apps[key]
 
@@ -116,8 +128,11 @@ def delete(studio: Studio, request: Members) -> None:
     """Also while the app still starts. A deleted app stays listed as Deleted: AWS shows it for 24 hours."""
     app = _find(studio, request)
     if app.status in ("Deleting", "Deleted"):
+        # Source: DeleteApp, errors (ResourceInUse). Guess: for these statuses, and the words.
         raise ResourceInUse(f"App [{app.arn}] is in {app.status} state.")
+    # Source: DescribeApp, Status: the values.
     app.set_status("Deleting")
+    # Source: aws-samples/cloudformation-studio-domain#2, where clean-ups wait for Deleted in ListApps.
     studio.ask_app_host(
         app, lambda host: host.stop_app(app.arn), lambda _: app.set_status("Deleted"), failed="Failed"
     )

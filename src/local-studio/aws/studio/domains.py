@@ -19,15 +19,20 @@ _USER_DEFAULTS = {
 def create(studio: Studio, request: Members) -> Members:
     name = request["DomainName"]
     if any(domain.members["DomainName"] == name for domain in studio.domains.values()):
+        # Source: CreateDomain, errors (ResourceInUse). Guess: that the name is what collides, and the words.
         raise ResourceInUse(f"Domain with name [{name}] already exists.")
-    # Not required by the model: domains made by other AWS services have none. CreateDomain asks for them.
     if not request.get("VpcId") or not request.get("SubnetIds"):
+        # Source: CreateDomain, VpcId and SubnetIds: optional for Unified Studio's PublicInternetOnly domains
+        # alone, which nobody makes here. Guess: the words.
         raise ValidationException("VpcId and SubnetIds are required.")
     check_network(studio, request["VpcId"], request["SubnetIds"])
     settings = request["DefaultUserSettings"]
     if not settings.get("ExecutionRole"):
+        # Guess: CreateDomain's reference does not require it, but nothing starts without a role.
         raise ValidationException("ExecutionRole is required in DefaultUserSettings.")
     if request.get("AppNetworkAccessType") == "VpcOnly" and not settings.get("SecurityGroups"):
+        # Source: UserSettings, SecurityGroups: required for VpcOnly, unless the domain's defaults have them.
+        # Guess: the words.
         raise ValidationException("SecurityGroups are required in DefaultUserSettings for VpcOnly mode.")
     _check(studio, request)
 
@@ -50,12 +55,21 @@ def create(studio: Studio, request: Members) -> Members:
         members["HomeEfsFileSystemKmsKeyId"] = request["KmsKeyId"]
     domain = Resource("Domain", arn, members, tags)
     studio.domains[domain_id] = domain
+    # Source: DescribeDomain, Status: the values. Guess: the order, as Terraform's provider waits for it.
     studio.settle(domain)
     return {"DomainArn": arn, "DomainId": domain_id, "Url": url}
 
 
 def _check(studio: Studio, request: Members) -> None:
-    check_security_groups(studio, request.get("DefaultUserSettings"))
+    settings = request.get("DefaultUserSettings", {})
+    if settings.get("AutoMountHomeEFS") == "DefaultAsDomain":
+        # Source: UserSettings, AutoMountHomeEFS: not for a domain. Guess: the words.
+        raise ValidationException("AutoMountHomeEFS of a domain cannot be DefaultAsDomain.")
+    if settings.get("StudioWebPortal") == "DISABLED" and settings.get("DefaultLandingUri") == "studio::":
+        # Source: UserSettings, DefaultLandingUri: studio:: only where StudioWebPortal is ENABLED. Guess: the
+        # words.
+        raise ValidationException("DefaultLandingUri cannot be studio:: when StudioWebPortal is DISABLED.")
+    check_security_groups(studio, settings)
     check_security_groups(studio, request.get("DefaultSpaceSettings"))
     check_lifecycle_configs(studio, request)
 
@@ -69,15 +83,17 @@ def update(studio: Studio, request: Members) -> Members:
     domain.require_settled()
     network_access = request.get("AppNetworkAccessType")
     if network_access == "VpcOnly" and not (request.get("VpcId") and request.get("SubnetIds")):
-        # Also when the domain is in VpcOnly mode already, which is why no update by Terraform's AWS provider
-        # passes: hashicorp/terraform-provider-aws#45528.
+        # Source: hashicorp/terraform-provider-aws#45528, also the words. Also when the domain is in VpcOnly
+        # mode already, which is why no update by Terraform's AWS provider passes.
         raise ValidationException("VpcId and Subnet IDs are required for updating domains to VpcOnly mode.")
     if request.get("VpcId", domain.members["VpcId"]) != domain.members["VpcId"]:
+        # Source: UpdateDomain, VpcId: only to add one to a domain without. Guess: the words.
         raise ValidationException("VpcId of a domain cannot be changed.")
     if "SubnetIds" in request:
         check_network(studio, domain.members["VpcId"], request["SubnetIds"])
     _check(studio, request)
     _refuse_with_running_apps(studio, domain, request)
+    _change_home_file_system(studio, domain, request)
     for name, value in request.items():
         if name == "DomainSettingsForUpdate":
             domain.members["DomainSettings"] = {**domain.members.get("DomainSettings", {}), **value}
@@ -85,29 +101,45 @@ def update(studio: Studio, request: Members) -> Members:
             domain.members[name] = {**domain.members.get(name, {}), **value}
         else:
             domain.members[name] = value
+    # Source: DescribeDomain, Status: the values.
     domain.set_status("Updating")
+    # Guess: Updating ends in InService.
     studio.settle(domain)
     return {"DomainArn": domain.arn}
 
 
 def _refuse_with_running_apps(studio: Studio, domain: Resource, request: Members) -> None:
-    """The changes that running apps forbid (AWS API reference, UpdateDomain)."""
+    """The changes that running apps forbid."""
     now = domain.members
+    stopping_too = ("Pending", "InService", "Deleting")
+    network_access = request.get("AppNetworkAccessType", now["AppNetworkAccessType"])
+    subnet_ids = request.get("SubnetIds") or now["SubnetIds"]
+    has_identity = "ExecutionRoleIdentityConfig" in request.get("DomainSettingsForUpdate", {})
     changes = [
         name
-        for name, changed in {
-            "AppNetworkAccessType": request.get("AppNetworkAccessType", now["AppNetworkAccessType"])
-            != now["AppNetworkAccessType"],
-            "SubnetIds": not set(now["SubnetIds"]).issubset(request.get("SubnetIds") or now["SubnetIds"]),
-            "ExecutionRoleIdentityConfig": "ExecutionRoleIdentityConfig"
-            in request.get("DomainSettingsForUpdate", {}),
-        }.items()
-        if changed
+        for name, is_changed, statuses in (
+            ("AppNetworkAccessType", network_access != now["AppNetworkAccessType"], stopping_too),
+            ("SubnetIds", not set(now["SubnetIds"]).issubset(subnet_ids), stopping_too),
+            ("ExecutionRoleIdentityConfig", has_identity, ("Pending", "InService")),
+        )
+        if is_changed and studio.apps_of(*statuses, DomainId=now["DomainId"])
     ]
-    if changes and studio.apps_of("Pending", "InService", "Deleting", DomainId=now["DomainId"]):
+    if changes:
+        # Source: UpdateDomain, AppNetworkAccessType and SubnetIds; DomainSettingsForUpdate,
+        # ExecutionRoleIdentityConfig, which a Deleting app does not forbid. Guess: the code and the words.
         raise ResourceInUse(
             f"Unable to update {', '.join(changes)} of Domain [{domain.arn}] because App(s) run in it."
         )
+
+
+def _change_home_file_system(studio: Studio, domain: Resource, request: Members) -> None:
+    now, wanted = domain.members, request.get("HomeEfsFileSystemCreation")
+    has_one = "HomeEfsFileSystemId" in now
+    if wanted == "Disabled" and has_one:
+        # Source: UpdateDomain, HomeEfsFileSystemCreation: from Disabled to Enabled alone. Guess: the words.
+        raise ValidationException("HomeEfsFileSystemCreation cannot be changed from Enabled to Disabled.")
+    if wanted == "Enabled" and not has_one:
+        now["HomeEfsFileSystemId"] = HomeFileSystem(studio, now["DomainId"], domain.arn).create(now)
 
 
 def delete(studio: Studio, request: Members) -> None:
@@ -116,9 +148,13 @@ def delete(studio: Studio, request: Members) -> None:
     domain_id = domain.members["DomainId"]
     for kind, store in (("UserProfile", studio.user_profiles), ("Space", studio.spaces)):
         if any(key[0] == domain_id for key in store):
+            # Source: DeleteDomain, errors (ResourceInUse); Developer Guide, "Delete an Amazon SageMaker AI
+            # domain". Guess: the words, after those for user profiles (aws/amazon-sagemaker-feedback#113).
             raise ResourceInUse(
                 f"Unable to delete Domain [{domain.arn}] because {kind}(s) are associated with it."
             )
     if request.get("RetentionPolicy", {}).get("HomeEfsFileSystem", "Retain") == "Delete":
         HomeFileSystem(studio, domain_id, domain.arn).delete(domain.members.get("HomeEfsFileSystemId"))
+    # Source: DescribeDomain, Status: Deleting. Guess: it is not found once it is deleted, as Terraform's
+    # provider expects.
     studio.remove(studio.domains, domain_id)

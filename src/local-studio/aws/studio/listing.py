@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from .errors import ValidationException
 from .state import Members, Resource, Studio
 
-_PAGE = 10  # MaxResults when none is given (AWS API reference, ListApps and its like)
+# Source: ListApps and its like, MaxResults: the default.
+_PAGE = 10
 
 Filter = Callable[[Members, object], bool]
 
@@ -62,6 +63,7 @@ def _space_details(space: Members) -> Members:
 
 def apps(studio: Studio, request: Members) -> Members:
     if "UserProfileNameEquals" in request and "SpaceNameEquals" in request:
+        # Source: ListApps, UserProfileNameEquals: where one is set, the other cannot be. Guess: the words.
         raise ValidationException("UserProfileNameEquals and SpaceNameEquals cannot both be specified.")
     filters = {
         "DomainIdEquals": _equals("DomainId"),
@@ -116,4 +118,5 @@ def _offset(token: str | None) -> int:
             return int(offset)
     except (binascii.Error, ValueError):
         pass
+    # Guess: the code and the words.
     raise ValidationException(f"Invalid NextToken: {token}")

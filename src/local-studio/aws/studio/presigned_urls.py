@@ -7,8 +7,9 @@ from app_host import AppHostFailure
 from .errors import InternalFailure, ValidationException
 from .state import Members, Studio
 
-# Defaults of the API (AWS API reference, CreatePresignedDomainUrl).
+# Source: CreatePresignedDomainUrl, the defaults of ExpiresInSeconds and SessionExpirationDurationInSeconds.
 _EXPIRES_IN_SECONDS = 300
+# Source: as above.
 _SESSION_SECONDS = 43200
 
 
@@ -19,6 +20,7 @@ def create(studio: Studio, request: Members) -> Members:
     try:
         return {"AuthorizedUrl": studio.app_host.presigned_url(order) or url}
     except AppHostFailure as failure:
+        # Source: Common Errors, InternalFailure: the local AWS itself failed.
         raise InternalFailure(str(failure)) from None
 
 
@@ -27,6 +29,7 @@ def _check(studio: Studio, request: Members) -> tuple[str, Members]:
     domain = studio.domain(request)
     domain.require_in_service()
     if domain.members["AuthMode"] != "IAM":
+        # Source: CreatePresignedDomainUrl: only when the authentication mode is IAM. Guess: the words.
         raise ValidationException(
             "CreatePresignedDomainUrl can only be called when AuthMode of the domain is IAM."
         )
@@ -38,6 +41,8 @@ def _check(studio: Studio, request: Members) -> tuple[str, Members]:
         owner = space.members.get("OwnershipSettings", {}).get("OwnerUserProfileName", "")
         sharing = space.members.get("SpaceSharingSettings", {}).get("SharingType")
         if sharing == "Private" and owner.lower() != name.lower():
+            # Guess: a private space opens for its owner alone (Developer Guide, "Amazon SageMaker Studio
+            # spaces").
             raise ValidationException(f"Space [{space.arn}] is not owned by UserProfile [{profile.arn}].")
     order: Members = {
         "domainId": request["DomainId"],

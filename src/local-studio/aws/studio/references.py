@@ -39,6 +39,7 @@ def lifecycle_config(studio: Studio, arn: str) -> Resource:
     for config in studio.lifecycle_configs.values():
         if config.arn == arn:
             return config
+    # Guess: the code and the words.
     raise ValidationException(f"StudioLifecycleConfig [{arn}] does not exist.")
 
 
@@ -46,23 +47,39 @@ def check_lifecycle_configs(studio: Studio, members: Members, app_type: str | No
     for arn, wanted in lifecycle_config_arns(members, app_type):
         actual = lifecycle_config(studio, arn).members["StudioLifecycleConfigAppType"]
         if wanted and actual != wanted:
+            # Guess: CreateStudioLifecycleConfig has a type for each configuration; that a mismatch is
+            # refused, and how.
             raise ValidationException(
                 f"StudioLifecycleConfig [{arn}] is for {actual} apps, not for {wanted}."
             )
 
 
+# Source: UserSettings, SecurityGroups: one less than the model's five, as SageMaker adds one for NFS.
+_MOST_SECURITY_GROUPS = 4
+
+
 def check_security_groups(studio: Studio, settings: Members | None) -> None:
-    for group in (settings or {}).get("SecurityGroups", []):
+    groups = (settings or {}).get("SecurityGroups", [])
+    if len(groups) > _MOST_SECURITY_GROUPS:
+        # Source: as above. Guess: the words.
+        raise ValidationException(
+            f"SecurityGroups has {len(groups)} groups; at most {_MOST_SECURITY_GROUPS} can be specified."
+        )
+    for group in groups:
         if studio.ec2.get_security_group_from_id(group) is None:
+            # Guess: the code, with the words of EC2 (Amazon EC2 API Reference, "Error codes",
+            # InvalidGroup.NotFound).
             raise ValidationException(f"The security group '{group}' does not exist")
 
 
 def check_network(studio: Studio, vpc_id: str, subnet_ids: list[str]) -> None:
     if vpc_id not in studio.ec2.vpcs:
+        # Guess: the code and the words, after EC2's InvalidVpcID.NotFound.
         raise ValidationException(f"The vpc ID '{vpc_id}' does not exist")
     subnets = {subnet.id: subnet for subnet in studio.ec2.describe_subnets()}
     for subnet_id in subnet_ids:
         if subnet_id not in subnets or subnets[subnet_id].vpc_id != vpc_id:
+            # Guess: the code and the words, after EC2's InvalidSubnetID.NotFound.
             raise ValidationException(f"The subnet ID '{subnet_id}' does not exist in VPC '{vpc_id}'")
 
 
@@ -75,6 +92,8 @@ def check_assumable(studio: Studio, role_arn: str) -> None:
     try:
         role = iam_backends[studio.account][studio.partition].get_role_by_arn(role_arn)
     except NotFoundException:
+        # Source: the words are CreateTransformJob's: awslabs/predictive-maintenance-using-machine-learning#3.
+        # Guess: that CreateApp has them too.
         raise ValidationException(problem) from None
     trust = cast(Members, json.loads(role.assume_role_policy_document or "{}"))
     statements = trust.get("Statement", [])
@@ -84,4 +103,5 @@ def check_assumable(studio: Studio, role_arn: str) -> None:
             [services] if isinstance(services, str) else services
         ):
             return
+    # Source: as above.
     raise ValidationException(problem)

@@ -54,12 +54,15 @@ def _pattern(pattern: str) -> re.Pattern[str] | None:
 def parse(operation: str, body: bytes | str) -> dict[str, Any]:
     """The request's members, or the refusal that AWS would answer."""
     if operation not in _service_model().operation_names:
+        # Guess: the code and the words.
         raise UnknownOperationException(f"SageMaker has no operation {operation}.")
     try:
         request = json.loads(body or "{}")
     except ValueError as error:
+        # Guess: the code and the words.
         raise SerializationException(f"The request body is not JSON: {error}") from None
     if not isinstance(request, dict):
+        # Guess: as above.
         raise SerializationException("The request body is not a JSON object.")
     shape = _service_model().operation_model(operation).input_shape
     if shape is None:
@@ -67,6 +70,7 @@ def parse(operation: str, body: bytes | str) -> dict[str, Any]:
     problems = list(_problems(shape, request, ""))
     if problems:
         count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
+        # Source: the service model; for the words aws-samples/sagemaker-ml-workflow-with-apache-airflow#3.
         raise ValidationException(f"{count}: {'; '.join(problems)}")
     return {name: value for name, value in request.items() if name in shape.members and value is not None}
 
@@ -80,6 +84,7 @@ def _problems(shape: Any, value: Any, path: str) -> Iterator[str]:
     expected = _JSON_TYPES.get(shape.type_name)
     is_wrong_boolean = isinstance(value, bool) and shape.type_name != "boolean"
     if expected and (not isinstance(value, expected) or is_wrong_boolean):
+        # Guess: as for a body that is not JSON.
         raise SerializationException(f"'{path}' is {type(value).__name__}, expected {shape.type_name}")
     if shape.type_name == "structure":
         yield from _structure_problems(shape, value, path)

@@ -4,7 +4,8 @@ from .errors import ResourceInUse, ValidationException
 from .references import check_lifecycle_configs
 from .state import Members, Resource, Studio, named
 
-# The size AWS documents for a space whose request, profile and domain name none (Studio's own default).
+# Source: EbsStorageSettings, EbsVolumeSizeInGb: 5 is the least. Guess: it is what a space has where nobody
+# names one.
 _DEFAULT_VOLUME_GB = 5
 
 
@@ -15,14 +16,16 @@ def create(studio: Studio, request: Members) -> Members:
     key = named(domain_id, name)
     arn = studio.arn(f"space/{domain_id}/{name.lower()}")
     if key in studio.spaces:
+        # Source: CreateSpace, errors (ResourceInUse). Guess: the words.
         raise ResourceInUse(f"Space [{arn}] already exists.")
     owner = _owner(studio, request)
     settings = request.get("SpaceSettings", {})
     if request.get("SpaceSharingSettings", {}).get("SharingType") == "Private":
-        # The words of AWS: hashicorp/terraform-provider-aws#38370.
         if "SpaceSettings" not in request:
+            # Source: hashicorp/terraform-provider-aws#38370, also the words.
             raise ValidationException(f"SpaceSettings must be provided for creating private space [{arn}]")
         if settings.get("AppType") not in ("JupyterLab", "CodeEditor"):
+            # Guess: the Developer Guide has private spaces for these two alone.
             raise ValidationException("AppType of a private space must be JupyterLab or CodeEditor.")
     check_lifecycle_configs(studio, settings)
     storage = _storage(domain, owner, settings)
@@ -38,6 +41,7 @@ def create(studio: Studio, request: Members) -> Members:
     }
     space = Resource("Space", arn, members, tags)
     studio.spaces[key] = space
+    # Source: DescribeSpace, Status: the values. Guess: the order.
     studio.settle(space)
     return {"SpaceArn": arn}
 
@@ -45,6 +49,7 @@ def create(studio: Studio, request: Members) -> Members:
 def _owner(studio: Studio, request: Members) -> Resource | None:
     ownership, sharing = request.get("OwnershipSettings"), request.get("SpaceSharingSettings")
     if (ownership is None) != (sharing is None):
+        # Guess: CreateSpace does not say so.
         raise ValidationException("OwnershipSettings and SpaceSharingSettings must be provided together.")
     if ownership is None:
         return None
@@ -67,6 +72,7 @@ def _storage(domain: Resource, owner: Resource | None, settings: Members) -> Mem
     size = asked.get("EbsVolumeSizeInGb", default)
     largest = ebs.get("MaximumEbsVolumeSizeInGb")
     if largest is not None and size > largest:
+        # Source: DefaultEbsStorageSettings, MaximumEbsVolumeSizeInGb. Guess: the words.
         raise ValidationException(
             f"EbsVolumeSizeInGb {size} exceeds the maximum of {largest} that the user profile or domain sets."
         )
@@ -85,6 +91,8 @@ def describe(studio: Studio, request: Members) -> Members:
 def _refuse_with_apps(studio: Studio, space: Resource, verb: str) -> None:
     members = space.members
     if studio.apps_of(DomainId=members["DomainId"], SpaceName=members["SpaceName"]):
+        # Source: DeleteSpace and UpdateSpace, errors (ResourceInUse). Guess: that any app counts, and the
+        # words, after those for user profiles (aws/amazon-sagemaker-feedback#113).
         raise ResourceInUse(f"Unable to {verb} Space [{space.arn}] because App(s) are associated with it.")
 
 
@@ -94,7 +102,7 @@ def update(studio: Studio, request: Members) -> Members:
     _refuse_with_apps(studio, space, "update")
     asked, settings = request.get("SpaceSettings", {}), space.members.get("SpaceSettings", {})
     if "AppType" in asked:
-        # Also when it stays the same: hashicorp/terraform-provider-aws#38370.
+        # Source: hashicorp/terraform-provider-aws#38370; also when it stays the same.
         raise ValidationException("Updating AppType for Space is not supported.")
     check_lifecycle_configs(studio, asked)
     if "SpaceStorageSettings" in asked:
@@ -106,12 +114,15 @@ def update(studio: Studio, request: Members) -> Members:
             for value in (settings.get("SpaceStorageSettings", {}), storage)
         )
         if after < before:
+            # Guess: EBS volumes only grow (Amazon EBS User Guide, "Amazon EBS Elastic Volumes"); the words.
             raise ValidationException(f"EbsVolumeSizeInGb cannot be reduced from {before} to {after}.")
     if asked:
         space.members["SpaceSettings"] = {**settings, **asked}
     if "SpaceDisplayName" in request:
         space.members["SpaceDisplayName"] = request["SpaceDisplayName"]
+    # Source: DescribeSpace, Status: the values.
     space.set_status("Updating")
+    # Guess: Updating ends in InService.
     studio.settle(space)
     return {"SpaceArn": space.arn}
 
@@ -121,9 +132,11 @@ def delete(studio: Studio, request: Members) -> None:
     space.require_settled()
     _refuse_with_apps(studio, space, "delete")
     domain_id, name = space.members["DomainId"], space.members["SpaceName"]
+    # Source: DescribeSpace, Status: the values. Guess: it is not found once it is deleted.
     space.set_status("Deleting")
 
     def gone(_: None) -> None:
         studio.spaces.pop(named(domain_id, name), None)
 
+    # Source: DescribeSpace, Status: Delete_Failed.
     studio.ask_app_host(space, lambda host: host.delete_space(domain_id, name), gone, failed="Delete_Failed")

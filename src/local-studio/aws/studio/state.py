@@ -46,10 +46,13 @@ class Resource:
     def require_settled(self) -> None:
         """Most operations are refused while another one is under way."""
         if self.status in ("Pending", "Updating", "Deleting"):
+            # Source: ResourceInUse is an error of Update… and Delete…. Guess: in these statuses, and the
+            # words.
             raise ResourceInUse(f"{self.kind} [{self.arn}] is in {self.status} state.")
 
     def require_in_service(self) -> None:
         if self.status not in ("InService", "Update_Failed", "Delete_Failed"):
+            # Guess: the code, the statuses and the words.
             raise ResourceInUse(f"{self.kind} [{self.arn}] is in {self.status} state.")
 
 
@@ -58,6 +61,8 @@ class Store(dict[Key, Resource]):
 
     def find(self, key: Key, what: str) -> Resource:
         if key not in self:
+            # Source: ResourceNotFound is an error of Describe…, Update… and Delete…. Guess: of Create… too,
+            # and the words.
             raise ResourceNotFound(f"{what} does not exist.")
         return self[key]
 
@@ -121,12 +126,14 @@ class Studio:
         def finish() -> None:
             with self.lock:
                 if resource.status == before:
+                    # Source: each Describe…'s Status has the values.
                     resource.set_status(status)
 
         self._after_delay(finish)
 
     def remove(self, store: Store[Key], key: Key) -> None:
         """Deletes the resource: Deleting for the delay, then gone."""
+        # Source: each Describe…'s Status has the value.
         store[key].set_status("Deleting")
 
         def finish() -> None:
@@ -153,6 +160,7 @@ class Studio:
             except AppHostFailure as failure:
                 with self.lock:
                     if resource.status == before:
+                        # Source: each Describe…'s Status and FailureReason.
                         resource.set_status(failed, str(failure))
                 return
             with self.lock:

@@ -3,7 +3,8 @@
 from .errors import ResourceLimitExceeded, ResourceNotFound, ValidationException
 from .state import Members, Resource, Studio
 
-_MOST_TAGS = 50  # the model's limit of TagList, which on AWS holds for the resource as a whole
+# Source: AddTags, Tags: 50 at most. Guess: of the resource as a whole, as for other services' tags.
+_MOST_TAGS = 50
 
 
 def find(studio: Studio, request: Members) -> Resource | None:
@@ -14,6 +15,7 @@ def find(studio: Studio, request: Members) -> Resource | None:
             return resource
     kind = arn.split(":", 5)[5].split("/")[0]
     if kind in ("domain", "user-profile", "space", "app", "studio-lifecycle-config"):
+        # Guess: the code and the words.
         raise ResourceNotFound(f"Resource [{arn}] does not exist.")
     return None
 
@@ -21,14 +23,17 @@ def find(studio: Studio, request: Members) -> Resource | None:
 def refuse_reserved(request: Members) -> None:
     keys = [tag["Key"] for tag in request.get("Tags", [])]
     if reserved := [key for key in keys if key.lower().startswith("aws:")]:
+        # Source: Tagging AWS Resources and Tag Editor User Guide: the prefix is reserved. Guess: the words.
         raise ValidationException(f"Tag keys that begin with aws: are reserved: {', '.join(reserved)}")
     if len(set(keys)) < len(keys):
+        # Source: AddTags: tag keys must be unique per resource. Guess: the words.
         raise ValidationException("Duplicate tag keys found. Please note that tag keys are case sensitive.")
 
 
 def add(resource: Resource, request: Members) -> Members:
     tags = {tag["Key"]: tag["Value"] for tag in [*resource.tags, *request["Tags"]]}
     if len(tags) > _MOST_TAGS:
+        # Guess: the code and the words.
         raise ResourceLimitExceeded(f"[{resource.arn}] would have {len(tags)} tags, more than {_MOST_TAGS}.")
     resource.tags = [{"Key": key, "Value": value} for key, value in tags.items()]
     return {"Tags": resource.tags}

@@ -11,8 +11,11 @@ def create(studio: Studio, request: Members) -> Members:
     name = request["UserProfileName"]
     key = named(request["DomainId"], name)
     if key in studio.user_profiles:
+        # Source: CreateUserProfile, errors (ResourceInUse). Guess: the words.
         raise ResourceInUse(f"UserProfile [{studio.user_profiles[key].arn}] already exists.")
-    if (domain.members["AuthMode"] == "SSO") != ("SingleSignOnUserValue" in request):
+    sso_members = {"SingleSignOnUserIdentifier", "SingleSignOnUserValue"}
+    if sso_members & request.keys() != (sso_members if domain.members["AuthMode"] == "SSO" else set()):
+        # Source: CreateUserProfile, SingleSignOnUserIdentifier and SingleSignOnUserValue. Guess: the words.
         raise ValidationException(
             "SingleSignOnUserIdentifier and SingleSignOnUserValue are required in domains with AuthMode SSO, "
             "and not allowed in domains with AuthMode IAM."
@@ -26,6 +29,7 @@ def create(studio: Studio, request: Members) -> Members:
         "UserProfile", arn, {**request, "UserProfileArn": arn, "HomeEfsFileSystemUid": uid}, tags
     )
     studio.user_profiles[key] = profile
+    # Source: DescribeUserProfile, Status: the values. Guess: the order.
     studio.settle(profile)
     return {"UserProfileArn": arn}
 
@@ -65,7 +69,7 @@ def update(studio: Studio, request: Members) -> Members:
     profile = _find(studio, request)
     profile.require_settled()
     if _apps(studio, profile, "InService", "Pending"):
-        # hashicorp/terraform-provider-aws#31912
+        # Source: hashicorp/terraform-provider-aws#31912.
         raise ResourceInUse(
             f"Unable to update UserProfile [{profile.arn}] because it has InService or Pending App(s)."
         )
@@ -73,7 +77,9 @@ def update(studio: Studio, request: Members) -> Members:
     check_lifecycle_configs(studio, request)
     settings = {**profile.members.get("UserSettings", {}), **request.get("UserSettings", {})}
     profile.members["UserSettings"] = settings
+    # Source: DescribeUserProfile, Status: the values.
     profile.set_status("Updating")
+    # Guess: Updating ends in InService.
     studio.settle(profile)
     return {"UserProfileArn": profile.arn}
 
@@ -81,10 +87,11 @@ def update(studio: Studio, request: Members) -> Members:
 def delete(studio: Studio, request: Members) -> None:
     profile = _find(studio, request)
     profile.require_settled()
-    # The words of AWS: aws/amazon-sagemaker-feedback#113.
     for kind, associated in (("App", _apps(studio, profile)), ("Space", owned_spaces(studio, profile))):
         if associated:
+            # Source: aws/amazon-sagemaker-feedback#113, also the words for apps. Guess: those for spaces.
             raise ResourceInUse(
                 f"Unable to delete UserProfile [{profile.arn}] because {kind}(s) are associated with it."
             )
+    # Source: DescribeUserProfile, Status: Deleting. Guess: it is not found once it is deleted.
     studio.remove(studio.user_profiles, named(request["DomainId"], request["UserProfileName"]))
