@@ -8,6 +8,7 @@ import {
   TerraformIterator,
   TerraformLocal,
   TerraformOutput,
+  TerraformResource,
   TerraformStack,
 } from "cdktf";
 import type { Construct, Node } from "constructs";
@@ -18,9 +19,12 @@ import { EncryptionKey } from "./constructs/encryption-key.ts";
 import { ExecutionRole } from "./constructs/execution-role.ts";
 import { GuardRails } from "./constructs/guard-rails.ts";
 import { HomeFileSystemCleanup } from "./constructs/home-file-system-cleanup.ts";
+import { HomeFileSystemKey } from "./constructs/home-file-system-key.ts";
 import { LifecycleConfiguration } from "./constructs/lifecycle-configuration.ts";
 import { Network } from "./constructs/network.ts";
 import { Payload } from "./constructs/payload.ts";
+import { RemovalGuard } from "./constructs/removal-guard.ts";
+import { RemovalScripts } from "./constructs/removal-step.ts";
 import { StudioDomain } from "./constructs/studio-domain.ts";
 import { codeArtifactRepository } from "./settings/code-artifact.ts";
 import { lockFileOf } from "./settings/locks.ts";
@@ -49,14 +53,29 @@ export class StudioStack extends TerraformStack {
     const account = new AwsAccount(this, "account", { region });
     const packages = codeArtifactRepository(environment.packageIndexUrl);
 
+    const scripts = new RemovalScripts(this, "removal_scripts");
+    const retained = environment.homeFileSystemRetention === "Retain";
     const key = new EncryptionKey(this, "encryption", {
       prefix,
       account,
       removalProtection,
-      // A home file system that stays is unreadable without its key: the longest that KMS can wait.
-      deletionWindowDays: environment.homeFileSystemRetention === "Retain" ? 30 : 7,
+      // A home file system that stays is unreadable without its key: the longest that KMS can wait, and kept after all.
+      deletionWindowDays: retained ? 30 : 7,
+      ...(retained
+        ? {
+            keptBy: new HomeFileSystemKey(this, "home_file_system_key", {
+              account,
+              scripts,
+              environment: environment.name,
+            }).step,
+          }
+        : {}),
     });
-    const { bucket, ready: bucketReady } = new ArtifactBucket(this, "storage", {
+    const {
+      bucket,
+      accessLogsBucket,
+      ready: bucketReady,
+    } = new ArtifactBucket(this, "storage", {
       prefix,
       account,
       encryptionKeyArn: key.arn,
@@ -142,6 +161,7 @@ export class StudioStack extends TerraformStack {
     const cleanup = new HomeFileSystemCleanup(this, "home_file_system_cleanup", {
       account,
       network,
+      scripts,
       homeFileSystemRetention: environment.homeFileSystemRetention,
     });
     // The map is written once, and everything a person has is made from it: the JSON grows by a line a person.
@@ -169,6 +189,19 @@ export class StudioStack extends TerraformStack {
     });
 
     const { domain } = studio;
+    // The last of the resources: it depends on all those before it.
+    new RemovalGuard(this, "removal_guard", {
+      account,
+      scripts,
+      domainId: domain.id,
+      userProfileNames: Fn.keys(userProfiles.asAnyMap),
+      homeFileSystemRetention: environment.homeFileSystemRetention,
+      bucketName: bucket.bucket,
+      accessLogsBucketName: accessLogsBucket.bucket,
+      // As applied: what the bucket will do is in the state.
+      bucketForceDestroy: bucket.getStringAttribute("force_destroy"),
+      before: this.node.findAll().filter((construct) => TerraformResource.isTerraformResource(construct)),
+    });
     this.outputs({
       studio_domain_id: ["Id of the Studio domain", domain.id],
       studio_url: ["Address of the Studio domain", domain.url],

@@ -1,6 +1,6 @@
 import type { EFSClient } from "@aws-sdk/client-efs";
 import { describe, expect, it } from "vitest";
-import { type CleanUpOptions, cleanUp } from "../../src/constructs/home-file-system-cleanup/clean-up.ts";
+import { type CleanUpOptions, cleanUp } from "../../src/studio-removal/clean-up.ts";
 import { expression, resource, synthesize } from "./synthesize.ts";
 
 const options: CleanUpOptions = {
@@ -59,7 +59,6 @@ function answer(world: World, command: string, input: Record<string, string>): u
       return {
         FileSystems: [...world.fileSystems].map(([FileSystemId, { domain }]) => ({
           FileSystemId,
-          KmsKeyId: "the-key",
           Tags: [
             {
               Key: "ManagedByAmazonSageMakerResource",
@@ -148,13 +147,15 @@ describe("the clean-up after a domain", () => {
     ]);
   });
 
-  it("keeps the file system with Retain, and warns that it needs its key", async () => {
+  it("keeps the file system with Retain, and says where it is", async () => {
     const world = leftovers();
     const { result, lines } = await run(world, { retention: "Retain" });
     expect(result).toBe("done");
     expect(world.fileSystems.get("fs-1")?.mountTargets.size).toBe(0);
     expect(world.groups.size).toBe(0);
-    expect(lines.join("\n")).toMatch(/kept home file system fs-1 of domain d-gone.*the-key/s);
+    expect(lines.join("\n")).toMatch(
+      /kept home file system fs-1 of domain d-gone in us-east-1.*destroy\.md/s,
+    );
   });
 
   it("leaves everything of a domain that lives", async () => {

@@ -17,6 +17,7 @@ export interface ArtifactBucketProps {
 /** The bucket of an environment: what the spaces start from, sample data, and what people's notebooks write. */
 export class ArtifactBucket extends Construct {
   readonly bucket: S3Bucket;
+  readonly accessLogsBucket: S3Bucket;
   readonly ready: readonly ITerraformDependable[];
 
   constructor(scope: Construct, id: string, props: ArtifactBucketProps) {
@@ -68,6 +69,7 @@ export class ArtifactBucket extends Construct {
       dependsOn: [...accessLogs.ready],
     });
     this.bucket = artifacts.bucket;
+    this.accessLogsBucket = accessLogs.bucket;
     this.ready = artifacts.ready;
   }
 }

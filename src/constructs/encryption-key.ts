@@ -1,6 +1,7 @@
 import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { KmsAlias } from "@cdktf/provider-aws/lib/kms-alias/index.js";
 import { KmsKey } from "@cdktf/provider-aws/lib/kms-key/index.js";
+import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import type { AwsAccount } from "./aws-account.ts";
 
@@ -10,6 +11,8 @@ export interface EncryptionKeyProps {
   readonly removalProtection: boolean;
   /** Days in which a deletion can still be cancelled. Limit: 7-30 (AWS KMS API, `PendingWindowInDays`). */
   readonly deletionWindowDays: number;
+  /** The step that takes the key back after its deletion. @default none: the key goes */
+  readonly keptBy?: ITerraformDependable;
 }
 
 /** The one key of an environment: bucket, logs, the home file system and the volumes of the spaces. */
@@ -88,6 +91,7 @@ export class EncryptionKey extends Construct {
       deletionWindowInDays: props.deletionWindowDays,
       policy: policy.json,
       lifecycle: { preventDestroy: props.removalProtection },
+      ...(props.keptBy === undefined ? {} : { dependsOn: [props.keptBy] }),
     });
     new KmsAlias(this, "alias", {
       name: `alias/${prefix}`,

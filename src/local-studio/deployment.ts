@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { consentVariable } from "../studio-removal/guard.ts";
 import { projectFolder } from "./paths.ts";
 import { Problem } from "./problem.ts";
 import { providerProblem } from "./terraform-cli.ts";
@@ -89,19 +90,19 @@ export class Deployment {
   /** `cdktf deploy`; resolves to the number of resources by Terraform's type. */
   async deploy(signal?: AbortSignal): Promise<ReadonlyMap<string, number>> {
     const created = new Map<string, number>();
-    this.check("deploy", await this.cdktf("deploy", created, signal));
+    this.check("deploy", await this.cdktf("deploy", created, { signal }));
     return created;
   }
 
-  /** `cdktf destroy`. */
-  async destroy(): Promise<void> {
-    this.check("destroy", await this.cdktf("destroy", new Map()));
+  /** `cdktf destroy`, also of what people made in the domain of this id. */
+  async destroy(deleteWorkIn?: string): Promise<void> {
+    this.check("destroy", await this.cdktf("destroy", new Map(), { deleteWorkIn }));
   }
 
   private async cdktf(
     command: "deploy" | "destroy",
     done: Map<string, number>,
-    signal?: AbortSignal,
+    options: { readonly signal?: AbortSignal | undefined; readonly deleteWorkIn?: string | undefined },
   ): Promise<Finished> {
     let total = 0;
     const [word, plan] =
@@ -122,14 +123,15 @@ export class Deployment {
     const cdktf = join(projectFolder, "node_modules/cdktf-cli/bundle/bin/cdktf");
     const stack = [this.props.environmentName, "--output", this.output];
     const flags = ["--auto-approve", "--skip-provider-lock", "--no-color"];
-    return this.run(command, [process.execPath, cdktf, command, ...stack, ...flags], { onLine, signal });
+    return this.run(command, [process.execPath, cdktf, command, ...stack, ...flags], { onLine, ...options });
   }
 
   private run(
     name: string,
     command: readonly string[],
-    options: Pick<TetheredProps, "onLine" | "signal">,
+    options: Pick<TetheredProps, "onLine" | "signal"> & { readonly deleteWorkIn?: string | undefined },
   ): Promise<Finished> {
+    const { deleteWorkIn, ...tethered } = options;
     mkdirSync(this.props.logs, { recursive: true });
     const temporary = join(this.props.folder, "tmp");
     mkdirSync(temporary, { recursive: true });
@@ -145,9 +147,10 @@ export class Deployment {
         // macOS, 108 on Linux; Terraform adds a name of up to 17.
         ...(temporary.length <= 80 ? { TMPDIR: temporary } : {}),
         ...this.props.environment,
+        [consentVariable]: deleteWorkIn,
       },
       log: this.logOf(name),
-      ...options,
+      ...tethered,
     });
   }
 

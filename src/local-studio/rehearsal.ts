@@ -107,20 +107,15 @@ export class Rehearsal {
     }
   }
 
-  /** `cdktf destroy`, and proof that nothing of the stack is left, apart from a home file system that is to stay. */
+  /** `cdktf destroy`, and proof that nothing of the stack is left, apart from a home file system that is to stay, with its key. */
   async destroy(): Promise<void> {
     const { deployment, facts, steps } = this.parts;
-    // Made by a person who tried things: Terraform does not know them, and they would stop it.
-    const spaces = await this.studio.spaces();
-    if (spaces.length > 0) {
-      await steps.run(`delete the spaces made meanwhile (${spaces.join(", ")})`, async () => {
-        for (const space of spaces) await this.studio.delete(space);
-      });
-    }
-    await steps.run("destroy it (cdktf destroy)", () => deployment.destroy());
+    // A person who tried things made spaces of their own: they go with the rehearsal.
+    await steps.run("destroy it (cdktf destroy)", () => deployment.destroy(this.studio.user.domainId));
     await steps.run("see that nothing is left", async () => {
       const inventory = await this.localAws.inventory();
-      const left = inventory.filter((line) => !(facts.retainsHomes && line.startsWith("efs file-system")));
+      const stays = /^(efs file-system|kms key) /;
+      const left = inventory.filter((line) => !(facts.retainsHomes && stays.test(line)));
       if (left.length > 0) throw new Error(`the local AWS still holds:\n  ${left.join("\n  ")}`);
     });
   }

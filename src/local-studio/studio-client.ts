@@ -10,7 +10,6 @@ import {
   ListAppsCommand,
   ListUserProfilesCommand,
   paginateListDomains,
-  paginateListSpaces,
   type SageMakerClient,
 } from "@aws-sdk/client-sagemaker";
 import { prefixOf } from "../settings/names.ts";
@@ -103,16 +102,6 @@ export class StudioClient {
     );
     if (!AuthorizedUrl) throw new Error("CreatePresignedDomainUrl answered without a URL");
     return AuthorizedUrl;
-  }
-
-  /** Names of all spaces of the domain, whoever made them. */
-  async spaces(): Promise<readonly string[]> {
-    const names: string[] = [];
-    const domain = { DomainIdEquals: this.user.domainId };
-    for await (const page of paginateListSpaces({ client: this.client }, domain)) {
-      for (const { SpaceName } of page.Spaces ?? []) if (SpaceName) names.push(SpaceName);
-    }
-    return names;
   }
 
   /** Deletes the apps of a space, waits until they are gone, then deletes the space. Nothing there is fine. */

@@ -1,0 +1,306 @@
+import { EFSClient } from "@aws-sdk/client-efs";
+import { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { describe, expect, it } from "vitest";
+import { untilGone, whyItStopped } from "../../src/studio-removal/aws.ts";
+import { type GuardClients, type GuardOptions, guard } from "../../src/studio-removal/guard.ts";
+import { keepKey } from "../../src/studio-removal/keep-key.ts";
+import { expression, resource, resourceNames, synthesize } from "./synthesize.ts";
+
+const options: GuardOptions = {
+  account: "123456789012",
+  domainId: "d-1",
+  ownProfiles: ["ana"],
+  retention: "Delete",
+  bucket: "work",
+  accessLogsBucket: "work-logs",
+  bucketForceDestroy: true,
+  payloadPrefix: "marimo/payload/",
+  wheelsPrefix: "marimo/wheels/",
+  consent: undefined,
+};
+
+interface World {
+  spaces: Record<string, unknown>[];
+  apps: Record<string, unknown>[];
+  profiles: string[];
+  alive: boolean;
+  bytes: number;
+  /** Keys of the objects, by bucket. */
+  objects: Record<string, string[]>;
+  deleted: string[];
+  /** What AWS answers in place of every deletion. */
+  failure?: Error;
+}
+
+const quiet = (): World => ({
+  spaces: [],
+  apps: [],
+  profiles: ["ana"],
+  alive: true,
+  bytes: 12 * 1024,
+  objects: { work: ["marimo/payload/current", "marimo/wheels/1/a.whl"], "work-logs": [] },
+  deleted: [],
+});
+
+const named = (name: string, message = name) => Object.assign(new Error(message), { name });
+
+function answer(world: World, command: string, input: Record<string, string>): unknown {
+  if (command.startsWith("Delete")) {
+    if (world.failure) throw world.failure;
+    const name = input.AppName ?? input.SpaceName ?? input.UserProfileName ?? "";
+    world.deleted.push(`${command} ${name}`);
+    world.apps = world.apps.filter(({ AppName }) => AppName !== input.AppName);
+    if (command === "DeleteSpaceCommand") {
+      if (world.apps.length > 0) throw named("ResourceInUse");
+      world.spaces = world.spaces.filter(({ SpaceName }) => SpaceName !== name);
+    }
+    world.profiles = world.profiles.filter((profile) => profile !== input.UserProfileName);
+    return {};
+  }
+  switch (command) {
+    case "GetCallerIdentityCommand":
+      return { Account: "123456789012" };
+    case "DescribeDomainCommand":
+      if (!world.alive) throw named("ResourceNotFound");
+      return {};
+    case "ListAppsCommand":
+      return { Apps: world.apps };
+    case "ListSpacesCommand":
+      return { Spaces: world.spaces };
+    case "ListUserProfilesCommand":
+      return { UserProfiles: world.profiles.map((UserProfileName) => ({ UserProfileName })) };
+    case "DescribeFileSystemsCommand":
+      return {
+        FileSystems: [
+          {
+            FileSystemId: "fs-1",
+            SizeInBytes: { Value: world.bytes },
+            KmsKeyId: "key-1",
+            Tags: [{ Key: "ManagedByAmazonSageMakerResource", Value: "arn:aws:sagemaker:r:1:domain/d-1" }],
+          },
+        ],
+      };
+    case "ListObjectVersionsCommand":
+      return {
+        Versions: (world.objects[input.Bucket ?? ""] ?? []).map((Key) => ({
+          Key,
+          IsLatest: true,
+          Size: 1024,
+        })),
+      };
+    default:
+      throw new Error(`unexpected ${command}`);
+  }
+}
+
+/** The SDK's paginators ask for a client of its own class. */
+function clientFor<T extends object>(prototype: T, send: (command: never) => unknown): T {
+  return Object.assign(Object.create(prototype) as T, { send });
+}
+
+async function run(world: World, changed: Partial<GuardOptions> = {}) {
+  const lines: string[] = [];
+  const send = async (command: { constructor: { name: string }; input: Record<string, string> }) =>
+    answer(world, command.constructor.name, command.input);
+  const clients = {
+    efs: clientFor(EFSClient.prototype, send),
+    sagemaker: clientFor(SageMakerClient.prototype, send),
+    s3: { send },
+    sts: { send },
+  } as unknown as GuardClients;
+  const result = await guard(
+    { ...options, ...changed },
+    { clients, log: (line) => lines.push(line), wait: async () => {} },
+  ).then(
+    () => "done",
+    (error: Error) => error.message,
+  );
+  return { result, said: lines.join("\n") };
+}
+
+const withSpace = (): World => ({
+  ...quiet(),
+  spaces: [
+    {
+      SpaceName: "mine",
+      OwnershipSettingsSummary: { OwnerUserProfileName: "ana" },
+      SpaceSharingSettingsSummary: { SharingType: "Private" },
+      SpaceSettingsSummary: { SpaceStorageSettings: { EbsStorageSettings: { EbsVolumeSizeInGb: 20 } } },
+    },
+  ],
+  apps: [{ AppName: "default", AppType: "JupyterLab", SpaceName: "mine", Status: "InService" }],
+  profiles: ["ana", "bo"],
+});
+
+describe("the guard before a destroy", () => {
+  it("lets an environment go in which nobody has any work", async () => {
+    const { result, said } = await run(quiet());
+    expect(result).toBe("done");
+    expect(said).toContain("nobody loses work with d-1");
+  });
+
+  it("lists spaces, volumes, apps and profiles, and deletes none of them", async () => {
+    const world = withSpace();
+    const { result, said } = await run(world);
+    expect(said).toContain("space mine, of ana, private, volume of 20 GB, JupyterLab InService");
+    expect(said).toContain("user profile bo, not made by Terraform");
+    expect(result).toContain("nothing was destroyed");
+    expect(result).toContain("set SAGEMAKER_MARIMO_DELETE_WORK_IN=d-1");
+    expect(world.deleted).toEqual([]);
+  });
+
+  it("deletes apps, then spaces, then profiles with consent, and not Terraform's own", async () => {
+    const world = withSpace();
+    expect((await run(world, { consent: "d-1" })).result).toBe("done");
+    expect(world.deleted).toEqual([
+      "DeleteAppCommand default",
+      "DeleteSpaceCommand mine",
+      "DeleteUserProfileCommand bo",
+    ]);
+    expect(world.profiles).toEqual(["ana"]);
+  });
+
+  it("takes consent to another domain for none", async () => {
+    const world = withSpace();
+    expect((await run(world, { consent: "d-2" })).result).toContain('not "d-2"');
+    expect(world.deleted).toEqual([]);
+  });
+
+  it("asks for files in the home file system, and not for empty folders", async () => {
+    expect((await run({ ...quiet(), bytes: 12 * 1024 + 1 })).result).toContain("nothing was destroyed");
+    expect((await run({ ...quiet(), bytes: 12 * 1024 })).result).toBe("done");
+  });
+
+  it("does not ask for files that stay, but says where they are", async () => {
+    const { result, said } = await run({ ...quiet(), bytes: 5 * 1024 ** 3 }, { retention: "Retain" });
+    expect(result).toBe("done");
+    expect(said).toContain("stays: home file system fs-1, 5.0 GiB");
+  });
+
+  it("asks for objects that people wrote", async () => {
+    const world = quiet();
+    world.objects.work?.push("results/model.bin");
+    const { result, said } = await run(world);
+    expect(said).toContain("bucket work, 1 objects, 1 versions, 1.0 KiB");
+    expect(result).toContain("nothing was destroyed");
+  });
+
+  it("refuses, with consent too, where S3 would keep a bucket", async () => {
+    const logged = { ...quiet(), objects: { work: [], "work-logs": ["artifacts/1"] } };
+    const refused = await run(logged, { bucketForceDestroy: false, consent: "d-1" });
+    expect(refused.result).toContain("S3 would not delete work-logs");
+    expect((await run(logged, { consent: "d-1" })).result).toBe("done");
+  });
+
+  it("has nothing to ask once the domain is gone", async () => {
+    expect((await run({ ...withSpace(), alive: false })).result).toBe("done");
+  });
+
+  it("stops at credentials that expired, and says that destroying again goes on", async () => {
+    const failure = named("ExpiredTokenException", "The security token included in the request is expired");
+    const { result } = await run({ ...withSpace(), failure }, { consent: "d-1" });
+    expect(result).toBe(failure.message);
+    expect(whyItStopped(failure)).toContain("sign in again, then destroy again");
+    expect(whyItStopped(named("AccessDenied", "no"))).toBe("no");
+  });
+});
+
+describe("waiting for AWS to delete", () => {
+  it("ends after ten minutes with the names of what is left", async () => {
+    let waited = 0;
+    const wait = async (milliseconds: number) => {
+      waited += milliseconds;
+    };
+    const error = await untilGone("spaces", async () => ["mine"], { log: () => {}, wait }).catch(String);
+    expect(error).toContain("AWS has not deleted spaces mine within 10 minutes");
+    expect(waited).toBeGreaterThan(590_000);
+    expect(waited).toBeLessThan(630_000);
+  });
+});
+
+describe("the key of a home file system that stays", () => {
+  async function keep(key: { readonly state: string; readonly environment: string }) {
+    const sent: string[] = [];
+    const send = async (command: { constructor: { name: string }; input: Record<string, string> }) => {
+      const { name } = command.constructor;
+      sent.push(name);
+      if (name === "ListResourceTagsCommand") {
+        return {
+          Tags: [
+            { TagKey: "Project", TagValue: "sagemaker-marimo" },
+            { TagKey: "Environment", TagValue: key.environment },
+          ],
+        };
+      }
+      if (name === "DescribeKeyCommand") return { KeyMetadata: { KeyState: key.state } };
+      if (/^(CancelKeyDeletion|EnableKey)Command$/.test(name)) return {};
+      return answer(quiet(), name, command.input);
+    };
+    const clients = { efs: clientFor(EFSClient.prototype, send), kms: { send }, sts: { send } };
+    await keepKey(
+      { account: options.account, environment: "prod" },
+      { clients: clients as unknown as Parameters<typeof keepKey>[1]["clients"], log: () => {} },
+    );
+    return sent.filter((name) => /^(Cancel|Enable)/.test(name));
+  }
+
+  it("is taken back from its deletion and enabled", async () => {
+    expect(await keep({ state: "PendingDeletion", environment: "prod" })).toEqual([
+      "CancelKeyDeletionCommand",
+      "EnableKeyCommand",
+    ]);
+  });
+
+  it("is enabled where an earlier run was interrupted in between, and else left alone", async () => {
+    expect(await keep({ state: "Disabled", environment: "prod" })).toEqual(["EnableKeyCommand"]);
+    expect(await keep({ state: "Enabled", environment: "prod" })).toEqual([]);
+  });
+
+  it("is no other environment's", async () => {
+    expect(await keep({ state: "PendingDeletion", environment: "test" })).toEqual([]);
+  });
+});
+
+describe("the steps in Terraform's graph", () => {
+  it("begin with the guard: it depends on every other resource", () => {
+    for (const settings of [
+      {},
+      { egress: "endpoints-only" },
+      { homeFileSystemRetention: "Delete" },
+    ] as const) {
+      const stack = synthesize(settings);
+      const all = Object.keys(stack.resource).flatMap((type) =>
+        resourceNames(stack, type).map((name) => `${type}.${name}`),
+      );
+      const guarded = resource(stack, "terraform_data", "removal_guard_step").depends_on as string[];
+      expect([...guarded, "terraform_data.removal_guard_step"].sort()).toEqual(all.sort());
+    }
+  });
+
+  it("end with the key, where the home file system stays", () => {
+    const kept = synthesize({ homeFileSystemRetention: "Retain" });
+    expect(resource(kept, "aws_kms_key", "encryption_key").depends_on).toEqual([
+      "terraform_data.home_file_system_key_step",
+    ]);
+    expect(resource(kept, "terraform_data", "home_file_system_key_step")).not.toHaveProperty("depends_on");
+    const deleted = synthesize({ homeFileSystemRetention: "Delete" });
+    expect(resourceNames(deleted, "terraform_data")).not.toContain("home_file_system_key_step");
+    expect(resource(deleted, "aws_kms_key", "encryption_key")).not.toHaveProperty("depends_on");
+  });
+
+  it("run at destroy time alone, with what the state knows, never because of a change", () => {
+    const stack = synthesize();
+    for (const name of resourceNames(stack, "terraform_data")) {
+      const step = resource(stack, "terraform_data", name);
+      expect(step).not.toHaveProperty("triggers_replace");
+      expect(step).not.toHaveProperty("lifecycle");
+      expect(step.provisioner).toEqual([
+        { "local-exec": expect.objectContaining({ when: "destroy", environment: expect.any(Object) }) },
+      ]);
+    }
+    expect(resource(stack, "terraform_data", "removal_guard_step").input).toMatchObject({
+      domain_id: expression("aws_sagemaker_domain.studio_domain.id"),
+      own_profiles: expression("jsonencode(keys(local.user_profiles))"),
+    });
+  });
+});

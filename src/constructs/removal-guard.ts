@@ -1,0 +1,49 @@
+import { Fn, type ITerraformDependable } from "cdktf";
+import { Construct } from "constructs";
+import type { AwsAccount } from "./aws-account.ts";
+import { payloadPrefix, wheelsPrefix } from "./payload.ts";
+import { type RemovalScripts, RemovalStep } from "./removal-step.ts";
+
+export interface RemovalGuardProps {
+  readonly account: AwsAccount;
+  readonly scripts: RemovalScripts;
+  readonly domainId: string;
+  /** The names of the user profiles, a list in Terraform. */
+  readonly userProfileNames: unknown;
+  readonly homeFileSystemRetention: "Retain" | "Delete";
+  readonly bucketName: string;
+  readonly accessLogsBucketName: string;
+  /** `true` or `false`, in Terraform. */
+  readonly bucketForceDestroy: string;
+  /** Everything else of the environment: destroyed only once the guard let it go. */
+  readonly before: readonly ITerraformDependable[];
+}
+
+/**
+ * The first step of `terraform destroy`: lists what people would lose, and stops Terraform there, with everything still
+ * in place, unless the environment variable `SAGEMAKER_MARIMO_DELETE_WORK_IN` holds the domain's id. With it, removes
+ * what people made in Studio, which would otherwise stop Terraform at the domain.
+ */
+export class RemovalGuard extends Construct {
+  constructor(scope: Construct, id: string, props: RemovalGuardProps) {
+    super(scope, id);
+    new RemovalStep(this, "step", {
+      scripts: props.scripts,
+      script: "guard.ts",
+      prefix: "GUARD",
+      input: {
+        region: props.account.region,
+        account: props.account.id,
+        domain_id: props.domainId,
+        own_profiles: Fn.jsonencode(props.userProfileNames),
+        retention: props.homeFileSystemRetention,
+        bucket: props.bucketName,
+        access_logs_bucket: props.accessLogsBucketName,
+        bucket_force_destroy: props.bucketForceDestroy,
+        payload_prefix: payloadPrefix,
+        wheels_prefix: wheelsPrefix,
+      },
+      dependsOn: props.before,
+    });
+  }
+}

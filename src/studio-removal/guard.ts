@@ -1,0 +1,171 @@
+/** Run by Terraform before it destroys anything of an environment: see ../constructs/removal-guard.ts. */
+import { EFSClient } from "@aws-sdk/client-efs";
+import { S3Client } from "@aws-sdk/client-s3";
+import { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { STSClient } from "@aws-sdk/client-sts";
+import {
+  checkAccount,
+  clientSettings,
+  few,
+  retentionOf,
+  runAsScript,
+  sizeOf,
+  type Tools,
+  variable,
+} from "./aws.ts";
+import { contentOf, describeContent } from "./buckets.ts";
+import { domainExists, homeFileSystems } from "./home-file-systems.ts";
+import { deleteMadeInStudio, type MadeInStudio, madeInStudio } from "./studio.ts";
+
+/** Holds the domain's id where its people's work may go: nobody has that set by habit. */
+export const consentVariable = "SAGEMAKER_MARIMO_DELETE_WORK_IN";
+
+export interface GuardOptions {
+  readonly account: string;
+  readonly domainId: string;
+  /** Names of the user profiles that Terraform made. */
+  readonly ownProfiles: readonly string[];
+  readonly retention: "Retain" | "Delete";
+  /** The bucket that people's notebooks write to. */
+  readonly bucket: string;
+  readonly accessLogsBucket: string;
+  /** Terraform deletes a bucket with whatever is in it (`force_destroy`). */
+  readonly bucketForceDestroy: boolean;
+  /** Prefixes of what Terraform itself put into the bucket, and of what `npm run wheelhouse` did: nobody's work. */
+  readonly payloadPrefix: string;
+  readonly wheelsPrefix: string;
+  readonly consent: string | undefined;
+}
+
+export interface GuardClients {
+  readonly efs: EFSClient;
+  readonly s3: Pick<S3Client, "send">;
+  readonly sagemaker: SageMakerClient;
+  readonly sts: Pick<STSClient, "send">;
+}
+
+export async function guard(options: GuardOptions, tools: Tools<GuardClients>): Promise<void> {
+  const { clients, log } = tools;
+  const { domainId } = options;
+  await checkAccount(options.account, clients.sts);
+  const alive = await domainExists(domainId, clients.sagemaker);
+  const made = alive
+    ? await madeInStudio(options, clients.sagemaker)
+    : { apps: [], spaces: [], profiles: [] };
+  const lost = [
+    ...describeMade(made),
+    ...(await homeFilesAtRisk(options, tools)),
+    ...(await objectsAtRisk(options, tools)),
+  ];
+  const undeletable = await undeletableBuckets(options, tools);
+
+  if (lost.length > 0) log([`People's work in ${domainId}, which goes with it:`, ...lost].join("\n  "));
+  const refusals = [...undeletable];
+  if (lost.length > 0 && options.consent !== domainId) {
+    const given = options.consent ? `, not "${options.consent}"` : "";
+    refusals.push(`to let people's work go, set ${consentVariable}=${domainId}${given}, and destroy again`);
+  }
+  if (refusals.length > 0) throw new Error(["nothing was destroyed:", ...refusals].join("\n- "));
+
+  if (alive) await deleteMadeInStudio(options, tools);
+  log(lost.length > 0 ? `${consentVariable} lets it go` : `nobody loses work with ${domainId}`);
+}
+
+/** The most lines a list has: a domain may have thousands of spaces. */
+const mostLines = 30;
+
+function describeMade({ apps, spaces, profiles }: MadeInStudio): string[] {
+  const lines = spaces.map((space) => {
+    const { EbsVolumeSizeInGb } = space.SpaceSettingsSummary?.SpaceStorageSettings?.EbsStorageSettings ?? {};
+    const owner = space.OwnershipSettingsSummary?.OwnerUserProfileName;
+    const running = apps.filter(({ SpaceName }) => SpaceName === space.SpaceName);
+    return [
+      `space ${space.SpaceName}`,
+      owner === undefined ? "without an owner" : `of ${owner}`,
+      space.SpaceSharingSettingsSummary?.SharingType?.toLowerCase() ?? "shared",
+      EbsVolumeSizeInGb === undefined ? "no volume of its own" : `volume of ${EbsVolumeSizeInGb} GB`,
+      ...running.map(({ AppType, Status }) => `${AppType} ${Status}`),
+    ].join(", ");
+  });
+  const others = apps.filter(({ SpaceName }) => SpaceName === undefined);
+  lines.push(
+    ...others.map((app) => `app ${app.AppType}/${app.AppName} of ${app.UserProfileName}, ${app.Status}`),
+    ...profiles.map(({ UserProfileName }) => `user profile ${UserProfileName}, not made by Terraform`),
+  );
+  const more = lines.length - mostLines;
+  return more > 0 ? [...lines.slice(0, mostLines), `and ${more} more`] : lines;
+}
+
+/**
+ * EFS counts 2 KiB for each file or folder and its content in steps of 4 KiB (Amazon EFS User Guide, "How Amazon EFS
+ * reports file system and object sizes"), so 6 KiB for the root of an empty file system and for each person's empty
+ * folder. It counts bytes alone, not files, and is behind by up to a few hours.
+ */
+const emptyFolder = 6 * 1024;
+
+async function homeFilesAtRisk(
+  options: GuardOptions,
+  { clients, log }: Tools<GuardClients>,
+): Promise<string[]> {
+  const lost: string[] = [];
+  for (const { domainId, fileSystem } of await homeFileSystems(clients.efs)) {
+    if (domainId !== options.domainId) continue;
+    const bytes = fileSystem.SizeInBytes?.Value ?? 0;
+    const size = `home file system ${fileSystem.FileSystemId}, ${sizeOf(bytes)} as of EFS's last count`;
+    if (options.retention === "Retain") log(`stays: ${size}`);
+    else if (bytes > emptyFolder * (1 + options.ownProfiles.length)) lost.push(size);
+  }
+  return lost;
+}
+
+async function objectsAtRisk(options: GuardOptions, { clients }: Tools<GuardClients>): Promise<string[]> {
+  const content = await contentOf(options.bucket, [options.payloadPrefix, options.wheelsPrefix], clients.s3);
+  return content.versions === 0 ? [] : [`bucket ${options.bucket}, ${describeContent(content)}`];
+}
+
+/** S3 deletes no bucket with anything in it: found out only then, Terraform would stop half-way. */
+async function undeletableBuckets(
+  options: GuardOptions,
+  { clients }: Tools<GuardClients>,
+): Promise<string[]> {
+  if (options.bucketForceDestroy) return [];
+  const full: string[] = [];
+  for (const [bucket, except] of [
+    [options.bucket, [options.payloadPrefix]],
+    [options.accessLogsBucket, []],
+  ] as const) {
+    const content = await contentOf(bucket, except, clients.s3);
+    if (content.versions > 0) full.push(`${bucket} (${describeContent(content)})`);
+  }
+  if (full.length === 0) return [];
+  return [
+    `S3 would not delete ${few(full)}: set bucketForceDestroy to true and deploy, or empty what is there, and destroy again`,
+  ];
+}
+
+await runAsScript(import.meta.url, "removal guard", async (env, tools) => {
+  const settings = clientSettings(variable(env, "GUARD_REGION"));
+  await guard(
+    {
+      account: variable(env, "GUARD_ACCOUNT"),
+      domainId: variable(env, "GUARD_DOMAIN_ID"),
+      ownProfiles: JSON.parse(variable(env, "GUARD_OWN_PROFILES")) as string[],
+      retention: retentionOf(env, "GUARD_RETENTION"),
+      bucket: variable(env, "GUARD_BUCKET"),
+      accessLogsBucket: variable(env, "GUARD_ACCESS_LOGS_BUCKET"),
+      bucketForceDestroy: variable(env, "GUARD_BUCKET_FORCE_DESTROY") === "true",
+      payloadPrefix: `${variable(env, "GUARD_PAYLOAD_PREFIX")}/`,
+      wheelsPrefix: `${variable(env, "GUARD_WHEELS_PREFIX")}/`,
+      consent: env[consentVariable],
+    },
+    {
+      ...tools,
+      clients: {
+        efs: new EFSClient(settings),
+        s3: new S3Client(settings),
+        sagemaker: new SageMakerClient(settings),
+        sts: new STSClient(settings),
+      },
+    },
+  );
+});
