@@ -55,21 +55,30 @@ class AwsRequest:
 
 
 def identify(environ: dict[str, Any]) -> AwsRequest | None:
-    """None for what is no signed request of an operation in a model. Reads no body but a form's, and puts it
-    back."""
+    """None for what is no signed request of an operation in a model. A body that is read is put back; objects
+    of S3 and their like are not read."""
     scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split(",")[0].split("/")
     if len(scope) != 5:
         return None
     signed_for = scope[3].lower()
     is_s3_control = signed_for == "s3" and environ.get("PATH_INFO", "").startswith("/v20180820/")
     name = "s3control" if is_s3_control else _SERVICES.get(signed_for, signed_for)
-    copy = dict(environ)
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"], copy["wsgi.input"] = BytesIO(body), BytesIO(body)
-    http = Request(copy)
+        _read_body(environ)
     try:
-        operation, uri_params = get_service_router(name).match(http)
+        operation, uri_params = get_service_router(name).match(Request(_copy(environ)))
     except (NotFound, NotImplementedError, UnknownServiceError):
         return None
-    return AwsRequest(http, get_service_model(name), operation, uri_params)
+    if not operation.has_streaming_input:
+        _read_body(environ)
+    return AwsRequest(Request(_copy(environ)), get_service_model(name), operation, uri_params)
+
+
+def _read_body(environ: dict[str, Any]) -> None:
+    environ["wsgi.input"] = BytesIO(Request(_copy(environ)).get_data())
+
+
+def _copy(environ: dict[str, Any]) -> dict[str, Any]:
+    """For a request of one's own: reading its body leaves that of the other where it is, once it is read."""
+    stream = environ["wsgi.input"]
+    return {**environ, "wsgi.input": BytesIO(stream.getvalue()) if isinstance(stream, BytesIO) else stream}

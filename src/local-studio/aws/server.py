@@ -105,6 +105,7 @@ class LocalAws:
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         from aws_request import identify
+        from request_refusals import refusal
 
         request, began, note = identify(environ), monotonic(), ""
         query = environ.get("QUERY_STRING")
@@ -122,6 +123,9 @@ class LocalAws:
             sleep(seconds)
             if error:
                 note = f" {error[1]} on order"
+            elif error := refusal(request):
+                note = f" {error[1]}: {error[2]}"
+            if error:
                 return request.refuse(*error)(environ, log_and_start)
 
         # moto is not safe for threads: with Terraform's ten requests at a time, dictionaries change while

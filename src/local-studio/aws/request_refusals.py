@@ -1,0 +1,56 @@
+"""Refuses what AWS's service models exclude, before moto answers it: moto lets most of it through.
+
+SageMaker's requests have a check of their own, in studio/request_validation.py.
+"""
+
+from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
+
+from aws_request import AwsRequest
+from model_validation import problems, summary
+
+Refusal = tuple[int, str, str]  # HTTP status, code, message
+
+# By service, then by protocol.
+_CODES = {
+    # Source: Amazon EC2 API Reference, "Error codes", client errors. Guess: for every constraint; the words.
+    "ec2": "InvalidParameterValue",
+    # Source: Amazon S3 API Reference, "Error responses". Guess: for every constraint; the words.
+    "s3": "InvalidArgument",
+    # Source: Amazon CloudWatch Logs API Reference, errors of each action. Guess: the words.
+    "logs": "InvalidParameterException",
+    # Source: "Common Errors" of the API references of IAM and STS; for the words humanmade/cf-to-tf#5.
+    "query": "ValidationError",
+    # Source: "Common Errors" of each API reference, such as AWS KMS's. Guess: the words.
+    "json": "ValidationException",
+    "rest-json": "ValidationException",
+    # Guess: as S3's (S3 Control).
+    "rest-xml": "InvalidArgument",
+}
+
+
+def refusal(request: AwsRequest) -> Refusal | None:
+    shape = request.operation.input_shape
+    if shape is None or request.service_name == "sagemaker":
+        return None
+    http = request.http
+    has_stream = request.operation.has_streaming_input
+    try:
+        members = PROTOCOL_PARSERS[request.protocol](request.operation).parse(
+            {
+                "method": http.method,
+                "values": http.values,
+                "headers": http.headers,
+                "body": b"" if has_stream else http.get_data(),
+                "url_path": http.path,
+                "url_params": request.uri_params,
+            }
+        )
+        if has_stream:
+            members[shape.serialization["payload"]] = b""
+        found = list(problems(shape, members))
+    except (RequestParserError, ValueError, TypeError, AttributeError) as error:  # WrongType is a ValueError
+        found = [str(error)]
+    if not found:
+        return None
+    code = _CODES.get(request.service_name) or _CODES[request.protocol]
+    return 400, code, summary(found)
