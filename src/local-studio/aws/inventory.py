@@ -10,6 +10,7 @@ from typing import Any
 import moto.backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from budgets import actions_of
 from studio.responses import ControlPlane
 
 
@@ -64,6 +65,16 @@ _KINDS: dict[str, list[_Kind]] = {
             "prefix-list", _values("managed_prefix_lists"), keep=lambda it: it.owner_id == DEFAULT_ACCOUNT_ID
         ),
         _Kind("vpc-peering-connection", _values("vpc_pcxs")),
+    ],
+    "budgets": [
+        _Kind("budget", _nested_values("budgets"), lambda budget: str(budget.budget["BudgetName"])),
+        _Kind(
+            "action",
+            lambda backend: [
+                action_id for actions in actions_of(backend).by_budget.values() for action_id in actions
+            ],
+            str,
+        ),
     ],
     "efs": [
         _Kind("file-system", _values("file_systems_by_id"), _named("file_system_id")),

@@ -60,6 +60,7 @@ class LocalAws:
         with self._lock:
             if self._control_plane:
                 return
+            import budgets
             import moto_fixes
             from app_host import HttpAppHost, NoAppHost
             from faults import Faults
@@ -69,6 +70,7 @@ class LocalAws:
             app_host = HttpAppHost(self._app_host) if self._app_host else NoAppHost()
             control_plane = responses.ControlPlane(app_host, self._delay)
             moto_fixes.install()
+            budgets.install()
             responses.install(control_plane)
             self._control_plane = control_plane
 
