@@ -119,9 +119,11 @@ const checkers = [
     suffixes: [".py"],
     run: async (_: string[]) => {
       const aws = (await pythonEnvironment("aws")).python;
+      const iam = (await pythonEnvironment("iam")).python;
       const results = await Promise.all(
         [
           ["--python-executable", aws, "src/local-studio/aws"],
+          ["--python-executable", iam, "src/local-studio/iam"],
           ["src/local-studio/image", "src/local-studio/build_environment.py", "src/local-studio/tether.py"],
           ["src/space/payload/python", "__tests__/python"],
           ["src/space/payload/server"],

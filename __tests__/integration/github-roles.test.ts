@@ -1,0 +1,277 @@
+import { execFile, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { promisify } from "node:util";
+import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type PolicyDocument, type RoleName, roleDocument, roles } from "../../scripts/github/roles.ts";
+import { copyProject } from "../../scripts/lib/project-copy.ts";
+import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
+import { projectFolder, workFolder } from "../../src/local-studio/paths.ts";
+import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
+import { findTerraform, terraformEnvironment } from "../../src/local-studio/terraform-cli.ts";
+import { resolveEnvironment } from "../../src/settings/resolve.ts";
+import type { EnvironmentSettings } from "../../src/settings/types.ts";
+import { type RecordedRequest, type RequestRecorder, recordRequests } from "./request-recorder.ts";
+
+const run = promisify(execFile);
+const account = "123456789012";
+const bucket = "our-terraform-state";
+
+/** Between them every egress, authentication and resource of the stack, with the state in S3. */
+const environments: readonly EnvironmentSettings[] = [
+  {
+    name: "open",
+    egress: "nat-per-zone",
+    vpcCidr: "10.1.0.0/16",
+    userProfiles: [{ name: "ana" }, { name: "bo" }],
+  },
+  {
+    name: "closed",
+    egress: "endpoints-only",
+    vpcCidr: "10.2.0.0/16",
+    authentication: "SSO",
+    userProfiles: [],
+  },
+].map((one) => ({
+  ...(one as EnvironmentSettings),
+  tags: { Team: "a" },
+  homeFileSystemRetention: "Delete",
+  backend: { type: "s3", bucket },
+}));
+/** A change of what can change: tags, people and their settings. */
+const changed = environments.map((one) => ({
+  ...one,
+  tags: { Owner: "b" },
+  idleTimeoutMinutes: 90,
+  userProfiles: one.userProfiles?.length
+    ? [{ name: "ana", defaultInstanceType: "ml.m5.large" }, { name: "cy" }]
+    : [],
+}));
+
+interface Actions {
+  /** The requests' paths, by the action that each needs. */
+  readonly needed: Readonly<Record<string, readonly string[]>>;
+  readonly levels: Readonly<Record<string, string | null>>;
+  readonly dependent: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Allowed though the local AWS is never asked for it, or not by that name. */
+const unasked: Readonly<Record<string, string>> = {
+  "elasticfilesystem:DeleteFileSystem": "the clean-up's, where the domain left its home file system",
+  "elasticfilesystem:DeleteMountTarget": "the same",
+  "elasticfilesystem:DescribeMountTargets": "the same",
+  "iam:CreateServiceLinkedRole": "of CreateDomain, once in an account",
+  "iam:PassRole": "of CreateDomain, CreateUserProfile and CreateFlowLogs",
+  "kms:CreateGrant": "Amazon SageMaker AI Developer Guide: a domain's key for its home file system",
+  "kms:Decrypt": "of objects and a state that a KMS key encrypts",
+  "kms:GenerateDataKey": "the same, to write them",
+  "kms:PutKeyPolicy": "of CreateKey with a policy, and for a change of it",
+  "sagemaker:ListApps": "npm run plan asks whether an app is in the way",
+  "sagemaker:ListSpaces": "the same",
+};
+/** What AWS's Service Authorization Reference names beside an action, and the stack has no use for. */
+const unneeded: Readonly<Record<string, string>> = {
+  "ecs:ListClusters": "flow logs of ECS alone",
+  "ecs:ListContainerInstances": "the same",
+  "ecs:ListServices": "the same",
+  "ecs:ListTaskDefinitions": "the same",
+  "ecs:ListTasks": "the same",
+  "route53:AssociateVPCWithHostedZone": "private DNS of an endpoint of one's own service",
+};
+/** What the plan role may write: the lock of the state, and plans, each once. */
+const written = { "s3:DeleteObject": /\.tflock$/, "s3:PutObject": /\.tflock$|\.plans\/\*$/ };
+/** IAM asks for no permission: AWS STS API Reference, GetCallerIdentity. */
+const free = new Set(["sts:GetCallerIdentity"]);
+
+let folder: string;
+let project: ReturnType<typeof copyProject>;
+let aws: LocalAws;
+let recorder: RequestRecorder;
+let environment: NodeJS.ProcessEnv;
+let terraform: string;
+let planned: Actions;
+let applied: Actions;
+
+const resolved = () => environments.map(resolveEnvironment);
+const policyOf = (role: RoleName, one = resolved()[0]): PolicyDocument => {
+  if (one === undefined) throw new Error("there is no environment");
+  return roleDocument(role, "policy", { environment: one, account, repository: "our/team" });
+};
+const list = (one: string | readonly string[] = []) => (typeof one === "string" ? [one] : one);
+const actionsOf = (policy: PolicyDocument) => [
+  ...new Set(policy.Statement.flatMap(({ Action }) => list(Action))),
+];
+
+async function synthesize(settings: readonly EnvironmentSettings[]): Promise<void> {
+  const file = join(project.folder, "src/environments.ts");
+  writeFileSync(file, `export const environments = ${JSON.stringify(settings)};\n`);
+  await run(process.execPath, ["--import", "tsx", "main.ts"], { cwd: project.folder, env: environment });
+}
+
+/** Runs Terraform in both stacks, side by side, and says what AWS was asked for. */
+async function phase(...commands: string[][]): Promise<readonly RecordedRequest[]> {
+  await Promise.all(
+    environments.map(async ({ name }) => {
+      const cwd = join(project.folder, "cdktf.out/stacks", name);
+      for (const args of commands)
+        await run(terraform, [...args, "-no-color"], { cwd, env: environment, maxBuffer: 64 << 20 });
+    }),
+  );
+  return recorder.take();
+}
+
+async function actions(requests: readonly RecordedRequest[]): Promise<Actions> {
+  const { python } = await pythonEnvironment("iam");
+  const child = spawn(python, [join(projectFolder, "src/local-studio/iam/actions.py")]);
+  child.stdin.end(JSON.stringify({ requests, actions: roles.flatMap((role) => actionsOf(policyOf(role))) }));
+  const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  expect(errors).toBe("");
+  return JSON.parse(output) as Actions;
+}
+
+beforeAll(async () => {
+  mkdirSync(workFolder, { recursive: true });
+  folder = mkdtempSync(join(workFolder, "test-roles-"));
+  aws = await startLocalAws({
+    python: (await pythonEnvironment("aws")).python,
+    log: join(folder, "local-aws.log"),
+  });
+  recorder = await recordRequests(aws.endpoint);
+  terraform = (await findTerraform()).command;
+  environment = {
+    ...process.env,
+    ...terraformEnvironment({ runFolder: folder }),
+    ...aws.environment,
+    AWS_ENDPOINT_URL: recorder.endpoint,
+  };
+  const s3 = new S3Client({
+    endpoint: aws.endpoint,
+    region: "us-east-1",
+    forcePathStyle: true,
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  });
+  await s3.send(new CreateBucketCommand({ Bucket: bucket }));
+  project = copyProject();
+  await synthesize(environments);
+  const plan = ["plan", "-input=false", "-out=plan.tfplan"];
+  const planning = [...(await phase(["init", "-input=false", "-backend-config=use_path_style=true"], plan))];
+  const applying = [...(await phase(["apply", "plan.tfplan"]))];
+  await synthesize(changed);
+  planning.push(...(await phase(plan)));
+  applying.push(...(await phase(["apply", "plan.tfplan"])));
+  applying.push(...(await phase(["destroy", "-auto-approve"])));
+  planned = await actions(planning);
+  applied = await actions(applying);
+});
+afterAll(async () => {
+  project?.remove();
+  recorder?.close();
+  await aws?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** IAM User Guide, "IAM JSON policy elements: Resource": * and ? are wildcards. */
+const matches = (pattern: string, arn: string) =>
+  new RegExp(
+    `^${pattern
+      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+      .replaceAll("*", ".*")
+      .replaceAll("?", ".")}$`,
+  ).test(arn);
+
+/** Requests that no statement allows: by action, and for S3, whose requests say it, by resource. */
+function denied(policies: readonly PolicyDocument[], { needed }: Actions): readonly string[] {
+  const statements = policies.flatMap(({ Statement }) => Statement);
+  return Object.entries(needed).flatMap(([action, paths]) => {
+    if (free.has(action)) return [];
+    const allowing = statements.filter(({ Action }) => list(Action).includes(action));
+    if (!action.startsWith("s3:")) return allowing.length > 0 ? [] : [action];
+    return (
+      paths
+        .map((path) => `arn:aws:s3:::${decodeURIComponent(path.split("?")[0] ?? "").replace(/^\/|\/$/g, "")}`)
+        // DeleteObjects names its objects in the body.
+        .map((arn) => (/^s3:DeleteObject/.test(action) && !arn.includes("/") ? `${arn}/object` : arn))
+        .filter((arn) => !allowing.some(({ Resource }) => list(Resource).some((one) => matches(one, arn))))
+        .map((arn) => `${action} on ${arn}`)
+    );
+  });
+}
+
+const both = (role: RoleName) => resolved().map((one) => policyOf(role, one));
+const without = (policy: PolicyDocument, sid: string): PolicyDocument => ({
+  ...policy,
+  Statement: policy.Statement.filter(({ Sid }) => Sid !== sid),
+});
+
+describe("the plan role", () => {
+  it("may do all that a plan does, of nothing, of what is there and of a change", () => {
+    expect(Object.keys(planned.needed).length).toBeGreaterThan(40);
+    expect(denied(both("plan"), planned)).toEqual([]);
+  });
+
+  it.each(["LockState", "ReadBuckets", "ReadNetwork"])("could not plan without %s", (sid) => {
+    expect(
+      denied(
+        both("plan").map((policy) => without(policy, sid)),
+        planned,
+      ),
+    ).not.toEqual([]);
+  });
+
+  it("may write nothing but the state's lock and new plans", () => {
+    for (const { Sid, Action, Resource } of policyOf("plan").Statement) {
+      for (const action of list(Action)) {
+        if (["List", "Read"].includes(planned.levels[action] ?? "")) continue;
+        const only = written[action as keyof typeof written];
+        expect(only, `${Sid}: ${action} is ${planned.levels[action]}`).toBeDefined();
+        for (const resource of list(Resource)) expect(resource).toMatch(only);
+      }
+    }
+    expect(applied.levels["sagemaker:DeleteDomain"]).toBe("Write");
+  });
+
+  it("could not apply", () => {
+    expect(denied(both("plan"), applied).length).toBeGreaterThan(50);
+  });
+});
+
+describe("the apply role", () => {
+  it("may do all that an apply, a change and a destroy do", () => {
+    expect(applied.needed).toHaveProperty("sagemaker:DeleteDomain");
+    expect(denied(both("apply"), applied)).toEqual([]);
+  });
+
+  it("could not act on another environment's bucket", () => {
+    const alone = both("apply").slice(0, 1);
+    expect(denied(alone, applied)).toContainEqual(expect.stringContaining("marimo-closed"));
+  });
+});
+
+it("excuses no action that is asked for", () => {
+  const asked = { ...planned.needed, ...applied.needed };
+  expect(Object.keys(unasked).filter((action) => action in asked)).toEqual([]);
+});
+
+describe.each(roles)("the %s role", (role) => {
+  it("has no action that AWS does not have", () => {
+    expect(actionsOf(policyOf(role)).filter((action) => applied.levels[action] === null)).toEqual([]);
+    expect(applied.levels["s3:PutObject"]).toBe("Write");
+  });
+
+  it("has no action that nothing asks for", () => {
+    const asked = { ...planned.needed, ...(role === "apply" ? applied.needed : {}) };
+    const idle = (policy: readonly string[]) =>
+      policy.filter((action) => !(action in asked) && !(action in unasked));
+    expect(idle(actionsOf(policyOf(role)))).toEqual([]);
+    expect(idle([...actionsOf(policyOf(role)), "ec2:RunInstances"])).toEqual(["ec2:RunInstances"]);
+  });
+
+  it("has what AWS asks for beside an action", () => {
+    const { needed, dependent } = role === "plan" ? planned : applied;
+    const beside = [...new Set(Object.keys(needed).flatMap((action) => dependent[action] ?? []))];
+    const allowed = actionsOf(policyOf(role));
+    expect(beside.filter((action) => !allowed.includes(action) && !(action in unneeded))).toEqual([]);
+  });
+});
