@@ -1,8 +1,7 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { GitHub } from "../../scripts/github/api.ts";
 import { commentBody, keepComment, longestComment, reviewedPlan } from "../../scripts/github/comment.ts";
+import { GitHubServer } from "../github-server.ts";
 
 const tree = "a".repeat(40);
 const sha256 = "b".repeat(64);
@@ -44,48 +43,13 @@ describe("a comment", () => {
   });
 });
 
-interface Stored {
-  id: number;
-  body: string;
-  user: { login: string };
-}
-
-/** GitHub's API as far as comments go: two on a page, and answers that a test puts before its own. */
-let comments: Stored[];
-let failures: { status: number; headers?: Record<string, string> }[];
-let asked: string[];
-let next: (page: string) => string;
-let server: Server;
+let server: GitHubServer;
 let github: GitHub;
 beforeEach(async () => {
-  [comments, failures, asked] = [[], [], []];
-  next = (page) => page;
   vi.spyOn(console, "error").mockImplementation(() => {});
-  server = createServer(async (request, response) => {
-    asked.push(`${request.method} ${request.url} ${request.headers.authorization}`);
-    const failure = failures.shift();
-    if (failure) return void response.writeHead(failure.status, failure.headers).end('{"message":"no"}');
-    const parts: Buffer[] = [];
-    for await (const part of request) parts.push(part);
-    const url = new URL(request.url ?? "", apiUrl());
-    if (request.method === "GET") {
-      const page = Number(url.searchParams.get("page") ?? 1);
-      const link = next(`${apiUrl()}${url.pathname}?per_page=100&page=${page + 1}`);
-      if (comments.length > page * 2)
-        response.setHeader("link", `<${link}>; rel="next", <${link}>; rel="last"`);
-      return void response.end(JSON.stringify(comments.slice((page - 1) * 2, page * 2)));
-    }
-    const { body: text } = JSON.parse(Buffer.concat(parts).toString()) as { body: string };
-    if (text.length > 65_536) return void response.writeHead(422).end('{"message":"Body is too long"}');
-    const id = Number(url.pathname.split("/").at(-1));
-    const known = comments.find((one) => one.id === id);
-    if (request.method === "PATCH" && known) known.body = text;
-    else comments.push({ id: comments.length + 1, body: text, user: { login: "github-actions[bot]" } });
-    response.writeHead(known ? 200 : 201).end("{}");
-  }).listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
+  server = await new GitHubServer().start();
   github = new GitHub({
-    apiUrl: apiUrl(),
+    apiUrl: server.url,
     repository: "our/team",
     token: "secret-token",
     retryMilliseconds: 1,
@@ -93,11 +57,9 @@ beforeEach(async () => {
 });
 afterEach(() => {
   vi.restoreAllMocks();
-  server.close();
+  server.stop();
 });
-const apiUrl = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-const comment = (text: string, login = "ana") =>
-  comments.push({ id: comments.length + 1, body: text, user: { login } });
+const comment = (text: string, login = "ana") => server.add(text, login);
 const keep = (text: string) => keepComment(github, { pullRequest: 7, environment: "dev", body: text });
 const reviewed = () => reviewedPlan(github, { pullRequest: 7, environment: "dev" });
 
@@ -105,19 +67,19 @@ describe("the one comment", () => {
   it("is written once, then brought up to date, and its plan is read back", async () => {
     await keep(body("first"));
     await keep(body("second", { tree, sha256: null }));
-    expect(comments).toHaveLength(1);
-    expect(comments[0]?.body).toContain("second");
+    expect(server.comments).toHaveLength(1);
+    expect(server.comments[0]?.body).toContain("second");
     expect(await reviewed()).toEqual({ tree, sha256: null });
-    expect(asked[0]).toBe("GET /repos/our/team/issues/7/comments?per_page=100 Bearer secret-token");
+    expect(server.asked[0]).toBe("GET /repos/our/team/issues/7/comments?per_page=100 Bearer secret-token");
   });
 
   it("is found behind pages of other comments", async () => {
     for (const text of ["one", "two", "three", "four", "five"]) comment(text);
     comment(body("old"), "github-actions[bot]");
     await keep(body("new"));
-    expect(comments).toHaveLength(6);
-    expect(comments[5]?.body).toContain("new");
-    expect(asked.filter((line) => line.startsWith("GET"))).toHaveLength(3);
+    expect(server.comments).toHaveLength(6);
+    expect(server.comments[5]?.body).toContain("new");
+    expect(server.asked.filter((line) => line.startsWith("GET"))).toHaveLength(3);
   });
 
   it("is neither another environment's nor another person's, whatever that one says", async () => {
@@ -128,7 +90,7 @@ describe("the one comment", () => {
     );
     await expect(reviewed()).rejects.toThrow('Pull request 7 has no plan of "dev"');
     await keep(body("mine"));
-    expect(comments).toHaveLength(3);
+    expect(server.comments).toHaveLength(3);
     expect(await reviewed()).toEqual({ tree, sha256 });
   });
 
@@ -148,29 +110,29 @@ describe("the one comment", () => {
 
 describe("GitHub's API", () => {
   it("is asked again after what passes", async () => {
-    failures = [{ status: 502 }, { status: 429, headers: { "retry-after": "0" } }];
+    server.failures = [{ status: 502 }, { status: 429, headers: { "retry-after": "0" } }];
     await keep(body("x"));
-    expect(comments).toHaveLength(1);
-    expect(asked).toHaveLength(4);
+    expect(server.comments).toHaveLength(1);
+    expect(server.asked).toHaveLength(4);
   });
 
   it("is given up after four attempts, with what it answered", async () => {
-    failures = Array.from({ length: 9 }, () => ({ status: 503 }));
+    server.failures = Array.from({ length: 9 }, () => ({ status: 503 }));
     await expect(keep(body("x"))).rejects.toThrow(/answers 503 to GET .*\/issues\/7\/comments.*no/);
-    expect(asked).toHaveLength(4);
+    expect(server.asked).toHaveLength(4);
   });
 
   it("is asked once where it denies, and the permission is named", async () => {
-    failures = [{ status: 403 }];
+    server.failures = [{ status: 403 }];
     await expect(keep(body("x"))).rejects.toMatchObject({
       remedy: expect.stringContaining("pull-requests: write"),
     });
-    expect(asked).toHaveLength(1);
+    expect(server.asked).toHaveLength(1);
   });
 
   it("gives its token to no other address", async () => {
     for (const text of ["one", "two", "three"]) comment(text);
-    next = () => "http://localhost:9/elsewhere";
+    server.nextPage = () => "http://localhost:9/elsewhere";
     await expect(keep(body("x"))).rejects.toThrow("another address");
   });
 

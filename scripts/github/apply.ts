@@ -9,8 +9,10 @@ import { type StepProps, treeOf } from "./review.ts";
 import { runShown } from "./run.ts";
 import { loadPlan, stateBackend } from "./saved-plan.ts";
 
+/** GitHub REST API, "Get a pull request": `merge_commit_sha` is what the base branch got, for each way of merging. */
 interface PullRequest {
   readonly number: number;
+  readonly merge_commit_sha: string | null;
   readonly merged_at: string | null;
 }
 
@@ -19,7 +21,9 @@ export async function apply({ environment, context, folder, signal }: StepProps)
   const backend = stateBackend(environment);
   const { github, commit } = context;
   const pullRequests = await github.list<PullRequest>(`commits/${commit}/pulls`);
-  const merged = pullRequests.find(({ merged_at }) => merged_at !== null);
+  const merged = pullRequests.find(
+    ({ merge_commit_sha, merged_at }) => merged_at !== null && merge_commit_sha === commit,
+  );
   if (merged === undefined) {
     throw new Problem({
       message: `Commit ${commit} came without a pull request, so nobody reviewed a plan of it: nothing was applied.`,
