@@ -3,8 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { projectFolder } from "../../src/local-studio/paths.ts";
 
-/** The sources a synthesis reads; `node_modules` is linked, not copied. */
-const sources = ["main.ts", "src", "sample-notebooks", "cdktf.json", "package.json", "tsconfig.json"];
+/** The sources that a synthesis and the commands read; `node_modules` is linked, not copied. */
+const sources = [
+  "main.ts",
+  "src",
+  "scripts",
+  "sample-notebooks",
+  "cdktf.json",
+  "package.json",
+  "tsconfig.json",
+];
 
 /**
  * A copy of the project in a temporary folder of its own, as another person's clone would be, with other settings where

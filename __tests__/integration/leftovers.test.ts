@@ -1,0 +1,119 @@
+import { join } from "node:path";
+import { CloudWatchLogsClient, CreateLogGroupCommand } from "@aws-sdk/client-cloudwatch-logs";
+import {
+  AllocateAddressCommand,
+  AttachInternetGatewayCommand,
+  CreateInternetGatewayCommand,
+  CreateRouteTableCommand,
+  CreateSecurityGroupCommand,
+  CreateSubnetCommand,
+  CreateVpcCommand,
+  EC2Client,
+  type ResourceType,
+} from "@aws-sdk/client-ec2";
+import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from "@aws-sdk/client-iam";
+import { CreateAliasCommand, CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
+import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { copyProject } from "../../scripts/lib/project-copy.ts";
+import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
+import { capture } from "../../src/local-studio/processes.ts";
+import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
+
+/** A copy, since a state that a person has in the project would have a say. */
+let project: ReturnType<typeof copyProject>;
+let localAws: LocalAws;
+/** Another environment's, whose names begin as `dev`'s do. */
+let others: readonly string[];
+
+async function leftovers(...args: string[]) {
+  const command = ["--import", "tsx", "scripts/leftovers.ts", "--environment", "dev", ...args];
+  const env = { ...process.env, ...localAws.environment };
+  const ended = await capture(process.execPath, command, { cwd: project.folder, env });
+  return { status: ended?.status, output: `${ended?.stdout}${ended?.stderr}` };
+}
+
+/** What an apply makes that was killed before it recorded anything, for a given environment. */
+async function makeParts(environment: string): Promise<void> {
+  const client = {
+    region: "us-east-1",
+    endpoint: localAws.endpoint,
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  };
+  const tags = { Project: "sagemaker-marimo", Environment: environment };
+  const tagged = (type: ResourceType) => ({
+    TagSpecifications: [
+      { ResourceType: type, Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) },
+    ],
+  });
+  const prefix = `marimo-${environment}`;
+  const ec2 = new EC2Client(client);
+  const { Vpc } = await ec2.send(new CreateVpcCommand({ CidrBlock: "10.0.0.0/16", ...tagged("vpc") }));
+  const VpcId = Vpc?.VpcId;
+  const group = { GroupName: `${prefix}-studio`, Description: "Shared spaces", VpcId };
+  await ec2.send(new CreateSecurityGroupCommand({ ...group, ...tagged("security-group") }));
+  await ec2.send(new AllocateAddressCommand({ Domain: "vpc", ...tagged("elastic-ip") }));
+  await ec2.send(new CreateSubnetCommand({ VpcId, CidrBlock: "10.0.1.0/24", ...tagged("subnet") }));
+  await ec2.send(new CreateRouteTableCommand({ VpcId, ...tagged("route-table") }));
+  const { InternetGateway } = await ec2.send(new CreateInternetGatewayCommand(tagged("internet-gateway")));
+  const InternetGatewayId = InternetGateway?.InternetGatewayId;
+  await ec2.send(new AttachInternetGatewayCommand({ VpcId, InternetGatewayId }));
+  const s3 = new S3Client(client);
+  const Bucket = `${prefix}-123456789012-us-east-1`;
+  await s3.send(new CreateBucketCommand({ Bucket }));
+  await s3.send(new PutObjectCommand({ Bucket, Key: "results/model.bin", Body: "model" }));
+  const kms = new KMSClient(client);
+  const keyTags = Object.entries(tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue }));
+  const { KeyMetadata } = await kms.send(new CreateKeyCommand({ Tags: keyTags }));
+  const TargetKeyId = KeyMetadata?.KeyId;
+  await kms.send(new CreateAliasCommand({ AliasName: `alias/${prefix}`, TargetKeyId }));
+  const iam = new IAMClient(client);
+  const RoleName = `${prefix}-execution`;
+  const AssumeRolePolicyDocument = '{"Version":"2012-10-17","Statement":[]}';
+  await iam.send(new CreateRoleCommand({ RoleName, AssumeRolePolicyDocument }));
+  const statement = { Effect: "Allow", Action: "s3:ListBucket", Resource: "*" };
+  const PolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
+  await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: "artifacts", PolicyDocument }));
+  const logs = new CloudWatchLogsClient(client);
+  await logs.send(new CreateLogGroupCommand({ logGroupName: `${prefix}-vpc-flow-logs` }));
+}
+
+beforeAll(async () => {
+  const { python } = await pythonEnvironment("aws");
+  project = copyProject();
+  localAws = await startLocalAws({ python, log: join(project.folder, "local-aws.log") });
+  await makeParts("dev-2");
+  others = await localAws.inventory();
+  await makeParts("dev");
+});
+afterAll(async () => {
+  await localAws?.stop();
+  project?.remove();
+});
+
+it("lists what no state knows, and deletes nothing unasked", async () => {
+  const before = await localAws.inventory();
+  const listed = await leftovers();
+  expect(listed.status).toBe(1);
+  expect(listed.output.match(/^ {2}\S.*/gm)).toHaveLength(before.length - others.length);
+  expect(listed.output).toContain(
+    "bucket marimo-dev-123456789012-us-east-1 (1 objects, 1 versions, 5 bytes)",
+  );
+  const unasked = await leftovers("--remove");
+  expect(unasked.status).toBe(1);
+  expect(unasked.output).toContain("There is no terminal to ask on, and nothing was deleted.");
+  expect(await localAws.inventory()).toEqual(before);
+});
+
+it("deletes all of it on request, and nothing of another environment", async () => {
+  const removed = await leftovers("--remove", "--yes");
+  expect(removed.status, removed.output).toBe(0);
+  expect(await localAws.inventory()).toEqual(others);
+  const again = await leftovers();
+  expect(again.status).toBe(0);
+  expect(again.output).toContain('nothing of "dev" is left over');
+});
+
+it("refuses --yes alone", async () => {
+  expect(await leftovers("--yes")).toMatchObject({ status: 2 });
+});
