@@ -1,0 +1,143 @@
+import { spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { copyProject } from "../../scripts/lib/project-copy.ts";
+import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
+import { linesOf } from "../../src/local-studio/processes.ts";
+import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
+import { findTerraform, terraformEnvironment } from "../../src/local-studio/terraform-cli.ts";
+
+export interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+/** One environment's stack in a copy of the project, as a team's clone is, on a local AWS of its own. */
+export class StackFixture {
+  readonly folder: string;
+  readonly localAws: LocalAws;
+  readonly sagemaker: SageMakerClient;
+  /** What an AWS SDK's client needs to speak to the local AWS. */
+  readonly client: {
+    readonly region: string;
+    readonly endpoint: string;
+    readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  };
+  readonly environment: NodeJS.ProcessEnv;
+  private readonly binary: string;
+  private readonly remove: () => void;
+
+  private constructor(parts: {
+    readonly project: ReturnType<typeof copyProject>;
+    readonly localAws: LocalAws;
+    readonly binary: string;
+  }) {
+    const { project, localAws, binary } = parts;
+    this.folder = project.folder;
+    this.remove = project.remove;
+    this.localAws = localAws;
+    this.binary = binary;
+    this.environment = {
+      ...process.env,
+      ...terraformEnvironment({ runFolder: project.folder }),
+      ...localAws.environment,
+      TERRAFORM_BINARY_NAME: binary,
+      CDKTF_DISABLE_PLUGIN_CACHE_ENV: "1",
+      CI: "1",
+    };
+    this.client = {
+      region: "us-east-1",
+      endpoint: localAws.endpoint,
+      credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    };
+    this.sagemaker = new SageMakerClient(this.client);
+  }
+
+  /** `settings` are those of the environment `dev`, as TypeScript. */
+  static async start(settings: string): Promise<StackFixture> {
+    const { python } = await pythonEnvironment("aws");
+    const project = copyProject(`[{ name: "dev", ${settings} }]`);
+    const localAws = await startLocalAws({ python, log: join(project.folder, "local-aws.log") });
+    const binary = (await findTerraform()).command;
+    const fixture = new StackFixture({ project, localAws, binary });
+    await fixture.synthesize();
+    return fixture;
+  }
+
+  get stackFolder(): string {
+    return join(this.folder, "cdktf.out/stacks/dev");
+  }
+
+  /**
+   * Without the lifecycle rules of the buckets: after writing them, Terraform's provider looks on for 50 s whether they
+   * are stable. They hold nothing back when a stack is destroyed.
+   */
+  private async synthesize(): Promise<void> {
+    const { code, output } = await this.run(process.execPath, ["--import", "tsx", "main.ts"], this.folder);
+    if (code !== 0) throw new Error(output);
+    const file = join(this.stackFolder, "cdk.tf.json");
+    const stack = JSON.parse(readFileSync(file, "utf8")) as {
+      resource: { aws_s3_bucket_lifecycle_configuration?: unknown };
+    };
+    delete stack.resource.aws_s3_bucket_lifecycle_configuration;
+    const references = /\s*"aws_s3_bucket_lifecycle_configuration\.\w+",/g;
+    writeFileSync(file, JSON.stringify(stack, undefined, 2).replaceAll(references, ""));
+    const init = await this.terraform(["init", "-no-color"]);
+    if (init.code !== 0) throw new Error(init.output);
+  }
+
+  terraform(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
+    return this.run(this.binary, args, this.stackFolder, environment);
+  }
+
+  async apply(): Promise<void> {
+    const { code, output } = await this.terraform(["apply", "-auto-approve", "-no-color"]);
+    if (code !== 0) throw new Error(output);
+  }
+
+  /** `npx cdktf destroy`, as a person types it. */
+  destroy(environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
+    const cdktf = join(this.folder, "node_modules/cdktf-cli/bundle/bin/cdktf");
+    const flags = ["--auto-approve", "--skip-provider-lock", "--no-color"];
+    return this.run(process.execPath, [cdktf, "destroy", "dev", ...flags], this.folder, environment);
+  }
+
+  /** Addresses of all that Terraform's state holds. */
+  async state(): Promise<string[]> {
+    const { output } = await this.terraform(["state", "list"]);
+    return output.split("\n").filter((line) => /^[a-z_]+\./.test(line));
+  }
+
+  async output(name: string): Promise<string> {
+    return (await this.terraform(["output", "-raw", name])).output;
+  }
+
+  run(
+    command: string,
+    args: readonly string[],
+    cwd: string,
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<Ended> {
+    return new Promise((resolve, reject) => {
+      // A group of its own, so that a test can kill all of it at once.
+      const child = spawn(command, args, {
+        cwd,
+        env: { ...this.environment, ...environment },
+        stdio: ["ignore", "pipe", "pipe"],
+        detached: true,
+      });
+      const lines: string[] = [];
+      const take = (line: string) => lines.push(line);
+      void linesOf(child.stdout, take);
+      void linesOf(child.stderr, take);
+      child.once("error", reject);
+      child.once("close", (code) => resolve({ code, output: lines.join("\n") }));
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.localAws.stop();
+    this.remove();
+  }
+}
