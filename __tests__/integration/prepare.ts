@@ -3,7 +3,7 @@ import { describeError } from "../../src/local-studio/problem.ts";
 import { type PythonEnvironmentName, pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { findTerraform } from "../../src/local-studio/terraform-cli.ts";
 
-const environments: readonly PythonEnvironmentName[] = ["aws", "iam", "image", "image-3", "lint"];
+const environments: readonly PythonEnvironmentName[] = ["aws", "iam", "image", "image-3", "lint", "scan"];
 
 /** Prepares what the integration tests run. What is missing is an error that says what to do, never a skipped test. */
 export default async function prepare(): Promise<void> {

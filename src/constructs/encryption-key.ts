@@ -4,6 +4,7 @@ import { KmsKey } from "@cdktf/provider-aws/lib/kms-key/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import type { AwsAccount } from "./aws-account.ts";
+import { skipChecks } from "./skip-checks.ts";
 
 export interface EncryptionKeyProps {
   readonly prefix: string;
@@ -93,6 +94,9 @@ export class EncryptionKey extends Construct {
       lifecycle: { preventDestroy: props.removalProtection },
       ...(props.keptBy === undefined ? {} : { dependsOn: [props.keptBy] }),
     });
+    const keyPolicy =
+      "A key policy: the resource * is this key alone, and the account's administrators keep it";
+    skipChecks(key, { CKV_AWS_109: keyPolicy, CKV_AWS_111: keyPolicy, CKV_AWS_356: keyPolicy });
     new KmsAlias(this, "alias", {
       name: `alias/${prefix}`,
       targetKeyId: key.keyId,

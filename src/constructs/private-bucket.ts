@@ -10,6 +10,7 @@ import { S3BucketServerSideEncryptionConfigurationA } from "@cdktf/provider-aws/
 import { S3BucketVersioningA } from "@cdktf/provider-aws/lib/s3-bucket-versioning/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
+import { skipChecks } from "./skip-checks.ts";
 
 export interface PrivateBucketProps {
   /** Limit: 63 characters (Amazon S3 User Guide, "General purpose bucket naming rules"). */
@@ -38,6 +39,14 @@ export class PrivateBucket extends Construct {
       bucket: props.name,
       forceDestroy: props.forceDestroy,
       lifecycle: { preventDestroy: props.removalProtection },
+    });
+    skipChecks(bucket, {
+      CKV_AWS_144:
+        "A copy in another region would leave the region that a team chose; versions guard against deletion",
+      CKV2_AWS_62: "Nothing listens: who reads and writes is in the access logs",
+      ...(props.encryptionKeyArn === undefined
+        ? { CKV_AWS_145: "S3 delivers access logs only to a bucket with its own keys" }
+        : {}),
     });
     const publicAccessBlock = new S3BucketPublicAccessBlock(this, "public_access_block", {
       bucket: bucket.bucket,

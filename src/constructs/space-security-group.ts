@@ -3,6 +3,7 @@ import { VpcSecurityGroupEgressRule } from "@cdktf/provider-aws/lib/vpc-security
 import { VpcSecurityGroupIngressRule } from "@cdktf/provider-aws/lib/vpc-security-group-ingress-rule/index.js";
 import { type MapTerraformIterator, propertyAccess, Token } from "cdktf";
 import { Construct } from "constructs";
+import { skipChecks } from "./skip-checks.ts";
 
 /** Where a space may go with HTTPS. */
 export interface HttpsDestination {
@@ -38,6 +39,9 @@ export class SpaceSecurityGroup extends Construct {
       vpcId: props.vpcId,
       tags: { Name: props.name },
       ...each,
+    });
+    skipChecks(group, {
+      CKV2_AWS_5: "Attached by Studio to the spaces of a domain or user profile, unknown to checkov",
     });
     this.groupId =
       props.forEach === undefined
