@@ -1,0 +1,312 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { payloadPrefix, wheelsPrefix } from "../../src/constructs/payload.ts";
+import { type Policies, type PolicyDocument, type PolicyRequest, simulate } from "../policy-simulator.ts";
+import { synthesize } from "../unit/synthesize.ts";
+import { appliedIamDocuments, type IamDocument } from "./iam-documents.ts";
+
+/** The most documents that one environment has. */
+const settings = {
+  egress: "endpoints-only",
+  packageIndexUrl: "https://team-111122223333.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/",
+} as const;
+
+let documents: readonly IamDocument[];
+beforeAll(async () => {
+  documents = await appliedIamDocuments(synthesize(settings));
+});
+
+/** One or more documents by the beginning of their resource's address. */
+function documentsOf(address: string, attribute = "policy"): readonly PolicyDocument[] {
+  const found = documents.filter((one) => one.address.startsWith(address) && one.attribute === attribute);
+  if (found.length === 0)
+    throw new Error(`no ${attribute} of ${address}, but ${documents.map((one) => one.address).join(", ")}`);
+  return found.map(({ document }) => document);
+}
+
+/** moto's own account. */
+const account = "123456789012";
+const region = "us-east-1";
+const sagemaker = (resource: string, { of = account, at = region } = {}) =>
+  `arn:aws:sagemaker:${at}:${of}:${resource}`;
+const bucket = `arn:aws:s3:::marimo-dev-${account}-${region}`;
+const log = (group: string) => `arn:aws:logs:${region}:${account}:log-group:${group}:log-stream:one`;
+const repository = (resource: string) => `arn:aws:codeartifact:us-east-1:111122223333:${resource}`;
+const role = `arn:aws:iam::${account}:role/marimo-dev-execution`;
+/** Stands for the key's ARN, which is known only when it is there. */
+const key = "KEY";
+
+const own = { "sagemaker:OwnerUserProfileArn": sagemaker("user-profile/d-one/ana") };
+const another = { "sagemaker:OwnerUserProfileArn": sagemaker("user-profile/d-one/bo") };
+const shared = (type: string) => ({ "sagemaker:SpaceSharingType": type });
+const mine = { ...own, ...shared("Private") };
+const elsewhere = { "aws:RequestedRegion": "eu-west-1" };
+const space = sagemaker("space/d-one/notes");
+const app = sagemaker("app/d-one/notes/JupyterLab/default");
+const foreign = { of: "444455556666" };
+
+type Row = readonly [
+  what: string,
+  action: string,
+  resource: string,
+  /** The statement that allows it, `no` where none does, or `no: SID` where one denies it. */
+  answer: string,
+  context?: PolicyRequest["context"],
+];
+
+/** What ana, who works in domain d-one, may do from a notebook; the execution role is everyone's. */
+const rows: readonly Row[] = [
+  ["a private space of one's own", "sagemaker:CreateSpace", space, "OwnSpaces", mine],
+  [
+    "a shared space of one's own",
+    "sagemaker:CreateSpace",
+    space,
+    "OwnSpaces",
+    { ...own, ...shared("Shared") },
+  ],
+  ["its settings", "sagemaker:UpdateSpace", space, "OwnSpaces", mine],
+  ["its end", "sagemaker:DeleteSpace", space, "OwnSpaces", mine],
+  ["a space of another kind", "sagemaker:CreateSpace", space, "no", { ...own, ...shared("Public") }],
+  ["a space in another's name", "sagemaker:CreateSpace", space, "no", { ...another, ...shared("Private") }],
+  ["another's settings", "sagemaker:UpdateSpace", space, "no", { ...another, ...shared("Private") }],
+  ["another's space", "sagemaker:DeleteSpace", space, "no", { ...another, ...shared("Private") }],
+  ["another's shared space", "sagemaker:DeleteSpace", space, "no", { ...another, ...shared("Shared") }],
+  ["a space of another domain", "sagemaker:DeleteSpace", sagemaker("space/d-two/notes"), "no", mine],
+  [
+    "a space in another region",
+    "sagemaker:DeleteSpace",
+    sagemaker("space/d-one/n", { at: "eu-west-1" }),
+    "no",
+    mine,
+  ],
+  ["a space of another account", "sagemaker:DeleteSpace", sagemaker("space/d-one/n", foreign), "no", mine],
+  ["a space without owner", "sagemaker:UpdateSpace", space, "SpacesWithoutOwner"],
+  ["one without owner elsewhere", "sagemaker:UpdateSpace", sagemaker("space/d-two/notes"), "no"],
+  ["starting one's own space", "sagemaker:CreateApp", app, "AppsOfOwnPrivateSpaces", mine],
+  ["stopping one's own space", "sagemaker:DeleteApp", app, "AppsOfOwnPrivateSpaces", mine],
+  ["starting another's space", "sagemaker:CreateApp", app, "no", { ...another, ...shared("Private") }],
+  ["stopping another's space", "sagemaker:DeleteApp", app, "no", { ...another, ...shared("Private") }],
+  ["an owned app that is shared", "sagemaker:CreateApp", app, "no", { ...own, ...shared("Shared") }],
+  [
+    "an app of another domain",
+    "sagemaker:DeleteApp",
+    sagemaker("app/d-two/n/JupyterLab/default"),
+    "no",
+    mine,
+  ],
+  ["an app without owner", "sagemaker:CreateApp", app, "AppsWithoutOwner"],
+  [
+    "Studio as oneself",
+    "sagemaker:CreatePresignedDomainUrl",
+    sagemaker("user-profile/d-one/ana"),
+    "OpenStudioAsOneself",
+  ],
+  ["Studio as another", "sagemaker:CreatePresignedDomainUrl", sagemaker("user-profile/d-one/bo"), "no"],
+  [
+    "Studio of another domain",
+    "sagemaker:CreatePresignedDomainUrl",
+    sagemaker("user-profile/d-two/ana"),
+    "no",
+  ],
+  ["the list of spaces", "sagemaker:ListSpaces", "*", "ListStudio"],
+  ["the same in another region", "sagemaker:ListSpaces", "*", "no", elsewhere],
+  ["a look at a space", "sagemaker:DescribeSpace", space, "DescribeStudio"],
+  ["a look at the domain", "sagemaker:DescribeDomain", sagemaker("domain/d-one"), "DescribeStudio"],
+  ["a look at another account's", "sagemaker:DescribeSpace", sagemaker("space/d-one/n", foreign), "no"],
+  [
+    "tags as something is made",
+    "sagemaker:AddTags",
+    space,
+    "TagOnCreation",
+    { "sagemaker:TaggingAction": "CreateSpace" },
+  ],
+  ["tags afterwards", "sagemaker:AddTags", space, "no"],
+  ["the domain's settings", "sagemaker:UpdateDomain", sagemaker("domain/d-one"), "no"],
+  ["the domain's end", "sagemaker:DeleteDomain", sagemaker("domain/d-one"), "no"],
+  ["a person more", "sagemaker:CreateUserProfile", sagemaker("user-profile/d-one/eve"), "no"],
+  ["another role for oneself", "sagemaker:UpdateUserProfile", sagemaker("user-profile/d-one/ana"), "no"],
+  [
+    "a script at everyone's start",
+    "sagemaker:CreateStudioLifecycleConfig",
+    sagemaker("studio-lifecycle-config/x"),
+    "no",
+  ],
+
+  ["the list of jobs", "sagemaker:ListTrainingJobs", "*", "ListJobs"],
+  ["the same in another region", "sagemaker:ListTrainingJobs", "*", "no", elsewhere],
+  ["a look at a job", "sagemaker:DescribeTrainingJob", sagemaker("training-job/one"), "DescribeJobs"],
+  [
+    "a job in another region",
+    "sagemaker:DescribeTrainingJob",
+    sagemaker("training-job/o", { at: "eu-west-1" }),
+    "no",
+  ],
+  ["a training job", "sagemaker:CreateTrainingJob", sagemaker("training-job/one"), "no"],
+  ["a processing job", "sagemaker:CreateProcessingJob", sagemaker("processing-job/one"), "no"],
+
+  ["the bucket's list", "s3:ListBucket", bucket, "ListTheBucket"],
+  ["an object", "s3:GetObject", `${bucket}/data.csv`, "ReadAndWriteObjects"],
+  ["a new object", "s3:PutObject", `${bucket}/data.csv`, "ReadAndWriteObjects"],
+  ["an object's end", "s3:DeleteObject", `${bucket}/data.csv`, "ReadAndWriteObjects"],
+  ["the end of a version", "s3:DeleteObjectVersion", `${bucket}/data.csv`, "no"],
+  [
+    "an object in plain HTTP",
+    "s3:GetObject",
+    `${bucket}/data.csv`,
+    "no: TlsOnly",
+    { "aws:SecureTransport": "false" },
+  ],
+  ["the payload", "s3:GetObject", `${bucket}/${payloadPrefix}/current`, "ReadAndWriteObjects"],
+  ["a payload of one's own", "s3:PutObject", `${bucket}/${payloadPrefix}/current`, "no: PayloadIsReadOnly"],
+  ["the payload's end", "s3:DeleteObject", `${bucket}/${payloadPrefix}/current`, "no: PayloadIsReadOnly"],
+  ["its access list", "s3:PutObjectAcl", `${bucket}/${payloadPrefix}/current`, "no: PayloadIsReadOnly"],
+  ["a wheel of one's own", "s3:PutObject", `${bucket}/${wheelsPrefix}/x.whl`, "no: PayloadIsReadOnly"],
+  ["another bucket's list", "s3:ListBucket", "arn:aws:s3:::another", "no"],
+  ["another bucket's object", "s3:GetObject", "arn:aws:s3:::another/data.csv", "no"],
+  ["the access logs", "s3:GetObject", `${bucket}-logs/artifacts/one`, "no"],
+  ["the bucket's policy", "s3:PutBucketPolicy", bucket, "no"],
+  ["the bucket's versioning", "s3:PutBucketVersioning", bucket, "no"],
+  ["the bucket's end", "s3:DeleteBucket", bucket, "no"],
+
+  [
+    "an object's key, by S3",
+    "kms:GenerateDataKey",
+    key,
+    "KeyForTheBucket",
+    { "kms:ViaService": "s3.us-east-1.amazonaws.com" },
+  ],
+  ["the same by itself", "kms:GenerateDataKey", key, "no"],
+  ["a volume's key", "kms:GenerateDataKeyWithoutPlaintext", key, "KeyForTheVolumesOfSpaces"],
+  ["another key", "kms:Decrypt", `arn:aws:kms:${region}:${account}:key/other`, "no"],
+  [
+    "a volume's grant",
+    "kms:CreateGrant",
+    key,
+    "GrantsForTheVolumesOfSpaces",
+    { "kms:GrantIsForAWSResource": "true" },
+  ],
+  ["a grant for oneself", "kms:CreateGrant", key, "no", { "kms:GrantIsForAWSResource": "false" }],
+  ["the key's policy", "kms:PutKeyPolicy", key, "no"],
+  ["the key's end", "kms:ScheduleKeyDeletion", key, "no"],
+
+  ["Studio's log", "logs:PutLogEvents", log("/aws/sagemaker/studio"), "StudioLogs"],
+  ["another log", "logs:PutLogEvents", log("/aws/lambda/one"), "no"],
+  [
+    "the log's end",
+    "logs:DeleteLogGroup",
+    `arn:aws:logs:${region}:${account}:log-group:/aws/sagemaker/studio`,
+    "no",
+  ],
+
+  [
+    "a token for packages",
+    "codeartifact:GetAuthorizationToken",
+    repository("domain/team"),
+    "PackageIndexToken",
+  ],
+  ["another domain's token", "codeartifact:GetAuthorizationToken", repository("domain/others"), "no"],
+  [
+    "a package",
+    "codeartifact:ReadFromRepository",
+    repository("repository/team/python"),
+    "ReadThePackageIndex",
+  ],
+  ["another repository's", "codeartifact:ReadFromRepository", repository("repository/team/other"), "no"],
+  [
+    "a package for others",
+    "codeartifact:PublishPackageVersion",
+    repository("package/team/python/pypi//x"),
+    "no",
+  ],
+  [
+    "the token itself",
+    "sts:GetServiceBearerToken",
+    "*",
+    "BearerTokenForCodeArtifact",
+    { "sts:AWSServiceName": "codeartifact.amazonaws.com" },
+  ],
+  [
+    "another service's token",
+    "sts:GetServiceBearerToken",
+    "*",
+    "no",
+    { "sts:AWSServiceName": "ecr-public.amazonaws.com" },
+  ],
+
+  ["passing the role on", "iam:PassRole", role, "no", { "iam:PassedToService": "sagemaker.amazonaws.com" }],
+  ["passing another role on", "iam:PassRole", `arn:aws:iam::${account}:role/admin`, "no"],
+  ["becoming another role", "sts:AssumeRole", `arn:aws:iam::${account}:role/admin`, "no"],
+  ["more rights for itself", "iam:PutRolePolicy", role, "no"],
+  ["a machine", "ec2:RunInstances", `arn:aws:ec2:${region}:${account}:instance/*`, "no"],
+  ["a secret", "secretsmanager:GetSecretValue", `arn:aws:secretsmanager:${region}:${account}:secret:x`, "no"],
+];
+
+function answer(policies: Policies, [, action, resource, , context]: Row, keyArn: string): string {
+  const decision = simulate(policies, {
+    action,
+    resource: resource === key ? keyArn : resource,
+    principal: role,
+    context: {
+      "aws:RequestedRegion": region,
+      "aws:SecureTransport": "true",
+      "sagemaker:DomainId": "d-one",
+      "sagemaker:UserProfileName": "ana",
+      ...context,
+    },
+  });
+  if (decision.allowed) return decision.sid ?? "a statement without name";
+  return decision.sid === undefined ? "no" : `no: ${decision.sid}`;
+}
+
+describe("the execution role", () => {
+  let identity: readonly PolicyDocument[];
+  let bucketPolicy: readonly PolicyDocument[];
+  let keyArn: string;
+  beforeAll(() => {
+    identity = documentsOf("aws_iam_role_policy.execution_");
+    bucketPolicy = documentsOf("aws_s3_bucket_policy.storage_artifacts_policy");
+    const ofKey = identity.flatMap(({ Statement }) => Statement).find(({ Sid }) => Sid === "KeyForTheBucket");
+    keyArn = [ofKey?.Resource].flat()[0] ?? "";
+    expect(keyArn).toMatch(/^arn:aws:kms:us-east-1:123456789012:key\//);
+  });
+  const resourceOf = (row: Row) => (row[2].startsWith(bucket) ? { resource: bucketPolicy } : {});
+
+  it.each(rows.map((row) => ({ title: `${row[0]}: ${row[3]} (${row[1]})`, row })))("$title", ({ row }) => {
+    expect(answer({ identity, ...resourceOf(row) }, row, keyArn)).toBe(row[3]);
+  });
+
+  it("cannot lose a statement or a condition without a row that notices", () => {
+    const unnoticed: string[] = [];
+    const tries = (name: string, changed: readonly PolicyDocument[]) => {
+      const same = rows.every(
+        (row) => answer({ identity: changed, ...resourceOf(row) }, row, keyArn) === row[3],
+      );
+      if (same) unnoticed.push(name);
+    };
+    const statements = identity.flatMap(({ Statement }) => Statement);
+    for (const statement of statements) {
+      const others = statements.filter((one) => one !== statement);
+      tries(`${statement.Sid}`, [{ Statement: others }]);
+      for (const operator of Object.keys(statement.Condition ?? {})) {
+        const { [operator]: _, ...Condition } = statement.Condition ?? {};
+        tries(`${statement.Sid}: ${operator}`, [{ Statement: [...others, { ...statement, Condition }] }]);
+      }
+    }
+    expect(statements.length).toBeGreaterThan(15);
+    expect(unnoticed).toEqual([]);
+  });
+
+  it.each([
+    ["SageMaker, for this account", "sagemaker.amazonaws.com", account, true],
+    ["SageMaker, for another account", "sagemaker.amazonaws.com", "444455556666", false],
+    ["another service", "lambda.amazonaws.com", account, false],
+    ["the role itself", role, account, false],
+  ] as const)("may be assumed by %s: %#", (_, principal, source, allowed) => {
+    const trust = documentsOf("aws_iam_role.execution_role", "assume_role_policy");
+    const context = {
+      "aws:SourceAccount": source,
+      "aws:SourceArn": sagemaker("domain/d-one", { of: source }),
+    };
+    const request = { action: "sts:AssumeRole", resource: role, principal, context };
+    expect(simulate({ identity: [], resource: trust }, request).allowed).toBe(allowed);
+  });
+});
