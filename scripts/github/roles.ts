@@ -39,7 +39,7 @@ export function roleDocument(
   { environment, account, repository }: RolesProps,
 ): PolicyDocument {
   const { bucket, key, kmsKeyId } = stateBackend(environment);
-  const values: Readonly<Record<string, string>> = {
+  const values: Readonly<Record<string, string | undefined>> = {
     Partition: partitionOf(environment.region),
     Region: environment.region,
     Account: account,

@@ -57,15 +57,6 @@ export const partitionOf = (region: unknown): string | undefined =>
 /** Every region that has SageMaker. */
 export const sagemakerRegions: readonly string[] = Object.values(regionsByPartition).flat();
 
-/** The partition of a region that has SageMaker. */
-export function partitionOf(region: string): string {
-  const found = Object.entries(regionsByPartition).find(([, regions]) =>
-    (regions as readonly string[]).includes(region),
-  );
-  if (found === undefined) throw new Error(`${region} is in no partition`);
-  return found[0];
-}
-
 const known = new Set(sagemakerRegions);
 const rule = {
   allowed: `one of the ${known.size} regions that have SageMaker, such as "us-east-1" or "eu-west-1"`,
