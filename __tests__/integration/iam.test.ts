@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { payloadPrefix, wheelsPrefix } from "../../src/constructs/payload.ts";
+import { capture } from "../../src/local-studio/processes.ts";
+import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { type Policies, type PolicyDocument, type PolicyRequest, simulate } from "../policy-simulator.ts";
 import { synthesize } from "../unit/synthesize.ts";
 import { appliedIamDocuments, type IamDocument } from "./iam-documents.ts";
@@ -308,5 +310,110 @@ describe("the execution role", () => {
     };
     const request = { action: "sts:AssumeRole", resource: role, principal, context };
     expect(simulate({ identity: [], resource: trust }, request).allowed).toBe(allowed);
+  });
+});
+
+/** parliament's findings on documents that are given as JSON by address. */
+const question = `
+import json
+import sys
+from parliament import analyze_policy_string
+
+for address, document in json.loads(sys.argv[1]).items():
+    for finding in analyze_policy_string(json.dumps(document, indent=1), filepath=address).findings:
+        print(json.dumps({"address": address, "issue": finding.issue, "detail": str(finding.detail)}))
+`;
+
+interface PolicyFinding {
+  readonly address: string;
+  readonly issue: string;
+  readonly detail: string;
+}
+
+async function lint(these: readonly IamDocument[]): Promise<readonly PolicyFinding[]> {
+  const { python } = await pythonEnvironment("scan");
+  const asked = Object.fromEntries(
+    these.map((one) => [`${one.address}.${one.attribute}`, readable(one)] as const),
+  );
+  const result = await capture(python, ["-W", "ignore", "-c", question, JSON.stringify(asked)]);
+  if (result?.status !== 0) throw new Error(`parliament failed:\n${result?.stderr}`);
+  return result.stdout
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as PolicyFinding);
+}
+
+/**
+ * What parliament 1.6.4 cannot read, in words that it can. It asks each statement for a resource, and a trust policy's is
+ * the role itself; and it takes the colon of a variable other than `aws:…` for one of the ARN's.
+ */
+function readable({ attribute, document }: IamDocument): PolicyDocument {
+  const itself = attribute === "assume_role_policy" ? { Resource: role } : {};
+  const statements = [document.Statement].flat().map((statement) => ({ ...statement, ...itself }));
+  return JSON.parse(
+    JSON.stringify({ ...document, Statement: statements }).replace(/\$\{sagemaker:\w+\}/g, "any"),
+  ) as PolicyDocument;
+}
+
+/** Findings that are right to be there. */
+const justified: readonly (Omit<PolicyFinding, "detail"> & {
+  readonly detail: RegExp;
+  readonly reason: string;
+})[] = [
+  {
+    address: "aws_kms_key.encryption_key.policy",
+    issue: "RESOURCE_STAR",
+    detail: /kms:/,
+    reason: "in a key policy the resource * is that key alone (AWS KMS Developer Guide, Key policies)",
+  },
+  {
+    address: "aws_kms_key.encryption_key.policy",
+    issue: "UNKNOWN_CONDITION_FOR_ACTION",
+    detail: /^Unknown condition kms:EncryptionContext:aws:logs:arn for action kms:Describe/,
+    reason:
+      "the CloudWatch Logs User Guide's own statement (Encrypt log data); the condition makes Describe* grant nothing",
+  },
+  {
+    address: "aws_kms_key.encryption_key.policy",
+    issue: "MISMATCHED_TYPE",
+    detail: /^Type mismatch: ArnLike requires a value of type Arn but given String$/,
+    reason: "the same: the value of this key is a log group's ARN, which parliament cannot know",
+  },
+];
+
+describe("parliament", () => {
+  const excuses = (finding: PolicyFinding) => (one: (typeof justified)[number]) =>
+    one.address === finding.address && one.issue === finding.issue && one.detail.test(finding.detail);
+
+  it("finds nothing in any IAM document but what has a reason here, and every reason is used", async () => {
+    const findings = await lint(documents);
+    expect(findings.filter((finding) => !justified.some(excuses(finding)))).toEqual([]);
+    expect(justified.filter((one) => !findings.some((finding) => excuses(finding)(one)))).toEqual([]);
+    const kinds = documents.map(({ address }) => address.split(".")[0]);
+    expect(kinds).toEqual(
+      expect.arrayContaining(["aws_iam_role", "aws_iam_role_policy", "aws_kms_key", "aws_s3_bucket_policy"]),
+    );
+  });
+
+  it.each([
+    ["an action that is none", { Action: "s3:GetObjects" }, "UNKNOWN_ACTION"],
+    ["a resource that the action has not", { Resource: "arn:aws:s3:::bucket" }, "RESOURCE_MISMATCH"],
+    ["a resource left open", { Resource: "*" }, "RESOURCE_STAR"],
+    [
+      "a condition that is none",
+      { Condition: { StringEquals: { "s3:none": "x" } } },
+      "UNKNOWN_CONDITION_FOR_ACTION",
+    ],
+  ])("refuses %s", async (_, change, issue) => {
+    const statement = { Effect: "Allow", Action: "s3:GetObject", Resource: "arn:aws:s3:::bucket/*" };
+    const document = (one: PolicyDocument["Statement"]) => [
+      {
+        address: "aws_iam_role_policy.x",
+        attribute: "policy",
+        document: { Version: "2012-10-17", Statement: one },
+      },
+    ];
+    expect(await lint(document([statement]))).toEqual([]);
+    expect((await lint(document([{ ...statement, ...change }]))).map((one) => one.issue)).toEqual([issue]);
   });
 });

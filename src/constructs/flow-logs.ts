@@ -45,13 +45,22 @@ export class FlowLogs extends Construct {
       statement: [
         {
           sid: "WriteToTheGroup",
-          actions: [
-            "logs:CreateLogStream",
-            "logs:DescribeLogGroups",
-            "logs:DescribeLogStreams",
-            "logs:PutLogEvents",
-          ],
+          actions: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
           resources: [group.arn, `${group.arn}:*`],
+        },
+        {
+          // A list of all groups: on one group's ARN it grants nothing (VPC User Guide, "IAM role for publishing flow logs
+          // to CloudWatch Logs", has `*`).
+          sid: "FindTheGroup",
+          actions: ["logs:DescribeLogGroups"],
+          resources: ["*"],
+          condition: [
+            {
+              test: "StringEquals",
+              variable: "aws:RequestedRegion",
+              values: [account.region],
+            },
+          ],
         },
       ],
     });
