@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { CloudWatchLogsClient, CreateLogGroupCommand } from "@aws-sdk/client-cloudwatch-logs";
 import {
   AllocateAddressCommand,
+  AssociateRouteTableCommand,
   AttachInternetGatewayCommand,
   CreateInternetGatewayCommand,
   CreateRouteTableCommand,
@@ -53,8 +54,12 @@ async function makeParts(environment: string): Promise<void> {
   const group = { GroupName: `${prefix}-studio`, Description: "Shared spaces", VpcId };
   await ec2.send(new CreateSecurityGroupCommand({ ...group, ...tagged("security-group") }));
   await ec2.send(new AllocateAddressCommand({ Domain: "vpc", ...tagged("elastic-ip") }));
-  await ec2.send(new CreateSubnetCommand({ VpcId, CidrBlock: "10.0.1.0/24", ...tagged("subnet") }));
-  await ec2.send(new CreateRouteTableCommand({ VpcId, ...tagged("route-table") }));
+  const { Subnet } = await ec2.send(
+    new CreateSubnetCommand({ VpcId, CidrBlock: "10.0.1.0/24", ...tagged("subnet") }),
+  );
+  const { RouteTable } = await ec2.send(new CreateRouteTableCommand({ VpcId, ...tagged("route-table") }));
+  const pair = { RouteTableId: RouteTable?.RouteTableId, SubnetId: Subnet?.SubnetId };
+  await ec2.send(new AssociateRouteTableCommand(pair));
   const { InternetGateway } = await ec2.send(new CreateInternetGatewayCommand(tagged("internet-gateway")));
   const InternetGatewayId = InternetGateway?.InternetGatewayId;
   await ec2.send(new AttachInternetGatewayCommand({ VpcId, InternetGatewayId }));

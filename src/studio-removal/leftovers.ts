@@ -23,6 +23,7 @@ import {
   DescribeVpcEndpointsCommand,
   DescribeVpcsCommand,
   DetachInternetGatewayCommand,
+  DisassociateRouteTableCommand,
   EC2Client,
   ReleaseAddressCommand,
   RevokeSecurityGroupEgressCommand,
@@ -328,10 +329,17 @@ async function findNetwork(
       id,
       remove: () => ec2.send(new DeleteSubnetCommand({ SubnetId: id })),
     })),
-    ...(tables.RouteTables ?? []).map(({ RouteTableId: id = "" }) => ({
+    ...(tables.RouteTables ?? []).map(({ RouteTableId: id = "", Associations = [] }) => ({
       kind: "route table",
       id,
-      remove: () => ec2.send(new DeleteRouteTableCommand({ RouteTableId: id })),
+      remove: async () => {
+        // EC2 deletes no route table that a subnet still has (EC2 API, DeleteRouteTable).
+        for (const { Main, RouteTableAssociationId: AssociationId } of Associations) {
+          if (Main) continue;
+          await unlessGone(() => ec2.send(new DisassociateRouteTableCommand({ AssociationId })));
+        }
+        await ec2.send(new DeleteRouteTableCommand({ RouteTableId: id }));
+      },
     })),
   ];
 }
