@@ -1,6 +1,7 @@
 // The page's side of event_stream.py, in marimo's page ahead of marimo's own code: stands in for `fetch` for
-// marimo's event stream alone. What marimo gets looks like one unbroken stream, each event once, however often the
-// connection behind it is cut; where a hop holds streams back, it is made of one request after another.
+// marimo's event stream. What marimo gets looks like one unbroken stream, each event once, however often the connection
+// behind it is cut; where a hop holds streams back, it is made of one request after another. Also keeps the order of the
+// values that a person sets.
 (() => {
   const { transport } = document.currentScript.dataset;
   const fetch = window.fetch;
@@ -9,6 +10,13 @@
   const pollTime = 20000;
   const giveUp = 60000; // then marimo says that it is disconnected, and goes on trying in its own way
   const remembered = "sagemaker-marimo-polls";
+  // Over HTTP/1.1 a browser has six connections to a host for all its pages together (Chromium's limit): the first few
+  // pages stream, further ones ask now and then, which leaves connections for everything else.
+  const seats = transport === "sse" || !navigator.locks ? 0 : 4;
+  const idlePause = 1000;
+  const busyPause = 100; // for a while after the page sent something, whose outcome it waits for
+  const busyTime = 5000;
+  const sleep = (time) => new Promise((done) => setTimeout(done, time));
   const pages = new Map();
   let streamsWork = transport === "sse";
   let polls = transport === "polling" || (transport === "auto" && sessionStorage.getItem(remembered) === "1");
@@ -16,8 +24,50 @@
   window.fetch = (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input, location.href);
     const isStream = url.origin === location.origin && /\/marimo\/sse$/.test(url.pathname);
-    return isStream ? open(new Request(input, init)) : fetch.call(window, input, init);
+    if (isStream) return open(new Request(input, init));
+    const { pathname } = url;
+    if (pathname.includes("/marimo/api/kernel/")) sent();
+    const setsValue = /\/marimo\/api\/kernel\/set_(ui_element|model)_value$/.test(pathname);
+    return setsValue ? inOrder(new Request(input, init)) : fetch.call(window, input, init);
   };
+
+  // Requests go by several connections, and one that overtakes another would leave the kernel with an older value. One
+  // that hangs keeps the next back for so long only.
+  let before = Promise.resolve();
+  function inOrder(request) {
+    const answer = before.then(() => fetch.call(window, request));
+    before = Promise.race([answer.catch(() => {}), sleep(silence)]);
+    return answer;
+  }
+
+  let busyUntil = 0;
+  let wake = () => {};
+  function sent() {
+    busyUntil = Date.now() + busyTime;
+    wake();
+  }
+  const pause = () => {
+    const time = Date.now() < busyUntil ? busyPause : idlePause;
+    const woken = new Promise((resolve) => {
+      wake = resolve;
+    });
+    return Promise.race([sleep(time), woken]);
+  };
+
+  /** Whether this page may keep a connection open. It has its seat until it goes. */
+  let seated = seats === 0 || performance.getEntriesByType("navigation")[0]?.nextHopProtocol !== "http/1.1";
+  async function takeSeat() {
+    for (let number = 0; number < seats && !seated; number++) {
+      seated = await new Promise((resolve, reject) => {
+        const held = (lock) => {
+          resolve(lock !== null);
+          return lock === null ? undefined : new Promise(() => {});
+        };
+        navigator.locks.request(`sagemaker-marimo-${number}`, { ifAvailable: true }, held).catch(reject);
+      });
+    }
+    return seated;
+  }
 
   // The page goes for good: the next may edit at once. One that the browser kept begins anew.
   addEventListener("pageshow", (event) => {
@@ -58,11 +108,13 @@
       cancel: stop,
     });
 
-    /** One request. Resolves to "again", "end" (marimo's stream is over) or a Response that refuses. */
+    /** One request. Resolves to "again", "later", "end" (marimo's stream is over) or a Response that refuses. */
     async function once(opened) {
+      const brief = !(await takeSeat().catch(() => true));
+      if (stopped()) return "again";
       current = new AbortController();
       const { signal } = current;
-      const probing = !polls && !streamsWork;
+      const probing = !polls && !brief && !streamsWork;
       let held = false;
       let timer;
       const within = (time) => {
@@ -73,12 +125,12 @@
         }, time);
       };
       const abort = current;
-      within(polls ? pollTime : probing ? firstByte : silence);
+      within(polls || brief ? pollTime : probing ? firstByte : silence);
       try {
         const headers = new Headers(request.headers);
         headers.set("Marimo-Stream", page.stream);
         headers.set("Marimo-Stream-After", page.after);
-        if (polls) headers.set("Marimo-Stream-Poll", "1");
+        if (polls || brief) headers.set("Marimo-Stream-Poll", brief ? "0" : "1");
         if (probing) headers.set("Marimo-Stream-Probe", "1");
         const { credentials } = request;
         const response = await fetch(page.url, { headers, signal, credentials, cache: "no-store" });
@@ -89,8 +141,8 @@
         if (response.status >= 500) throw new Error(`the server answered ${response.status}`);
         if (!response.ok || !response.headers.has("Marimo-Stream")) return response;
         opened();
-        return await read(response.body.getReader(), (text) => {
-          if (polls) return;
+        const result = await read(response.body.getReader(), (text) => {
+          if (polls || brief) return;
           // The server leaves a moment after its hello: what comes with more was held back until there was more.
           if (probing && !streamsWork && text !== ": hello\n\n") {
             held = true;
@@ -99,6 +151,7 @@
           streamsWork = true;
           within(silence);
         });
+        return brief && result === "again" ? "later" : result;
       } catch (error) {
         if (transport === "auto") streamsWork = false; // to be found out again
         if (!held || transport !== "auto") throw error;
@@ -165,13 +218,14 @@
               stop();
               return sink.close();
             }
-            failures = !polls && Date.now() - began < 500 ? failures + 1 : 0;
+            if (result === "later") await pause();
+            failures = result === "again" && !polls && Date.now() - began < 500 ? failures + 1 : 0;
           } catch (error) {
             failures++;
             failingSince ||= began;
             if (Date.now() - failingSince > giveUp) return fail(error);
           }
-          if (failures) await new Promise((done) => setTimeout(done, Math.min(2000, 150 * failures)));
+          if (failures) await sleep(Math.min(2000, 150 * failures));
         }
       })().catch(fail);
     });

@@ -138,7 +138,7 @@ class MarimoHandler(ActivityHandler):
         self.set_header("Marimo-Stream", stream.name)
         self._stream = stream
         try:
-            await self._send(stream, after, poll="Marimo-Stream-Poll" in headers)
+            await self._send(stream, after, headers.get("Marimo-Stream-Poll"))
         except StreamClosedError:
             self._browser_left = True
         finally:
@@ -148,9 +148,10 @@ class MarimoHandler(ActivityHandler):
             elif self._browser_left:
                 stream.leave()
 
-    async def _send(self, stream: EventStream, after: int, poll: bool) -> None:
+    async def _send(self, stream: EventStream, after: int, poll: str | None) -> None:
         loop = asyncio.get_running_loop()
-        end = loop.time() + POLL
+        # "0": of more pages than a browser has connections for, each lets go of its own at once.
+        end = loop.time() + (0 if poll == "0" else POLL)
         with stream.reading() as me:
             if not poll:
                 await self._write(b": hello\n\n")
