@@ -379,6 +379,20 @@ const justified: readonly (Omit<PolicyFinding, "detail"> & {
     detail: /^Type mismatch: ArnLike requires a value of type Arn but given String$/,
     reason: "the same: the value of this key is a log group's ARN, which parliament cannot know",
   },
+  ...["logs", "s3", "studio"].map((name) => ({
+    address: `aws_vpc_endpoint.network_${name}_endpoint.policy`,
+    issue: "RESOURCE_MISMATCH",
+    detail: /required_format/,
+    reason:
+      "an endpoint's policy grants nothing (AWS PrivateLink Guide): actions of the service that its resource does not fit " +
+      "do not pass, which is wanted",
+  })),
+  {
+    address: "aws_vpc_endpoint.network_sagemaker_api_endpoint.policy",
+    issue: "RESOURCE_STAR",
+    detail: /sagemaker:/,
+    reason: "the same: it is held to the account's own principals, whose own policies say to which resources",
+  },
 ];
 
 describe("parliament", () => {
