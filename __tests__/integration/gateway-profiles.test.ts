@@ -214,8 +214,8 @@ assert parameters(handler.select_subprotocol) == ["self", "subprotocols"], "sele
 assert parameters(handler._record_activity) == ["self"], "_record_activity"
 assert inspect.iscoroutinefunction(handler.prepare), "prepare"
 assert parameters(ServerProcess.get_proxy_base_class) == ["self"], "get_proxy_base_class"
-from sagemaker_marimo.proxy import MarimoServerProcess, MarimoHandler
-cls, arguments = MarimoServerProcess(name="x", command=["y"]).make_proxy_handler()
+from sagemaker_marimo.proxy import server_process, MarimoHandler
+cls, arguments = server_process(command=["y"]).make_proxy_handler()
 assert issubclass(cls, MarimoHandler) and "state" in arguments, "make_proxy_handler"
 `;
       const environment = { ...space.environment, PYTHONPATH: join(payloadFolder, "python") };

@@ -394,6 +394,7 @@ describe("Copilot and a language server, with what they need missing from the im
 
   it("would be tried for ever, if it were marimo's own", async () => {
     await context.addInitScript(marimosOwn);
-    expect((await attempts()).found).toBeGreaterThan(50);
+    // Ten times a second where the machine keeps up: more in any case than the test above allows.
+    expect((await attempts()).found).toBeGreaterThanOrEqual(15);
   });
 });

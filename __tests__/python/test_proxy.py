@@ -11,7 +11,7 @@ from tornado.httpclient import HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import Application, HTTPError
 
-from sagemaker_marimo.proxy import MarimoHandler, add_script, is_of_this_origin, may_pass
+from sagemaker_marimo.proxy import PAGE_KEY, MarimoHandler, add_script, is_of_this_origin, may_pass
 
 HOST = "id.studio.us-east-1.sagemaker.aws"
 OWN = f"https://{HOST}"
@@ -151,7 +151,10 @@ def test_script_comes_before_marimos_own(transport: str) -> None:
         re.DOTALL,
     ).groups()  # type: ignore[union-attr]  # None fails as well
     assert begin and end
-    assert b'<script data-transport="%s">' % transport.encode() in response.body
+    assert (
+        b'<script data-transport="%s" data-key="%s">' % (transport.encode(), PAGE_KEY.encode())
+        in response.body
+    )
     assert b"</script" not in script, "it would end there"
 
 

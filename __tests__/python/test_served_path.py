@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sagemaker_marimo import state
-from sagemaker_marimo.served_path import served_path
+from sagemaker_marimo.served_path import NotOpenedError, served_path
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,7 @@ def test_a_way_into_the_folder_by_a_link(home: Path) -> None:
 
 @pytest.mark.parametrize("argument", [".", "/"])
 def test_a_folder_that_holds_the_served_one_is_refused(argument: str) -> None:
-    with pytest.raises(SystemExit, match=r"holds .*/marimo-notebooks, the folder that marimo serves"):
+    with pytest.raises(NotOpenedError, match=r"holds .*/marimo-notebooks, the folder that marimo serves"):
         served_path(argument)
     assert links() == {}
 
@@ -79,7 +79,7 @@ def test_a_folder_that_holds_the_served_one_is_refused(argument: str) -> None:
 def test_a_name_that_is_taken_is_told_with_the_way_out(home: Path) -> None:
     notebook(state.NOTEBOOKS / "project/other.py")
     target = notebook(home / "project/a.py").parent
-    with pytest.raises(SystemExit) as refused:
+    with pytest.raises(NotOpenedError) as refused:
         served_path("project/a.py")
     assert f"ln -s {target} {state.NOTEBOOKS}/NAME" in str(refused.value)
     assert links() == {}
@@ -88,6 +88,6 @@ def test_a_name_that_is_taken_is_told_with_the_way_out(home: Path) -> None:
 def test_a_link_to_nowhere_is_no_free_name(home: Path) -> None:
     (state.NOTEBOOKS / "project").symlink_to(home / "gone")
     notebook(home / "project/a.py")
-    with pytest.raises(SystemExit):
+    with pytest.raises(NotOpenedError):
         served_path("project/a.py")
     assert links() == {"project": str(home / "gone")}
