@@ -18,6 +18,7 @@ import type { Egress } from "../settings/types.ts";
 import type { AwsAccount } from "./aws-account.ts";
 import { interfaceEndpoints, s3EndpointStatements } from "./endpoint-policies.ts";
 import { FlowLogs } from "./flow-logs.ts";
+import { skipChecks } from "./skip-checks.ts";
 import type { HttpsDestination } from "./space-security-group.ts";
 
 export interface NetworkProps {
@@ -200,7 +201,7 @@ export class Network extends Construct {
       const policy = new DataAwsIamPolicyDocument(this, `${name}_endpoint_policy`, {
         statement: [...statements],
       });
-      new VpcEndpoint(this, `${name}_endpoint`, {
+      const endpoint = new VpcEndpoint(this, `${name}_endpoint`, {
         vpcId: vpc.id,
         serviceName,
         vpcEndpointType: "Interface",
@@ -210,6 +211,12 @@ export class Network extends Construct {
         policy: policy.json,
         tags: { Name: `${prefix}-${name.replaceAll("_", "-")}` },
       });
+      if (name === "studio") {
+        skipChecks(endpoint, {
+          CKV_AWS_283:
+            "A browser signs its requests to Studio with no account's credentials; held by the resource",
+        });
+      }
     }
   }
 }

@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
-from botocore.exceptions import UnknownServiceError  # type: ignore[import-untyped]
+from botocore.exceptions import UnknownServiceError
 from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.request import Request, determine_request_protocol
