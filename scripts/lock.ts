@@ -28,7 +28,7 @@ const help = `usage: npm run lock [-- --upgrade]
 
 Resolves marimoVersion and extraPackages of each environment in src/environments.ts to exact versions with hashes, in
 src/space/locks: what spaces install, and nothing else. Run it after a change of either setting and commit the result.
-What is locked already keeps its versions.
+What is locked already keeps its versions, and new settings start from those of the defaults' file.
 
 ${optionsHelp(options)}
 
@@ -47,9 +47,12 @@ async function main(values: Values): Promise<number> {
   // The defaults' own file stays, whatever the environments have: a new environment starts from it.
   const wanted = [resolveEnvironment({ name: "default" }), ...environments.map(resolveEnvironment)];
   mkdirSync(locksFolder, { recursive: true });
+  const usual = lockFileOf(resolveEnvironment({ name: "default" }));
   for (const packages of new Map(wanted.map((one) => [lockFileOf(one), one])).values()) {
     const file = lockFileOf(packages);
-    await lock(join(prefix, "bin/uv"), packages, file, values.upgrade === true);
+    // New settings start from the versions of the defaults' file, which is first: two environments differ in nothing else.
+    const start = [file, usual].find(existsSync);
+    await lock({ uv: join(prefix, "bin/uv"), packages, file, start, upgrade: values.upgrade === true });
     console.log(`${relative(projectFolder, file)}  ${requirementsOf(packages).join(" ")}`);
   }
   for (const file of unusedLocks(wanted)) {
@@ -59,12 +62,15 @@ async function main(values: Values): Promise<number> {
   return 0;
 }
 
-async function lock(
-  uv: string,
-  packages: Parameters<typeof lockFileOf>[0],
-  file: string,
-  upgrade: boolean,
-): Promise<void> {
+async function lock(props: {
+  readonly uv: string;
+  readonly packages: Parameters<typeof lockFileOf>[0];
+  readonly file: string;
+  /** The file whose versions are kept. */
+  readonly start: string | undefined;
+  readonly upgrade: boolean;
+}): Promise<void> {
+  const { uv, packages, file, start, upgrade } = props;
   const [requirements, locked] = [`${file}.in`, `${file}.new`];
   try {
     writeFileSync(
@@ -74,7 +80,7 @@ async function lock(
         .join(""),
     );
     // uv keeps the versions that its output file has already.
-    if (existsSync(file)) copyFileSync(file, locked);
+    if (start !== undefined) copyFileSync(start, locked);
     const result = await capture(
       uv,
       [
