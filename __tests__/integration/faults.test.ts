@@ -18,14 +18,18 @@ let localAws: LocalAws;
 beforeAll(async () => {
   mkdirSync(workFolder, { recursive: true });
   folder = mkdtempSync(join(workFolder, "test-faults-"));
-  const { python } = await pythonEnvironment("aws");
-  localAws = await startLocalAws({ python, log: join(folder, "local-aws.log") });
+  await start();
 });
 afterEach(() => localAws.setFaults([]));
 afterAll(async () => {
   await localAws?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
+
+async function start() {
+  const { python } = await pythonEnvironment("aws");
+  localAws = await startLocalAws({ python, log: join(folder, "local-aws.log") });
+}
 
 /** S3 has no client among our dependencies, and needs none for one request. */
 async function listBuckets(): Promise<void> {
@@ -171,7 +175,9 @@ describe("the real Terraform on a bad day", () => {
         }),
       },
     },
-    aws_s3_bucket: { one: { bucket: "faults-of-a-bad-day" } },
+    // The provider takes HeadBucket's 400, which has no body, for a bucket that is not there yet, and asks again for the
+    // 20 minutes of its default: hashicorp/terraform-provider-aws#26155, #49960.
+    aws_s3_bucket: { one: { bucket: "faults-of-a-bad-day", timeouts: { create: "10s" } } },
     aws_cloudwatch_log_group: { one: { name: "faults" } },
     aws_sagemaker_studio_lifecycle_config: {
       one: {
@@ -190,7 +196,8 @@ describe("the real Terraform on a bad day", () => {
   }
 
   async function run(...args: string[]): Promise<{ status: number | null; output: string }> {
-    const options = { cwd: stack, env: environment, timeout: 300_000 };
+    const env = { ...environment, ...localAws.environment };
+    const options = { cwd: stack, env, timeout: 300_000 };
     const result = await capture(terraform, [...args, "-no-color"], options);
     if (result === undefined) throw new Error(`${terraform} does not start`);
     return { status: result.status, output: result.stdout + result.stderr };
@@ -205,7 +212,6 @@ describe("the real Terraform on a bad day", () => {
     environment = {
       ...process.env,
       ...terraformEnvironment({ runFolder: folder }),
-      ...localAws.environment,
     };
     stack = join(folder, "stack");
     mkdirSync(stack);
@@ -213,7 +219,14 @@ describe("the real Terraform on a bad day", () => {
     const { status, output } = await run("init");
     expect(status, output).toBe(0);
   });
-  beforeEach(() => write());
+  // An account of its own for each: what one has left is not the next one's.
+  beforeEach(async () => {
+    write();
+    for (const file of ["terraform.tfstate", "terraform.tfstate.backup"])
+      rmSync(join(stack, file), { force: true });
+    await localAws.stop();
+    await start();
+  });
 
   it("retries throttles and 500s, and applies and destroys all of it", async () => {
     const faults: FaultRule[] = [
@@ -242,6 +255,18 @@ describe("the real Terraform on a bad day", () => {
   });
 
   // The number of requests that a token lives for: in the middle of what an apply creates.
+  it("a token that expires just after a bucket is made: it is known, though the provider asks until its time is up", async () => {
+    await localAws.setFaults([{ operation: "s3:*", fault: "expired-token", after: 2 }]);
+    const { status, output } = await run("apply", "-auto-approve", "-target=aws_s3_bucket.one");
+    expect(status).toBe(1);
+    expect(output).toContain("waiting for S3 Bucket (faults-of-a-bad-day) create: empty result");
+    expect((await run("state", "list")).output).toContain("aws_s3_bucket.one");
+    await localAws.setFaults([]);
+    const destroy = await run("destroy", "-auto-approve");
+    expect(destroy.status, destroy.output).toBe(0);
+    expect(await localAws.inventory()).toEqual([]);
+  });
+
   it.each([8, 16, 24])(
     "a token that expires after %i requests: it stops, says so, knows what exists, and ends well later",
     async (after) => {
@@ -250,7 +275,7 @@ describe("the real Terraform on a bad day", () => {
       write({ max_retries: 2 });
       await localAws.setFaults([{ operation: "*", fault: "expired-token", after }]);
       const { status, output } = await run("apply", "-auto-approve");
-      expect(status).toBe(1);
+      expect(status, output).toBe(1);
       expect(output).toMatch(/token (included in the request is|has) expired|Request has expired/);
       await localAws.setFaults([]);
       const [exist, known] = [await localAws.inventory(), await run("state", "list")];

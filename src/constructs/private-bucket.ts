@@ -39,6 +39,9 @@ export class PrivateBucket extends Construct {
       bucket: props.name,
       forceDestroy: props.forceDestroy,
       lifecycle: { preventDestroy: props.removalProtection },
+      // Seconds are usual. With a credential that expires just then, the provider asks for all of its 20 minutes whether
+      // the bucket is there, and records it only after: hashicorp/terraform-provider-aws#26155, #49960.
+      timeouts: { create: "5m" },
     });
     skipChecks(bucket, {
       CKV_AWS_144:
