@@ -79,9 +79,19 @@ describe("one browser", () => {
 
   it("follows more notebooks than it has connections for, and loses no value", async () => {
     const context = await browser.newContext();
+    // How each notebook asks for what is new: by a stream, or by polls that wait ("1") or do not ("0").
+    const asks = new Map(many.map((name) => [name, new Set<string>()]));
+    context.on("request", (request) => {
+      const file = /[?&]file=(\w+)\.py/.exec(request.url())?.[1] ?? "";
+      if (request.url().includes("/marimo/sse?"))
+        asks.get(file)?.add(request.headers()["marimo-stream-poll"] ?? "stream");
+    });
     const pages: SliderPage[] = [];
     for (const name of many) pages.push(await SliderPage.open(context, address(name), patience));
     for (const page of pages) await page.move();
+    const [first, last] = [asks.get("a"), asks.get("h")];
+    expect([...(first ?? [])]).toEqual(["stream"]);
+    expect([...(last ?? [])].sort()).toEqual(["0", "1"]);
     await Promise.all(pages.map((page) => page.sweep(5)));
     for (const page of pages) expect(await page.showsLast(patience)).toBe(true);
     await context.close();

@@ -11,10 +11,11 @@
   const giveUp = 60000; // then marimo says that it is disconnected, and goes on trying in its own way
   const remembered = "sagemaker-marimo-polls";
   // Over HTTP/1.1 a browser has six connections to a host for all its pages together (Chromium's limit): the first few
-  // pages stream, further ones ask now and then, which leaves connections for everything else.
-  const seats = transport === "sse" || !navigator.locks ? 0 : 4;
+  // pages stream, of the further ones the last to send something waits for the outcome, and the rest ask now and then.
+  // That leaves two connections for everything else.
+  const seats = transport === "sse" || !navigator.locks ? 0 : 3;
   const idlePause = 1000;
-  const busyPause = 100; // for a while after the page sent something, whose outcome it waits for
+  const busyPause = 100; // for a while after the page sent something
   const busyTime = 5000;
   const sleep = (time) => new Promise((done) => setTimeout(done, time));
   const pages = new Map();
@@ -44,7 +45,22 @@
   let wake = () => {};
   function sent() {
     busyUntil = Date.now() + busyTime;
+    if (stands) waitForOutcome();
     wake();
+  }
+
+  /** Takes the one connection for waiting from the page that has it, and keeps it while busy or until another takes it. */
+  let waits = false;
+  let letGo = () => {};
+  async function waitForOutcome() {
+    if (waits) return;
+    waits = true;
+    const untilIdle = async () => {
+      for (let left = busyTime; left > 0; left = busyUntil - Date.now()) await sleep(left);
+    };
+    await navigator.locks.request("sagemaker-marimo-waits", { steal: true }, untilIdle).catch(() => {});
+    waits = false;
+    letGo();
   }
   const pause = () => {
     const time = Date.now() < busyUntil ? busyPause : idlePause;
@@ -55,6 +71,7 @@
   };
 
   /** Whether this page may keep a connection open. It has its seat until it goes. */
+  let stands = false;
   let seated = seats === 0 || performance.getEntriesByType("navigation")[0]?.nextHopProtocol !== "http/1.1";
   async function takeSeat() {
     for (let number = 0; number < seats && !seated; number++) {
@@ -66,7 +83,7 @@
         navigator.locks.request(`sagemaker-marimo-${number}`, { ifAvailable: true }, held).catch(reject);
       });
     }
-    return seated;
+    stands = !seated;
   }
 
   // The page goes for good: the next may edit at once. One that the browser kept begins anew.
@@ -110,12 +127,15 @@
 
     /** One request. Resolves to "again", "later", "end" (marimo's stream is over) or a Response that refuses. */
     async function once(opened) {
-      const brief = !(await takeSeat().catch(() => true));
+      await takeSeat().catch(() => {});
       if (stopped()) return "again";
+      const waiting = stands && waits;
+      const brief = stands && !waiting;
       current = new AbortController();
       const { signal } = current;
-      const probing = !polls && !brief && !streamsWork;
+      const probing = !polls && !stands && !streamsWork;
       let held = false;
+      let taken = false;
       let timer;
       const within = (time) => {
         clearTimeout(timer);
@@ -125,12 +145,18 @@
         }, time);
       };
       const abort = current;
-      within(polls || brief ? pollTime : probing ? firstByte : silence);
+      if (waiting) {
+        letGo = () => {
+          taken = true;
+          abort.abort();
+        };
+      }
+      within(polls || stands ? pollTime : probing ? firstByte : silence);
       try {
         const headers = new Headers(request.headers);
         headers.set("Marimo-Stream", page.stream);
         headers.set("Marimo-Stream-After", page.after);
-        if (polls || brief) headers.set("Marimo-Stream-Poll", brief ? "0" : "1");
+        if (polls || stands) headers.set("Marimo-Stream-Poll", brief ? "0" : "1");
         if (probing) headers.set("Marimo-Stream-Probe", "1");
         const { credentials } = request;
         const response = await fetch(page.url, { headers, signal, credentials, cache: "no-store" });
@@ -142,7 +168,7 @@
         if (!response.ok || !response.headers.has("Marimo-Stream")) return response;
         opened();
         const result = await read(response.body.getReader(), (text) => {
-          if (polls || brief) return;
+          if (polls || stands) return;
           // The server leaves a moment after its hello: what comes with more was held back until there was more.
           if (probing && !streamsWork && text !== ": hello\n\n") {
             held = true;
@@ -153,6 +179,7 @@
         });
         return brief && result === "again" ? "later" : result;
       } catch (error) {
+        if (taken) return "later";
         if (transport === "auto") streamsWork = false; // to be found out again
         if (!held || transport !== "auto") throw error;
         polls = true;
@@ -160,6 +187,7 @@
         return "again";
       } finally {
         clearTimeout(timer);
+        letGo = () => {};
         abort.abort();
       }
     }
@@ -219,7 +247,7 @@
               return sink.close();
             }
             if (result === "later") await pause();
-            failures = result === "again" && !polls && Date.now() - began < 500 ? failures + 1 : 0;
+            failures = result === "again" && !polls && !stands && Date.now() - began < 500 ? failures + 1 : 0;
           } catch (error) {
             failures++;
             failingSince ||= began;
