@@ -177,7 +177,10 @@ const rows: readonly Row[] = [
     { "kms:ViaService": "s3.us-east-1.amazonaws.com" },
   ],
   ["the same by itself", "kms:GenerateDataKey", key, "no"],
-  ["a volume's key", "kms:GenerateDataKeyWithoutPlaintext", key, "KeyForTheVolumesOfSpaces"],
+  ["a volume's key", "kms:DescribeKey", key, "KeyForTheVolumesOfSpaces"],
+  ["its use by itself", "kms:Decrypt", key, "no"],
+  ["its use by EC2", "kms:Decrypt", key, "no", { "kms:ViaService": "ec2.us-east-1.amazonaws.com" }],
+  ["a data key for a volume", "kms:GenerateDataKeyWithoutPlaintext", key, "no"],
   ["another key", "kms:Decrypt", `arn:aws:kms:${region}:${account}:key/other`, "no"],
   [
     "a volume's grant",

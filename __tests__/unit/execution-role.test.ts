@@ -78,11 +78,15 @@ describe("the execution role", () => {
     });
   });
 
-  it("uses the one key, for the bucket through S3", () => {
+  it("uses the one key, for the bucket through S3, for volumes by AWS's grants", () => {
     const artifacts = statements(synthesize(), "execution_artifacts_document");
     expect(artifacts.KeyForTheBucket).toMatchObject({
       resources: [keyArn],
       condition: [{ variable: "kms:ViaService", values: [`s3.us-east-1.${dnsSuffix}`] }],
+    });
+    expect(artifacts.KeyForTheVolumesOfSpaces).toMatchObject({
+      actions: ["kms:DescribeKey"],
+      resources: [keyArn],
     });
     expect(artifacts.GrantsForTheVolumesOfSpaces).toMatchObject({
       actions: ["kms:CreateGrant"],

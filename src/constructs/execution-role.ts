@@ -203,13 +203,14 @@ function artifacts(account: AwsAccount, props: ExecutionRoleProps): DataAwsIamPo
       ],
     },
     {
-      // What Amazon EBS asks of whoever attaches an encrypted volume (Amazon EBS User Guide, "Requirements for Amazon
-      // EBS encryption"); that Studio attaches a space's volume as the execution role is not confirmed on AWS.
+      // All that CreateApp asks of the role where the domain has a key of its own, with the grant below, by which AWS then
+      // uses the key itself (SageMaker Developer Guide, "How to use SageMaker AI execution roles", CreateDomain API).
       sid: "KeyForTheVolumesOfSpaces",
-      actions: ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"],
+      actions: ["kms:DescribeKey"],
       resources: [props.encryptionKeyArn],
     },
     {
+      // Confined as in the Amazon EBS User Guide, "Requirements for Amazon EBS encryption".
       sid: "GrantsForTheVolumesOfSpaces",
       actions: ["kms:CreateGrant"],
       resources: [props.encryptionKeyArn],
