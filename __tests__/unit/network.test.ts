@@ -264,6 +264,28 @@ describe("the security groups of the spaces", () => {
     }
   });
 
+  it("of everybody's private spaces lets HTTPS out and nothing in", () => {
+    const stack = synthesize();
+    const rules = (type: string) =>
+      rulesOf(stack, `aws_vpc_security_group_${type}_rule`, "studio_everyone_group");
+    expect(rules("ingress")).toEqual([]);
+    expect(rules("egress").map(ports)).toEqual(["tcp 443-443"]);
+  });
+
+  // SageMaker API, CreateDomain, DefaultUserSettings: a profile's groups come beside the domain's, not in their place.
+  it.each([
+    ["people's private spaces do not reach each other", "default_user_settings", []],
+    ["shared spaces do", "default_space_settings", ["tcp 2049-2049", "tcp 8192-65535"]],
+  ] as const)("%s", (_, settings, reached) => {
+    const stack = synthesize();
+    const domain = resource(stack, "aws_sagemaker_domain", "studio_domain");
+    const { security_groups: common } = domain[settings] as { security_groups: string[] };
+    const within = Object.values(stack.resource.aws_vpc_security_group_ingress_rule ?? {}).filter((rule) =>
+      common.includes(String(rule.referenced_security_group_id)),
+    );
+    expect(within.map(ports).sort()).toEqual(reached);
+  });
+
   it("let HTTPS out to the endpoints alone with endpoints-only", () => {
     const stack = synthesize({ egress: "endpoints-only" });
     const https = rulesOf(stack, "aws_vpc_security_group_egress_rule", "studio_profile_group").filter(

@@ -40,7 +40,7 @@ describe("the domain", () => {
     });
   });
 
-  it("says the same to private and to shared spaces", () => {
+  it("says the same to private and to shared spaces, but for their security group", () => {
     const domain = domainOf({ defaultInstanceType: "ml.m5.large", idleTimeoutMinutes: 120 });
     const shared = {
       execution_role: role,
@@ -50,6 +50,7 @@ describe("the domain", () => {
     };
     expect(domain.default_user_settings).toEqual({
       ...shared,
+      security_groups: [expression("aws_security_group.studio_everyone_group.id")],
       default_landing_uri: "studio::",
       studio_web_portal: "ENABLED",
     });

@@ -18,13 +18,16 @@ export interface SpaceSecurityGroupProps {
   readonly description: string;
   readonly vpcId: string;
   readonly https: readonly HttpsDestination[];
+  /** Whether the spaces in it reach one another. @default true */
+  readonly reachesItself?: boolean;
   /** One group for each key. `name` and `description` then hold `${each.key}`. @default one group */
   readonly forEach?: MapTerraformIterator;
 }
 
 /**
- * What a VpcOnly space needs (SageMaker Developer Guide, "Connect Studio notebooks in a VPC to external resources"): its
- * file system and its apps, both within the group, and HTTPS out. Nothing from outside the group comes in.
+ * What a VpcOnly space needs (SageMaker Developer Guide, "Connect Amazon SageMaker Studio in a VPC to External
+ * Resources"): its file system and its apps, both within the group, and HTTPS out. Nothing from outside the group comes
+ * in.
  */
 export class SpaceSecurityGroup extends Construct {
   /** Id of the group; with `forEach`, of the group with the same key as the resource that uses it. */
@@ -48,10 +51,11 @@ export class SpaceSecurityGroup extends Construct {
         ? group.id
         : Token.asString(propertyAccess(group.fqn, [props.forEach.key, "id"]));
 
-    for (const { id: port, from, to, what } of [
+    const withinTheGroup = [
       { id: "nfs", from: 2049, to: 2049, what: "NFS, the home file system" },
       { id: "apps", from: 8192, to: 65535, what: "apps of the same spaces" },
-    ]) {
+    ];
+    for (const { id: port, from, to, what } of props.reachesItself === false ? [] : withinTheGroup) {
       const within = {
         securityGroupId: this.groupId,
         referencedSecurityGroupId: this.groupId,

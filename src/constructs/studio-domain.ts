@@ -48,7 +48,7 @@ export class StudioDomain extends Construct {
     const { lifecycleConfiguration, network, prefix, userProfiles } = props;
     const jupyterLab = (lifecycleConfigurationArn: string, instanceType: string) => ({
       builtInLifecycleConfigArn: lifecycleConfigurationArn,
-      // Nothing of the image is named here: its alias drifts (provider issue 39894).
+      // Nothing of the image is named here: a space takes Studio's default.
       defaultResourceSpec: { instanceType },
       appLifecycleManagement: {
         idleSettings: {
@@ -63,9 +63,19 @@ export class StudioDomain extends Construct {
     });
     const sharedGroup = new SpaceSecurityGroup(this, "shared", {
       name: `${prefix}-studio`,
-      description: "Shared spaces, and spaces of people added by hand",
+      description: "Shared spaces",
       vpcId: network.vpcId,
       https: network.https,
+    });
+    // Private spaces have the domain's group beside the profile's (SageMaker API, CreateDomain, DefaultUserSettings):
+    // what this one allowed within itself, it would allow between people. NFS passes by a group that SageMaker adds
+    // (UserSettings, SecurityGroups).
+    const everyonesGroup = new SpaceSecurityGroup(this, "everyone", {
+      name: `${prefix}-everyone`,
+      description: "Private spaces, of people added by hand too",
+      vpcId: network.vpcId,
+      https: network.https,
+      reachesItself: false,
     });
     const shared = {
       executionRole: props.executionRoleArn,
@@ -95,10 +105,10 @@ export class StudioDomain extends Construct {
       subnetIds: network.privateSubnets.map((subnet) => subnet.id),
       kmsKeyId: props.encryptionKeyArn,
       // Private spaces take the first, shared spaces the second: neither stands in for the other.
-      defaultUserSettings: { ...shared, ...portal },
+      defaultUserSettings: { ...shared, securityGroups: [everyonesGroup.groupId], ...portal },
       defaultSpaceSettings: shared,
       retentionPolicy: { homeEfsFileSystem: props.homeFileSystemRetention },
-      // Tags reach the spaces and apps; the home file system gets none of them (provider issue 36222).
+      // Tags reach the spaces and apps; the home file system gets none of them (provider issue 40592).
       tagPropagation: "ENABLED",
       lifecycle: {
         preventDestroy: props.removalProtection,
@@ -113,8 +123,8 @@ export class StudioDomain extends Construct {
       dependsOn: [...props.domainDependsOn],
     });
 
-    // A group each, so that one person's apps cannot reach another's (SageMaker Developer Guide, "Connect Studio
-    // notebooks in a VPC to external resources").
+    // A group each, so that one person's apps cannot reach another's (SageMaker Developer Guide, "Connect Amazon
+    // SageMaker Studio in a VPC to External Resources").
     const ownGroup = new SpaceSecurityGroup(this, "profile", {
       name: `${prefix}-user-${userProfiles.key}`,
       description: `Spaces of ${userProfiles.key}`,
