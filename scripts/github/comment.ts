@@ -15,7 +15,7 @@ interface Comment {
   readonly user: { readonly login: string } | null;
 }
 
-/** GitHub answers 422 "Body is too long (maximum is 65536 characters)" beyond it: cloudfoundry-community/github-pr-resource, issue 259. */
+/** GitHub answers 422 "Body is too long (maximum is 65536 characters)" beyond it: telia-oss/github-pr-resource, issue 259. */
 export const longestComment = 65_536;
 
 /** Who writes with a job's `GITHUB_TOKEN`: no one else's comment is a review. */

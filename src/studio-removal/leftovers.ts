@@ -197,7 +197,7 @@ async function findLifecycleConfigurations(
   return found;
 }
 
-/** A home file system has none of the environment's tags (provider issue 36222): its VPC or its key tells. */
+/** A home file system has none of the environment's tags (provider issue 40592): its VPC or its key tells. */
 async function findHomeFileSystems(
   owners: { readonly vpcIds: readonly string[]; readonly keyIds: readonly string[] },
   tools: Tools<LeftoversClients>,
