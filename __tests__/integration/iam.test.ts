@@ -367,7 +367,8 @@ const justified: readonly (Omit<PolicyFinding, "detail"> & {
     address: "aws_kms_key.encryption_key.policy",
     issue: "RESOURCE_STAR",
     detail: /kms:/,
-    reason: "in a key policy the resource * is that key alone (AWS KMS Developer Guide, Key policies)",
+    reason:
+      "in a key policy the resource * is that key alone (AWS KMS Developer Guide, Creating a key policy)",
   },
   {
     address: "aws_kms_key.encryption_key.policy",

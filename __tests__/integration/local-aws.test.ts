@@ -720,7 +720,7 @@ describe("user profiles, spaces and apps", () => {
           DomainSettingsForUpdate: { ExecutionRoleIdentityConfig: "USER_PROFILE_NAME" },
         }),
       ),
-    ).rejects.toEqual(refusal("ResourceInUse", /ExecutionRoleIdentityConfig/));
+    ).rejects.toEqual(refusal("ValidationException", /Unable to update Domain .* with InService App/));
     await studio.stopApp("ana-space");
     await send(new UpdateUserProfileCommand({ ...ana, UserSettings: { SecurityGroups: [studio.groupId] } }));
     expect(await studio.status(() => studio.describeProfile("ana"), "InService")).toContain("Updating");

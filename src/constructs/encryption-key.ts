@@ -24,7 +24,7 @@ export class EncryptionKey extends Construct {
     super(scope, id);
     const { account, prefix } = props;
 
-    // `Resource: "*"` in a key policy means this key (AWS KMS Developer Guide, "Key policies").
+    // `Resource: "*"` in a key policy means this key (AWS KMS Developer Guide, "Creating a key policy").
     const policy = new DataAwsIamPolicyDocument(this, "policy", {
       statement: [
         {
@@ -35,7 +35,8 @@ export class EncryptionKey extends Construct {
           principals: [{ type: "AWS", identifiers: [account.rootArn] }],
         },
         {
-          // As in the CloudWatch Logs User Guide, "Encrypt log data": for this environment's log groups alone.
+          // As in the CloudWatch Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS Key Management Service":
+          // for this environment's log groups alone.
           sid: "CloudWatchLogs",
           actions: [
             "kms:Encrypt*",

@@ -11,8 +11,8 @@ export interface EndpointService {
 
 /**
  * Callers of this account alone, so that nobody inside the VPC takes data out with another account's credentials. Not
- * the account's root ARN, which stands for the root user alone here (AWS PrivateLink Guide, "Control access to VPC
- * endpoints using endpoint policies").
+ * by the account as principal, which at a gateway endpoint is its root user alone (AWS PrivateLink Guide, "Control access
+ * to VPC endpoints using endpoint policies").
  */
 function byThisAccount(
   account: AwsAccount,
@@ -31,8 +31,8 @@ function byThisAccount(
 const anyone = [{ type: "AWS", identifiers: ["*"] }];
 
 /**
- * The one bucket. Nothing else lies in S3 that a space without internet needs: SageMaker pulls its image on its own side,
- * and Python packages of CodeArtifact do not come from S3 (AWS CodeArtifact User Guide, "Create the Amazon S3 gateway
+ * The one bucket. Nothing else lies in S3 that a space without internet needs: SageMaker pulls its image on its own side
+ * (a guess), and Python packages of CodeArtifact do not come from S3 (AWS CodeArtifact User Guide, "Create the Amazon S3 gateway
  * endpoint").
  */
 export const s3EndpointStatements = (account: AwsAccount, bucketArn: string) => [
@@ -44,9 +44,9 @@ export const s3EndpointStatements = (account: AwsAccount, bucketArn: string) => 
 ];
 
 /**
- * What a space without internet access cannot do without (SageMaker Developer Guide, "Connect Studio notebooks in a VPC
- * to external resources"). Each costs by zone and hour, so none is here for a feature that this stack does not have:
- * KMS is called by S3 and EFS on their own side, images are pulled by SageMaker.
+ * What a space without internet access cannot do without (SageMaker Developer Guide, "Connect Amazon SageMaker Studio in
+ * a VPC to External Resources"). Each costs by zone and hour, so none is here for a feature that this stack does not
+ * have. That KMS and images need none is a guess: S3 and EFS call KMS, and SageMaker pulls images, on their own side.
  */
 export function interfaceEndpoints(
   account: AwsAccount,
@@ -72,8 +72,8 @@ export function interfaceEndpoints(
     studio: {
       // Studio's own endpoint service has a name of its own form.
       serviceName: `aws.sagemaker.${account.region}.studio`,
-      // Held by the resource, as in the SageMaker Developer Guide, "Create a VPC endpoint policy for SageMaker Studio":
-      // a browser signs its requests with no account's credentials.
+      // Held by the resource, as in the SageMaker Developer Guide, "Create a VPC Endpoint Policy for SageMaker Studio":
+      // a browser signs its requests with no account's credentials (a guess).
       statements: [
         {
           sid: "StudioOfTheAccount",

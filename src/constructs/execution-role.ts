@@ -80,7 +80,7 @@ function inThisRegion(account: AwsAccount) {
   ];
 }
 
-/** SageMaker Developer Guide, "Give your users access to private spaces": each statement is one of that policy. */
+/** SageMaker Developer Guide, "Give your users access to spaces": each statement is one of that policy. */
 function spaces(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
   const ownProfile = account.arn(
     "sagemaker",

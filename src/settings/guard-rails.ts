@@ -122,7 +122,7 @@ const checkBudget: Check = (value, report, settings) => {
     within("monthlyUsd")(amount, "is no amount of a budget", amountRule);
   const addresses = {
     allowed: "1 to 10 e-mail addresses",
-    source: "AWS Budgets User Guide: 10 a notification",
+    source: "AWS Budgets API, Notification: 10 a notification",
   };
   checkList(value.alertAddresses, within("alertAddresses"), addresses, 1, 10, (address, at) => {
     if (typeof address !== "string" || !/^[^\s@,;<>"]+@[^\s@,;<>"]+\.[a-z]{2,}$/i.test(address))

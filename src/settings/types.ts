@@ -54,7 +54,7 @@ export type BackendSettings = LocalBackendSettings | S3BackendSettings;
 export interface BudgetSettings {
   /** Limit: 1 to 1000000000 US dollars a month. */
   readonly monthlyUsd: number;
-  /** Who is told. Limit: 1-10 e-mail addresses (AWS Budgets User Guide, "Creating a cost budget"). */
+  /** Who is told. Limit: 1-10 e-mail addresses (AWS Budgets API, `Notification`). */
   readonly alertAddresses: readonly string[];
   /**
    * At which parts of the budget, in per cent of what was spent. Limit: 1-10 whole numbers, 1 to 1000 (AWS Budgets API,

@@ -17,9 +17,12 @@ const rangeRule = {
 };
 const dockerRule = { allowed: `a network that does not overlap ${formatCidr(dockerRange)}`, source: guide };
 
-/** AWS recommends two to four; the most of them, since a subnet cannot grow (SageMaker Developer Guide, VpcOnly). */
+/**
+ * AWS recommends two to four; the most of them, since a subnet cannot grow (SageMaker Developer Guide, "Connect Amazon
+ * SageMaker Studio in a VPC to External Resources").
+ */
 const addressesPerUser = 4;
-/** The first four and the last of every subnet (Amazon VPC User Guide, "Subnet sizing"). */
+/** The first four and the last of every subnet (Amazon VPC User Guide, "Subnet CIDR blocks"). */
 const reservedByAws = 5;
 /** One mount target of the domain's file system. */
 const mountTargets = 1;

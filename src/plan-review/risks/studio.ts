@@ -146,7 +146,10 @@ function blockedBy(one: ResourceChange, running: readonly RunningApp[], plan: Pl
   }
 }
 
-/** AWS API reference, UpdateDomain and DeleteUserProfile; terraform-provider-aws issue 31912. */
+/**
+ * SageMaker API, DeleteUserProfile, DeleteDomain, DeleteStudioLifecycleConfig; for some updates of a domain UpdateDomain
+ * and terraform-provider-aws issue 31912. That it holds for a profile's updates is a guess.
+ */
 export const runningAppsRule: Rule = {
   name: "running-app",
   title: "An app that runs blocks the change",
@@ -162,7 +165,7 @@ export const runningAppsRule: Rule = {
         {
           about,
           reason:
-            `SageMaker refuses it while ${blocking.length === 1 ? "this app runs" : "these apps run"}: ${some(told)}. ` +
+            `SageMaker ${isDestroyed(about) ? "refuses" : "may refuse"} it while ${blocking.length === 1 ? "this app runs" : "these apps run"}: ${some(told)}. ` +
             "The apply stops there, with what came before it done.",
           instead:
             "ask these people to stop their spaces (their files stay), and plan again: `aws sagemaker delete-app` does the same",

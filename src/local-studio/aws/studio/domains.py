@@ -115,20 +115,20 @@ def _refuse_with_running_apps(studio: Studio, domain: Resource, request: Members
     network_access = request.get("AppNetworkAccessType", now["AppNetworkAccessType"])
     subnet_ids = request.get("SubnetIds") or now["SubnetIds"]
     has_identity = "ExecutionRoleIdentityConfig" in request.get("DomainSettingsForUpdate", {})
-    changes = [
-        name
-        for name, is_changed, statuses in (
-            ("AppNetworkAccessType", network_access != now["AppNetworkAccessType"], stopping_too),
-            ("SubnetIds", not set(now["SubnetIds"]).issubset(subnet_ids), stopping_too),
-            ("ExecutionRoleIdentityConfig", has_identity, ("Pending", "InService")),
+    if any(
+        is_changed and studio.apps_of(*statuses, DomainId=now["DomainId"])
+        for is_changed, statuses in (
+            (network_access != now["AppNetworkAccessType"], stopping_too),
+            (not set(now["SubnetIds"]).issubset(subnet_ids), stopping_too),
+            (has_identity, ("Pending", "InService")),
         )
-        if is_changed and studio.apps_of(*statuses, DomainId=now["DomainId"])
-    ]
-    if changes:
+    ):
         # Source: UpdateDomain, AppNetworkAccessType and SubnetIds; DomainSettingsForUpdate,
-        # ExecutionRoleIdentityConfig, which a Deleting app does not forbid. Guess: the code and the words.
-        raise ResourceInUse(
-            f"Unable to update {', '.join(changes)} of Domain [{domain.arn}] because App(s) run in it."
+        # ExecutionRoleIdentityConfig, which a Deleting app does not forbid; for the code and the words
+        # hashicorp/terraform-provider-aws#31912, about settings of RStudio.
+        raise ValidationException(
+            f"Unable to update Domain [{domain.arn}] with InService App. Delete all InService apps in the "
+            "domain including shared Apps for [domain-shared] User Profile, and try again."
         )
 
 

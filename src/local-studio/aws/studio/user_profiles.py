@@ -69,7 +69,8 @@ def update(studio: Studio, request: Members) -> Members:
     profile = _find(studio, request)
     profile.require_settled()
     if _apps(studio, profile, "InService", "Pending"):
-        # Source: hashicorp/terraform-provider-aws#31912.
+        # Source: UpdateUserProfile, errors (ResourceInUse). Guess: that such apps are what uses it, as for
+        # some changes of a domain (hashicorp/terraform-provider-aws#31912), and the words.
         raise ResourceInUse(
             f"Unable to update UserProfile [{profile.arn}] because it has InService or Pending App(s)."
         )
