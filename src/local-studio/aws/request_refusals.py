@@ -20,7 +20,7 @@ _CODES = {
     "logs": "InvalidParameterException",
     # Source: "Common Errors" of the API references of IAM and STS; for the words humanmade/cf-to-tf#5.
     "query": "ValidationError",
-    # Source: "Common Errors" of each API reference, such as AWS KMS's. Guess: the words.
+    # Source: aws-samples/sagemaker-ml-workflow-with-apache-airflow#3, of SageMaker. Guess: for all of them.
     "json": "ValidationException",
     "rest-json": "ValidationException",
     # Guess: as S3's (S3 Control).

@@ -114,7 +114,8 @@ def update(studio: Studio, request: Members) -> Members:
             for value in (settings.get("SpaceStorageSettings", {}), storage)
         )
         if after < before:
-            # Guess: EBS volumes only grow (Amazon EBS User Guide, "Amazon EBS Elastic Volumes"); the words.
+            # Guess: EBS volumes only grow (Amazon EC2 User Guide, "Requirements when modifying volumes"); the
+            # words.
             raise ValidationException(f"EbsVolumeSizeInGb cannot be reduced from {before} to {after}.")
     if asked:
         space.members["SpaceSettings"] = {**settings, **asked}
