@@ -45,8 +45,8 @@ const options = {
 const help = `usage: npm start -- [options]
 
 Rehearses the whole path on this machine, without an AWS account: starts a local AWS, deploys the stack to it with the
-real cdktf and Terraform, starts a JupyterLab space with its lifecycle configuration, and stays until Ctrl-C, which
-destroys it all. A second Ctrl-C ends everything at once. Nothing listens but on the loopback interface, where the
+real cdktf and Terraform, starts a JupyterLab space with its lifecycle configuration, and stays until Ctrl-C (or npm's
+end), which destroys it all. A second Ctrl-C ends everything at once. Nothing listens but on the loopback interface, where the
 gateway lets in whoever asks: the presigned URL's sign-in is played, not enforced.
 
 ${optionsHelp(options)}
