@@ -11,7 +11,7 @@ export interface GitHubProps {
   readonly retryMilliseconds?: number;
 }
 
-/** What is gone again by itself, and a request over the rate limit (GitHub REST API, "Rate limits"). */
+/** What is gone again by itself, and a request over the rate limit (GitHub, "Rate limits for the REST API"). */
 const passing = new Set([429, 500, 502, 503, 504]);
 const attempts = 4;
 
@@ -23,7 +23,7 @@ export class GitHub {
     this.props = props;
   }
 
-  /** All pages of a list (GitHub REST API, "Using pagination": the header `link` names the next one). */
+  /** All pages of a list (GitHub, "Using pagination in the REST API": the header `link` names the next one). */
   async list<Item>(path: string): Promise<readonly Item[]> {
     const items: Item[] = [];
     let next: string | undefined = `${this.url(path)}?per_page=100`;

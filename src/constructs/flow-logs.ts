@@ -49,8 +49,8 @@ export class FlowLogs extends Construct {
           resources: [group.arn, `${group.arn}:*`],
         },
         {
-          // A list of all groups: on one group's ARN it grants nothing (VPC User Guide, "IAM role for publishing flow logs
-          // to CloudWatch Logs", has `*`).
+          // A list of all groups (VPC User Guide, "IAM role for publishing flow logs to CloudWatch Logs", has `*`). That
+          // one group's ARN would grant nothing is a guess.
           sid: "FindTheGroup",
           actions: ["logs:DescribeLogGroups"],
           resources: ["*"],
