@@ -4,12 +4,19 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from botocore.loaders import Loader
 
 FOLDER = Path(__file__).parents[2] / "src/local-studio/aws"
 MARK = re.compile(r"\b(Source|Guess): \w")
 TRANSITIONS = ("set_status", "settle", "remove", "ask_app_host")
 # Refusals are exceptions of moto's kind; these are the others.
 NOT_AWS = ("ArgumentTypeError", "AppHostFailure", "ValueError")
+
+# Names of AWS, such as CreateDomain, SubnetIds, VpcOnly; beside them one of every service, and the service.
+NAME = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
+OTHERS = ("InternalFailure", "SageMaker")
 
 
 def unmarked(text: str) -> list[int]:
@@ -24,6 +31,46 @@ def unmarked(text: str) -> list[int]:
             comment.append(lines[above])
         if not MARK.search("\n".join(comment)):
             found.append(statement.lineno)
+    return found
+
+
+def sources(text: str) -> Iterator[tuple[int, str]]:
+    """What each comment says after `Source:`, on one line, up to its guess and without titles of pages."""
+    comment = ""
+    for number, line in enumerate([*text.split("\n"), ""], 1):
+        if line.lstrip().startswith("#"):
+            comment += line.strip().removeprefix("#")
+            continue
+        for source in re.findall(r"Source: (.*?)(?=Guess:|$)", comment):
+            yield number, re.sub(r'"[^"]*"', "", source)
+        comment = ""
+
+
+def _service_model() -> dict[str, Any]:
+    model: dict[str, Any] = Loader().load_service_model("sagemaker", "service-2")
+    return model
+
+
+def _names(model: dict[str, Any]) -> set[str]:
+    """Everything that the service model names: operations, shapes, their members and their values."""
+    names = {*model["operations"], *model["shapes"]}
+    for shape in model["shapes"].values():
+        names |= {*shape.get("members", ()), *shape.get("enum", ())}
+    return names
+
+
+def wrong(text: str, model: dict[str, Any]) -> list[str]:
+    """Names in sources that the service model has not, and errors that an operation has not."""
+    known = _names(model)
+    found = []
+    for line, source in sources(text):
+        names = NAME.findall(source)
+        found += [f"{line}: no {name}" for name in names if name not in known and name not in OTHERS]
+        if error := re.search(r"errors \((\w+)\)", source):
+            for operation in (name for name in names if name in model["operations"]):
+                errors = [one["shape"] for one in model["operations"][operation].get("errors", ())]
+                if error[1] not in errors:
+                    found.append(f"{line}: {operation} has no {error[1]}")
     return found
 
 
@@ -90,3 +137,24 @@ def test_a_statement_without_a_mark_is_found() -> None:
         ]
     )
     assert sorted(unmarked(text)) == [4, 5, 8, 10]
+
+
+def test_what_sources_name_is_in_the_service_model() -> None:
+    model = _service_model()
+    texts = {path.name: path.read_text() for path in files()}
+    assert [f"{name}:{line}" for name, text in texts.items() for line in wrong(text, model)] == []
+    named = [name for text in texts.values() for _, source in sources(text) for name in NAME.findall(source)]
+    assert len(named) > 60
+
+
+def test_a_source_that_the_service_model_has_not_is_found() -> None:
+    text = "\n".join(
+        [
+            "# Source: CreateDomain, SubnetNames: not there. Guess: that NobodyCares.",
+            "x()",
+            "# Source: CreateApp and DescribeApp, errors",
+            "# (ResourceInUse).",
+            "y()",
+        ]
+    )
+    assert wrong(text, _service_model()) == ["2: no SubnetNames", "5: DescribeApp has no ResourceInUse"]
