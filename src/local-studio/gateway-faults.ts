@@ -1,4 +1,7 @@
-/** What a gateway does to the traffic of one space. Sources: studio-facts ("What breaks marimo behind the gateway"). */
+/**
+ * What a gateway does to the traffic of one space. Reported: marimo-team/marimo#8060 and #10276,
+ * marimo-team/marimo-jupyter-extension#8; nobody measured it on AWS, and buffering and compression are guesses.
+ */
 export interface GatewayFaults {
   /** WebSocket upgrades lose their query string (reported of Studio). */
   readonly dropQuery?: boolean;

@@ -64,7 +64,7 @@ class HomeFileSystem:
 
     def delete(self, file_system_id: str | None) -> None:
         """With retention `Delete` the file system goes. The two security groups stay, as on AWS: they keep
-        the VPC from being deleted (hashicorp/terraform-provider-aws#20986)."""
+        the VPC from being deleted (singlestore-labs/private-llm-aws#9)."""
         efs = self.studio.efs
         if file_system_id not in efs.file_systems_by_id:
             return
