@@ -1,4 +1,5 @@
 import { findChromium } from "../../src/local-studio/chromium.ts";
+import { goTool, openTofu } from "../../src/local-studio/go-tool.ts";
 import { describeError } from "../../src/local-studio/problem.ts";
 import { type PythonEnvironmentName, pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { findTerraform } from "../../src/local-studio/terraform-cli.ts";
@@ -15,6 +16,8 @@ export default async function prepare(): Promise<void> {
       for (const name of environments) {
         await pythonEnvironment(name, { onProgress: (line) => progress(name, line) });
       }
+      await openTofu({ onProgress: console.log });
+      await goTool("tflint", { onProgress: console.log });
     })(),
   ]);
   const missing = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));

@@ -7,7 +7,7 @@ import { projectFolder, workFolder } from "./paths.ts";
 import { Problem } from "./problem.ts";
 import { capture, linesOf, stopOnAbort } from "./processes.ts";
 
-export type PythonEnvironmentName = "aws" | "iam" | "image" | "image-3" | "lint" | "scan";
+export type PythonEnvironmentName = "aws" | "go-tools" | "iam" | "image" | "image-3" | "lint" | "scan";
 
 export interface PythonEnvironmentOptions {
   readonly onProgress?: (line: string) => void;
