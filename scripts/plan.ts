@@ -196,7 +196,10 @@ class Runner {
 
   async terraform(cwd: string, command: string, ...args: readonly string[]): Promise<string> {
     const { command: terraform } = await findTerraform();
-    const environment = { ...process.env, ...terraformEnvironment({ runFolder: this.runFolder }) };
+    const environment = {
+      ...process.env,
+      ...(await terraformEnvironment({ command: terraform, runFolder: this.runFolder })),
+    };
     const words = [terraform, command, ...(command === "show" ? [] : ["-no-color"]), ...args];
     return this.run({ what: `terraform ${command}`, command: words, cwd, environment });
   }

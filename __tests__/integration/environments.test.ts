@@ -64,7 +64,7 @@ beforeAll(async () => {
   terraform = (await findTerraform()).command;
   environment = {
     ...process.env,
-    ...terraformEnvironment({ runFolder: folder }),
+    ...(await terraformEnvironment({ command: terraform, runFolder: folder })),
     ...localAws.environment,
   };
   await run(process.execPath, ["--import", "tsx", "main.ts"], { cwd: project.folder, env: environment });

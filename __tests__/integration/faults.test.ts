@@ -211,7 +211,7 @@ describe("the real Terraform on a bad day", () => {
     terraform = (await findTerraform()).command;
     environment = {
       ...process.env,
-      ...terraformEnvironment({ runFolder: folder }),
+      ...(await terraformEnvironment({ command: terraform, runFolder: folder })),
     };
     stack = join(folder, "stack");
     mkdirSync(stack);

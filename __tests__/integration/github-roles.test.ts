@@ -149,7 +149,7 @@ beforeAll(async () => {
   terraform = (await findTerraform()).command;
   environment = {
     ...process.env,
-    ...terraformEnvironment({ runFolder: folder }),
+    ...(await terraformEnvironment({ command: terraform, runFolder: folder })),
     ...aws.environment,
     AWS_ENDPOINT_URL: recorder.endpoint,
   };

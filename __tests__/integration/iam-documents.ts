@@ -45,7 +45,11 @@ export async function appliedIamDocuments(stack: Synthesized): Promise<readonly 
       join(cwd, "local_override.tf.json"),
       JSON.stringify({ terraform: { backend: { local: { path: "iam.tfstate" } } } }),
     );
-    const env = { ...process.env, ...terraformEnvironment({ runFolder: folder }), ...localAws.environment };
+    const env = {
+      ...process.env,
+      ...(await terraformEnvironment({ command, runFolder: folder })),
+      ...localAws.environment,
+    };
     const terraform = async (...args: string[]) => {
       const result = await capture(command, args, { cwd, env, timeout: 300_000 });
       if (result?.status !== 0) throw new Error(`terraform ${args[0]}:\n${result?.stdout}${result?.stderr}`);

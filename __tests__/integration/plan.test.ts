@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { openTofu } from "../../src/local-studio/go-tool.ts";
 import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
 import { capture } from "../../src/local-studio/processes.ts";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
@@ -44,7 +45,10 @@ beforeAll(async () => {
   const { python } = await pythonEnvironment("aws");
   localAws = await startLocalAws({ python, log: join(project.folder, "local-aws.log") });
   terraform = (await findTerraform()).command;
-  environment = { ...terraformEnvironment({ runFolder: project.folder }), ...localAws.environment };
+  environment = {
+    ...(await terraformEnvironment({ command: terraform, runFolder: project.folder })),
+    ...localAws.environment,
+  };
 });
 afterAll(async () => {
   await localAws?.stop();
@@ -59,6 +63,21 @@ describe("npm run plan", () => {
     expect(stdout).toContain("- add user profile `ana`");
     expect(readFileSync(join(project.folder, "cdktf.out/plan/dev.md"), "utf8")).toBe(stdout.slice(0, -1));
     expect(await localAws.inventory()).toEqual([]);
+  });
+
+  it("reviews OpenTofu's plan of the same, word for word", async () => {
+    const { command } = await openTofu();
+    const other = new Clone(settings);
+    onTestFinished(() => other.remove());
+    const { status, stdout, stderr } = await other.run("scripts/plan.ts", ["dev"], {
+      ...(await terraformEnvironment({ command, runFolder: other.folder })),
+      ...localAws.environment,
+      TERRAFORM_BINARY_NAME: command,
+    });
+    expect(status, stderr).toBe(2);
+    expect(stdout).toBe(`${readFileSync(join(project.folder, "cdktf.out/plan/dev.md"), "utf8")}\n`);
+    const lock = readFileSync(join(other.folder, "cdktf.out/stacks/dev/.terraform.lock.hcl"), "utf8");
+    expect(lock).toContain('maintained automatically by "tofu init"');
   });
 
   it("saves the very plan that Terraform then applies, and finds no change after it", async () => {

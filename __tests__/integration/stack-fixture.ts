@@ -32,15 +32,17 @@ export class StackFixture {
     readonly project: ReturnType<typeof copyProject>;
     readonly localAws: LocalAws;
     readonly binary: string;
+    /** Where Terraform finds its provider. */
+    readonly provider: NodeJS.ProcessEnv;
   }) {
-    const { project, localAws, binary } = parts;
+    const { project, localAws, binary, provider } = parts;
     this.folder = project.folder;
     this.remove = project.remove;
     this.localAws = localAws;
     this.binary = binary;
     this.environment = {
       ...process.env,
-      ...terraformEnvironment({ runFolder: project.folder }),
+      ...provider,
       ...localAws.environment,
       TERRAFORM_BINARY_NAME: binary,
       CDKTF_DISABLE_PLUGIN_CACHE_ENV: "1",
@@ -60,7 +62,8 @@ export class StackFixture {
     const project = copyProject(`[{ name: "dev", ${settings} }]`);
     const localAws = await startLocalAws({ python, log: join(project.folder, "local-aws.log") });
     const binary = (await findTerraform()).command;
-    const fixture = new StackFixture({ project, localAws, binary });
+    const provider = await terraformEnvironment({ command: binary, runFolder: project.folder });
+    const fixture = new StackFixture({ project, localAws, binary, provider });
     await fixture.synthesize();
     return fixture;
   }

@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -71,48 +81,102 @@ describe("findTerraform", () => {
 });
 
 describe("terraformEnvironment", () => {
-  const mirror = (version: string) => {
-    const platform = `${process.platform}_${process.arch === "x64" ? "amd64" : process.arch}`;
-    mkdirSync(join(folder, "mirror/registry.example.com/hashicorp/aws", version, platform), {
-      recursive: true,
-    });
+  const platform = `${process.platform}_${process.arch === "x64" ? "amd64" : process.arch}`;
+  const mirror = (version: string, host = "registry.example.com") => {
+    mkdirSync(join(folder, "mirror", host, "hashicorp/aws", version, platform), { recursive: true });
     return [join(folder, "mirror")];
   };
-  const configuration = (environment: NodeJS.ProcessEnv, mirrorRoots: string[]) => {
-    const { TF_CLI_CONFIG_FILE } = terraformEnvironment({ runFolder: folder, environment, mirrorRoots });
+  const configuration = async (
+    environment: NodeJS.ProcessEnv,
+    mirrorRoots: string[],
+    command = "terraform",
+  ) => {
+    const { TF_CLI_CONFIG_FILE } = await terraformEnvironment({
+      command,
+      runFolder: folder,
+      environment,
+      mirrorRoots,
+    });
     return readFileSync(String(TF_CLI_CONFIG_FILE), "utf8");
   };
+  /** A program that asks this registry where a configuration names none, as `terraform providers` tells it. */
+  const asks = (host: string) =>
+    program(
+      "tofu",
+      `[ "$1" = providers ] && [ -f main.tf.json ] && echo '└── provider[${host}/hashicorp/aws]'`,
+    );
 
-  it("uses a mirror that has the provider in the range", () => {
-    const text = configuration(nothing(), mirror("5.100.0"));
+  it("uses a mirror that has the provider in the range", async () => {
+    const text = await configuration(nothing(), mirror("5.100.0"));
     expect(text).toContain(`path    = "${join(folder, "mirror")}"`);
     expect(text).toContain('exclude = ["registry.example.com/hashicorp/aws"]');
   });
 
+  it("links the provider for a program that asks another registry than the mirror's", async () => {
+    mirror("5.100.0");
+    mirror("5.99.0");
+    const command = join(folder, "tofu");
+    const text = await configuration(asks("registry.example.org"), [join(folder, "mirror")], command);
+    const linked = join(folder, "provider-mirror");
+    expect(text).toContain(`path    = "${linked}"`);
+    expect(text).toContain('include = ["registry.example.org/hashicorp/aws"]');
+    const versions = join(linked, "registry.example.org/hashicorp/aws");
+    expect(readdirSync(versions)).toEqual(["5.100.0"]);
+    expect(realpathSync(join(versions, "5.100.0", platform))).toBe(
+      realpathSync(join(folder, "mirror/registry.example.com/hashicorp/aws/5.100.0", platform)),
+    );
+  });
+
+  it("links nothing where the mirror has the registry that the program asks", async () => {
+    mirror("5.100.0");
+    const roots = mirror("6.0.0", "registry.example.org");
+    const text = await configuration(asks("registry.example.org"), roots, join(folder, "tofu"));
+    expect(text).toContain(`path    = "${join(folder, "mirror")}"`);
+    expect(text).toContain('include = ["registry.example.org/hashicorp/aws"]');
+    expect(existsSync(join(folder, "provider-mirror"))).toBe(false);
+  });
+
   it.each(["5.99.0", "7.0.0"])(
     "leaves a mirror with provider %s alone and downloads into a cache",
-    (version) => {
-      expect(configuration(nothing(), mirror(version))).toMatch(/^plugin_cache_dir = /);
+    async (version) => {
+      expect(await configuration(nothing(), mirror(version))).toMatch(/^plugin_cache_dir = /);
     },
   );
 
-  it("leaves a person's own configuration alone, and replaces one that is not there", () => {
+  it("leaves a person's own configuration alone, and replaces one that is not there", async () => {
     const own = join(folder, "own.rc");
     writeFileSync(own, "# mine");
-    expect(configuration({ ...nothing(), TF_CLI_CONFIG_FILE: own }, mirror("5.100.0"))).toBe("# mine");
+    expect(await configuration({ ...nothing(), TF_CLI_CONFIG_FILE: own }, mirror("5.100.0"))).toBe("# mine");
     rmSync(own);
-    expect(configuration({ ...nothing(), TF_CLI_CONFIG_FILE: own }, mirror("5.100.0"))).toContain(
+    expect(await configuration({ ...nothing(), TF_CLI_CONFIG_FILE: own }, mirror("5.100.0"))).toContain(
       "filesystem_mirror",
     );
+  });
+
+  it("takes OpenTofu's own configuration for OpenTofu alone, before Terraform's", async () => {
+    writeFileSync(join(folder, ".tofurc"), "# tofu's");
+    expect(await configuration(nothing(), mirror("5.100.0"), "tofu")).toBe("# tofu's");
+    expect(await configuration(nothing(), mirror("5.100.0"))).toContain("filesystem_mirror");
+    writeFileSync(join(folder, ".terraformrc"), "# terraform's");
+    expect(await configuration(nothing(), [], "tofu")).toBe("# tofu's");
+    expect(await configuration(nothing(), [])).toBe("# terraform's");
+    rmSync(join(folder, ".tofurc"));
+    expect(await configuration(nothing(), [], "tofu")).toBe("# terraform's");
   });
 });
 
 describe("providerProblem", () => {
-  it("knows Terraform's words for a registry out of reach, and no others", () => {
-    const problem = providerProblem("Error: Failed to query available provider packages", "deploy.log");
-    expect(describeError(problem)).toMatch(
+  it.each([
+    "Error: Failed to query available provider packages",
+    // OpenTofu's, where its registry's host is not found.
+    "Error: Failed to resolve provider packages",
+  ])("knows a registry out of reach: %s", (words) => {
+    expect(describeError(providerProblem(words, "deploy.log"))).toMatch(
       /registry is out of reach.*terraform providers mirror.*deploy\.log/s,
     );
+  });
+
+  it("knows no other words", () => {
     expect(providerProblem("Error: creating VPC", "deploy.log")).toBeUndefined();
   });
 });

@@ -84,7 +84,7 @@ export class Rehearsal {
         logs: folder.logs,
         python: aws.python,
         environment: {
-          ...terraformEnvironment({ runFolder: folder.path }),
+          ...(await terraformEnvironment({ command: terraform.command, runFolder: folder.path })),
           ...noOtherAws(),
           ...localAws.environment,
           TERRAFORM_BINARY_NAME: terraform.command,

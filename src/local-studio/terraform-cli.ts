@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { workFolder } from "./paths.ts";
 import { Problem } from "./problem.ts";
 import { capture } from "./processes.ts";
@@ -35,6 +35,8 @@ export async function findTerraform(environment: NodeJS.ProcessEnv = process.env
 }
 
 export interface TerraformEnvironmentProps {
+  /** Terraform or OpenTofu, as `findTerraform` names it. */
+  readonly command: string;
   readonly runFolder: string;
   readonly environment?: NodeJS.ProcessEnv;
   /** Folders that may hold a filesystem mirror. @default the conventional ones */
@@ -48,19 +50,19 @@ export interface TerraformEnvironmentProps {
  * the provider in the right range (so that a machine without the provider registry works, and a quick start needs no
  * download); otherwise Terraform downloads the provider, once, into a cache.
  */
-export function terraformEnvironment(props: TerraformEnvironmentProps): NodeJS.ProcessEnv {
+export async function terraformEnvironment(props: TerraformEnvironmentProps): Promise<NodeJS.ProcessEnv> {
   const environment = props.environment ?? process.env;
   const common = {
     CHECKPOINT_DISABLE: "1",
     TF_IN_AUTOMATION: "1",
     TF_CLI_CONFIG_FILE: undefined,
   };
-  const own = environment.TF_CLI_CONFIG_FILE ?? join(environment.HOME ?? homedir(), ".terraformrc");
-  if (existsSync(own)) return { ...common, TF_CLI_CONFIG_FILE: own };
+  const own = ownConfigurations(props.command, environment).find(existsSync);
+  if (own !== undefined) return { ...common, TF_CLI_CONFIG_FILE: own };
 
-  const mirror = (props.mirrorRoots ?? mirrorRoots(environment)).flatMap(providersBelow)[0];
+  const found = (props.mirrorRoots ?? mirrorRoots(environment)).flatMap(providersBelow);
   const file = join(props.runFolder, "terraform.rc");
-  if (mirror === undefined) {
+  if (found.length === 0) {
     const cache = join(workFolder, "terraform-providers");
     mkdirSync(cache, { recursive: true });
     writeFileSync(
@@ -68,18 +70,66 @@ export function terraformEnvironment(props: TerraformEnvironmentProps): NodeJS.P
       `plugin_cache_dir = ${JSON.stringify(cache)}\nplugin_cache_may_break_dependency_lock_file = true\n`,
     );
   } else {
-    const only = JSON.stringify([mirror.provider]);
+    const { folder, host } = await mirrorFor(found, props);
+    const only = JSON.stringify([`${host}/hashicorp/aws`]);
     writeFileSync(
       file,
       [
         "provider_installation {",
-        `  filesystem_mirror {\n    path    = ${JSON.stringify(mirror.folder)}\n    include = ${only}\n  }`,
+        `  filesystem_mirror {\n    path    = ${JSON.stringify(folder)}\n    include = ${only}\n  }`,
         `  direct {\n    exclude = ${only}\n  }`,
         "}\n",
       ].join("\n"),
     );
   }
   return { ...common, TF_CLI_CONFIG_FILE: file };
+}
+
+/** The files that the program itself would read (OpenTofu documentation, "CLI Configuration File": Terraform's, after its own). */
+function ownConfigurations(command: string, environment: NodeJS.ProcessEnv): string[] {
+  const { TF_CLI_CONFIG_FILE, XDG_CONFIG_HOME, HOME = homedir() } = environment;
+  if (TF_CLI_CONFIG_FILE !== undefined) return [TF_CLI_CONFIG_FILE];
+  const terraform = join(HOME, ".terraformrc");
+  if (!/tofu/i.test(basename(command))) return [terraform];
+  const xdg = XDG_CONFIG_HOME ? [join(XDG_CONFIG_HOME, "opentofu/tofurc")] : [];
+  return [join(HOME, ".tofurc"), terraform, ...xdg];
+}
+
+/**
+ * A mirror has a folder for each registry, and OpenTofu asks another one than Terraform for the same provider. Where there
+ * is none for the one that is asked, the provider is linked into a mirror of the run's own, under that name.
+ */
+async function mirrorFor(
+  found: readonly MirroredProvider[],
+  props: TerraformEnvironmentProps,
+): Promise<{ readonly folder: string; readonly host: string }> {
+  const [first] = found as [MirroredProvider];
+  const asked = (await registryOf(props)) ?? first.host;
+  const mirrored = found.find(({ host }) => host === asked);
+  if (mirrored !== undefined) return mirrored;
+  const folder = join(props.runFolder, "provider-mirror");
+  for (const version of first.versions) {
+    const inMirror = (host: string) => join(host, "hashicorp/aws", version, platform);
+    const link = join(folder, inMirror(asked));
+    mkdirSync(dirname(link), { recursive: true });
+    rmSync(link, { force: true });
+    symlinkSync(join(first.folder, inMirror(first.host)), link, "dir");
+  }
+  return { folder, host: asked };
+}
+
+/** The registry that this program asks where a configuration names none, in its own words, which need no network. */
+async function registryOf(props: TerraformEnvironmentProps): Promise<string | undefined> {
+  const folder = mkdtempSync(join(props.runFolder, "registry-"));
+  try {
+    const terraform = { required_providers: { aws: { source: "hashicorp/aws" } } };
+    writeFileSync(join(folder, "main.tf.json"), JSON.stringify({ terraform }));
+    const env = { ...(props.environment ?? process.env), TF_CLI_CONFIG_FILE: undefined };
+    const result = await capture(props.command, ["providers", "-no-color"], { cwd: folder, env });
+    return /provider\[([^\]/]+)\/hashicorp\/aws\]/.exec(result?.stdout ?? "")?.[1];
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** Where installers and container images put a filesystem mirror: these folders, those in them, and `terraform/plugins`. */
@@ -96,20 +146,30 @@ function mirrorRoots(environment: NodeJS.ProcessEnv): string[] {
   ]);
 }
 
+interface MirroredProvider {
+  /** Of the whole mirror. */
+  readonly folder: string;
+  /** The registry that it mirrors. */
+  readonly host: string;
+  readonly versions: readonly string[];
+}
+
+const platform = `${process.platform === "win32" ? "windows" : process.platform}_${process.arch === "x64" ? "amd64" : process.arch}`;
+
 /** `<root>/<host>/hashicorp/aws/<version>/<os>_<arch>/terraform-provider-aws_v…`: Terraform's unpacked layout. */
-function providersBelow(root: string): { folder: string; provider: string }[] {
-  const platform = `${process.platform === "win32" ? "windows" : process.platform}_${process.arch === "x64" ? "amd64" : process.arch}`;
+function providersBelow(root: string): MirroredProvider[] {
   return foldersIn(root)
     .filter((host) => host.includes("."))
-    .filter((host) =>
-      foldersIn(join(root, host, "hashicorp/aws")).some(
+    .map((host) => {
+      const versions = foldersIn(join(root, host, "hashicorp/aws")).filter(
         (version) =>
           compareVersions(version, providerRange.from) >= 0 &&
           compareVersions(version, providerRange.below) < 0 &&
           existsSync(join(root, host, "hashicorp/aws", version, platform)),
-      ),
-    )
-    .map((host) => ({ folder: root, provider: `${host}/hashicorp/aws` }));
+      );
+      return { folder: root, host, versions };
+    })
+    .filter(({ versions }) => versions.length > 0);
 }
 
 function foldersIn(folder: string): string[] {
@@ -132,10 +192,10 @@ export function compareVersions(a: string, b: string): number {
   return 0;
 }
 
-/** Terraform's own words when it cannot get a provider, and what to do about it. */
+/** Terraform's own words when it cannot get a provider, or OpenTofu's, and what to do about it. */
 export function providerProblem(output: string, log?: string): Problem | undefined {
   if (
-    !/Failed to (query available provider packages|install provider)|could not connect to .*registry|Invalid provider registry host/i.test(
+    !/Failed to (query available provider packages|resolve provider packages|install provider)|could not connect to .*registry|Invalid provider registry host/i.test(
       output,
     )
   ) {
