@@ -23,7 +23,9 @@ export default defineConfig({
           globalSetup: ["__tests__/integration/prepare.ts"],
           testTimeout: 600_000,
           hookTimeout: 600_000,
-          fileParallelism: false,
+          // The machine's cores are few, and a file waits for its servers much of the time.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           // Real browsers and servers on a machine that may be busy: a second failure is one. The report names the rest.
           retry: 1,
           // A test for each of the nine gateway profiles, side by side.
