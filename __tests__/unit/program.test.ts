@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { runProgram } from "../../scripts/lib/program.ts";
 
 const node = (script: string, signal = new AbortController().signal) =>
@@ -22,6 +22,26 @@ describe("a program that must end in order", () => {
       signal: new AbortController().signal,
     };
     await expect(runProgram(missing)).rejects.toThrow("ENOENT");
+  });
+
+  it.each([
+    [{ shown: true } as const, ["1\n"]],
+    [{}, []],
+  ])("with %j shows its output as %j, and has it all the same", async (shown, seen) => {
+    const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+    const { signal } = new AbortController();
+    const command = [process.execPath, "-e", "console.log(1)"];
+    const { stdout } = await runProgram({
+      command,
+      cwd: tmpdir(),
+      environment: process.env,
+      signal,
+      ...shown,
+    });
+    const written = write.mock.calls.map(([piece]) => String(piece)).filter((piece) => piece === "1\n");
+    write.mockRestore();
+    expect(stdout).toBe("1\n");
+    expect(written).toEqual(seen);
   });
 
   it("is interrupted once, and has the time to put things in order", async () => {

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { Problem } from "../../src/local-studio/problem.ts";
 import { capture } from "../../src/local-studio/processes.ts";
 import { findTerraform } from "../../src/local-studio/terraform-cli.ts";
+import { type Program, runProgram } from "../lib/program.ts";
 import { planAgain, reviewedPlan } from "./comment.ts";
 import { type StepProps, treeOf } from "./review.ts";
-import { runShown } from "./run.ts";
 import { loadPlan, stateBackend } from "./saved-plan.ts";
 
 /** GitHub REST API, "Get a pull request": `merge_commit_sha` is what the base branch got, for each way of merging. */
@@ -49,8 +49,14 @@ export async function apply({ environment, context, folder, signal }: StepProps)
     const saved = join(temporary, "plan.tfplan");
     writeFileSync(saved, await loadPlan(backend, plan));
     // The plan names files beside the stack: the same content synthesizes to the same bytes again.
-    const run = { cwd: folder, signal, environment: { ...process.env, GITHUB_TOKEN: undefined } };
-    const { status } = await runShown([process.execPath, "--import", "tsx", "main.ts"], run);
+    const run: Omit<Program, "command"> = {
+      ...{ cwd: folder, signal, shown: true },
+      environment: { ...process.env, GITHUB_TOKEN: undefined },
+    };
+    const { status } = await runProgram({
+      ...run,
+      command: [process.execPath, "--import", "tsx", "main.ts"],
+    });
     if (status !== 0) return 1;
     const stack = join(folder, "cdktf.out/stacks", environment.name);
     writeFileSync(join(stack, ".terraform.lock.hcl"), await lockFileIn(saved));
@@ -73,7 +79,7 @@ async function lockFileIn(plan: string): Promise<string> {
 async function terraformApply(
   stack: string,
   plan: string,
-  run: Omit<Parameters<typeof runShown>[1], "cwd">,
+  run: Omit<Program, "command" | "cwd">,
 ): Promise<number> {
   const { command } = await findTerraform();
   for (const args of [
@@ -81,8 +87,8 @@ async function terraformApply(
     ["apply", plan],
   ]) {
     const words = [...args.slice(0, 1), "-input=false", ...args.slice(1)];
-    const { status, errors } = await runShown([command, ...words], { ...run, cwd: stack });
-    if (/Saved plan is stale/.test(errors)) {
+    const { status, stderr } = await runProgram({ ...run, command: [command, ...words], cwd: stack });
+    if (/Saved plan is stale/.test(stderr)) {
       throw new Problem({
         message:
           "The state has changed since the plan was reviewed: Terraform refused it, nothing was applied.",

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { Problem } from "../../src/local-studio/problem.ts";
 import { capture } from "../../src/local-studio/processes.ts";
 import type { ResolvedEnvironment } from "../../src/settings/types.ts";
+import { runProgram } from "../lib/program.ts";
 import { commentBody, keepComment, type ReviewedPlan } from "./comment.ts";
 import type { JobContext } from "./context.ts";
-import { runShown } from "./run.ts";
 import { savePlan, sha256, stateBackend } from "./saved-plan.ts";
 
 export interface StepProps {
@@ -39,9 +39,11 @@ export async function review({ environment, context, folder, signal }: StepProps
       const name = /^accept (.+)$/.exec(label)?.[1];
       return name === undefined ? [] : ["--accept", name];
     });
-    const { status } = await runShown([...plan, "--out", file, "--save", saved, ...accepted], {
+    const { status } = await runProgram({
+      command: [...plan, "--out", file, "--save", saved, ...accepted],
       cwd: folder,
       signal,
+      shown: true,
       // Terraform, its provider and all that they start have no business with the pull request.
       environment: { ...process.env, GITHUB_TOKEN: undefined },
     });

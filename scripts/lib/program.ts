@@ -7,13 +7,15 @@ export interface Program {
   readonly environment: NodeJS.ProcessEnv;
   /** Asks the program to end, as Ctrl-C does. */
   readonly signal: AbortSignal;
+  /** Its output is for whoever watches, too. */
+  readonly shown?: true;
 }
 
 /**
  * Runs a program that must end in order, such as Terraform, which gives its state's lock back: it is interrupted once, by
  * us, and never by the terminal too, since a second interrupt would end it at once.
  */
-export function runProgram({ command, cwd, environment, signal }: Program): Promise<Captured> {
+export function runProgram({ command, cwd, environment, signal, shown }: Program): Promise<Captured> {
   signal.throwIfAborted();
   const [program = "", ...args] = command;
   const child = spawn(program, args, {
@@ -25,6 +27,10 @@ export function runProgram({ command, cwd, environment, signal }: Program): Prom
   const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
   child.stdout.on("data", (piece: Buffer) => output.stdout.push(piece));
   child.stderr.on("data", (piece: Buffer) => output.stderr.push(piece));
+  if (shown) {
+    child.stdout.on("data", (piece: Buffer) => process.stdout.write(piece));
+    child.stderr.on("data", (piece: Buffer) => process.stderr.write(piece));
+  }
   const interrupt = () => child.kill("SIGINT");
   signal.addEventListener("abort", interrupt);
   return new Promise((resolve, reject) => {
