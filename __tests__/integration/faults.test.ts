@@ -43,12 +43,7 @@ async function listBuckets(): Promise<void> {
 describe("each service's own error", () => {
   /** What a call is answered with, as the SDK reads it. */
   function answers() {
-    const configuration = {
-      endpoint: localAws.endpoint,
-      region,
-      credentials: { accessKeyId: "test", secretAccessKey: "test" },
-      maxAttempts: 1,
-    };
+    const configuration = { ...localAws.clientSettings(region), maxAttempts: 1 };
     return {
       ec2: () => new EC2Client(configuration).send(new DescribeVpcsCommand({})),
       s3: listBuckets,

@@ -153,12 +153,7 @@ beforeAll(async () => {
     ...aws.environment,
     AWS_ENDPOINT_URL: recorder.endpoint,
   };
-  const s3 = new S3Client({
-    endpoint: aws.endpoint,
-    region: "us-east-1",
-    forcePathStyle: true,
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
-  });
+  const s3 = new S3Client({ ...aws.clientSettings(), forcePathStyle: true });
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));
   project = copyProject();
   await synthesize(environments);

@@ -36,11 +36,7 @@ async function leftovers(...args: string[]) {
 
 /** What an apply makes that was killed before it recorded anything, for a given environment. */
 async function makeParts(environment: string): Promise<void> {
-  const client = {
-    region: "us-east-1",
-    endpoint: localAws.endpoint,
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
-  };
+  const client = localAws.clientSettings();
   const tags = { Project: "sagemaker-marimo", Environment: environment };
   const tagged = (type: ResourceType) => ({
     TagSpecifications: [

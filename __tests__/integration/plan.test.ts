@@ -110,11 +110,7 @@ describe("npm run plan", () => {
   });
 
   it("sees an app that is in the way, and says so when it could not ask", async () => {
-    const client = new SageMakerClient({
-      region: "us-east-1",
-      endpoint: localAws.endpoint,
-      credentials: { accessKeyId: "test", secretAccessKey: "test" },
-    });
+    const client = new SageMakerClient(localAws.clientSettings());
     const studio = await StudioClient.find(client, "dev", 100, "bo");
     await studio.createSpace("notes");
     await studio.createApp("notes");

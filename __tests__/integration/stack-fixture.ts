@@ -19,11 +19,7 @@ export class StackFixture {
   readonly localAws: LocalAws;
   readonly sagemaker: SageMakerClient;
   /** What an AWS SDK's client needs to speak to the local AWS. */
-  readonly client: {
-    readonly region: string;
-    readonly endpoint: string;
-    readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
-  };
+  readonly client: ReturnType<LocalAws["clientSettings"]>;
   readonly environment: NodeJS.ProcessEnv;
   private readonly binary: string;
   private readonly remove: () => void;
@@ -48,11 +44,7 @@ export class StackFixture {
       CDKTF_DISABLE_PLUGIN_CACHE_ENV: "1",
       CI: "1",
     };
-    this.client = {
-      region: "us-east-1",
-      endpoint: localAws.endpoint,
-      credentials: { accessKeyId: "test", secretAccessKey: "test" },
-    };
+    this.client = localAws.clientSettings();
     this.sagemaker = new SageMakerClient(this.client);
   }
 

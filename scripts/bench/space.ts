@@ -93,8 +93,7 @@ async function run({ runs, folder, signal }: BenchmarkProps): Promise<Report> {
 
 /** The one that Terraform applied. */
 async function lifecycleConfigOf({ localAws }: Rehearsal, region: string): Promise<LifecycleConfig> {
-  const credentials = { accessKeyId: "test", secretAccessKey: "test" };
-  const client = new SageMakerClient({ region, endpoint: localAws.endpoint, credentials });
+  const client = new SageMakerClient(localAws.clientSettings(region));
   const { StudioLifecycleConfigs } = await client.send(new ListStudioLifecycleConfigsCommand({}));
   const name = StudioLifecycleConfigs?.[0]?.StudioLifecycleConfigName;
   const described = await client.send(

@@ -39,6 +39,12 @@ export interface LocalAws {
   readonly endpoint: string;
   /** What makes an AWS SDK, the AWS CLI or Terraform speak to it. */
   readonly environment: Readonly<Record<string, string>>;
+  /** The same for one client of the AWS SDK. */
+  clientSettings(region?: string): {
+    readonly region: string;
+    readonly endpoint: string;
+    readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  };
   /** Everything that exists in the account, apart from what accounts have from the start. */
   inventory(): Promise<readonly string[]>;
   /** Puts these rules in place of those before; none end all faults. */
@@ -77,15 +83,17 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
       ),
     );
   });
+  const credentials = { accessKeyId: "test", secretAccessKey: "test" };
   return {
     endpoint,
     environment: {
       // An IP address: with a host name, the SDKs would put the bucket's name in front of it.
       AWS_ENDPOINT_URL: endpoint,
-      AWS_ACCESS_KEY_ID: "test",
-      AWS_SECRET_ACCESS_KEY: "test",
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       AWS_EC2_METADATA_DISABLED: "true",
     },
+    clientSettings: (region = "us-east-1") => ({ region, endpoint, credentials }),
     inventory: async () => (await (await fetch(`${endpoint}/local-aws/inventory`)).json()) as string[],
     setFaults: async (rules) => {
       const response = await fetch(`${endpoint}/local-aws/faults`, {

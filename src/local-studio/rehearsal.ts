@@ -93,11 +93,7 @@ export class Rehearsal {
       });
       const facts = await steps.run("synthesize the stack", () => deployment.synthesize(signal));
       const created = await steps.run("deploy it (cdktf deploy)", () => deployment.deploy(signal));
-      const client = new SageMakerClient({
-        region: facts.region,
-        endpoint: localAws.endpoint,
-        credentials: { accessKeyId: "test", secretAccessKey: "test" },
-      });
+      const client = new SageMakerClient(localAws.clientSettings(facts.region));
       const studio = await StudioClient.find(client, props.environmentName, 200);
       return new Rehearsal({ localAws, appHost, studio, created, deployment, facts, steps });
     } catch (error) {
