@@ -238,38 +238,38 @@ describe("the network", () => {
 });
 
 describe("the security groups of the spaces", () => {
-  const rulesOf = (stack: ReturnType<typeof synthesize>, type: string, group: string) =>
-    Object.values(stack.resource[type] ?? {}).filter((rule) =>
-      String(rule.security_group_id).includes(`.${group}`),
+  type Rule = Readonly<Record<string, unknown>>;
+  const rulesOf = (stack: ReturnType<typeof synthesize>, direction: "ingress" | "egress", group: string) =>
+    resource(stack, "aws_security_group", group)[direction] as readonly Rule[];
+  const ports = (rule: Rule) => `${rule.protocol} ${rule.from_port}-${rule.to_port}`;
+  /** Whom a rule names, whatever the kind. */
+  const peers = (rule: Rule) =>
+    ["self", "cidr_blocks", "ipv6_cidr_blocks", "prefix_list_ids", "security_groups"].flatMap((kind) =>
+      rule[kind] === null ? [] : [[kind, rule[kind]]],
     );
-  const ports = (rule: Record<string, unknown>) => `${rule.ip_protocol} ${rule.from_port}-${rule.to_port}`;
 
   it.each(["studio_shared_group", "studio_profile_group"])("%s lets nothing in but itself", (group) => {
-    const stack = synthesize();
-    const rules = rulesOf(stack, "aws_vpc_security_group_ingress_rule", group);
+    const rules = rulesOf(synthesize(), "ingress", group);
     expect(rules.map(ports).sort()).toEqual(["tcp 2049-2049", "tcp 8192-65535"]);
     for (const rule of rules) {
-      expect(rule.referenced_security_group_id).toBe(rule.security_group_id);
-      expect(rule).not.toHaveProperty("cidr_ipv4");
+      expect(peers(rule)).toEqual([["self", true]]);
       expect(rule.description).toMatch(/^[\w .:,/()-]{10,}$/);
     }
   });
 
   it.each(["studio_shared_group", "studio_profile_group"])("%s lets out to itself and HTTPS", (group) => {
-    const rules = rulesOf(synthesize(), "aws_vpc_security_group_egress_rule", group);
+    const rules = rulesOf(synthesize(), "egress", group);
     expect(rules.map(ports).sort()).toEqual(["tcp 2049-2049", "tcp 443-443", "tcp 8192-65535"]);
-    for (const rule of rules) {
-      if (rule.from_port === 443) expect(rule.cidr_ipv4).toBe("0.0.0.0/0");
-      else expect(rule.referenced_security_group_id).toBe(rule.security_group_id);
-    }
+    for (const rule of rules)
+      expect(peers(rule)).toEqual(
+        rule.from_port === 443 ? [["cidr_blocks", ["0.0.0.0/0"]]] : [["self", true]],
+      );
   });
 
   it("of everybody's private spaces lets HTTPS out and nothing in", () => {
     const stack = synthesize();
-    const rules = (type: string) =>
-      rulesOf(stack, `aws_vpc_security_group_${type}_rule`, "studio_everyone_group");
-    expect(rules("ingress")).toEqual([]);
-    expect(rules("egress").map(ports)).toEqual(["tcp 443-443"]);
+    expect(rulesOf(stack, "ingress", "studio_everyone_group")).toEqual([]);
+    expect(rulesOf(stack, "egress", "studio_everyone_group").map(ports)).toEqual(["tcp 443-443"]);
   });
 
   // SageMaker API, CreateDomain, DefaultUserSettings: a profile's groups come beside the domain's, not in their place.
@@ -280,21 +280,26 @@ describe("the security groups of the spaces", () => {
     const stack = synthesize();
     const domain = resource(stack, "aws_sagemaker_domain", "studio_domain");
     const { security_groups: common } = domain[settings] as { security_groups: string[] };
-    const within = Object.values(stack.resource.aws_vpc_security_group_ingress_rule ?? {}).filter((rule) =>
-      common.includes(String(rule.referenced_security_group_id)),
-    );
+    const within = Object.keys(stack.resource.aws_security_group ?? {})
+      .filter((group) => common.includes(expression(`aws_security_group.${group}.id`)))
+      .flatMap((group) => rulesOf(stack, "ingress", group));
     expect(within.map(ports).sort()).toEqual(reached);
   });
 
   it("let HTTPS out to the endpoints alone with endpoints-only", () => {
     const stack = synthesize({ egress: "endpoints-only" });
-    const https = rulesOf(stack, "aws_vpc_security_group_egress_rule", "studio_profile_group").filter(
-      (rule) => rule.from_port === 443,
-    );
-    expect(https.map((rule) => rule.cidr_ipv4 ?? rule.prefix_list_id).sort()).toEqual([
-      expression("aws_vpc_endpoint.network_s3_endpoint.prefix_list_id"),
-      "10.0.0.0/16",
+    const https = rulesOf(stack, "egress", "studio_profile_group").filter((rule) => rule.from_port === 443);
+    expect(https.flatMap(peers)).toEqual([
+      ["cidr_blocks", ["10.0.0.0/16"]],
+      ["prefix_list_ids", [expression("aws_vpc_endpoint.network_s3_endpoint.prefix_list_id")]],
     ]);
     expect(stack.text).not.toContain("0.0.0.0/0");
+  });
+
+  it("have no rule as a resource of its own, which each person would add to every plan", () => {
+    const rules = ["ingress", "egress"].flatMap((direction) =>
+      Object.values(synthesize().resource[`aws_vpc_security_group_${direction}_rule`] ?? {}),
+    );
+    expect(rules.filter((rule) => "for_each" in rule)).toEqual([]);
   });
 });

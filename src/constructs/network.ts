@@ -95,12 +95,10 @@ export class Network extends Construct {
       this.interfaceEndpoints(vpc, props);
       this.https = [
         {
-          id: "endpoints",
           description: "HTTPS to the interface endpoints of the VPC",
           cidr: props.vpcCidr,
         },
         {
-          id: "s3",
           description: "HTTPS to S3 by the gateway endpoint",
           prefixListId: s3.prefixListId,
         },
@@ -109,7 +107,6 @@ export class Network extends Construct {
       this.natGateways(plan, vpc, privateTables, props);
       this.https = [
         {
-          id: "internet",
           description: "HTTPS to AWS and to package registries, by the NAT gateway",
           cidr: "0.0.0.0/0",
         },
