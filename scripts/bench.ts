@@ -2,11 +2,12 @@ import { createRunFolder } from "../src/local-studio/run-folder.ts";
 import { type Benchmark, publish } from "./bench/report.ts";
 import { space } from "./bench/space.ts";
 import { synthesis } from "./bench/synthesis.ts";
+import { terraform } from "./bench/terraform.ts";
 import { runCommand } from "./lib/command.ts";
 import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
 import { onInterrupt } from "./lib/interrupt.ts";
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { synthesis, space };
+const benchmarks: Readonly<Record<string, Benchmark>> = { synthesis, space, terraform };
 const names = Object.keys(benchmarks);
 
 const options = {

@@ -38,7 +38,8 @@ function measure(cwd: string, args: readonly string[], signal: AbortSignal): Pro
   });
 }
 
-function environmentsOf(users: number): string {
+/** The settings of an environment `dev` with that many people, as TypeScript. */
+export function environmentsOf(users: number): string {
   const userProfiles = Array.from({ length: users }, (_, i) => ({
     name: `user-${i}`,
   }));

@@ -124,7 +124,7 @@ export class Rehearsal {
 }
 
 /** A person's own AWS settings have no part in a rehearsal: with a profile, Terraform would ask AWS for its keys. */
-function noOtherAws(): NodeJS.ProcessEnv {
+export function noOtherAws(): NodeJS.ProcessEnv {
   const own = Object.keys(process.env).filter((name) => name.startsWith("AWS_") && name !== "AWS_CA_BUNDLE");
   return Object.fromEntries(own.map((name) => [name, undefined]));
 }
