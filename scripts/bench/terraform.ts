@@ -46,7 +46,7 @@ async function run({ runs, folder, signal }: BenchmarkProps): Promise<Report> {
       ...{ terraform, python, logs: folder.logs, steps, signal },
       environment: {
         ...process.env,
-        ...terraformEnvironment({ runFolder: folder.path }),
+        ...(await terraformEnvironment({ command: terraform, runFolder: folder.path })),
         ...noOtherAws(),
         ...localAws.environment,
       },
