@@ -17,12 +17,14 @@ import { AwsAccount } from "./constructs/aws-account.ts";
 import { Budget, BudgetStopPolicy } from "./constructs/budget.ts";
 import { EncryptionKey } from "./constructs/encryption-key.ts";
 import { ExecutionRole } from "./constructs/execution-role.ts";
+import { ExistingKey } from "./constructs/existing-key.ts";
 import { GuardRails } from "./constructs/guard-rails.ts";
 import { HomeFileSystemCleanup } from "./constructs/home-file-system-cleanup.ts";
 import { HomeFileSystemKey } from "./constructs/home-file-system-key.ts";
 import { LifecycleConfiguration } from "./constructs/lifecycle-configuration.ts";
 import { Network } from "./constructs/network.ts";
 import { Payload } from "./constructs/payload.ts";
+import { PermissionsBoundary } from "./constructs/permissions-boundary.ts";
 import { RemovalGuard } from "./constructs/removal-guard.ts";
 import { RemovalScripts } from "./constructs/removal-step.ts";
 import { StudioDomain } from "./constructs/studio-domain.ts";
@@ -39,7 +41,7 @@ export class StudioStack extends TerraformStack {
 
   constructor(scope: Construct, environment: ResolvedEnvironment) {
     super(scope, environment.name);
-    const { region, removalProtection } = environment;
+    const { existing, region, removalProtection } = environment;
     const prefix = prefixOf(environment.name);
     this.terraformSettings(environment);
     new AwsProvider(this, "aws", {
@@ -53,24 +55,34 @@ export class StudioStack extends TerraformStack {
     const account = new AwsAccount(this, "account", { region });
     const packages = codeArtifactRepository(environment.packageIndexUrl);
 
+    if (environment.permissionsBoundaryArn !== undefined) {
+      new PermissionsBoundary(this, "permissions_boundary", {
+        account,
+        arn: environment.permissionsBoundaryArn,
+      });
+    }
+
     const scripts = new RemovalScripts(this, "removal_scripts");
     const retained = environment.homeFileSystemRetention === "Retain";
-    const key = new EncryptionKey(this, "encryption", {
-      prefix,
-      account,
-      removalProtection,
-      // A home file system that stays is unreadable without its key: the longest that KMS can wait, and kept after all.
-      deletionWindowDays: retained ? 30 : 7,
-      ...(retained
-        ? {
-            keptBy: new HomeFileSystemKey(this, "home_file_system_key", {
-              account,
-              scripts,
-              environment: environment.name,
-            }).step,
-          }
-        : {}),
-    });
+    const key =
+      existing.encryptionKeyArn === undefined
+        ? new EncryptionKey(this, "encryption", {
+            prefix,
+            account,
+            removalProtection,
+            // A home file system that stays is unreadable without its key: the longest that KMS can wait, and kept after all.
+            deletionWindowDays: retained ? 30 : 7,
+            ...(retained
+              ? {
+                  keptBy: new HomeFileSystemKey(this, "home_file_system_key", {
+                    account,
+                    scripts,
+                    environment: environment.name,
+                  }).step,
+                }
+              : {}),
+          })
+        : new ExistingKey(this, "encryption", { prefix, account, arn: existing.encryptionKeyArn });
     const {
       bucket,
       accessLogsBucket,
@@ -217,6 +229,14 @@ export class StudioStack extends TerraformStack {
         "Lifecycle configuration that starts marimo in the spaces of the user profiles",
         lifecycleConfiguration.profilesArn,
       ],
+      ...(key instanceof ExistingKey
+        ? {
+            encryption_key_policy: [
+              "Statements that the policy of the existing key must have",
+              key.policyStatements,
+            ],
+          }
+        : {}),
       open_studio_command:
         environment.authentication === "IAM"
           ? [

@@ -22,6 +22,7 @@ describe("resolveEnvironment", () => {
       guardRails: { spaceVolumeGb: { default: 5, maximum: 100 }, requiredTags: [] },
       backend: { type: "local" },
       homeFileSystemRetention: "Retain",
+      existing: {},
       removalProtection: true,
       bucketForceDestroy: false,
     });
@@ -64,6 +65,10 @@ describe("resolveEnvironment", () => {
         kmsKeyId: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
       },
       homeFileSystemRetention: "Delete",
+      existing: {
+        encryptionKeyArn: "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+      },
+      permissionsBoundaryArn: "arn:aws:iam::123456789012:policy/boundary",
       removalProtection: true,
       bucketForceDestroy: false,
     };

@@ -1,3 +1,4 @@
+import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { KmsAlias } from "@cdktf/provider-aws/lib/kms-alias/index.js";
 import { KmsKey } from "@cdktf/provider-aws/lib/kms-key/index.js";
@@ -34,56 +35,7 @@ export class EncryptionKey extends Construct {
           resources: ["*"],
           principals: [{ type: "AWS", identifiers: [account.rootArn] }],
         },
-        {
-          // As in the CloudWatch Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS Key Management Service":
-          // for this environment's log groups alone.
-          sid: "CloudWatchLogs",
-          actions: [
-            "kms:Encrypt*",
-            "kms:Decrypt*",
-            "kms:ReEncrypt*",
-            "kms:GenerateDataKey*",
-            "kms:Describe*",
-          ],
-          resources: ["*"],
-          principals: [{ type: "Service", identifiers: [account.serviceName("logs")] }],
-          condition: [
-            {
-              test: "ArnLike",
-              variable: "kms:EncryptionContext:aws:logs:arn",
-              values: [account.arn("logs", `log-group:${prefix}-*`)],
-            },
-          ],
-        },
-        {
-          // As AWS's own keys for these services do (Amazon EFS User Guide, "Encrypting data at rest"): anyone of this
-          // account, but only through Studio or its file system.
-          sid: "StudioServices",
-          actions: [
-            "kms:Encrypt",
-            "kms:Decrypt",
-            "kms:ReEncrypt*",
-            "kms:GenerateDataKey*",
-            "kms:DescribeKey",
-          ],
-          resources: ["*"],
-          principals: [{ type: "AWS", identifiers: ["*"] }],
-          condition: throughStudio(account),
-        },
-        {
-          sid: "StudioServicesGrants",
-          actions: ["kms:CreateGrant"],
-          resources: ["*"],
-          principals: [{ type: "AWS", identifiers: ["*"] }],
-          condition: [
-            ...throughStudio(account),
-            {
-              test: "Bool",
-              variable: "kms:GrantIsForAWSResource",
-              values: ["true"],
-            },
-          ],
-        },
+        ...useByServices(account, prefix),
       ],
     });
 
@@ -104,6 +56,50 @@ export class EncryptionKey extends Construct {
     });
     this.arn = key.arn;
   }
+}
+
+/** What the key's policy lets AWS's services do with it, for this environment. */
+export function useByServices(account: AwsAccount, prefix: string): DataAwsIamPolicyDocumentStatement[] {
+  return [
+    {
+      // As in the CloudWatch Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS Key Management Service":
+      // for this environment's log groups alone.
+      sid: "CloudWatchLogs",
+      actions: ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+      resources: ["*"],
+      principals: [{ type: "Service", identifiers: [account.serviceName("logs")] }],
+      condition: [
+        {
+          test: "ArnLike",
+          variable: "kms:EncryptionContext:aws:logs:arn",
+          values: [account.arn("logs", `log-group:${prefix}-*`)],
+        },
+      ],
+    },
+    {
+      // As AWS's own keys for these services do (Amazon EFS User Guide, "Encrypting data at rest"): anyone of this
+      // account, but only through Studio or its file system.
+      sid: "StudioServices",
+      actions: ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+      resources: ["*"],
+      principals: [{ type: "AWS", identifiers: ["*"] }],
+      condition: throughStudio(account),
+    },
+    {
+      sid: "StudioServicesGrants",
+      actions: ["kms:CreateGrant"],
+      resources: ["*"],
+      principals: [{ type: "AWS", identifiers: ["*"] }],
+      condition: [
+        ...throughStudio(account),
+        {
+          test: "Bool",
+          variable: "kms:GrantIsForAWSResource",
+          values: ["true"],
+        },
+      ],
+    },
+  ];
 }
 
 function throughStudio(account: AwsAccount) {

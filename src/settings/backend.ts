@@ -1,5 +1,6 @@
+import { checkKeyArn } from "./arns.ts";
 import { type Check, checkKeys, isRecord, isString, nearest, type Report, type Untyped } from "./problems.ts";
-import { checkRegion, isRegion } from "./regions.ts";
+import { checkRegion } from "./regions.ts";
 import { defaultStateKey, defaults } from "./resolve.ts";
 
 const types = ["local", "s3"];
@@ -21,10 +22,6 @@ const keyRule = {
     "no ${ or %{",
   source: `Amazon S3 User Guide, "Naming Amazon S3 objects": 1024 bytes, of which Terraform's lock takes "${lockSuffix}"`,
 };
-const kmsRule = {
-  allowed: 'the ARN of a key, not of an alias, such as "arn:aws:kms:us-east-1:123456789012:key/…"',
-  source: "Terraform, S3 backend, kms_key_id",
-};
 
 export const checkBackend: Check = (backend, report, settings) => {
   if (!isRecord(backend)) return report(backend, "is no backend", typeRule);
@@ -42,7 +39,12 @@ export const checkBackend: Check = (backend, report, settings) => {
     checkRegion(backend.region, (value, problem, rule) => report(value, problem, rule, ".region"), settings);
   }
   if (backend.kmsKeyId !== undefined) {
-    checkKmsKey(backend.kmsKeyId, backend.region ?? settings.region ?? defaults.region, report);
+    checkKeyArn(backend.kmsKeyId, report, ".kmsKeyId", {
+      region: backend.region ?? settings.region ?? defaults.region,
+      regionOf: "the bucket's",
+      source: "Terraform, S3 backend, kms_key_id",
+      regionSource: 'Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys"',
+    });
   }
 };
 
@@ -63,23 +65,6 @@ function checkKey(key: unknown, report: Report): void {
   if (bytes < 1 || bytes + lockSuffix.length > 1024) report(key, `has ${bytes} bytes`, keyRule, ".key");
   else if (/^\/|\/$|(^|\/)\.{1,2}(\/|$)|[$%]\{|\p{Cc}/u.test(key))
     report(key, "is no key of a state", keyRule, ".key");
-}
-
-function checkKmsKey(arn: unknown, region: unknown, report: Report): void {
-  if (!isString(arn, report, kmsRule, ".kmsKeyId")) return;
-  const match =
-    /^arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:key\/(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(
-      arn,
-    );
-  if (!match) {
-    report(arn, "is no ARN of a KMS key", kmsRule, ".kmsKeyId");
-  } else if (isRegion(region) && match[1] !== region) {
-    const rule = {
-      allowed: `a key in the bucket's region, ${region}`,
-      source: 'Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys"',
-    };
-    report(arn, `is in region ${match[1]}`, rule, ".kmsKeyId");
-  }
 }
 
 /** The one object that an environment's state is, or undefined where it is a local file. Bucket names are global. */

@@ -45,6 +45,10 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
     guardRails: resolveGuardRails(settings.guardRails ?? {}),
     backend: resolveBackend(settings.backend ?? { type: "local" }, settings.name, region),
     homeFileSystemRetention,
+    existing: settings.existing ?? {},
+    ...(settings.permissionsBoundaryArn === undefined
+      ? {}
+      : { permissionsBoundaryArn: settings.permissionsBoundaryArn }),
     removalProtection,
     bucketForceDestroy: settings.bucketForceDestroy ?? !removalProtection,
   };

@@ -109,6 +109,21 @@ export interface GuardRailSettings {
   readonly budget?: BudgetSettings;
 }
 
+/**
+ * What others made already, for the stack to use in place of its own. Terraform reads each of these for a plan and
+ * refuses one that cannot serve; it changes and destroys none of them.
+ */
+export interface ExistingSettings {
+  /**
+   * ARN of a KMS key for bucket, logs and Studio domain. Limit: an enabled, symmetric key to encrypt and decrypt with, in
+   * the environment's region (SageMaker API, `KmsKeyId`; EFS and EBS take no asymmetric key). Its key policy must have
+   * the statements of the output `encryption_key_policy`, which is for its owner to see to.
+   * Cannot change later: it replaces the domain.
+   * @default a key of the environment's own
+   */
+  readonly encryptionKeyArn?: string;
+}
+
 /** One environment: one stack, one Terraform state, one Studio domain. Only `name` is required. */
 export interface EnvironmentSettings {
   /**
@@ -243,6 +258,19 @@ export interface EnvironmentSettings {
   readonly homeFileSystemRetention?: "Retain" | "Delete";
 
   /**
+   * What is there already, to use in place of the stack's own. Cannot change later where the domain refers to it.
+   * @default nothing
+   */
+  readonly existing?: ExistingSettings;
+
+  /**
+   * ARN of the managed policy that bounds every role of the stack (IAM's permissions boundary): one of the account or of
+   * AWS's own. A role may do only what its policies and this one allow.
+   * @default none
+   */
+  readonly permissionsBoundaryArn?: string;
+
+  /**
    * Whether Terraform refuses any plan that would destroy the domain, the key or the bucket (`prevent_destroy`).
    * May be true beside `homeFileSystemRetention: "Delete"`: that one says what happens once this was lifted on purpose.
    * @default true, or false where `homeFileSystemRetention` is "Delete"
@@ -269,8 +297,13 @@ export type ResolvedBudget = Required<Omit<BudgetSettings, "stopAtPercent">> &
 
 /** An environment with every default filled in: what the constructs work from. */
 export interface ResolvedEnvironment
-  extends Required<Omit<EnvironmentSettings, "userProfiles" | "backend" | "packageIndexUrl" | "guardRails">>,
-    Pick<EnvironmentSettings, "packageIndexUrl"> {
+  extends Required<
+      Omit<
+        EnvironmentSettings,
+        "userProfiles" | "backend" | "packageIndexUrl" | "permissionsBoundaryArn" | "guardRails"
+      >
+    >,
+    Pick<EnvironmentSettings, "packageIndexUrl" | "permissionsBoundaryArn"> {
   readonly userProfiles: readonly Required<UserProfileSettings>[];
   readonly guardRails: ResolvedGuardRails;
   readonly backend:

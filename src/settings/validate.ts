@@ -1,5 +1,7 @@
+import { checkPolicyArn } from "./arns.ts";
 import { checkBackend, stateObjectOf } from "./backend.ts";
 import { type Cidr, overlap } from "./cidr.ts";
+import { checkExisting } from "./existing.ts";
 import { checkGuardRails } from "./guard-rails.ts";
 import { checkInstanceType } from "./instance-types.ts";
 import { checkEnvironmentName } from "./names.ts";
@@ -43,6 +45,8 @@ const checks: Readonly<Record<keyof EnvironmentSettings, Check>> = {
   guardRails: checkGuardRails,
   backend: checkBackend,
   homeFileSystemRetention: oneOf(["Retain", "Delete"], "SageMaker API, RetentionType"),
+  existing: checkExisting,
+  permissionsBoundaryArn: checkPolicyArn,
   removalProtection: checkBoolean,
   bucketForceDestroy: checkBoolean,
 };

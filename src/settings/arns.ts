@@ -1,0 +1,51 @@
+import { isString, type Report } from "./problems.ts";
+import { isRegion } from "./regions.ts";
+
+const keyRule = {
+  allowed: 'the ARN of a key, not of an alias, such as "arn:aws:kms:us-east-1:123456789012:key/…"',
+};
+const keyPattern =
+  /^arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:key\/(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
+export interface KeyLimits {
+  /** Region that the key has to be in, as the settings have it. */
+  readonly region: unknown;
+  /** How a message calls that region. */
+  readonly regionOf: string;
+  /** What asks for an ARN, and what for the region. */
+  readonly source: string;
+  readonly regionSource: string;
+}
+
+/** A KMS key by its ARN: an alias may come to stand for another key, which what was encrypted before does not follow. */
+export function checkKeyArn(value: unknown, report: Report, within: string, limits: KeyLimits): void {
+  const rule = { ...keyRule, source: limits.source };
+  if (!isString(value, report, rule, within)) return;
+  const match = keyPattern.exec(value);
+  if (!match) {
+    report(value, "is no ARN of a KMS key", rule, within);
+  } else if (isRegion(limits.region) && match[1] !== limits.region) {
+    const allowed = `a key in ${limits.regionOf} region, ${limits.region}`;
+    report(value, `is in region ${match[1]}`, { allowed, source: limits.regionSource }, within);
+  }
+}
+
+/** IAM API, `path` and `policyName` or `roleName`, without the characters that Terraform or a shell would read. */
+const iamPath = "(?:[A-Za-z0-9_+=,.@-]+/)*";
+const policyPattern = new RegExp(
+  `^arn:aws[a-z-]*:iam::(\\d{12}|aws):policy/${iamPath}[A-Za-z0-9_+=,.@-]{1,128}$`,
+);
+
+/** A managed policy, which is what IAM takes for a permissions boundary. */
+export function checkPolicyArn(value: unknown, report: Report): void {
+  const rule = {
+    allowed: 'the ARN of a managed policy, such as "arn:aws:iam::123456789012:policy/boundary"',
+    source: 'IAM User Guide, "Permissions boundaries for IAM entities"',
+  };
+  if (isString(value, report, rule) && !policyPattern.test(value)) {
+    report(value, "is no ARN of a managed policy", rule);
+  }
+}
+
+/** The account in an ARN; `aws` in that of AWS's own managed policies. */
+export const accountOf = (arn: string): string => arn.split(":")[4] ?? "";
