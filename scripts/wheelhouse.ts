@@ -92,7 +92,8 @@ function wheelsKey(lockFile: string): string {
   return createHash("sha256").update(readFileSync(lockFile)).digest("hex").slice(0, 16);
 }
 
-async function bucketOf({ name, region }: ResolvedEnvironment): Promise<string> {
+async function bucketOf({ existing, name, region }: ResolvedEnvironment): Promise<string> {
+  if (existing.bucket !== undefined) return existing.bucket;
   const { Account: account = "" } = await new STSClient({ region }).send(new GetCallerIdentityCommand({}));
   return artifactBucketName({ prefix: prefixOf(name), account, region });
 }

@@ -17,7 +17,10 @@ import { AwsAccount } from "./constructs/aws-account.ts";
 import { Budget, BudgetStopPolicy } from "./constructs/budget.ts";
 import { EncryptionKey } from "./constructs/encryption-key.ts";
 import { ExecutionRole } from "./constructs/execution-role.ts";
+import { ExistingBucket } from "./constructs/existing-bucket.ts";
 import { ExistingKey } from "./constructs/existing-key.ts";
+import { ExistingNetwork } from "./constructs/existing-network.ts";
+import { ExistingRole } from "./constructs/existing-role.ts";
 import { GuardRails } from "./constructs/guard-rails.ts";
 import { HomeFileSystemCleanup } from "./constructs/home-file-system-cleanup.ts";
 import { HomeFileSystemKey } from "./constructs/home-file-system-key.ts";
@@ -83,40 +86,45 @@ export class StudioStack extends TerraformStack {
               : {}),
           })
         : new ExistingKey(this, "encryption", { prefix, account, arn: existing.encryptionKeyArn });
-    const {
-      bucket,
-      accessLogsBucket,
-      ready: bucketReady,
-    } = new ArtifactBucket(this, "storage", {
-      prefix,
-      account,
-      encryptionKeyArn: key.arn,
-      forceDestroy: environment.bucketForceDestroy,
-      removalProtection,
-    });
-    const network = new Network(this, "network", {
-      prefix,
-      account,
-      vpcCidr: environment.vpcCidr,
-      availabilityZones: environment.availabilityZones,
-      egress: environment.egress,
-      encryptionKeyArn: key.arn,
-      bucketArn: bucket.arn,
-      codeArtifact: packages,
-    });
+    const bucket =
+      existing.bucket === undefined
+        ? new ArtifactBucket(this, "storage", {
+            prefix,
+            account,
+            encryptionKeyArn: key.arn,
+            forceDestroy: environment.bucketForceDestroy,
+            removalProtection,
+          })
+        : new ExistingBucket(this, "storage", { name: existing.bucket, region });
+    const network =
+      existing.network === undefined
+        ? new Network(this, "network", {
+            prefix,
+            account,
+            vpcCidr: environment.vpcCidr,
+            availabilityZones: environment.availabilityZones,
+            egress: environment.egress,
+            encryptionKeyArn: key.arn,
+            bucketArn: bucket.arn,
+            codeArtifact: packages,
+          })
+        : new ExistingNetwork(this, "network", {
+            ...existing.network,
+            users: environment.userProfiles.length,
+          });
     const { guardRails } = environment;
     const stopPolicy =
       guardRails.budget?.stopAtPercent === undefined
         ? undefined
         : new BudgetStopPolicy(this, "budget_stop", { prefix, account });
-    const role = new ExecutionRole(this, "execution", {
-      prefix,
-      account,
-      bucketArn: bucket.arn,
-      encryptionKeyArn: key.arn,
-      packages,
-      ...(stopPolicy === undefined ? {} : { attachedByOthers: [stopPolicy.policy] }),
-    });
+    const rights = { prefix, account, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages };
+    const role =
+      existing.executionRoleArn === undefined
+        ? new ExecutionRole(this, "execution", {
+            ...rights,
+            ...(stopPolicy === undefined ? {} : { attachedByOthers: [stopPolicy.policy] }),
+          })
+        : new ExistingRole(this, "execution", { ...rights, arn: existing.executionRoleArn });
     const { policies: guardRailPolicies } = new GuardRails(this, "guard_rails", {
       prefix,
       account,
@@ -159,23 +167,28 @@ export class StudioStack extends TerraformStack {
         },
       },
       bucket,
-      bucketReady,
       encryptionKeyArn: key.arn,
     });
     const lifecycleConfiguration = new LifecycleConfiguration(this, "lifecycle_configuration", {
       prefix,
       environment: environment.name,
       region,
-      bucketName: bucket.bucket,
+      bucketName: bucket.name,
       script: pathTo("space/on-start.sh"),
     });
 
-    const cleanup = new HomeFileSystemCleanup(this, "home_file_system_cleanup", {
-      account,
-      network,
-      scripts,
-      homeFileSystemRetention: environment.homeFileSystemRetention,
-    });
+    // It takes all that deleted domains left in the VPC, which in a VPC of others may be theirs.
+    const cleanup =
+      network instanceof Network
+        ? [
+            new HomeFileSystemCleanup(this, "home_file_system_cleanup", {
+              account,
+              network,
+              scripts,
+              homeFileSystemRetention: environment.homeFileSystemRetention,
+            }).step,
+          ]
+        : [];
     // The map is written once, and everything a person has is made from it: the JSON grows by a line a person.
     const userProfiles = new TerraformLocal(
       this,
@@ -196,7 +209,7 @@ export class StudioStack extends TerraformStack {
       spaceVolumeGb: guardRails.spaceVolumeGb,
       allowedInstanceTypes: guardRails.allowedInstanceTypes,
       userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
-      domainDependsOn: [cleanup.step, ...role.policies, ...guardRailPolicies],
+      domainDependsOn: [...cleanup, ...role.policies, ...guardRailPolicies],
       profilesDependOn: [payload.pointer],
     });
 
@@ -208,10 +221,7 @@ export class StudioStack extends TerraformStack {
       domainId: domain.id,
       userProfileNames: Fn.keys(userProfiles.asAnyMap),
       homeFileSystemRetention: environment.homeFileSystemRetention,
-      bucketName: bucket.bucket,
-      accessLogsBucketName: accessLogsBucket.bucket,
-      // As applied: what the bucket will do is in the state.
-      bucketForceDestroy: bucket.getStringAttribute("force_destroy"),
+      ...(bucket instanceof ArtifactBucket ? { bucket } : {}),
       before: this.node.findAll().filter((construct) => TerraformResource.isTerraformResource(construct)),
     });
     this.outputs({
@@ -222,7 +232,7 @@ export class StudioStack extends TerraformStack {
         `https://${consoleHost(region)}/sagemaker/home?region=${region}#/studio/${domain.id}`,
       ],
       user_profile_names: ["Names of the Studio user profiles", Fn.keys(userProfiles.asAnyMap)],
-      artifact_bucket: ["Bucket for artifacts and sample data", bucket.bucket],
+      artifact_bucket: ["Bucket for artifacts and sample data", bucket.name],
       execution_role_arn: ["Role that Studio and the notebooks run as", role.arn],
       vpc_id: ["VPC of the Studio domain", network.vpcId],
       lifecycle_configuration_arn: [

@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { accountId, expression, keyArn, resourceNames, statements, synthesize } from "./synthesize.ts";
+import {
+  accountId,
+  expression,
+  keyArn,
+  resource,
+  resourceNames,
+  statements,
+  synthesize,
+} from "./synthesize.ts";
 
 const encryptionKeyArn = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const permissionsBoundaryArn = "arn:aws:iam::123456789012:policy/boundary";
@@ -73,5 +81,151 @@ describe("an existing key", () => {
       expression("data.aws_iam_policy_document.encryption_policy_statements.json"),
     );
     expect(synthesize().output).not.toHaveProperty("encryption_key_policy");
+  });
+});
+
+describe("an existing bucket", () => {
+  const stack = () => synthesize({ existing: { bucket: "acme-studio" } });
+  const name = expression("data.aws_s3_bucket.storage_bucket.id");
+
+  it("takes the place of the stack's own and of its access logs", () => {
+    const types = Object.keys(stack().resource).filter((type) => type.startsWith("aws_s3"));
+    expect(types).toEqual(["aws_s3_object"]);
+    for (const object of Object.values(stack().resource.aws_s3_object ?? {}))
+      expect(object.bucket).toBe(name);
+    expect(stack().output.artifact_bucket?.value).toBe(name);
+    expect(stack().text).toContain(`export MARIMO_BUCKET='${name}'`);
+  });
+
+  it("is all that the execution role may read and write", () => {
+    const arn = expression("data.aws_s3_bucket.storage_bucket.arn");
+    const artifacts = statements(stack(), "execution_artifacts_document");
+    expect(artifacts.ListTheBucket?.resources).toEqual([arn]);
+    expect(artifacts.PayloadIsReadOnly?.resources).toEqual([
+      `${arn}/marimo/payload/*`,
+      `${arn}/marimo/wheels/*`,
+    ]);
+  });
+
+  it("has to be in the environment's region", () => {
+    expect(conditions(stack(), "aws_s3_bucket", "storage_bucket")).toEqual([
+      expression('(strcontains(self.bucket_regional_domain_name, ".s3.us-east-1.") == true)'),
+    ]);
+  });
+});
+
+describe("the removal guard beside an existing bucket", () => {
+  const guarded = (stack: ReturnType<typeof synthesize>) =>
+    Object.keys(resource(stack, "terraform_data", "removal_guard_step").input as object);
+
+  it("asks of no bucket, since none goes", () => {
+    expect(guarded(synthesize())).toContain("bucket");
+    const input = guarded(synthesize({ existing: { bucket: "acme-studio" } }));
+    expect(input.filter((name) => name.includes("bucket"))).toEqual([]);
+    expect(input).toContain("domain_id");
+  });
+});
+
+describe("an existing execution role", () => {
+  const executionRoleArn = "arn:aws:iam::123456789012:role/team/studio";
+  const stack = () => synthesize({ existing: { executionRoleArn } });
+
+  it("takes the place of the stack's own, found by its name", () => {
+    expect(resourceNames(stack(), "aws_iam_role")).toEqual(["network_flow_logs_role"]);
+    expect(stack().data.aws_iam_role?.execution_role?.name).toBe("studio");
+    expect(stack().output.execution_role_arn?.value).toBe(expression("data.aws_iam_role.execution_role.arn"));
+    expect(stack().text).not.toContain(expression("aws_iam_role.execution_role.name"));
+  });
+
+  it("is given the same policies, under names that no one else's policies have", () => {
+    for (const name of ["spaces", "artifacts", "jobs", "logs"]) {
+      expect(resource(stack(), "aws_iam_role_policy", `execution_${name}`)).toMatchObject({
+        name: `marimo-dev-${name}`,
+        role: expression("data.aws_iam_role.execution_role.name"),
+      });
+      const document = `execution_${name}_document`;
+      expect(statements(stack(), document)).toEqual(statements(synthesize(), document));
+    }
+  });
+
+  it("has the guard-rails attached, by policies of this environment's name", () => {
+    const guarded = synthesize({ existing: { executionRoleArn }, guardRails: { maximumSpacesPerUser: 2 } });
+    expect(resource(guarded, "aws_iam_policy", "guard_rails_spaces_policy").name).toBe(
+      "marimo-dev-guard-rail-spaces",
+    );
+    expect(resource(guarded, "aws_iam_role_policy_attachment", "guard_rails_spaces").role).toBe(
+      expression("data.aws_iam_role.execution_role.name"),
+    );
+  });
+
+  it("has to be of this account, there under that path, and SageMaker's to assume", () => {
+    const [account, found, trust, ...others] = conditions(stack(), "aws_iam_role", "execution_role").sort();
+    expect(others).toEqual([]);
+    expect([account, found]).toEqual([
+      expression(`(${accountId.slice(2, -1)} == "123456789012")`),
+      expression(`(self.arn == "${executionRoleArn}")`),
+    ]);
+    expect(trust).toMatch(
+      /self\.assume_role_policy.*, data\.aws_service_principal\.\w+\.name\).*"sts:assumerole"/,
+    );
+  });
+});
+
+describe("an existing network", () => {
+  const vpcId = "vpc-0123456789abcdef0";
+  const subnetIds = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"];
+  const stack = () =>
+    synthesize({
+      existing: { network: { vpcId, subnetIds } },
+      userProfiles: [{ name: "ana" }, { name: "bo" }],
+    });
+  const idOf = (subnetId: string) => expression(`data.aws_subnet.network_${subnetId}.id`);
+
+  it("takes the place of the stack's own, which makes nothing but the spaces' security groups in it", () => {
+    const made = Object.keys(stack().resource).filter((type) => !/^aws_(s3|sagemaker|kms|iam)/.test(type));
+    expect(Object.keys(stack().resource.terraform_data ?? {}).sort()).toEqual([
+      "home_file_system_key_step",
+      "removal_guard_step",
+    ]);
+    expect(made.sort()).toEqual([
+      "aws_security_group",
+      "aws_vpc_security_group_egress_rule",
+      "aws_vpc_security_group_ingress_rule",
+      "terraform_data",
+    ]);
+    expect(resource(stack(), "aws_sagemaker_domain", "studio_domain")).toMatchObject({
+      vpc_id: expression("data.aws_vpc.network_vpc.id"),
+      subnet_ids: subnetIds.map(idOf),
+      app_network_access_type: "VpcOnly",
+    });
+  });
+
+  it("is not cleaned up after its domains, which may be others'", () => {
+    expect(stack().text).not.toContain("home_file_system_cleanup");
+    expect(synthesize().text).toContain("home_file_system_cleanup");
+  });
+
+  it("has to have private subnets in two zones, and DNS", () => {
+    for (const subnetId of subnetIds) {
+      expect(stack().data.aws_subnet?.[`network_${subnetId}`]?.id).toBe(subnetId);
+      expect(conditions(stack(), "aws_subnet", `network_${subnetId}`)).toEqual([
+        expression(`(self.vpc_id == "${vpcId}")`),
+        expression("!self.map_public_ip_on_launch"),
+      ]);
+    }
+    const zones = subnetIds.map((id) => `data.aws_subnet.network_${id}.availability_zone`).join(", ");
+    expect(conditions(stack(), "aws_vpc", "network_vpc").sort()).toEqual([
+      expression(`(length(distinct([${zones}])) > 1)`),
+      expression("(self.enable_dns_support && self.enable_dns_hostnames)"),
+    ]);
+  });
+
+  it("is warned of for every plan where it has fewer than two free addresses a user", () => {
+    const { check } = JSON.parse(stack().text) as {
+      check: Record<string, { assert: { condition: string; error_message: string }[] }>;
+    };
+    const free = subnetIds.map((id) => `data.aws_subnet.network_${id}.available_ip_address_count`).join(", ");
+    expect(check.network_addresses?.assert[0]?.condition).toBe(expression(`(sum([${free}]) >= 4)`));
+    expect(check.network_addresses?.assert[0]?.error_message).toContain("for 2 users");
   });
 });

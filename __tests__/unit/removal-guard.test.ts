@@ -11,9 +11,7 @@ const options: GuardOptions = {
   domainId: "d-1",
   ownProfiles: ["ana"],
   retention: "Delete",
-  bucket: "work",
-  accessLogsBucket: "work-logs",
-  bucketForceDestroy: true,
+  bucket: { name: "work", accessLogsName: "work-logs", forceDestroy: true },
   payloadPrefix: "marimo/payload/",
   wheelsPrefix: "marimo/wheels/",
   consent: undefined,
@@ -98,7 +96,7 @@ function clientFor<T extends object>(prototype: T, send: (command: never) => unk
   return Object.assign(Object.create(prototype) as T, { send });
 }
 
-async function run(world: World, changed: Partial<GuardOptions> = {}) {
+async function run(world: World, changed: Partial<GuardOptions> = {}, given: GuardOptions = options) {
   const lines: string[] = [];
   const send = async (command: { constructor: { name: string }; input: Record<string, string> }) =>
     answer(world, command.constructor.name, command.input);
@@ -109,7 +107,7 @@ async function run(world: World, changed: Partial<GuardOptions> = {}) {
     sts: { send },
   } as unknown as GuardClients;
   const result = await guard(
-    { ...options, ...changed },
+    { ...given, ...changed },
     { clients, log: (line) => lines.push(line), wait: async () => {} },
   ).then(
     () => "done",
@@ -187,9 +185,21 @@ describe("the guard before a destroy", () => {
 
   it("refuses, with consent too, where S3 would keep a bucket", async () => {
     const logged = { ...quiet(), objects: { work: [], "work-logs": ["artifacts/1"] } };
-    const refused = await run(logged, { bucketForceDestroy: false, consent: "d-1" });
+    const refused = await run(logged, {
+      bucket: { name: "work", accessLogsName: "work-logs", forceDestroy: false },
+      consent: "d-1",
+    });
     expect(refused.result).toContain("S3 would not delete work-logs");
     expect((await run(logged, { consent: "d-1" })).result).toBe("done");
+  });
+
+  it("asks for nothing that is in a bucket of others, which stays", async () => {
+    const full = { ...quiet(), objects: { work: ["results/model.bin"], "work-logs": ["artifacts/1"] } };
+    const { bucket: _, ...others } = options;
+    expect((await run(full)).result).toContain("nothing was destroyed");
+    const { result, said } = await run(full, {}, others);
+    expect(result).toBe("done");
+    expect(said).not.toContain("bucket");
   });
 
   it("has nothing to ask once the domain is gone", async () => {

@@ -8,6 +8,13 @@ const existing = (things: Settings, others: Settings = {}): Settings => ({ exist
 const key = (region: string) => `arn:aws:kms:${region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab`;
 const boundary = (arn: string): Settings => ({ permissionsBoundaryArn: arn });
 
+const vpcId = "vpc-0123456789abcdef0";
+const subnets = (count: number) =>
+  Array.from({ length: count }, (_, n) => `subnet-${String(n).padStart(17, "0")}`);
+const network = (things: Settings = {}, others: Settings = {}) =>
+  existing({ network: { vpcId, subnetIds: subnets(2), ...things } }, others);
+const role = (rest: string) => existing({ executionRoleArn: `arn:aws:iam::123456789012:${rest}` });
+
 const fine: readonly (readonly [string, Settings])[] = [
   ["nothing existing", existing({})],
   ["undefined for a thing left out", existing({ encryptionKeyArn: undefined })],
@@ -15,6 +22,28 @@ const fine: readonly (readonly [string, Settings])[] = [
   [
     "a key of another region's environment",
     existing({ encryptionKeyArn: key("eu-west-1") }, { region: "eu-west-1" }),
+  ],
+  ["a bucket", existing({ bucket: "acme-studio" })],
+  [
+    "a bucket beside that of the state",
+    existing({ bucket: "acme" }, { backend: { type: "s3", bucket: "acme-state" } }),
+  ],
+  ["a role", role("role/studio")],
+  [
+    "a budget with alerts beside a role",
+    existing(
+      { executionRoleArn: "arn:aws:iam::123456789012:role/studio" },
+      { guardRails: { budget: { monthlyUsd: 500, alertAddresses: ["ana@example.com"] } } },
+    ),
+  ],
+  ["a role in a path", role("role/service-role/AmazonSageMaker-ExecutionRole-20260101T000000")],
+  ["a role of 64 characters", role(`role/${"r".repeat(64)}`)],
+  ["a network", network()],
+  ["a network of 16 subnets", network({ subnetIds: subnets(16) })],
+  ["ids of 8 digits", network({ vpcId: "vpc-0123abcd", subnetIds: ["subnet-0123abcd", "subnet-0123abce"] })],
+  [
+    "more users than the default VPC has room for",
+    network({}, { userProfiles: Array.from({ length: 13_000 }, (_, n) => ({ name: `u${n}` })) }),
   ],
   ["a boundary", boundary("arn:aws:iam::123456789012:policy/boundary")],
   ["a boundary in a path", boundary("arn:aws-cn:iam::123456789012:policy/team/a.b/boundary+1=x,@_-")],
@@ -40,6 +69,80 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     "a key in the environment's region, eu-west-1",
   ],
   ["a key that is a number", existing({ encryptionKeyArn: 1 }), "existing.encryptionKeyArn: 1 is no string"],
+  ["a bucket in capitals", existing({ bucket: "Acme" }), 'existing.bucket: "Acme" is no name of a bucket'],
+  [
+    "objects to delete in a bucket of others",
+    existing({ bucket: "acme" }, { removalProtection: false, bucketForceDestroy: true }),
+    "bucketForceDestroy: true contradicts existing.bucket",
+  ],
+  [
+    "the name of a role",
+    existing({ executionRoleArn: "studio" }),
+    "existing.executionRoleArn:",
+    "SageMaker API, RoleArn",
+  ],
+  ["a role of 65 characters", role(`role/${"r".repeat(65)}`), "is no ARN of a role"],
+  ["a user for a role", role("user/studio"), "is no ARN of a role"],
+  ["a VPC for a network", existing({ network: vpcId }), "existing.network:", "is no network"],
+  [
+    "an unknown key of a network",
+    network({ subnets: [] }),
+    "existing.network.subnets:",
+    'did you mean "subnetIds"?',
+  ],
+  ["a VPC's name", network({ vpcId: "main" }), 'existing.network.vpcId: "main" is no id of a VPC'],
+  [
+    "a network without subnets",
+    network({ subnetIds: undefined }),
+    "existing.network.subnetIds: undefined is no list",
+  ],
+  ["one subnet", network({ subnetIds: subnets(1) }), "lists 1", "2 to 16"],
+  ["17 subnets", network({ subnetIds: subnets(17) }), "lists 17", "SageMaker API, SubnetIds"],
+  [
+    "a subnet twice",
+    network({ subnetIds: [...subnets(2), ...subnets(1)] }),
+    "subnetIds[2]",
+    "is listed twice",
+  ],
+  [
+    "a subnet's name",
+    network({ subnetIds: [...subnets(1), "b"] }),
+    'existing.network.subnetIds[1]: "b" is no id of a subnet',
+  ],
+  [
+    "a range beside a network",
+    network({}, { vpcCidr: "10.1.0.0/16" }),
+    "vpcCidr:",
+    "contradicts existing.network",
+  ],
+  [
+    "zones beside a network",
+    network({}, { availabilityZones: ["us-east-1a", "us-east-1b"] }),
+    "availabilityZones:",
+    "contradicts existing.network",
+  ],
+  [
+    "an egress beside a network",
+    network({}, { egress: "nat" }),
+    'egress: "nat" contradicts existing.network',
+    "only without existing.network",
+  ],
+  [
+    "a budget that would stop a role of others",
+    existing(
+      { executionRoleArn: "arn:aws:iam::123456789012:role/studio" },
+      {
+        guardRails: { budget: { monthlyUsd: 500, alertAddresses: ["ana@example.com"], stopAtPercent: 90 } },
+      },
+    ),
+    "guardRails.budget.stopAtPercent: 90 would have a policy attached to existing.executionRoleArn",
+  ],
+  [
+    "the bucket of the state",
+    existing({ bucket: "acme-state" }, { backend: { type: "s3", bucket: "acme-state" } }),
+    'existing.bucket: "acme-state" has the Terraform state of environments[0]',
+    "notebooks may read and write all of it",
+  ],
   ["a role for a boundary", boundary("arn:aws:iam::123456789012:role/a"), "is no ARN of a managed policy"],
   ["the name of a boundary", boundary("boundary"), "permissionsBoundaryArn:", "Permissions boundaries"],
   [
@@ -65,5 +168,54 @@ describe("settings of what is there already", () => {
     expect(problems).toHaveLength(1);
     for (const text of texts) expect(problems[0]).toContain(text);
     expect(problems[0]).toMatch(/^environments\[0\].*: .*\. Allowed: .+ \(.+\)\.$/);
+  });
+
+  it("are told of all at once", () => {
+    const things = { bucket: "Acme", executionRoleArn: "studio", network: { vpcId: "main", subnetIds: [] } };
+    const problems = problemsOf({ existing: things, egress: "nat", permissionsBoundaryArn: "boundary" });
+    expect(problems.map((problem) => problem.split(": ")[1]).sort()).toEqual([
+      "egress",
+      "existing.bucket",
+      "existing.executionRoleArn",
+      "existing.network.subnetIds",
+      "existing.network.vpcId",
+      "permissionsBoundaryArn",
+    ]);
+  });
+});
+
+describe("environments that use what is there already", () => {
+  it("may share a network, a role and a key, whatever their default range", () => {
+    const shared = {
+      network: { vpcId, subnetIds: subnets(2) },
+      executionRoleArn: "arn:aws:iam::123456789012:role/studio",
+      encryptionKeyArn: key("us-east-1"),
+    };
+    const environments = ["dev", "test"].map((name) => ({ name, existing: shared }));
+    expect(validateEnvironments([...environments, { name: "prod" }])).toEqual([]);
+  });
+
+  it("may not use the bucket of another's state", () => {
+    const environments = [
+      { name: "dev", existing: { bucket: "acme-state", network: { vpcId, subnetIds: subnets(2) } } },
+      { name: "prod", backend: { type: "s3", bucket: "acme-state" } },
+    ];
+    expect(validateEnvironments(environments)).toEqual([
+      expect.stringContaining(
+        'existing.bucket: "acme-state" has the Terraform state of environments[1] "prod"',
+      ),
+    ]);
+  });
+
+  it("may not share a bucket, where spaces look for their payload", () => {
+    const environments = ["dev", "test"].map((name) => ({
+      name,
+      existing: { bucket: "acme-studio", network: { vpcId, subnetIds: subnets(2) } },
+    }));
+    expect(validateEnvironments(environments)).toEqual([
+      expect.stringContaining(
+        'environments[1] "test": existing.bucket: "acme-studio" is the bucket of environments[0] "dev" too',
+      ),
+    ]);
   });
 });

@@ -1,10 +1,17 @@
-import type { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket/index.js";
 import { S3BucketLoggingA } from "@cdktf/provider-aws/lib/s3-bucket-logging/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import { artifactBucketName } from "../settings/names.ts";
 import type { AwsAccount } from "./aws-account.ts";
 import { PrivateBucket } from "./private-bucket.ts";
+
+/** Where an environment has payload, samples and artifacts: in a bucket of its own, or in one that is there already. */
+export interface EnvironmentBucket {
+  readonly name: string;
+  readonly arn: string;
+  /** What of the bucket must be there before its first object. */
+  readonly ready: readonly ITerraformDependable[];
+}
 
 export interface ArtifactBucketProps {
   readonly prefix: string;
@@ -15,9 +22,12 @@ export interface ArtifactBucketProps {
 }
 
 /** The bucket of an environment: what the spaces start from, sample data, and what people's notebooks write. */
-export class ArtifactBucket extends Construct {
-  readonly bucket: S3Bucket;
-  readonly accessLogsBucket: S3Bucket;
+export class ArtifactBucket extends Construct implements EnvironmentBucket {
+  readonly name: string;
+  readonly arn: string;
+  readonly accessLogsName: string;
+  /** As applied, in Terraform: what the bucket will do is in the state. */
+  readonly forceDestroy: string;
   readonly ready: readonly ITerraformDependable[];
 
   constructor(scope: Construct, id: string, props: ArtifactBucketProps) {
@@ -68,8 +78,10 @@ export class ArtifactBucket extends Construct {
       targetPrefix: "artifacts/",
       dependsOn: [...accessLogs.ready],
     });
-    this.bucket = artifacts.bucket;
-    this.accessLogsBucket = accessLogs.bucket;
+    this.name = artifacts.bucket.bucket;
+    this.arn = artifacts.bucket.arn;
+    this.accessLogsName = accessLogs.bucket.bucket;
+    this.forceDestroy = artifacts.bucket.getStringAttribute("force_destroy");
     this.ready = artifacts.ready;
   }
 }

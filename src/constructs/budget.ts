@@ -7,7 +7,7 @@ import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js"
 import { Construct } from "constructs";
 import type { ResolvedBudget } from "../settings/types.ts";
 import type { AwsAccount } from "./aws-account.ts";
-import type { ExecutionRole } from "./execution-role.ts";
+import type { EnvironmentRole } from "./execution-role.ts";
 import { serviceTrust } from "./service-trust.ts";
 
 export interface BudgetProps {
@@ -18,7 +18,7 @@ export interface BudgetProps {
   readonly budget: ResolvedBudget;
   /** Whose apps AWS Budgets may stop from starting, and how. @default alerts alone */
   readonly stop?: {
-    readonly role: ExecutionRole;
+    readonly role: EnvironmentRole;
     readonly policy: BudgetStopPolicy;
     readonly atPercent: number;
   };

@@ -9,26 +9,36 @@ import type { AwsAccount } from "./aws-account.ts";
 import { payloadPrefix, wheelsPrefix } from "./payload.ts";
 import { serviceTrust } from "./service-trust.ts";
 
-export interface ExecutionRoleProps {
-  readonly prefix: string;
+/** What Studio and people's notebooks run as: a role of the environment's own, or one that is there already. */
+export interface EnvironmentRole {
+  readonly arn: string;
+  readonly name: string;
+  /** Everything the role may do: what a domain has to wait for. */
+  readonly policies: readonly ITerraformDependable[];
+}
+
+export interface ExecutionPoliciesProps {
   readonly account: AwsAccount;
   readonly bucketArn: string;
   readonly encryptionKeyArn: string;
   /** Repository that the spaces install packages from. @default none */
   readonly packages?: CodeArtifactRepository | undefined;
+}
+
+export interface ExecutionRoleProps extends ExecutionPoliciesProps {
+  readonly prefix: string;
   /** Policies that others than Terraform may attach, and that outlive the role in a destroy. @default none */
   readonly attachedByOthers?: readonly ITerraformDependable[];
 }
 
 /**
- * What Studio and people's notebooks run as. One role for all: Studio's condition keys tell the people apart, and the
- * policy variables `&{sagemaker:DomainId}` and `&{sagemaker:UserProfileName}` (written with `&` in a Terraform policy
- * document, `$` in IAM) stand for whoever calls.
+ * The one role for all people: Studio's condition keys tell them apart, and the policy variables
+ * `&{sagemaker:DomainId}` and `&{sagemaker:UserProfileName}` (written with `&` in a Terraform policy document, `$` in
+ * IAM) stand for whoever calls.
  */
-export class ExecutionRole extends Construct {
+export class ExecutionRole extends Construct implements EnvironmentRole {
   readonly arn: string;
   readonly name: string;
-  /** Everything the role may do: what a domain has to wait for. */
   readonly policies: readonly ITerraformDependable[];
 
   constructor(scope: Construct, id: string, props: ExecutionRoleProps) {
@@ -54,19 +64,32 @@ export class ExecutionRole extends Construct {
     });
     this.arn = role.arn;
     this.name = role.name;
-
-    const documents: Readonly<Record<string, DataAwsIamPolicyDocumentStatement[]>> = {
-      spaces: spaces(account),
-      artifacts: artifacts(account, props),
-      jobs: jobs(account),
-      logs: logs(account),
-      ...(props.packages === undefined ? {} : { packages: packages(account, props.packages) }),
-    };
-    this.policies = Object.entries(documents).map(([name, statement]) => {
-      const document = new DataAwsIamPolicyDocument(this, `${name}_document`, { statement });
-      return new IamRolePolicy(this, name, { name, role: role.name, policy: document.json });
-    });
+    this.policies = executionPolicies(this, { ...props, role: role.name });
   }
+}
+
+/** Gives a role what Studio and the notebooks need, as inline policies: they go with the stack, whosever role it is. */
+export function executionPolicies(
+  scope: Construct,
+  props: ExecutionPoliciesProps & {
+    /** Name of the role. */
+    readonly role: string;
+    /** How the policies' names begin. @default nothing */
+    readonly namePrefix?: string;
+  },
+): readonly ITerraformDependable[] {
+  const { account, namePrefix = "", role } = props;
+  const documents: Readonly<Record<string, DataAwsIamPolicyDocumentStatement[]>> = {
+    spaces: spaces(account),
+    artifacts: artifacts(account, props),
+    jobs: jobs(account),
+    logs: logs(account),
+    ...(props.packages === undefined ? {} : { packages: packages(account, props.packages) }),
+  };
+  return Object.entries(documents).map(([name, statement]) => {
+    const document = new DataAwsIamPolicyDocument(scope, `${name}_document`, { statement });
+    return new IamRolePolicy(scope, name, { name: `${namePrefix}${name}`, role, policy: document.json });
+  });
 }
 
 /** Calls that IAM knows no resource for: held to the one region instead. */
@@ -164,7 +187,7 @@ function spaces(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
   ];
 }
 
-function artifacts(account: AwsAccount, props: ExecutionRoleProps): DataAwsIamPolicyDocumentStatement[] {
+function artifacts(account: AwsAccount, props: ExecutionPoliciesProps): DataAwsIamPolicyDocumentStatement[] {
   return [
     {
       sid: "ListTheBucket",

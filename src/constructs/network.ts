@@ -34,11 +34,19 @@ export interface NetworkProps {
   readonly codeArtifact?: CodeArtifactRepository | undefined;
 }
 
+/** Where an environment's spaces run: in a VPC of its own, or in one that is there already. */
+export interface EnvironmentNetwork {
+  readonly vpcId: string;
+  readonly privateSubnetIds: readonly string[];
+  /** Where the spaces' security groups let HTTPS out to. */
+  readonly https: readonly HttpsDestination[];
+}
+
 /** The VPC of an environment, and the private subnets that its spaces run in. */
-export class Network extends Construct {
+export class Network extends Construct implements EnvironmentNetwork {
   readonly vpcId: string;
   readonly privateSubnets: readonly Subnet[];
-  /** Where the spaces' security groups let HTTPS out to. */
+  readonly privateSubnetIds: readonly string[];
   readonly https: readonly HttpsDestination[];
 
   constructor(scope: Construct, id: string, props: NetworkProps) {
@@ -71,6 +79,7 @@ export class Network extends Construct {
       privateTables.set(zone, table);
       return subnet;
     });
+    this.privateSubnetIds = this.privateSubnets.map((subnet) => subnet.id);
     this.vpcId = vpc.id;
 
     // Free, and it keeps the payload, pip's S3 traffic and data off the NAT gateway, which is paid by the gigabyte. With
@@ -202,7 +211,7 @@ export class Network extends Construct {
         vpcId: vpc.id,
         serviceName,
         vpcEndpointType: "Interface",
-        subnetIds: this.privateSubnets.map((subnet) => subnet.id),
+        subnetIds: [...this.privateSubnetIds],
         securityGroupIds: [group.id],
         privateDnsEnabled: true,
         policy: policy.json,

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { extname, join } from "node:path";
-import type { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket/index.js";
 import { S3Object, type S3ObjectConfig } from "@cdktf/provider-aws/lib/s3-object/index.js";
 import {
   AssetType,
@@ -12,6 +11,7 @@ import {
   TerraformStack,
 } from "cdktf";
 import { Construct } from "constructs";
+import type { EnvironmentBucket } from "./artifact-bucket.ts";
 import { pathOfModule } from "./path-of-module.ts";
 
 /** Where the payload is in the bucket. The pointer `current` is there, and one folder for each version. */
@@ -107,9 +107,7 @@ export function readPayload(source: PayloadSource): PayloadContent {
 
 export interface PayloadProps {
   readonly source: PayloadSource;
-  readonly bucket: S3Bucket;
-  /** What of the bucket must be there before its first object. */
-  readonly bucketReady: readonly ITerraformDependable[];
+  readonly bucket: EnvironmentBucket;
   readonly encryptionKeyArn: string;
 }
 
@@ -122,7 +120,7 @@ export class Payload extends Construct {
     super(scope, id);
     const payload = readPayload(props.source);
     const common = {
-      bucket: props.bucket.bucket,
+      bucket: props.bucket.name,
       serverSideEncryption: "aws:kms",
       kmsKeyId: props.encryptionKeyArn,
       // S3 takes ten tags an object, and a team may have set more: the bucket carries them.
@@ -159,7 +157,7 @@ export class Payload extends Construct {
       sourceHash: files.getString("sha256"),
       contentType: files.getString("content_type"),
       lifecycle: { createBeforeDestroy: true },
-      dependsOn: [...props.bucketReady],
+      dependsOn: [...props.bucket.ready],
     });
 
     const texts = TerraformIterator.fromMap({
@@ -175,7 +173,7 @@ export class Payload extends Construct {
       content: texts.value,
       contentType: "text/plain",
       lifecycle: { createBeforeDestroy: true },
-      dependsOn: [...props.bucketReady],
+      dependsOn: [...props.bucket.ready],
     });
 
     this.pointer = new S3Object(this, "current", {

@@ -1,5 +1,6 @@
 import { Fn, type ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
+import type { ArtifactBucket } from "./artifact-bucket.ts";
 import type { AwsAccount } from "./aws-account.ts";
 import { payloadPrefix, wheelsPrefix } from "./payload.ts";
 import { type RemovalScripts, RemovalStep } from "./removal-step.ts";
@@ -11,10 +12,8 @@ export interface RemovalGuardProps {
   /** The names of the user profiles, a list in Terraform. */
   readonly userProfileNames: unknown;
   readonly homeFileSystemRetention: "Retain" | "Delete";
-  readonly bucketName: string;
-  readonly accessLogsBucketName: string;
-  /** `true` or `false`, in Terraform. */
-  readonly bucketForceDestroy: string;
+  /** The environment's own bucket. @default none: one of others stays, with all that is in it */
+  readonly bucket?: ArtifactBucket;
   /** Everything else of the environment: destroyed only once the guard let it go. */
   readonly before: readonly ITerraformDependable[];
 }
@@ -37,9 +36,13 @@ export class RemovalGuard extends Construct {
         domain_id: props.domainId,
         own_profiles: Fn.jsonencode(props.userProfileNames),
         retention: props.homeFileSystemRetention,
-        bucket: props.bucketName,
-        access_logs_bucket: props.accessLogsBucketName,
-        bucket_force_destroy: props.bucketForceDestroy,
+        ...(props.bucket === undefined
+          ? {}
+          : {
+              bucket: props.bucket.name,
+              access_logs_bucket: props.bucket.accessLogsName,
+              bucket_force_destroy: props.bucket.forceDestroy,
+            }),
         payload_prefix: payloadPrefix,
         wheels_prefix: wheelsPrefix,
       },

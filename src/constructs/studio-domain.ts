@@ -4,12 +4,12 @@ import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
 import { Construct } from "constructs";
 import { providerInstanceTypes, studioInstanceTypes } from "../settings/instance-types.ts";
 import type { LifecycleConfiguration } from "./lifecycle-configuration.ts";
-import type { Network } from "./network.ts";
+import type { EnvironmentNetwork } from "./network.ts";
 import { SpaceSecurityGroup } from "./space-security-group.ts";
 
 export interface StudioDomainProps {
   readonly prefix: string;
-  readonly network: Network;
+  readonly network: EnvironmentNetwork;
   readonly executionRoleArn: string;
   readonly encryptionKeyArn: string;
   readonly lifecycleConfiguration: LifecycleConfiguration;
@@ -102,7 +102,7 @@ export class StudioDomain extends Construct {
       authMode: props.authentication,
       appNetworkAccessType: "VpcOnly",
       vpcId: network.vpcId,
-      subnetIds: network.privateSubnets.map((subnet) => subnet.id),
+      subnetIds: [...network.privateSubnetIds],
       kmsKeyId: props.encryptionKeyArn,
       // Private spaces take the first, shared spaces the second: neither stands in for the other.
       defaultUserSettings: { ...shared, securityGroups: [everyonesGroup.groupId], ...portal },

@@ -47,5 +47,17 @@ export function checkPolicyArn(value: unknown, report: Report): void {
   }
 }
 
+const rolePattern = new RegExp(`^arn:aws[a-z-]*:iam::\\d{12}:role/${iamPath}[A-Za-z0-9_+=,.@-]{1,64}$`);
+
+export function checkRoleArn(value: unknown, report: Report, within: string): void {
+  const rule = {
+    allowed: 'the ARN of a role, such as "arn:aws:iam::123456789012:role/studio"',
+    source: "SageMaker API, RoleArn",
+  };
+  if (isString(value, report, rule, within) && !rolePattern.test(value)) {
+    report(value, "is no ARN of a role", rule, within);
+  }
+}
+
 /** The account in an ARN; `aws` in that of AWS's own managed policies. */
 export const accountOf = (arn: string): string => arn.split(":")[4] ?? "";

@@ -1,4 +1,5 @@
 import { checkKeyArn } from "./arns.ts";
+import { checkBucketName } from "./names.ts";
 import { type Check, checkKeys, isRecord, isString, nearest, type Report, type Untyped } from "./problems.ts";
 import { checkRegion } from "./regions.ts";
 import { defaultStateKey, defaults } from "./resolve.ts";
@@ -7,12 +8,6 @@ const types = ["local", "s3"];
 const typeRule = {
   allowed: '{ type: "local" } or { type: "s3", bucket: "…" }',
   source: "src/settings/types.ts",
-};
-const bucketRule = {
-  allowed:
-    "3 to 63 lower-case letters, digits, dots and hyphens, a letter or digit at both ends, no two dots together, " +
-    "no IP address and none of AWS's reserved prefixes and suffixes",
-  source: 'Amazon S3 User Guide, "General purpose bucket naming rules"',
 };
 /** Terraform's lock is an object beside the state, whose key is this much longer. */
 const lockSuffix = ".tflock";
@@ -33,7 +28,7 @@ export const checkBackend: Check = (backend, report, settings) => {
   if (type === "local") return checkKeys(backend, ["type"], report);
 
   checkKeys(backend, ["type", "bucket", "key", "region", "kmsKeyId"], report);
-  checkBucket(backend.bucket, report);
+  checkBucketName(backend.bucket, report, ".bucket");
   if (backend.key !== undefined) checkKey(backend.key, report);
   if (backend.region !== undefined) {
     checkRegion(backend.region, (value, problem, rule) => report(value, problem, rule, ".region"), settings);
@@ -48,17 +43,6 @@ export const checkBackend: Check = (backend, report, settings) => {
   }
 };
 
-function checkBucket(bucket: unknown, report: Report): void {
-  if (!isString(bucket, report, bucketRule, ".bucket")) return;
-  const valid =
-    /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) &&
-    !bucket.includes("..") &&
-    !/^\d+\.\d+\.\d+\.\d+$/.test(bucket) &&
-    !/^(xn--|sthree-|amzn-s3-demo-)/.test(bucket) &&
-    !/(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$/.test(bucket);
-  if (!valid) report(bucket, "is no name of a bucket", bucketRule, ".bucket");
-}
-
 function checkKey(key: unknown, report: Report): void {
   if (!isString(key, report, keyRule, ".key")) return;
   const bytes = Buffer.byteLength(key);
@@ -67,10 +51,17 @@ function checkKey(key: unknown, report: Report): void {
     report(key, "is no key of a state", keyRule, ".key");
 }
 
+/** The bucket that an environment's state is in, or undefined where it is a local file. */
+export function stateBucketOf({ backend }: Untyped): string | undefined {
+  if (!isRecord(backend) || backend.type !== "s3" || typeof backend.bucket !== "string") return undefined;
+  return backend.bucket;
+}
+
 /** The one object that an environment's state is, or undefined where it is a local file. Bucket names are global. */
 export function stateObjectOf(settings: Untyped): string | undefined {
   const { backend, name } = settings;
-  if (!isRecord(backend) || backend.type !== "s3" || typeof backend.bucket !== "string") return undefined;
+  const bucket = stateBucketOf(settings);
+  if (bucket === undefined || !isRecord(backend)) return undefined;
   const key = backend.key ?? defaultStateKey(String(name));
-  return typeof key === "string" ? `s3://${backend.bucket}/${key}` : undefined;
+  return typeof key === "string" ? `s3://${bucket}/${key}` : undefined;
 }

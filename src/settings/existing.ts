@@ -1,11 +1,42 @@
-import { checkKeyArn } from "./arns.ts";
-import { type Check, checkKeys, isRecord } from "./problems.ts";
+import { checkKeyArn, checkRoleArn } from "./arns.ts";
+import { checkBucketName } from "./names.ts";
+import { type Check, checkKeys, isRecord, isString, type Report, type Untyped } from "./problems.ts";
 import { defaults } from "./resolve.ts";
-import type { ExistingSettings } from "./types.ts";
+import type { EnvironmentSettings, ExistingSettings } from "./types.ts";
 
 const existingRule = {
-  allowed: 'an object such as { encryptionKeyArn: "arn:aws:kms:…" }',
+  allowed: 'an object such as { bucket: "acme-studio" }',
   source: "src/settings/types.ts",
+};
+const networkRule = {
+  allowed: '{ vpcId: "vpc-…", subnetIds: ["subnet-…", "subnet-…"] }',
+  source: "src/settings/types.ts",
+};
+const vpcRule = { allowed: 'the id of a VPC, "vpc-" and 8 or 17 digits', source: "Amazon EC2 API, VpcId" };
+const subnetRule = {
+  allowed: '2 to 16 different ids of subnets, each "subnet-" and 8 or 17 digits',
+  source: "SageMaker API, SubnetIds; two, since they must be in two zones",
+};
+
+const checkNetwork: Check = (network, report) => {
+  if (!isRecord(network)) return report(network, "is no network", networkRule, ".network");
+  checkKeys(network, ["vpcId", "subnetIds"], report, ".network");
+  const { subnetIds, vpcId } = network;
+  if (isString(vpcId, report, vpcRule, ".network.vpcId") && !/^vpc-([0-9a-f]{8}|[0-9a-f]{17})$/.test(vpcId)) {
+    report(vpcId, "is no id of a VPC", vpcRule, ".network.vpcId");
+  }
+  const within = ".network.subnetIds";
+  if (!Array.isArray(subnetIds)) return report(subnetIds, "is no list", subnetRule, within);
+  if (subnetIds.length < 2 || subnetIds.length > 16) {
+    report(subnetIds, `lists ${subnetIds.length}`, subnetRule, within);
+  }
+  for (const [index, subnetId] of (subnetIds as readonly unknown[]).entries()) {
+    const at = `${within}[${index}]`;
+    if (!isString(subnetId, report, subnetRule, at)) continue;
+    if (!/^subnet-([0-9a-f]{8}|[0-9a-f]{17})$/.test(subnetId)) {
+      report(subnetId, "is no id of a subnet", subnetRule, at);
+    } else if (subnetIds.indexOf(subnetId) < index) report(subnetId, "is listed twice", subnetRule, at);
+  }
 };
 
 /** One check for each thing: the compiler asks for one when a thing is added. */
@@ -17,6 +48,9 @@ const checks: Readonly<Record<keyof ExistingSettings, Check>> = {
       source: "SageMaker API, KmsKeyId",
       regionSource: 'AWS KMS Developer Guide, "Find the key ID and key ARN": a key is used in its own region',
     }),
+  bucket: (value, report) => checkBucketName(value, report, ".bucket"),
+  executionRoleArn: (value, report) => checkRoleArn(value, report, ".executionRoleArn"),
+  network: checkNetwork,
 };
 
 export const checkExisting: Check = (existing, report, settings) => {
@@ -26,3 +60,32 @@ export const checkExisting: Check = (existing, report, settings) => {
     if (existing[thing] !== undefined) check(existing[thing], report, settings);
   }
 };
+
+/** Settings of what the stack would have made itself. */
+const replaced: Readonly<Partial<Record<keyof ExistingSettings, readonly (keyof EnvironmentSettings)[]>>> = {
+  network: ["vpcCidr", "availabilityZones", "egress"],
+  bucket: ["bucketForceDestroy"],
+};
+
+/** Reports settings that would say something of a thing that is not the stack's own. */
+export function checkBesideExisting(settings: Untyped, reportOn: (setting: string) => Report): void {
+  for (const [thing, others] of Object.entries(replaced)) {
+    if (!isExisting(settings, thing as keyof ExistingSettings)) continue;
+    for (const setting of others) {
+      if (settings[setting] === undefined) continue;
+      reportOn(setting)(settings[setting], `contradicts existing.${thing}, which has this decided`, {
+        allowed: `only without existing.${thing}`,
+        source: "the stack changes nothing that is there already",
+      });
+    }
+  }
+}
+
+export const hasOwnNetwork = (settings: Untyped): boolean => !isExisting(settings, "network");
+
+export function existingBucketOf({ existing }: Untyped): string | undefined {
+  return isRecord(existing) && typeof existing.bucket === "string" ? existing.bucket : undefined;
+}
+
+export const isExisting = ({ existing }: Untyped, thing: keyof ExistingSettings): boolean =>
+  isRecord(existing) && existing[thing] !== undefined;

@@ -1,3 +1,4 @@
+import { isExisting } from "./existing.ts";
 import { checkInstanceType } from "./instance-types.ts";
 import { type Check, checkKeys, isRecord, quote, type Report, type Rule, type Untyped } from "./problems.ts";
 import { partitionOf } from "./regions.ts";
@@ -137,8 +138,19 @@ const checkBudget: Check = (value, report, settings) => {
       isWhole(percent, at, percentRule, 1, 1000);
     });
   }
-  if (value.stopAtPercent !== undefined)
-    isWhole(value.stopAtPercent, within("stopAtPercent"), percentRule, 1, 1000);
+  if (value.stopAtPercent === undefined) return;
+  isWhole(value.stopAtPercent, within("stopAtPercent"), percentRule, 1, 1000);
+  if (isExisting(settings, "executionRoleArn")) {
+    // Terraform detaches it only from a role that it deletes.
+    within("stopAtPercent")(
+      value.stopAtPercent,
+      "would have a policy attached to existing.executionRoleArn",
+      {
+        allowed: "alerts alone without a role of the environment's own",
+        source: "IAM API, DeletePolicy: no policy can go while it is attached",
+      },
+    );
+  }
 };
 
 const checks: Readonly<Record<string, Check>> = {

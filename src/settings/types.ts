@@ -109,6 +109,18 @@ export interface GuardRailSettings {
   readonly budget?: BudgetSettings;
 }
 
+/** A VPC and the private subnets in it that the spaces run in. */
+export interface ExistingNetworkSettings {
+  /** Id of the VPC. Limit: one with DNS support and DNS host names, which the home file system is reached by. */
+  readonly vpcId: string;
+  /**
+   * Ids of the subnets. Limit: 2-16 (SageMaker API, `SubnetIds`), of that VPC, in two zones or more, none that gives its
+   * instances public addresses: in VpcOnly a space has none and would find no way out. Terraform warns of fewer free
+   * addresses than two a user.
+   */
+  readonly subnetIds: readonly string[];
+}
+
 /**
  * What others made already, for the stack to use in place of its own. Terraform reads each of these for a plan and
  * refuses one that cannot serve; it changes and destroys none of them.
@@ -122,6 +134,31 @@ export interface ExistingSettings {
    * @default a key of the environment's own
    */
   readonly encryptionKeyArn?: string;
+
+  /**
+   * Name of a bucket for payload, samples and artifacts. Limit: in the environment's region, and no other environment's.
+   * The stack adds objects below `marimo/` and takes them away again; versioning, encryption, access and how long
+   * objects are kept are for its owner to see to.
+   * @default a bucket of the environment's own
+   */
+  readonly bucket?: string;
+
+  /**
+   * ARN of the role that Studio and the notebooks run as. Limit: of this account, and one that SageMaker may assume. The
+   * stack adds inline policies named `marimo-<environment>-…` to it (IAM allows 10,240 characters of those a role), and
+   * `guardRails` as managed policies, which then hold in all that the role is used for.
+   * @default a role of the environment's own
+   */
+  readonly executionRoleArn?: string;
+
+  /**
+   * The network of the domain. Its routes or endpoints have to reach what `endpoints-only` has endpoints for: the stack
+   * adds security groups for the spaces and nothing else. Destroying the domain leaves the two security groups that
+   * SageMaker makes for its home file system, `security-group-for-…bound-nfs-<domain>`.
+   * Cannot change later: it replaces the domain.
+   * @default a VPC of the environment's own
+   */
+  readonly network?: ExistingNetworkSettings;
 }
 
 /** One environment: one stack, one Terraform state, one Studio domain. Only `name` is required. */

@@ -1,7 +1,7 @@
 import { checkPolicyArn } from "./arns.ts";
-import { checkBackend, stateObjectOf } from "./backend.ts";
+import { checkBackend, stateBucketOf, stateObjectOf } from "./backend.ts";
 import { type Cidr, overlap } from "./cidr.ts";
-import { checkExisting } from "./existing.ts";
+import { checkBesideExisting, checkExisting, existingBucketOf } from "./existing.ts";
 import { checkGuardRails } from "./guard-rails.ts";
 import { checkInstanceType } from "./instance-types.ts";
 import { checkEnvironmentName } from "./names.ts";
@@ -102,6 +102,7 @@ function checkOne({ settings, reportOn }: Environment): void {
     if (value !== undefined || setting === "name") check(value, reportOn(setting), settings);
   }
   checkRoom(vpcCidrOf(settings), reportOn("vpcCidr"), settings);
+  checkBesideExisting(settings, reportOn);
   checkForceDestroy(settings.bucketForceDestroy, reportOn("bucketForceDestroy"), settings);
 }
 
@@ -134,6 +135,8 @@ function checkForceDestroy(value: unknown, report: Report, settings: Untyped): v
 function checkTogether(environments: readonly Environment[]): void {
   const names = new Map<unknown, string>();
   const states = new Map<string, string>();
+  const buckets = new Map<string, string>();
+  const stateBuckets = new Map(environments.map(({ label, settings }) => [stateBucketOf(settings), label]));
   const ranges = new Map<string, { readonly label: string; readonly vpc: Cidr }[]>();
   for (const { label, settings, reportOn } of environments) {
     const { name } = settings;
@@ -158,6 +161,21 @@ function checkTogether(environments: readonly Environment[]): void {
       reportOn("backend")(state, `is the state of ${sameState} too`, rule);
     }
     if (state !== undefined && sameState === undefined) states.set(state, label);
+
+    const bucket = existingBucketOf(settings);
+    const sameBucket = bucket === undefined ? undefined : buckets.get(bucket);
+    if (bucket !== undefined && sameBucket !== undefined) {
+      const rule = {
+        allowed: "a bucket of its own for each environment",
+        source: "spaces find their payload at one place in the bucket",
+      };
+      reportOn("existing")(bucket, `is the bucket of ${sameBucket} too`, rule, ".bucket");
+    } else if (bucket !== undefined) buckets.set(bucket, label);
+    const stateOf = bucket === undefined ? undefined : stateBuckets.get(bucket);
+    if (stateOf !== undefined) {
+      const rule = { allowed: "a bucket without a state", source: "notebooks may read and write all of it" };
+      reportOn("existing")(bucket, `has the Terraform state of ${stateOf} in it`, rule, ".bucket");
+    }
 
     const region = settings.region ?? defaults.region;
     const vpcCidr = vpcCidrOf(settings);

@@ -1,4 +1,5 @@
 import { addressesIn, type Cidr, contains, formatCidr, networkOf, overlap, parseCidr } from "./cidr.ts";
+import { hasOwnNetwork } from "./existing.ts";
 import { type Check, isString, type Untyped } from "./problems.ts";
 import { defaults } from "./resolve.ts";
 import { largestVpc, planSubnets, smallestPlannedVpc, smallestVpc } from "./subnets.ts";
@@ -83,7 +84,9 @@ export function usableVpc(value: unknown): Cidr | undefined {
   return usable && networkOf(vpc).first === vpc.first ? vpc : undefined;
 }
 
-export const vpcCidrOf = (settings: Untyped): unknown => settings.vpcCidr ?? defaults.vpcCidr;
+/** The range of an environment's own VPC; none where it has no VPC of its own. */
+export const vpcCidrOf = (settings: Untyped): unknown =>
+  hasOwnNetwork(settings) ? (settings.vpcCidr ?? defaults.vpcCidr) : undefined;
 
 /** A /16 that overlaps none of these ranges, to suggest. */
 export function freeRange(taken: readonly Cidr[]): string | undefined {

@@ -26,11 +26,13 @@ export interface GuardOptions {
   /** Names of the user profiles that Terraform made. */
   readonly ownProfiles: readonly string[];
   readonly retention: "Retain" | "Delete";
-  /** The bucket that people's notebooks write to. */
-  readonly bucket: string;
-  readonly accessLogsBucket: string;
-  /** Terraform deletes a bucket with whatever is in it (`force_destroy`). */
-  readonly bucketForceDestroy: boolean;
+  /** The environment's own bucket, which people's notebooks write to; without it, theirs is one of others, and stays. */
+  readonly bucket?: {
+    readonly name: string;
+    readonly accessLogsName: string;
+    /** Terraform deletes a bucket with whatever is in it (`force_destroy`). */
+    readonly forceDestroy: boolean;
+  };
   /** Prefixes of what Terraform itself put into the bucket, and of what `npm run wheelhouse` did: nobody's work. */
   readonly payloadPrefix: string;
   readonly wheelsPrefix: string;
@@ -119,20 +121,22 @@ async function homeFilesAtRisk(
 }
 
 async function objectsAtRisk(options: GuardOptions, { clients }: Tools<GuardClients>): Promise<string[]> {
-  const content = await contentOf(options.bucket, [options.payloadPrefix, options.wheelsPrefix], clients.s3);
-  return content.versions === 0 ? [] : [`bucket ${options.bucket}, ${describeContent(content)}`];
+  const { bucket, payloadPrefix, wheelsPrefix } = options;
+  if (bucket === undefined) return [];
+  const content = await contentOf(bucket.name, [payloadPrefix, wheelsPrefix], clients.s3);
+  return content.versions === 0 ? [] : [`bucket ${bucket.name}, ${describeContent(content)}`];
 }
 
 /** S3 deletes no bucket with anything in it: found out only then, Terraform would stop half-way. */
 async function undeletableBuckets(
-  options: GuardOptions,
+  { bucket: own, payloadPrefix }: GuardOptions,
   { clients }: Tools<GuardClients>,
 ): Promise<string[]> {
-  if (options.bucketForceDestroy) return [];
+  if (own === undefined || own.forceDestroy) return [];
   const full: string[] = [];
   for (const [bucket, except] of [
-    [options.bucket, [options.payloadPrefix]],
-    [options.accessLogsBucket, []],
+    [own.name, [payloadPrefix]],
+    [own.accessLogsName, []],
   ] as const) {
     const content = await contentOf(bucket, except, clients.s3);
     if (content.versions > 0) full.push(`${bucket} (${describeContent(content)})`);
@@ -151,9 +155,15 @@ await runAsScript(import.meta.url, "removal guard", async (env, tools) => {
       domainId: variable(env, "GUARD_DOMAIN_ID"),
       ownProfiles: JSON.parse(variable(env, "GUARD_OWN_PROFILES")) as string[],
       retention: retentionOf(env, "GUARD_RETENTION"),
-      bucket: variable(env, "GUARD_BUCKET"),
-      accessLogsBucket: variable(env, "GUARD_ACCESS_LOGS_BUCKET"),
-      bucketForceDestroy: variable(env, "GUARD_BUCKET_FORCE_DESTROY") === "true",
+      ...(env.GUARD_BUCKET === undefined
+        ? {}
+        : {
+            bucket: {
+              name: variable(env, "GUARD_BUCKET"),
+              accessLogsName: variable(env, "GUARD_ACCESS_LOGS_BUCKET"),
+              forceDestroy: variable(env, "GUARD_BUCKET_FORCE_DESTROY") === "true",
+            },
+          }),
       payloadPrefix: `${variable(env, "GUARD_PAYLOAD_PREFIX")}/`,
       wheelsPrefix: `${variable(env, "GUARD_WHEELS_PREFIX")}/`,
       consent: env[consentVariable],
