@@ -11,13 +11,14 @@ import {
   TerraformResource,
   TerraformStack,
 } from "cdktf";
-import type { Construct, Node } from "constructs";
-import { ArtifactBucket } from "./constructs/artifact-bucket.ts";
+import { Construct, type Node } from "constructs";
+import { ArtifactBucket, type EnvironmentBucket } from "./constructs/artifact-bucket.ts";
 import { AwsAccount } from "./constructs/aws-account.ts";
 import { Budget, BudgetStopPolicy } from "./constructs/budget.ts";
 import { EncryptionKey } from "./constructs/encryption-key.ts";
-import { ExecutionRole } from "./constructs/execution-role.ts";
+import { ExecutionRole, type ExecutionRoleProps, executionDocuments } from "./constructs/execution-role.ts";
 import { ExistingBucket } from "./constructs/existing-bucket.ts";
+import { ExistingDomain } from "./constructs/existing-domain.ts";
 import { ExistingKey } from "./constructs/existing-key.ts";
 import { ExistingNetwork } from "./constructs/existing-network.ts";
 import { ExistingRole } from "./constructs/existing-role.ts";
@@ -37,6 +38,17 @@ import { prefixOf } from "./settings/names.ts";
 import type { ResolvedEnvironment } from "./settings/types.ts";
 
 const pathTo = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
+/** What a domain is given, whether it is the stack's own or there already. */
+interface Parts {
+  readonly environment: ResolvedEnvironment;
+  readonly account: AwsAccount;
+  readonly rights: ExecutionRoleProps;
+  readonly lifecycleConfiguration: LifecycleConfiguration;
+  readonly payload: Payload;
+  readonly bucket: EnvironmentBucket;
+  readonly scripts: RemovalScripts;
+}
 
 /** One environment: a Studio domain whose JupyterLab spaces have marimo, and all that it needs. */
 export class StudioStack extends TerraformStack {
@@ -66,7 +78,8 @@ export class StudioStack extends TerraformStack {
     }
 
     const scripts = new RemovalScripts(this, "removal_scripts");
-    const retained = environment.homeFileSystemRetention === "Retain";
+    // A domain of others keeps its home file system with a key of theirs.
+    const retained = existing.domainId === undefined && environment.homeFileSystemRetention === "Retain";
     const key =
       existing.encryptionKeyArn === undefined
         ? new EncryptionKey(this, "encryption", {
@@ -96,57 +109,7 @@ export class StudioStack extends TerraformStack {
             removalProtection,
           })
         : new ExistingBucket(this, "storage", { name: existing.bucket, region });
-    const network =
-      existing.network === undefined
-        ? new Network(this, "network", {
-            prefix,
-            account,
-            vpcCidr: environment.vpcCidr,
-            availabilityZones: environment.availabilityZones,
-            egress: environment.egress,
-            encryptionKeyArn: key.arn,
-            bucketArn: bucket.arn,
-            codeArtifact: packages,
-          })
-        : new ExistingNetwork(this, "network", {
-            ...existing.network,
-            users: environment.userProfiles.length,
-          });
-    const { guardRails } = environment;
-    const stopPolicy =
-      guardRails.budget?.stopAtPercent === undefined
-        ? undefined
-        : new BudgetStopPolicy(this, "budget_stop", { prefix, account });
     const rights = { prefix, account, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages };
-    const role =
-      existing.executionRoleArn === undefined
-        ? new ExecutionRole(this, "execution", {
-            ...rights,
-            ...(stopPolicy === undefined ? {} : { attachedByOthers: [stopPolicy.policy] }),
-          })
-        : new ExistingRole(this, "execution", { ...rights, arn: existing.executionRoleArn });
-    const { policies: guardRailPolicies } = new GuardRails(this, "guard_rails", {
-      prefix,
-      account,
-      roleName: role.name,
-      allowedInstanceTypes: guardRails.allowedInstanceTypes,
-      maximumSpacesPerUser: guardRails.maximumSpacesPerUser,
-      requiredTags: Object.fromEntries(
-        guardRails.requiredTags.map((key) => [key, environment.tags[key] ?? ""]),
-      ),
-    });
-    if (guardRails.budget !== undefined) {
-      new Budget(this, "budget", {
-        prefix,
-        account,
-        environment: environment.name,
-        budget: guardRails.budget,
-        ...(stopPolicy === undefined || guardRails.budget.stopAtPercent === undefined
-          ? {}
-          : { stop: { role, policy: stopPolicy, atPercent: guardRails.budget.stopAtPercent } }),
-      });
-    }
-
     const payload = new Payload(this, "payload", {
       source: {
         folder: pathTo("space/payload/"),
@@ -175,8 +138,77 @@ export class StudioStack extends TerraformStack {
       region,
       bucketName: bucket.name,
       script: pathTo("space/on-start.sh"),
+      profiles: existing.domainId === undefined,
     });
 
+    this.outputs({
+      artifact_bucket: ["Bucket for artifacts and sample data", bucket.name],
+      ...(key instanceof ExistingKey
+        ? {
+            encryption_key_policy: [
+              "Statements that the policy of the existing key must have",
+              key.policyStatements,
+            ] as const,
+          }
+        : {}),
+    });
+    const parts = { environment, account, bucket, lifecycleConfiguration, payload, rights, scripts };
+    if (existing.domainId === undefined) this.ownDomain(parts);
+    else this.existingDomain(parts, existing.domainId);
+  }
+
+  private ownDomain(parts: Parts) {
+    const { account, bucket, environment, lifecycleConfiguration, payload, rights, scripts } = parts;
+    const { existing, guardRails, region } = environment;
+    const { encryptionKeyArn, packages, prefix } = rights;
+    const network =
+      existing.network === undefined
+        ? new Network(this, "network", {
+            prefix,
+            account,
+            vpcCidr: environment.vpcCidr,
+            availabilityZones: environment.availabilityZones,
+            egress: environment.egress,
+            encryptionKeyArn,
+            bucketArn: bucket.arn,
+            codeArtifact: packages,
+          })
+        : new ExistingNetwork(this, "network", {
+            ...existing.network,
+            users: environment.userProfiles.length,
+          });
+    const stopPolicy =
+      guardRails.budget?.stopAtPercent === undefined
+        ? undefined
+        : new BudgetStopPolicy(this, "budget_stop", { prefix, account });
+    const role =
+      existing.executionRoleArn === undefined
+        ? new ExecutionRole(this, "execution", {
+            ...rights,
+            ...(stopPolicy === undefined ? {} : { attachedByOthers: [stopPolicy.policy] }),
+          })
+        : new ExistingRole(this, "execution", { ...rights, arn: existing.executionRoleArn });
+    const { policies: guardRailPolicies } = new GuardRails(this, "guard_rails", {
+      prefix,
+      account,
+      roleName: role.name,
+      allowedInstanceTypes: guardRails.allowedInstanceTypes,
+      maximumSpacesPerUser: guardRails.maximumSpacesPerUser,
+      requiredTags: Object.fromEntries(
+        guardRails.requiredTags.map((key) => [key, environment.tags[key] ?? ""]),
+      ),
+    });
+    if (guardRails.budget !== undefined) {
+      new Budget(this, "budget", {
+        prefix,
+        account,
+        environment: environment.name,
+        budget: guardRails.budget,
+        ...(stopPolicy === undefined || guardRails.budget.stopAtPercent === undefined
+          ? {}
+          : { stop: { role, policy: stopPolicy, atPercent: guardRails.budget.stopAtPercent } }),
+      });
+    }
     // It takes all that deleted domains left in the VPC, which in a VPC of others may be theirs.
     const cleanup =
       network instanceof Network
@@ -199,13 +231,13 @@ export class StudioStack extends TerraformStack {
       prefix,
       network,
       executionRoleArn: role.arn,
-      encryptionKeyArn: key.arn,
+      encryptionKeyArn,
       lifecycleConfiguration,
       authentication: environment.authentication,
       defaultInstanceType: environment.defaultInstanceType,
       idleTimeoutMinutes: environment.idleTimeoutMinutes,
       homeFileSystemRetention: environment.homeFileSystemRetention,
-      removalProtection,
+      removalProtection: environment.removalProtection,
       spaceVolumeGb: guardRails.spaceVolumeGb,
       allowedInstanceTypes: guardRails.allowedInstanceTypes,
       userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
@@ -232,21 +264,12 @@ export class StudioStack extends TerraformStack {
         `https://${consoleHost(region)}/sagemaker/home?region=${region}#/studio/${domain.id}`,
       ],
       user_profile_names: ["Names of the Studio user profiles", Fn.keys(userProfiles.asAnyMap)],
-      artifact_bucket: ["Bucket for artifacts and sample data", bucket.name],
       execution_role_arn: ["Role that Studio and the notebooks run as", role.arn],
       vpc_id: ["VPC of the Studio domain", network.vpcId],
       lifecycle_configuration_arn: [
         "Lifecycle configuration that starts marimo in the spaces of the user profiles",
         lifecycleConfiguration.profilesArn,
       ],
-      ...(key instanceof ExistingKey
-        ? {
-            encryption_key_policy: [
-              "Statements that the policy of the existing key must have",
-              key.policyStatements,
-            ],
-          }
-        : {}),
       open_studio_command:
         environment.authentication === "IAM"
           ? [
@@ -259,6 +282,47 @@ export class StudioStack extends TerraformStack {
               "Command that prints the address where people sign in with IAM Identity Center",
               `aws sagemaker describe-domain --region ${region} --domain-id ${domain.id} --query Url --output text`,
             ],
+    });
+  }
+
+  private existingDomain({ environment, rights, lifecycleConfiguration }: Parts, domainId: string) {
+    const { existing, region } = environment;
+    const domain = new ExistingDomain(this, "studio", {
+      domainId,
+      region,
+      lifecycleConfigurationArn: lifecycleConfiguration.domainArn,
+    });
+    this.outputs({
+      studio_domain_id: ["Id of the Studio domain", domain.id],
+      lifecycle_configuration_arn: [
+        "Lifecycle configuration that starts marimo, for the domain's settings to name",
+        lifecycleConfiguration.domainArn,
+      ],
+      update_domain_command: [
+        "Command that brings marimo to private spaces, and keeps the domain's other JupyterLab settings",
+        domain.updateDomainCommand,
+      ],
+      update_user_profile_command: [
+        "Command that gives one person, in place of NAME, these JupyterLab settings: for whoever has some of their own",
+        domain.updateUserProfileCommand,
+      ],
+      ...(existing.executionRoleArn === undefined
+        ? {
+            execution_role_policies: [
+              "Policies that the execution roles of the domain must have",
+              Object.fromEntries(
+                Object.entries(executionDocuments(new Construct(this, "execution"), rights)).map(
+                  ([name, { json }]) => [name, json],
+                ),
+              ),
+            ] as const,
+          }
+        : {
+            execution_role_arn: [
+              "Role that was given what the spaces need",
+              new ExistingRole(this, "execution", { ...rights, arn: existing.executionRoleArn }).arn,
+            ] as const,
+          }),
     });
   }
 

@@ -229,3 +229,56 @@ describe("an existing network", () => {
     expect(check.network_addresses?.assert[0]?.error_message).toContain("for 2 users");
   });
 });
+
+describe("an existing domain", () => {
+  const domainId = "d-0123456789ab";
+  const executionRoleArn = "arn:aws:iam::123456789012:role/analysts";
+  const attached = () => synthesize({ existing: { domainId } });
+  const lifecycleConfiguration = expression(
+    "aws_sagemaker_studio_lifecycle_config.lifecycle_configuration_domain.arn",
+  );
+
+  it("gets payload and one lifecycle configuration, and nothing of Studio or a network is made", () => {
+    const made = Object.keys(attached().resource).filter((type) => !/^aws_(s3|kms)/.test(type));
+    expect(made).toEqual(["aws_sagemaker_studio_lifecycle_config"]);
+    expect(resourceNames(attached(), "aws_sagemaker_studio_lifecycle_config")).toEqual([
+      "lifecycle_configuration_domain",
+    ]);
+    expect(attached().output.lifecycle_configuration_arn?.value).toBe(lifecycleConfiguration);
+    expect(attached().data.aws_cloudcontrolapi_resource?.studio_domain).toMatchObject({
+      type_name: "AWS::SageMaker::Domain",
+      identifier: domainId,
+    });
+  });
+
+  it("is changed by its owner, with commands that keep its other settings", () => {
+    const properties = "data.aws_cloudcontrolapi_resource.studio_domain.properties";
+    const settings = expression(
+      `replace(jsonencode({"JupyterLabAppSettings" = merge(try(jsondecode(${properties})` +
+        ".DefaultUserSettings.JupyterLabAppSettings, {}), " +
+        `{"BuiltInLifecycleConfigArn" = ${lifecycleConfiguration.slice(2, -1)}})}), "'", "'\\\\''")`,
+    );
+    expect(attached().output.update_domain_command?.value).toBe(
+      `aws sagemaker update-domain --region us-east-1 --domain-id ${domainId} --default-user-settings '${settings}'`,
+    );
+    expect(attached().output.update_user_profile_command?.value).toBe(
+      `aws sagemaker update-user-profile --region us-east-1 --domain-id ${domainId} --user-profile-name NAME ` +
+        `--user-settings '${settings}'`,
+    );
+  });
+
+  it("has its role given what spaces need, or told of it", () => {
+    const named = synthesize({ existing: { domainId, executionRoleArn } });
+    expect(resourceNames(named, "aws_iam_role_policy")).toHaveLength(4);
+    expect(named.output).not.toHaveProperty("execution_role_policies");
+    expect(resourceNames(attached(), "aws_iam_role_policy")).toEqual([]);
+    expect(attached().output.execution_role_policies?.value).toEqual(
+      Object.fromEntries(
+        ["artifacts", "jobs", "logs", "spaces"].map((name) => [
+          name,
+          expression(`data.aws_iam_policy_document.execution_${name}_document.json`),
+        ]),
+      ),
+    );
+  });
+});

@@ -24,6 +24,7 @@ function withScript(script: string): () => LifecycleConfiguration {
         region: "us-east-1",
         bucketName: "bucket",
         script: file,
+        profiles: true,
       },
     );
 }

@@ -68,7 +68,28 @@ export class ExecutionRole extends Construct implements EnvironmentRole {
   }
 }
 
-/** Gives a role what Studio and the notebooks need, as inline policies: they go with the stack, whosever role it is. */
+/** What Studio and the notebooks need, by the policies' names. */
+export function executionDocuments(
+  scope: Construct,
+  props: ExecutionPoliciesProps,
+): Readonly<Record<string, DataAwsIamPolicyDocument>> {
+  const { account } = props;
+  const documents: Readonly<Record<string, DataAwsIamPolicyDocumentStatement[]>> = {
+    spaces: spaces(account),
+    artifacts: artifacts(account, props),
+    jobs: jobs(account),
+    logs: logs(account),
+    ...(props.packages === undefined ? {} : { packages: packages(account, props.packages) }),
+  };
+  return Object.fromEntries(
+    Object.entries(documents).map(([name, statement]) => [
+      name,
+      new DataAwsIamPolicyDocument(scope, `${name}_document`, { statement }),
+    ]),
+  );
+}
+
+/** Gives a role all of them, as inline policies: they go with the stack, whosever role it is. */
 export function executionPolicies(
   scope: Construct,
   props: ExecutionPoliciesProps & {
@@ -78,18 +99,11 @@ export function executionPolicies(
     readonly namePrefix?: string;
   },
 ): readonly ITerraformDependable[] {
-  const { account, namePrefix = "", role } = props;
-  const documents: Readonly<Record<string, DataAwsIamPolicyDocumentStatement[]>> = {
-    spaces: spaces(account),
-    artifacts: artifacts(account, props),
-    jobs: jobs(account),
-    logs: logs(account),
-    ...(props.packages === undefined ? {} : { packages: packages(account, props.packages) }),
-  };
-  return Object.entries(documents).map(([name, statement]) => {
-    const document = new DataAwsIamPolicyDocument(scope, `${name}_document`, { statement });
-    return new IamRolePolicy(scope, name, { name: `${namePrefix}${name}`, role, policy: document.json });
-  });
+  const { namePrefix = "", role } = props;
+  return Object.entries(executionDocuments(scope, props)).map(
+    ([name, { json }]) =>
+      new IamRolePolicy(scope, name, { name: `${namePrefix}${name}`, role, policy: json }),
+  );
 }
 
 /** Calls that IAM knows no resource for: held to the one region instead. */

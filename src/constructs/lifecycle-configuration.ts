@@ -18,6 +18,8 @@ export interface LifecycleConfigurationProps {
   readonly bucketName: string;
   /** The script's file. */
   readonly script: string;
+  /** Whether there are user profiles of this stack to follow the script. */
+  readonly profiles: boolean;
 }
 
 /**
@@ -56,12 +58,6 @@ export class LifecycleConfiguration extends Construct {
     const file = new TerraformLocal(this, "file", pathOfModule(TerraformStack.of(this), asset.path));
     const content = Fn.base64encode(Fn.join("\n", [lines.asString, Fn.file(file.asString)]));
 
-    const profiles = new SagemakerStudioLifecycleConfig(this, "profiles", {
-      studioLifecycleConfigName: `${props.prefix}-${hash}`,
-      studioLifecycleConfigAppType: "JupyterLab",
-      studioLifecycleConfigContent: content,
-      lifecycle: { createBeforeDestroy: true },
-    });
     const domain = new SagemakerStudioLifecycleConfig(this, "domain", {
       studioLifecycleConfigName: `${props.prefix}-domain-${hash}`,
       studioLifecycleConfigAppType: "JupyterLab",
@@ -71,8 +67,15 @@ export class LifecycleConfiguration extends Construct {
         ignoreChanges: ["studio_lifecycle_config_content", "studio_lifecycle_config_name"],
       },
     });
-    this.profilesArn = profiles.arn;
     this.domainArn = domain.arn;
+    this.profilesArn = props.profiles
+      ? new SagemakerStudioLifecycleConfig(this, "profiles", {
+          studioLifecycleConfigName: `${props.prefix}-${hash}`,
+          studioLifecycleConfigAppType: "JupyterLab",
+          studioLifecycleConfigContent: content,
+          lifecycle: { createBeforeDestroy: true },
+        }).arn
+      : domain.arn;
   }
 }
 

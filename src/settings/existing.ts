@@ -51,6 +51,15 @@ const checks: Readonly<Record<keyof ExistingSettings, Check>> = {
   bucket: (value, report) => checkBucketName(value, report, ".bucket"),
   executionRoleArn: (value, report) => checkRoleArn(value, report, ".executionRoleArn"),
   network: checkNetwork,
+  domainId: (value, report) => {
+    const rule = {
+      allowed: 'the id of a Studio domain, such as "d-0123456789ab"',
+      source: "SageMaker API, DomainId",
+    };
+    if (isString(value, report, rule, ".domainId") && !/^d-(-*[a-z0-9]){1,61}$/.test(value)) {
+      report(value, "is no id of a domain", rule, ".domainId");
+    }
+  },
 };
 
 export const checkExisting: Check = (existing, report, settings) => {
@@ -61,18 +70,41 @@ export const checkExisting: Check = (existing, report, settings) => {
   }
 };
 
+const ofNetwork = ["vpcCidr", "availabilityZones", "egress"] as const;
 /** Settings of what the stack would have made itself. */
 const replaced: Readonly<Partial<Record<keyof ExistingSettings, readonly (keyof EnvironmentSettings)[]>>> = {
-  network: ["vpcCidr", "availabilityZones", "egress"],
+  network: ofNetwork,
   bucket: ["bucketForceDestroy"],
+  domainId: [
+    ...ofNetwork,
+    "userProfiles",
+    "authentication",
+    "defaultInstanceType",
+    "idleTimeoutMinutes",
+    "homeFileSystemRetention",
+    "guardRails",
+  ],
 };
 
 /** Reports settings that would say something of a thing that is not the stack's own. */
 export function checkBesideExisting(settings: Untyped, reportOn: (setting: string) => Report): void {
+  if (isRecord(settings.existing) && isExisting(settings, "domainId") && isExisting(settings, "network")) {
+    reportOn("existing")(
+      settings.existing.network,
+      "is given beside existing.domainId, which has its network",
+      {
+        allowed: "one of the two",
+        source: "SageMaker API, CreateDomain: the network is the domain's",
+      },
+      ".network",
+    );
+  }
+  const told = new Set<string>();
   for (const [thing, others] of Object.entries(replaced)) {
     if (!isExisting(settings, thing as keyof ExistingSettings)) continue;
     for (const setting of others) {
-      if (settings[setting] === undefined) continue;
+      if (settings[setting] === undefined || told.has(setting)) continue;
+      told.add(setting);
       reportOn(setting)(settings[setting], `contradicts existing.${thing}, which has this decided`, {
         allowed: `only without existing.${thing}`,
         source: "the stack changes nothing that is there already",
@@ -81,7 +113,9 @@ export function checkBesideExisting(settings: Untyped, reportOn: (setting: strin
   }
 }
 
-export const hasOwnNetwork = (settings: Untyped): boolean => !isExisting(settings, "network");
+/** A domain that is there already has its network. */
+export const hasOwnNetwork = (settings: Untyped): boolean =>
+  !isExisting(settings, "network") && !isExisting(settings, "domainId");
 
 export function existingBucketOf({ existing }: Untyped): string | undefined {
   return isRecord(existing) && typeof existing.bucket === "string" ? existing.bucket : undefined;

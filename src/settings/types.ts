@@ -123,7 +123,8 @@ export interface ExistingNetworkSettings {
 
 /**
  * What others made already, for the stack to use in place of its own. Terraform reads each of these for a plan and
- * refuses one that cannot serve; it changes and destroys none of them.
+ * refuses one that cannot serve; it changes and destroys none of them. The roles in `.github/roles` may read what is the
+ * stack's own alone: let them read these too.
  */
 export interface ExistingSettings {
   /**
@@ -159,6 +160,17 @@ export interface ExistingSettings {
    * @default a VPC of the environment's own
    */
   readonly network?: ExistingNetworkSettings;
+
+  /**
+   * Id of a Studio domain that marimo is brought to. The stack then makes the payload with its bucket and key, a lifecycle
+   * configuration and what the execution role may do, and changes nothing of the domain: the outputs
+   * `update_domain_command` and `update_user_profile_command` are for its owner to run, and to undo before a destroy
+   * (SageMaker deletes no lifecycle configuration that settings name). A destroy takes nothing of the domain, and so asks
+   * nothing of its people's work. Terraform reads the domain with `cloudformation:GetResource` and `sagemaker:DescribeDomain`.
+   * Without `executionRoleArn` beside it, the output `execution_role_policies` is what its roles have to be allowed.
+   * @default a domain of the environment's own
+   */
+  readonly domainId?: string;
 }
 
 /** One environment: one stack, one Terraform state, one Studio domain. Only `name` is required. */

@@ -16,7 +16,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 # Names in a signature's scope -> names of service models, where they differ (botocore's `signingName`).
-_SERVICES = {"elasticfilesystem": "efs"}
+_SERVICES = {"cloudcontrolapi": "cloudcontrol", "elasticfilesystem": "efs"}
 
 
 class _Error(ServiceException):

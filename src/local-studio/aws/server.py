@@ -130,6 +130,10 @@ class LocalAws:
             if error:
                 return request.refuse(*error)(environ, log_and_start)
 
+        if request and request.service_name == "cloudcontrol":
+            import cloud_control
+
+            return cloud_control.answer(self._control_plane, request)(environ, log_and_start)
         # moto is not safe for threads: with Terraform's ten requests at a time, dictionaries change while
         # others walk through them, and the SDK's retry of such a failure finds half of its first attempt.
         # Requests to SageMaker take the same lock themselves, but not while they wait for the app host.

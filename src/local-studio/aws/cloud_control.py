@@ -1,0 +1,50 @@
+"""AWS Cloud Control API, as far as Terraform reads a Studio domain by it: moto has none of it."""
+
+import json
+import re
+
+from werkzeug.wrappers import Response
+
+from aws_request import AwsRequest
+from studio.responses import ControlPlane
+
+_ACCOUNT = "123456789012"
+_DOMAIN = "AWS::SageMaker::Domain"
+# Properties of the resource type, under the names that DescribeDomain has for them too (CloudFormation
+# Template Reference, AWS::SageMaker::Domain). It has no status.
+_PROPERTIES = (
+    "AppNetworkAccessType",
+    "AuthMode",
+    "DefaultSpaceSettings",
+    "DefaultUserSettings",
+    "DomainArn",
+    "DomainId",
+    "DomainName",
+    "HomeEfsFileSystemId",
+    "KmsKeyId",
+    "SubnetIds",
+    "Url",
+    "VpcId",
+)
+
+
+def answer(control_plane: ControlPlane, request: AwsRequest) -> Response:
+    """Refusals have the names of the errors of GetResource. Guess: their words."""
+    members = json.loads(request.http.get_data())
+    type_name, identifier = members.get("TypeName"), members.get("Identifier")
+    if request.operation.name != "GetResource":
+        name = request.operation.name
+        return request.refuse(400, "UnsupportedActionException", f"The local AWS does not implement {name}.")
+    if type_name != _DOMAIN:
+        return request.refuse(400, "TypeNotFoundException", f"The local AWS does not read {type_name}.")
+    # The scope of its signature, without which it would be no request of an operation.
+    region = re.findall(r"Credential=[^/]+/[^/]+/([^/]+)/", request.http.headers["Authorization"])[0]
+    with control_plane.lock:
+        domain = control_plane.studio(_ACCOUNT, region, "aws").domains.get(identifier)
+        if domain is None or domain.status == "Deleted":
+            words = f"Resource of type '{_DOMAIN}' with identifier '{identifier}' was not found."
+            return request.refuse(400, "ResourceNotFoundException", words)
+        found = {name: domain.members[name] for name in _PROPERTIES if name in domain.members}
+    description = {"Identifier": identifier, "Properties": json.dumps(found)}
+    body = json.dumps({"TypeName": type_name, "ResourceDescription": description})
+    return Response(body, mimetype="application/x-amz-json-1.0")
