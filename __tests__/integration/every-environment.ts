@@ -4,6 +4,14 @@ import { type Synthesized, synthesize } from "../unit/synthesize.ts";
 
 const userProfiles = [{ name: "ana" }, { name: "bo" }];
 
+const existing = {
+  bucket: "acme-studio",
+  encryptionKeyArn: "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+  executionRoleArn: "arn:aws:iam::123456789012:role/studio",
+};
+const network = { vpcId: "vpc-0123abcd", subnetIds: ["subnet-0123abcd", "subnet-0123abce"] };
+const permissionsBoundaryArn = "arn:aws:iam::123456789012:policy/boundary";
+
 /** What a scanner has to see: the environments that are there, each egress with each sign-in, and what adds resources. */
 export const everyEnvironment: readonly EnvironmentSettings[] = [
   ...environments,
@@ -21,6 +29,8 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
     packageIndexUrl: "https://team-111122223333.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/",
   },
   { name: "china", region: "cn-north-1", userProfiles: [] },
+  { name: "existing", userProfiles, existing: { ...existing, network }, permissionsBoundaryArn },
+  { name: "attached", existing: { ...existing, domainId: "d-0123456789ab" } },
 ];
 
 export const synthesizeEvery = (): ReadonlyMap<string, Synthesized> =>
