@@ -1,0 +1,379 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  CreateSecurityGroupCommand,
+  CreateSubnetCommand,
+  CreateVpcCommand,
+  EC2Client,
+  ModifySubnetAttributeCommand,
+  ModifyVpcAttributeCommand,
+} from "@aws-sdk/client-ec2";
+import {
+  CreatePolicyCommand,
+  CreateRoleCommand,
+  GetRoleCommand,
+  IAMClient,
+  ListRolePoliciesCommand,
+} from "@aws-sdk/client-iam";
+import {
+  CreateKeyCommand,
+  type CreateKeyCommandInput,
+  DisableKeyCommand,
+  KMSClient,
+} from "@aws-sdk/client-kms";
+import {
+  CreateBucketCommand,
+  ListObjectVersionsCommand,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
+import {
+  CreateDomainCommand,
+  DescribeDomainCommand,
+  SageMakerClient,
+  UpdateDomainCommand,
+} from "@aws-sdk/client-sagemaker";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { copyProject } from "../../scripts/lib/project-copy.ts";
+import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
+import { workFolder } from "../../src/local-studio/paths.ts";
+import { capture } from "../../src/local-studio/processes.ts";
+import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
+import { findTerraform, terraformEnvironment } from "../../src/local-studio/terraform-cli.ts";
+import type { EnvironmentSettings } from "../../src/settings/types.ts";
+
+const region = "us-east-1";
+const account = "123456789012";
+const boundaryOfOthers = "arn:aws:iam::210987654321:policy/boundary";
+
+let folder: string;
+let localAws: LocalAws;
+let environment: NodeJS.ProcessEnv;
+let terraform: string;
+let ec2: EC2Client;
+let iam: IAMClient;
+let kms: KMSClient;
+let sagemaker: SageMakerClient;
+let s3At: (region: string) => S3Client;
+const copies: ReturnType<typeof copyProject>[] = [];
+
+beforeAll(async () => {
+  mkdirSync(workFolder, { recursive: true });
+  folder = mkdtempSync(join(workFolder, "test-existing-"));
+  const { python } = await pythonEnvironment("aws");
+  localAws = await startLocalAws({ python, log: join(folder, "local-aws.log") });
+  terraform = (await findTerraform()).command;
+  environment = { ...process.env, ...terraformEnvironment({ runFolder: folder }), ...localAws.environment };
+  const credentials = { accessKeyId: "test", secretAccessKey: "test" };
+  const configuration = { endpoint: localAws.endpoint, region, credentials, maxAttempts: 1 };
+  ec2 = new EC2Client(configuration);
+  iam = new IAMClient(configuration);
+  kms = new KMSClient(configuration);
+  sagemaker = new SageMakerClient(configuration);
+  s3At = (region) => new S3Client({ ...configuration, region });
+});
+afterAll(async () => {
+  await localAws?.stop();
+  for (const copy of copies) copy.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** AWS's own defaults are named, since moto leaves a key without them. */
+async function createKey(
+  settings: CreateKeyCommandInput = { KeySpec: "SYMMETRIC_DEFAULT", KeyUsage: "ENCRYPT_DECRYPT" },
+): Promise<string> {
+  return String((await kms.send(new CreateKeyCommand(settings))).KeyMetadata?.Arn);
+}
+
+const policy = (statement: object) => JSON.stringify({ Version: "2012-10-17", Statement: statement });
+
+async function createRole(name: string, service: string, path = "/"): Promise<string> {
+  const trust = policy({ Effect: "Allow", Principal: { Service: service }, Action: "sts:AssumeRole" });
+  const request = { RoleName: name, Path: path, AssumeRolePolicyDocument: trust };
+  return String((await iam.send(new CreateRoleCommand(request))).Role?.Arn);
+}
+
+const policiesOf = async (RoleName: string) =>
+  (await iam.send(new ListRolePoliciesCommand({ RoleName }))).PolicyNames?.sort();
+
+async function boundaryOf(RoleName: string) {
+  return (await iam.send(new GetRoleCommand({ RoleName }))).Role?.PermissionsBoundary?.PermissionsBoundaryArn;
+}
+
+async function createBoundary(): Promise<string> {
+  const PolicyDocument = policy({ Effect: "Allow", Action: "*", Resource: "*" });
+  const request = { PolicyName: "boundary", PolicyDocument };
+  return String((await iam.send(new CreatePolicyCommand(request))).Policy?.Arn);
+}
+
+async function createBucket(name: string, at = region): Promise<string> {
+  const elsewhere = { CreateBucketConfiguration: { LocationConstraint: "eu-west-1" } } as const;
+  await s3At(at).send(new CreateBucketCommand({ Bucket: name, ...(at === region ? {} : elsewhere) }));
+  return name;
+}
+
+async function keysIn(Bucket: string) {
+  return (await s3At(region).send(new ListObjectVersionsCommand({ Bucket }))).Versions?.map(({ Key }) => Key);
+}
+
+async function createVpc(cidr: string): Promise<string> {
+  const { Vpc } = await ec2.send(new CreateVpcCommand({ CidrBlock: cidr }));
+  return String(Vpc?.VpcId);
+}
+
+async function createSubnet(vpcId: string, cidr: string, zone: string): Promise<string> {
+  const request = { VpcId: vpcId, CidrBlock: cidr, AvailabilityZone: region + zone };
+  const { Subnet } = await ec2.send(new CreateSubnetCommand(request));
+  return String(Subnet?.SubnetId);
+}
+
+async function createNetwork() {
+  const vpcId = await createVpc("10.9.0.0/16");
+  await ec2.send(new ModifyVpcAttributeCommand({ VpcId: vpcId, EnableDnsHostnames: { Value: true } }));
+  return {
+    vpcId,
+    subnetIds: [await createSubnet(vpcId, "10.9.0.0/24", "a"), await createSubnet(vpcId, "10.9.1.0/24", "b")],
+  };
+}
+
+/** Synthesizes an environment as another team has it, and answers with how to run Terraform on it. */
+async function synthesize(settings: EnvironmentSettings) {
+  const project = copyProject(JSON.stringify([settings]));
+  copies.push(project);
+  const main = ["--import", "tsx", "main.ts"];
+  const synthesis = await capture(process.execPath, main, { cwd: project.folder, env: environment });
+  expect(synthesis?.status, synthesis?.stderr).toBe(0);
+  const cwd = join(project.folder, "cdktf.out", "stacks", settings.name);
+  const run = async (command: string, ...args: string[]) => {
+    const all = [command, "-no-color", ...args];
+    const done = await capture(terraform, all, { cwd, env: environment, timeout: 500_000 });
+    if (done === undefined) throw new Error(`no ${terraform}`);
+    // Terraform frames its messages and breaks their lines.
+    return { status: done.status, output: (done.stdout + done.stderr).replaceAll(/[\s│]+/g, " ") };
+  };
+  const init = await run("init");
+  expect(init.status, init.output).toBe(0);
+  return { cwd, run };
+}
+
+describe("what is there already", () => {
+  it("is used in place of the stack's own, and is still there untouched when the stack is destroyed", async () => {
+    const existing = {
+      encryptionKeyArn: await createKey(),
+      bucket: await createBucket("acme-studio"),
+      network: await createNetwork(),
+    };
+    const work = { Bucket: existing.bucket, Key: "results/model.bin", Body: "work" };
+    await s3At(region).send(new PutObjectCommand(work));
+    const permissionsBoundaryArn = await createBoundary();
+    const before = await localAws.inventory();
+    const budget = { monthlyUsd: 500, alertAddresses: ["ana@example.com"], stopAtPercent: 100 };
+    const stack = await synthesize({
+      name: "guest",
+      existing,
+      permissionsBoundaryArn,
+      guardRails: { budget },
+      homeFileSystemRetention: "Delete",
+    });
+
+    const apply = await stack.run("apply", "-auto-approve");
+    expect(apply.status, apply.output).toBe(0);
+    const added = (await localAws.inventory()).filter((line) => !before.includes(line));
+    expect(added.join("\n")).toMatch(/sagemaker domain d-/);
+    expect(added.filter((line) => /^(kms|s3 bucket|logs)|vpc|subnet|route|gateway/.test(line))).toEqual([]);
+    for (const role of ["execution", "budget"]) {
+      expect(await boundaryOf(`marimo-guest-${role}`), role).toBe(permissionsBoundaryArn);
+    }
+
+    const second = await stack.run("plan", "-detailed-exitcode");
+    expect(second.status, second.output).toBe(0);
+    expect(second.output).not.toContain("addresses are free");
+
+    // Without consent: people's objects are in a bucket that stays.
+    const destroy = await stack.run("destroy", "-auto-approve");
+    expect(destroy.status, destroy.output).toBe(0);
+    const after = await localAws.inventory();
+    expect(after.filter((line) => before.includes(line))).toEqual(before);
+    // What SageMaker itself leaves of a domain: see types.ts.
+    const left = after.filter((line) => !before.includes(line));
+    expect(left.filter((line) => !/^ec2 security-group /.test(line))).toEqual([]);
+    expect(left).toHaveLength(2);
+    expect(await keysIn(existing.bucket)).toEqual([work.Key]);
+  });
+});
+
+describe("a domain that is there already", () => {
+  const idle = { LifecycleManagement: "ENABLED", IdleTimeoutInMinutes: 120 } as const;
+
+  async function describeDomain(DomainId: string) {
+    for (;;) {
+      const domain = await sagemaker.send(new DescribeDomainCommand({ DomainId }));
+      if (domain.Status === "InService") return domain;
+      await sleep(50);
+    }
+  }
+
+  it("gets marimo by the command that the stack prints, and is as before when that is undone", async () => {
+    const { subnetIds: SubnetIds, vpcId: VpcId } = await createNetwork();
+    const executionRoleArn = await createRole("analysts", "sagemaker.amazonaws.com", "/team/");
+    const group = { VpcId, GroupName: "analysts", Description: "spaces" };
+    const { GroupId } = await ec2.send(new CreateSecurityGroupCommand(group));
+    const jupyterLab = { AppLifecycleManagement: { IdleSettings: idle } };
+    const { DomainId: domainId = "" } = await sagemaker.send(
+      new CreateDomainCommand({
+        DomainName: "analysts",
+        AuthMode: "IAM",
+        VpcId,
+        SubnetIds,
+        AppNetworkAccessType: "VpcOnly",
+        DefaultUserSettings: {
+          ExecutionRole: executionRoleArn,
+          SecurityGroups: [String(GroupId)],
+          JupyterLabAppSettings: jupyterLab,
+        },
+      }),
+    );
+    const domain = await describeDomain(domainId);
+    const existing = {
+      domainId,
+      executionRoleArn,
+      encryptionKeyArn: await createKey(),
+      bucket: await createBucket("acme-analysts"),
+    };
+    const before = await localAws.inventory();
+    expect(await policiesOf("analysts")).toEqual([]);
+    const stack = await synthesize({ name: "attached", existing });
+
+    const apply = await stack.run("apply", "-auto-approve");
+    expect(apply.status, apply.output).toBe(0);
+    const added = (await localAws.inventory()).filter((line) => !before.includes(line));
+    expect(added).toEqual([
+      expect.stringMatching(/^sagemaker studio-lifecycle-config marimo-attached-domain-/),
+    ]);
+    expect(await describeDomain(domainId)).toMatchObject({ DefaultUserSettings: domain.DefaultUserSettings });
+    const given = ["artifacts", "jobs", "logs", "spaces"].map((name) => `marimo-attached-${name}`);
+    expect(await policiesOf("analysts")).toEqual(given);
+
+    const command = (await stack.run("output", "-raw", "update_domain_command")).output.trim();
+    const { prefix } = await pythonEnvironment("image");
+    const update = await capture("bash", ["-c", command], {
+      env: { ...environment, PATH: `${join(prefix, "bin")}:${process.env.PATH}` },
+    });
+    expect(update?.status, update?.stderr).toBe(0);
+    expect((await describeDomain(domainId)).DefaultUserSettings?.JupyterLabAppSettings).toEqual({
+      AppLifecycleManagement: { IdleSettings: idle },
+      BuiltInLifecycleConfigArn: expect.stringContaining("studio-lifecycle-config/marimo-attached-domain-"),
+    });
+    const second = await stack.run("plan", "-detailed-exitcode");
+    expect(second.status, second.output).toBe(0);
+
+    const early = await stack.run("destroy", "-auto-approve");
+    expect(early.status).toBe(1);
+    expect(early.output).toContain("in use by Domain");
+    const DefaultUserSettings = { JupyterLabAppSettings: jupyterLab };
+    await sagemaker.send(new UpdateDomainCommand({ DomainId: domainId, DefaultUserSettings }));
+    expect((await describeDomain(domainId)).DefaultUserSettings).toEqual(domain.DefaultUserSettings);
+    const destroy = await stack.run("destroy", "-auto-approve");
+    expect(destroy.status, destroy.output).toBe(0);
+    expect(await localAws.inventory()).toEqual(before);
+    expect(await policiesOf("analysts")).toEqual([]);
+  });
+
+  it("is refused by the plan when it is not there", async () => {
+    const stack = await synthesize({ name: "lost", existing: { domainId: "d-0123456789ab" } });
+    const { output, status } = await stack.run("plan");
+    expect(status).toBe(1);
+    expect(output).toContain(
+      "reading Cloud Control API (AWS::SageMaker::Domain) Resource (d-0123456789ab): couldn't find resource",
+    );
+  });
+});
+
+describe("what cannot serve is refused by the plan, all of it at once", () => {
+  it("where it is in another state, place or account", async () => {
+    const disabled = await createKey();
+    await kms.send(new DisableKeyCommand({ KeyId: disabled.split("/")[1] }));
+    const { vpcId } = await createNetwork();
+    const elsewhere = await createVpc("10.8.0.0/16");
+    const foreign = await createSubnet(elsewhere, "10.8.0.0/24", "a");
+    const open = await createSubnet(vpcId, "10.9.2.0/24", "a");
+    await ec2.send(
+      new ModifySubnetAttributeCommand({ SubnetId: open, MapPublicIpOnLaunch: { Value: true } }),
+    );
+    const stack = await synthesize({
+      name: "wrong",
+      existing: {
+        encryptionKeyArn: disabled,
+        bucket: await createBucket("acme-elsewhere", "eu-west-1"),
+        executionRoleArn: await createRole("batch", "batch.amazonaws.com"),
+        network: { vpcId, subnetIds: [foreign, open] },
+      },
+      permissionsBoundaryArn: boundaryOfOthers,
+    });
+    const { output, status } = await stack.run("plan");
+    expect(status).toBe(1);
+    expect(output).toContain(`existing.encryptionKeyArn: ${disabled} is in state Disabled.`);
+    expect(output).toContain(
+      "existing.bucket: acme-elsewhere is at acme-elsewhere.s3.eu-west-1.amazonaws.com",
+    );
+    expect(output).toContain(`role/batch cannot be assumed by SageMaker`);
+    expect(output).toContain(`${foreign} is in ${elsewhere}, not in ${vpcId}.`);
+    expect(output).toContain(`${open} gives its instances public addresses.`);
+    expect(output).toContain("is a policy of account 210987654321, and these roles are of 123456789012.");
+  });
+
+  it("where it is of another kind or name", async () => {
+    const signing = await createKey({ KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" });
+    await createRole("moved", "sagemaker.amazonaws.com", "/there/");
+    const vpcId = await createVpc("10.9.0.0/16");
+    const subnetIds = [
+      await createSubnet(vpcId, "10.9.0.0/24", "a"),
+      await createSubnet(vpcId, "10.9.1.0/24", "a"),
+    ];
+    const stack = await synthesize({
+      name: "kind",
+      existing: {
+        encryptionKeyArn: signing,
+        executionRoleArn: `arn:aws:iam::${account}:role/moved`,
+        network: { vpcId, subnetIds },
+      },
+    });
+    const { output, status } = await stack.run("plan");
+    expect(status).toBe(1);
+    expect(output).toContain(`${signing} is a key of RSA_2048 for SIGN_VERIFY.`);
+    expect(output).toContain(`The role of that name is arn:aws:iam::${account}:role/there/moved.`);
+    expect(output).toContain("existing.network.subnetIds: all are in us-east-1a.");
+  });
+
+  it("where it is missing, or the VPC without DNS host names, or of another account", async () => {
+    const vpcId = await createVpc("10.7.0.0/16");
+    const subnetIds = [
+      await createSubnet(vpcId, "10.7.0.0/28", "a"),
+      await createSubnet(vpcId, "10.7.1.0/28", "b"),
+    ];
+    const stack = await synthesize({
+      name: "missing",
+      existing: {
+        encryptionKeyArn: `arn:aws:kms:${region}:${account}:key/1234abcd-12ab-44cd-86ef-1234567890ab`,
+        bucket: "acme-nowhere",
+        executionRoleArn: "arn:aws:iam::210987654321:role/studio",
+        network: { vpcId, subnetIds },
+      },
+      permissionsBoundaryArn: `arn:aws:iam::${account}:policy/nowhere`,
+      userProfiles: Array.from({ length: 12 }, (_, index) => ({ name: `user-${index}` })),
+    });
+    const { output, status } = await stack.run("plan");
+    expect(status).toBe(1);
+    for (const missing of [
+      `KMS Key (arn:aws:kms:${region}:${account}:key/1234abcd-12ab-44cd-86ef-1234567890ab)`,
+      "S3 Bucket (acme-nowhere)",
+      `IAM Policy (arn:aws:iam::${account}:policy/nowhere)`,
+    ]) {
+      expect(output).toContain(`reading ${missing}: couldn't find resource`);
+    }
+    expect(output).toContain("role/studio is of account 210987654321, the deployment goes to 123456789012.");
+    expect(output).toContain(`existing.network.vpcId: ${vpcId} has DNS support or DNS host names off.`);
+    expect(output).toContain("22 addresses are free for 12 users.");
+  });
+});
