@@ -155,7 +155,7 @@ export interface ExistingSettings {
   /**
    * The network of the domain. Its routes or endpoints have to reach what `endpoints-only` has endpoints for: the stack
    * adds security groups for the spaces and nothing else. Destroying the domain leaves the two security groups that
-   * SageMaker makes for its home file system, `security-group-for-…bound-nfs-<domain>`.
+   * SageMaker makes for its home file system, `security-group-for-…bound-nfs-<domain>`, and with `Retain` its mount targets.
    * Cannot change later: it replaces the domain.
    * @default a VPC of the environment's own
    */
