@@ -30,6 +30,7 @@ import {
 } from "@aws-sdk/client-s3";
 import {
   CreateDomainCommand,
+  DeleteDomainCommand,
   DescribeDomainCommand,
   SageMakerClient,
   UpdateDomainCommand,
@@ -41,11 +42,14 @@ import { workFolder } from "../../src/local-studio/paths.ts";
 import { capture } from "../../src/local-studio/processes.ts";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { findTerraform, terraformEnvironment } from "../../src/local-studio/terraform-cli.ts";
+import type { Plan } from "../../src/plan-review/plan.ts";
+import { reviewOf } from "../../src/plan-review/review.ts";
 import type { EnvironmentSettings } from "../../src/settings/types.ts";
 
 const region = "us-east-1";
 const account = "123456789012";
-const boundaryOfOthers = "arn:aws:iam::210987654321:policy/boundary";
+const idle = { LifecycleManagement: "ENABLED", IdleTimeoutInMinutes: 120 } as const;
+const jupyterLab = { AppLifecycleManagement: { IdleSettings: idle } };
 
 let folder: string;
 let localAws: LocalAws;
@@ -56,7 +60,8 @@ let iam: IAMClient;
 let kms: KMSClient;
 let sagemaker: SageMakerClient;
 let s3At: (region: string) => S3Client;
-const copies: ReturnType<typeof copyProject>[] = [];
+let project: ReturnType<typeof copyProject>;
+let given: Awaited<ReturnType<typeof prepare>>;
 
 beforeAll(async () => {
   mkdirSync(workFolder, { recursive: true });
@@ -72,10 +77,15 @@ beforeAll(async () => {
   kms = new KMSClient(configuration);
   sagemaker = new SageMakerClient(configuration);
   s3At = (region) => new S3Client({ ...configuration, region });
+  given = await prepare();
+  project = copyProject(JSON.stringify(Object.values(given)));
+  const main = ["--import", "tsx", "main.ts"];
+  const synthesis = await capture(process.execPath, main, { cwd: project.folder, env: environment });
+  expect(synthesis?.status, synthesis?.stderr).toBe(0);
 });
 afterAll(async () => {
   await localAws?.stop();
-  for (const copy of copies) copy.remove();
+  project?.remove();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -128,23 +138,114 @@ async function createSubnet(vpcId: string, cidr: string, zone: string): Promise<
   return String(Subnet?.SubnetId);
 }
 
-async function createNetwork() {
+async function createNetwork(zones = ["a", "b"], dnsHostNames = true, prefix = 24) {
   const vpcId = await createVpc("10.9.0.0/16");
-  await ec2.send(new ModifyVpcAttributeCommand({ VpcId: vpcId, EnableDnsHostnames: { Value: true } }));
-  return {
-    vpcId,
-    subnetIds: [await createSubnet(vpcId, "10.9.0.0/24", "a"), await createSubnet(vpcId, "10.9.1.0/24", "b")],
-  };
+  await ec2.send(
+    new ModifyVpcAttributeCommand({ VpcId: vpcId, EnableDnsHostnames: { Value: dnsHostNames } }),
+  );
+  const subnetIds: string[] = [];
+  for (const [index, zone] of zones.entries()) {
+    subnetIds.push(await createSubnet(vpcId, `10.9.${index}.0/${prefix}`, zone));
+  }
+  return { vpcId, subnetIds };
 }
 
-/** Synthesizes an environment as another team has it, and answers with how to run Terraform on it. */
-async function synthesize(settings: EnvironmentSettings) {
-  const project = copyProject(JSON.stringify([settings]));
-  copies.push(project);
-  const main = ["--import", "tsx", "main.ts"];
-  const synthesis = await capture(process.execPath, main, { cwd: project.folder, env: environment });
-  expect(synthesis?.status, synthesis?.stderr).toBe(0);
-  const cwd = join(project.folder, "cdktf.out", "stacks", settings.name);
+async function createDomain(executionRoleArn: string): Promise<string> {
+  const { subnetIds, vpcId } = await createNetwork();
+  const group = { VpcId: vpcId, GroupName: "analysts", Description: "spaces" };
+  const { GroupId } = await ec2.send(new CreateSecurityGroupCommand(group));
+  const { DomainId } = await sagemaker.send(
+    new CreateDomainCommand({
+      DomainName: "analysts",
+      AuthMode: "IAM",
+      VpcId: vpcId,
+      SubnetIds: subnetIds,
+      AppNetworkAccessType: "VpcOnly",
+      DefaultUserSettings: {
+        ExecutionRole: executionRoleArn,
+        SecurityGroups: [String(GroupId)],
+        JupyterLabAppSettings: jupyterLab,
+      },
+    }),
+  );
+  return String(DomainId);
+}
+
+/** What others made, and the environments that use it, by name. */
+async function prepare() {
+  const disabled = await createKey();
+  await kms.send(new DisableKeyCommand({ KeyId: disabled.split("/")[1] }));
+  const open = await createNetwork();
+  const foreign = await createSubnet(await createVpc("10.8.0.0/16"), "10.8.0.0/24", "a");
+  await ec2.send(
+    new ModifySubnetAttributeCommand({
+      SubnetId: open.subnetIds[1],
+      MapPublicIpOnLaunch: { Value: true },
+    }),
+  );
+  await createRole("moved", "sagemaker.amazonaws.com", "/there/");
+  const nowhere = `arn:aws:kms:${region}:${account}:key/1234abcd-12ab-44cd-86ef-1234567890ab`;
+  const executionRoleArn = await createRole("analysts", "sagemaker.amazonaws.com", "/team/");
+  return {
+    guest: {
+      name: "guest",
+      existing: {
+        encryptionKeyArn: await createKey(),
+        bucket: await createBucket("acme-studio"),
+        network: await createNetwork(),
+      },
+      permissionsBoundaryArn: await createBoundary(),
+      guardRails: {
+        budget: { monthlyUsd: 500, alertAddresses: ["ana@example.com"], stopAtPercent: 100 },
+      },
+      sampleNotebooks: false,
+      homeFileSystemRetention: "Delete",
+    },
+    attached: {
+      name: "attached",
+      existing: {
+        domainId: await createDomain(executionRoleArn),
+        executionRoleArn,
+        encryptionKeyArn: await createKey(),
+        bucket: await createBucket("acme-analysts"),
+      },
+      sampleNotebooks: false,
+    },
+    unfit: {
+      name: "unfit",
+      existing: {
+        encryptionKeyArn: disabled,
+        bucket: await createBucket("acme-elsewhere", "eu-west-1"),
+        executionRoleArn: await createRole("batch", "batch.amazonaws.com"),
+        network: { vpcId: open.vpcId, subnetIds: [foreign, String(open.subnetIds[1])] },
+      },
+      permissionsBoundaryArn: "arn:aws:iam::210987654321:policy/boundary",
+    },
+    another: {
+      name: "another",
+      existing: {
+        encryptionKeyArn: await createKey({ KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" }),
+        executionRoleArn: `arn:aws:iam::${account}:role/moved`,
+        network: await createNetwork(["a", "a"]),
+      },
+    },
+    missing: {
+      name: "missing",
+      existing: {
+        encryptionKeyArn: nowhere,
+        bucket: "acme-nowhere",
+        executionRoleArn: "arn:aws:iam::210987654321:role/studio",
+        network: await createNetwork(["a", "b"], false, 28),
+      },
+      permissionsBoundaryArn: `arn:aws:iam::${account}:policy/nowhere`,
+      userProfiles: Array.from({ length: 12 }, (_, index) => ({ name: `user-${index}` })),
+    },
+  } as const satisfies Record<string, EnvironmentSettings>;
+}
+
+/** Runs Terraform in an environment's folder, which it prepares; answers with status and output. */
+async function terraformIn({ name }: EnvironmentSettings) {
+  const cwd = join(project.folder, "cdktf.out", "stacks", name);
   const run = async (command: string, ...args: string[]) => {
     const all = [command, "-no-color", ...args];
     const done = await capture(terraform, all, { cwd, env: environment, timeout: 500_000 });
@@ -154,31 +255,28 @@ async function synthesize(settings: EnvironmentSettings) {
   };
   const init = await run("init");
   expect(init.status, init.output).toBe(0);
-  return { cwd, run };
+  return run;
+}
+
+/** Plans, applies that very plan, and answers with the names of the risks that its review has. */
+async function applyReviewed(run: Awaited<ReturnType<typeof terraformIn>>): Promise<readonly string[]> {
+  const planned = await run("plan", "-out=reviewed.tfplan");
+  expect(planned.status, planned.output).toBe(0);
+  const plan = JSON.parse((await run("show", "-json", "reviewed.tfplan")).output) as Plan;
+  const applied = await run("apply", "reviewed.tfplan");
+  expect(applied.status, applied.output).toBe(0);
+  return reviewOf({ plan, apps: { running: [] }, accept: [] }).risks.map(({ name }) => name);
 }
 
 describe("what is there already", () => {
   it("is used in place of the stack's own, and is still there untouched when the stack is destroyed", async () => {
-    const existing = {
-      encryptionKeyArn: await createKey(),
-      bucket: await createBucket("acme-studio"),
-      network: await createNetwork(),
-    };
+    const { existing, permissionsBoundaryArn } = given.guest;
     const work = { Bucket: existing.bucket, Key: "results/model.bin", Body: "work" };
     await s3At(region).send(new PutObjectCommand(work));
-    const permissionsBoundaryArn = await createBoundary();
     const before = await localAws.inventory();
-    const budget = { monthlyUsd: 500, alertAddresses: ["ana@example.com"], stopAtPercent: 100 };
-    const stack = await synthesize({
-      name: "guest",
-      existing,
-      permissionsBoundaryArn,
-      guardRails: { budget },
-      homeFileSystemRetention: "Delete",
-    });
+    const run = await terraformIn(given.guest);
 
-    const apply = await stack.run("apply", "-auto-approve");
-    expect(apply.status, apply.output).toBe(0);
+    expect(await applyReviewed(run)).toEqual([]);
     const added = (await localAws.inventory()).filter((line) => !before.includes(line));
     expect(added.join("\n")).toMatch(/sagemaker domain d-/);
     expect(added.filter((line) => /^(kms|s3 bucket|logs)|vpc|subnet|route|gateway/.test(line))).toEqual([]);
@@ -186,12 +284,12 @@ describe("what is there already", () => {
       expect(await boundaryOf(`marimo-guest-${role}`), role).toBe(permissionsBoundaryArn);
     }
 
-    const second = await stack.run("plan", "-detailed-exitcode");
+    const second = await run("plan", "-detailed-exitcode");
     expect(second.status, second.output).toBe(0);
     expect(second.output).not.toContain("addresses are free");
 
     // Without consent: people's objects are in a bucket that stays.
-    const destroy = await stack.run("destroy", "-auto-approve");
+    const destroy = await run("destroy", "-auto-approve");
     expect(destroy.status, destroy.output).toBe(0);
     const after = await localAws.inventory();
     expect(after.filter((line) => before.includes(line))).toEqual(before);
@@ -204,8 +302,6 @@ describe("what is there already", () => {
 });
 
 describe("a domain that is there already", () => {
-  const idle = { LifecycleManagement: "ENABLED", IdleTimeoutInMinutes: 120 } as const;
-
   async function describeDomain(DomainId: string) {
     for (;;) {
       const domain = await sagemaker.send(new DescribeDomainCommand({ DomainId }));
@@ -214,48 +310,25 @@ describe("a domain that is there already", () => {
     }
   }
 
-  it("gets marimo by the command that the stack prints, and is as before when that is undone", async () => {
-    const { subnetIds: SubnetIds, vpcId: VpcId } = await createNetwork();
-    const executionRoleArn = await createRole("analysts", "sagemaker.amazonaws.com", "/team/");
-    const group = { VpcId, GroupName: "analysts", Description: "spaces" };
-    const { GroupId } = await ec2.send(new CreateSecurityGroupCommand(group));
-    const jupyterLab = { AppLifecycleManagement: { IdleSettings: idle } };
-    const { DomainId: domainId = "" } = await sagemaker.send(
-      new CreateDomainCommand({
-        DomainName: "analysts",
-        AuthMode: "IAM",
-        VpcId,
-        SubnetIds,
-        AppNetworkAccessType: "VpcOnly",
-        DefaultUserSettings: {
-          ExecutionRole: executionRoleArn,
-          SecurityGroups: [String(GroupId)],
-          JupyterLabAppSettings: jupyterLab,
-        },
-      }),
-    );
+  it("gets marimo by the command that the stack prints, is as before when that is undone, and has to be there", async () => {
+    const { domainId } = given.attached.existing;
     const domain = await describeDomain(domainId);
-    const existing = {
-      domainId,
-      executionRoleArn,
-      encryptionKeyArn: await createKey(),
-      bucket: await createBucket("acme-analysts"),
-    };
     const before = await localAws.inventory();
     expect(await policiesOf("analysts")).toEqual([]);
-    const stack = await synthesize({ name: "attached", existing });
+    const run = await terraformIn(given.attached);
 
-    const apply = await stack.run("apply", "-auto-approve");
-    expect(apply.status, apply.output).toBe(0);
+    // The role may do more than before: whoever reviews the plan accepts that.
+    const names = ["artifacts", "jobs", "logs", "spaces"];
+    const risks = await applyReviewed(run);
+    expect(risks.toSorted()).toEqual(names.map((name) => `wider-permissions:execution_${name}`));
     const added = (await localAws.inventory()).filter((line) => !before.includes(line));
     expect(added).toEqual([
       expect.stringMatching(/^sagemaker studio-lifecycle-config marimo-attached-domain-/),
     ]);
     expect(await describeDomain(domainId)).toMatchObject({ DefaultUserSettings: domain.DefaultUserSettings });
-    const given = ["artifacts", "jobs", "logs", "spaces"].map((name) => `marimo-attached-${name}`);
-    expect(await policiesOf("analysts")).toEqual(given);
+    expect(await policiesOf("analysts")).toEqual(names.map((name) => `marimo-attached-${name}`));
 
-    const command = (await stack.run("output", "-raw", "update_domain_command")).output.trim();
+    const command = (await run("output", "-raw", "update_domain_command")).output.trim();
     const { prefix } = await pythonEnvironment("image");
     const update = await capture("bash", ["-c", command], {
       env: { ...environment, PATH: `${join(prefix, "bin")}:${process.env.PATH}` },
@@ -265,114 +338,69 @@ describe("a domain that is there already", () => {
       AppLifecycleManagement: { IdleSettings: idle },
       BuiltInLifecycleConfigArn: expect.stringContaining("studio-lifecycle-config/marimo-attached-domain-"),
     });
-    const second = await stack.run("plan", "-detailed-exitcode");
+    const second = await run("plan", "-detailed-exitcode");
     expect(second.status, second.output).toBe(0);
 
-    const early = await stack.run("destroy", "-auto-approve");
+    const early = await run("destroy", "-auto-approve");
     expect(early.status).toBe(1);
     expect(early.output).toContain("in use by Domain");
     const DefaultUserSettings = { JupyterLabAppSettings: jupyterLab };
     await sagemaker.send(new UpdateDomainCommand({ DomainId: domainId, DefaultUserSettings }));
     expect((await describeDomain(domainId)).DefaultUserSettings).toEqual(domain.DefaultUserSettings);
-    const destroy = await stack.run("destroy", "-auto-approve");
+    const destroy = await run("destroy", "-auto-approve");
     expect(destroy.status, destroy.output).toBe(0);
     expect(await localAws.inventory()).toEqual(before);
     expect(await policiesOf("analysts")).toEqual([]);
-  });
 
-  it("is refused by the plan when it is not there", async () => {
-    const stack = await synthesize({ name: "lost", existing: { domainId: "d-0123456789ab" } });
-    const { output, status } = await stack.run("plan");
-    expect(status).toBe(1);
-    expect(output).toContain(
-      "reading Cloud Control API (AWS::SageMaker::Domain) Resource (d-0123456789ab): couldn't find resource",
+    const retention = { HomeEfsFileSystem: "Delete" } as const;
+    await sagemaker.send(new DeleteDomainCommand({ DomainId: domainId, RetentionPolicy: retention }));
+    await expect(describeDomain(domainId)).rejects.toMatchObject({ name: "ResourceNotFound" });
+    const lost = await run("plan");
+    expect(lost.status).toBe(1);
+    expect(lost.output).toContain(
+      `reading Cloud Control API (AWS::SageMaker::Domain) Resource (${domainId}): couldn't find resource`,
     );
   });
 });
 
 describe("what cannot serve is refused by the plan, all of it at once", () => {
   it("where it is in another state, place or account", async () => {
-    const disabled = await createKey();
-    await kms.send(new DisableKeyCommand({ KeyId: disabled.split("/")[1] }));
-    const { vpcId } = await createNetwork();
-    const elsewhere = await createVpc("10.8.0.0/16");
-    const foreign = await createSubnet(elsewhere, "10.8.0.0/24", "a");
-    const open = await createSubnet(vpcId, "10.9.2.0/24", "a");
-    await ec2.send(
-      new ModifySubnetAttributeCommand({ SubnetId: open, MapPublicIpOnLaunch: { Value: true } }),
-    );
-    const stack = await synthesize({
-      name: "wrong",
-      existing: {
-        encryptionKeyArn: disabled,
-        bucket: await createBucket("acme-elsewhere", "eu-west-1"),
-        executionRoleArn: await createRole("batch", "batch.amazonaws.com"),
-        network: { vpcId, subnetIds: [foreign, open] },
-      },
-      permissionsBoundaryArn: boundaryOfOthers,
-    });
-    const { output, status } = await stack.run("plan");
+    const { encryptionKeyArn, network } = given.unfit.existing;
+    const [foreign, open] = network.subnetIds;
+    const { output, status } = await (await terraformIn(given.unfit))("plan");
     expect(status).toBe(1);
-    expect(output).toContain(`existing.encryptionKeyArn: ${disabled} is in state Disabled.`);
+    expect(output).toContain(`existing.encryptionKeyArn: ${encryptionKeyArn} is in state Disabled.`);
     expect(output).toContain(
       "existing.bucket: acme-elsewhere is at acme-elsewhere.s3.eu-west-1.amazonaws.com",
     );
-    expect(output).toContain(`role/batch cannot be assumed by SageMaker`);
-    expect(output).toContain(`${foreign} is in ${elsewhere}, not in ${vpcId}.`);
+    expect(output).toContain("role/batch cannot be assumed by SageMaker");
+    expect(output).toMatch(new RegExp(`${foreign} is in vpc-\\w+, not in ${network.vpcId}\\.`));
     expect(output).toContain(`${open} gives its instances public addresses.`);
     expect(output).toContain("is a policy of account 210987654321, and these roles are of 123456789012.");
   });
 
   it("where it is of another kind or name", async () => {
-    const signing = await createKey({ KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" });
-    await createRole("moved", "sagemaker.amazonaws.com", "/there/");
-    const vpcId = await createVpc("10.9.0.0/16");
-    const subnetIds = [
-      await createSubnet(vpcId, "10.9.0.0/24", "a"),
-      await createSubnet(vpcId, "10.9.1.0/24", "a"),
-    ];
-    const stack = await synthesize({
-      name: "kind",
-      existing: {
-        encryptionKeyArn: signing,
-        executionRoleArn: `arn:aws:iam::${account}:role/moved`,
-        network: { vpcId, subnetIds },
-      },
-    });
-    const { output, status } = await stack.run("plan");
+    const { output, status } = await (await terraformIn(given.another))("plan");
     expect(status).toBe(1);
-    expect(output).toContain(`${signing} is a key of RSA_2048 for SIGN_VERIFY.`);
+    const { encryptionKeyArn } = given.another.existing;
+    expect(output).toContain(`${encryptionKeyArn} is a key of RSA_2048 for SIGN_VERIFY.`);
     expect(output).toContain(`The role of that name is arn:aws:iam::${account}:role/there/moved.`);
     expect(output).toContain("existing.network.subnetIds: all are in us-east-1a.");
   });
 
   it("where it is missing, or the VPC without DNS host names, or of another account", async () => {
-    const vpcId = await createVpc("10.7.0.0/16");
-    const subnetIds = [
-      await createSubnet(vpcId, "10.7.0.0/28", "a"),
-      await createSubnet(vpcId, "10.7.1.0/28", "b"),
-    ];
-    const stack = await synthesize({
-      name: "missing",
-      existing: {
-        encryptionKeyArn: `arn:aws:kms:${region}:${account}:key/1234abcd-12ab-44cd-86ef-1234567890ab`,
-        bucket: "acme-nowhere",
-        executionRoleArn: "arn:aws:iam::210987654321:role/studio",
-        network: { vpcId, subnetIds },
-      },
-      permissionsBoundaryArn: `arn:aws:iam::${account}:policy/nowhere`,
-      userProfiles: Array.from({ length: 12 }, (_, index) => ({ name: `user-${index}` })),
-    });
-    const { output, status } = await stack.run("plan");
+    const { existing, permissionsBoundaryArn } = given.missing;
+    const { output, status } = await (await terraformIn(given.missing))("plan");
     expect(status).toBe(1);
     for (const missing of [
-      `KMS Key (arn:aws:kms:${region}:${account}:key/1234abcd-12ab-44cd-86ef-1234567890ab)`,
-      "S3 Bucket (acme-nowhere)",
-      `IAM Policy (arn:aws:iam::${account}:policy/nowhere)`,
+      `KMS Key (${existing.encryptionKeyArn})`,
+      `S3 Bucket (${existing.bucket})`,
+      `IAM Policy (${permissionsBoundaryArn})`,
     ]) {
       expect(output).toContain(`reading ${missing}: couldn't find resource`);
     }
     expect(output).toContain("role/studio is of account 210987654321, the deployment goes to 123456789012.");
+    const { vpcId } = existing.network;
     expect(output).toContain(`existing.network.vpcId: ${vpcId} has DNS support or DNS host names off.`);
     expect(output).toContain("22 addresses are free for 12 users.");
   });
