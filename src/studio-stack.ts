@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import { AwsProvider } from "@cdktf/provider-aws/lib/provider/index.js";
 import {
   Fn,
@@ -31,13 +30,12 @@ import { Payload } from "./constructs/payload.ts";
 import { PermissionsBoundary } from "./constructs/permissions-boundary.ts";
 import { RemovalGuard } from "./constructs/removal-guard.ts";
 import { RemovalScripts } from "./constructs/removal-step.ts";
+import { spaceFiles } from "./constructs/space-files.ts";
 import { StudioDomain } from "./constructs/studio-domain.ts";
 import { codeArtifactRepository } from "./settings/code-artifact.ts";
 import { lockFileOf } from "./settings/locks.ts";
 import { prefixOf } from "./settings/names.ts";
 import type { ResolvedEnvironment } from "./settings/types.ts";
-
-const pathTo = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
 /** What a domain is given, whether it is the stack's own or there already. */
 interface Parts {
@@ -112,8 +110,8 @@ export class StudioStack extends TerraformStack {
     const rights = { prefix, account, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages };
     const payload = new Payload(this, "payload", {
       source: {
-        folder: pathTo("space/payload/"),
-        ...(environment.sampleNotebooks ? { samplesFolder: pathTo("../sample-notebooks/") } : {}),
+        folder: spaceFiles.payload,
+        ...(environment.sampleNotebooks ? { samplesFolder: spaceFiles.sampleNotebooks } : {}),
         requirements: lockFileOf(environment),
         settings: {
           MARIMO_TRANSPORT: environment.transport,
@@ -137,7 +135,7 @@ export class StudioStack extends TerraformStack {
       environment: environment.name,
       region,
       bucketName: bucket.name,
-      script: pathTo("space/on-start.sh"),
+      script: spaceFiles.onStart,
       profiles: existing.domainId === undefined,
     });
 

@@ -3,6 +3,7 @@ import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import { artifactBucketName } from "../settings/names.ts";
 import type { AwsAccount } from "./aws-account.ts";
+import { checkPrefix } from "./prefix.ts";
 import { PrivateBucket } from "./private-bucket.ts";
 
 /** Where an environment has payload, samples and artifacts: in a bucket of its own, or in one that is there already. */
@@ -14,10 +15,14 @@ export interface EnvironmentBucket {
 }
 
 export interface ArtifactBucketProps {
+  /** How the names of all that it makes begin. Limit: see `checkPrefix`. */
   readonly prefix: string;
   readonly account: AwsAccount;
+  /** KMS key of the artifacts; the access logs cannot have it. */
   readonly encryptionKeyArn: string;
+  /** Whether a destroy deletes what is in the buckets. */
   readonly forceDestroy: boolean;
+  /** Whether Terraform refuses to destroy the bucket (`prevent_destroy`). */
   readonly removalProtection: boolean;
 }
 
@@ -28,11 +33,13 @@ export class ArtifactBucket extends Construct implements EnvironmentBucket {
   readonly accessLogsName: string;
   /** As applied, in Terraform: what the bucket will do is in the state. */
   readonly forceDestroy: string;
+  /** What must be there before the bucket's first object. */
   readonly ready: readonly ITerraformDependable[];
 
   constructor(scope: Construct, id: string, props: ArtifactBucketProps) {
     super(scope, id);
     const { account, prefix } = props;
+    checkPrefix(this, prefix);
     const name = artifactBucketName({ prefix, account: account.id, region: account.region });
     const artifacts = new PrivateBucket(this, "artifacts", {
       name,

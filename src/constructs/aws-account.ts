@@ -4,6 +4,7 @@ import { DataAwsServicePrincipal } from "@cdktf/provider-aws/lib/data-aws-servic
 import { Construct } from "constructs";
 
 export interface AwsAccountProps {
+  /** The AWS provider's region, such as `us-east-1`. */
   readonly region: string;
 }
 
@@ -13,7 +14,9 @@ export interface AwsAccountProps {
  */
 export class AwsAccount extends Construct {
   readonly region: string;
+  /** 12 digits, known to Terraform alone. */
   readonly id: string;
+  /** `aws`, `aws-cn` or `aws-us-gov`. */
   readonly partition: string;
   /** `amazonaws.com`, in China `amazonaws.com.cn`. */
   readonly dnsSuffix: string;

@@ -5,11 +5,14 @@ import { KmsKey } from "@cdktf/provider-aws/lib/kms-key/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import type { AwsAccount } from "./aws-account.ts";
+import { checkPrefix } from "./prefix.ts";
 import { skipChecks } from "./skip-checks.ts";
 
 export interface EncryptionKeyProps {
+  /** How the names of all that it makes begin. Limit: see `checkPrefix`. */
   readonly prefix: string;
   readonly account: AwsAccount;
+  /** Whether Terraform refuses to destroy the key (`prevent_destroy`). */
   readonly removalProtection: boolean;
   /** Days in which a deletion can still be cancelled. Limit: 7-30 (AWS KMS API, `PendingWindowInDays`). */
   readonly deletionWindowDays: number;
@@ -24,6 +27,7 @@ export class EncryptionKey extends Construct {
   constructor(scope: Construct, id: string, props: EncryptionKeyProps) {
     super(scope, id);
     const { account, prefix } = props;
+    checkPrefix(this, prefix);
 
     // `Resource: "*"` in a key policy means this key (AWS KMS Developer Guide, "Creating a key policy").
     const policy = new DataAwsIamPolicyDocument(this, "policy", {

@@ -7,6 +7,7 @@ import { Construct } from "constructs";
 import type { CodeArtifactRepository } from "../settings/code-artifact.ts";
 import type { AwsAccount } from "./aws-account.ts";
 import { payloadPrefix, wheelsPrefix } from "./payload.ts";
+import { checkPrefix } from "./prefix.ts";
 import { serviceTrust } from "./service-trust.ts";
 
 /** What Studio and people's notebooks run as: a role of the environment's own, or one that is there already. */
@@ -19,13 +20,16 @@ export interface EnvironmentRole {
 
 export interface ExecutionPoliciesProps {
   readonly account: AwsAccount;
+  /** The bucket that people's notebooks read and write. */
   readonly bucketArn: string;
+  /** The key of that bucket, and of the spaces' volumes. */
   readonly encryptionKeyArn: string;
   /** Repository that the spaces install packages from. @default none */
   readonly packages?: CodeArtifactRepository | undefined;
 }
 
 export interface ExecutionRoleProps extends ExecutionPoliciesProps {
+  /** How the names of all that it makes begin. Limit: see `checkPrefix`. */
   readonly prefix: string;
   /** Policies that others than Terraform may attach, and that outlive the role in a destroy. @default none */
   readonly attachedByOthers?: readonly ITerraformDependable[];
@@ -44,6 +48,7 @@ export class ExecutionRole extends Construct implements EnvironmentRole {
   constructor(scope: Construct, id: string, props: ExecutionRoleProps) {
     super(scope, id);
     const { account, prefix } = props;
+    checkPrefix(this, prefix);
     const trust = new DataAwsIamPolicyDocument(this, "trust", {
       statement: [
         serviceTrust({

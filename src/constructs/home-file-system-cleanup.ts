@@ -19,6 +19,7 @@ export interface HomeFileSystemCleanupProps {
  * The domain has to depend on this. (Where it ran early the script would find the domain alive and do nothing.)
  */
 export class HomeFileSystemCleanup extends Construct {
+  /** What the domain has to depend on. */
   readonly step: ITerraformDependable;
 
   constructor(scope: Construct, id: string, props: HomeFileSystemCleanupProps) {

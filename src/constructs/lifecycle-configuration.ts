@@ -4,6 +4,7 @@ import { SagemakerStudioLifecycleConfig } from "@cdktf/provider-aws/lib/sagemake
 import { AssetType, Fn, TerraformAsset, TerraformLocal, TerraformStack } from "cdktf";
 import { Construct } from "constructs";
 import { pathOfModule } from "./path-of-module.ts";
+import { checkPrefix } from "./prefix.ts";
 
 /** SageMaker API, `StudioLifecycleConfigContent`. */
 const maximumContentLength = 16_384;
@@ -12,11 +13,15 @@ const maximumContentLength = 16_384;
 const longestBucketName = "b".repeat(63);
 
 export interface LifecycleConfigurationProps {
+  /** How the names of all that it makes begin. Limit: see `checkPrefix`. */
   readonly prefix: string;
+  /** What the spaces call the deployment in their messages. Limit: as `prefix`. */
   readonly environment: string;
+  /** Region of the bucket. */
   readonly region: string;
+  /** The bucket with the `Payload`. */
   readonly bucketName: string;
-  /** The script's file. */
+  /** The script's file, `spaceFiles.onStart`. Limit: 16384 base64 characters; the constructor throws where it is longer. */
   readonly script: string;
   /** Whether there are user profiles of this stack to follow the script. */
   readonly profiles: boolean;
@@ -34,11 +39,16 @@ export interface LifecycleConfigurationProps {
  *   payload, so a change of the payload reaches everyone; a change of the script itself does not reach those.
  */
 export class LifecycleConfiguration extends Construct {
+  /** ARN for the user profiles' settings. */
   readonly profilesArn: string;
+  /** ARN for the domain's own settings. */
   readonly domainArn: string;
 
   constructor(scope: Construct, id: string, props: LifecycleConfigurationProps) {
     super(scope, id);
+    checkPrefix(this, props.prefix);
+    // It stands in the script, in quotes.
+    checkPrefix(this, props.environment, "environment");
     const script = readFileSync(props.script, "utf8");
     checkSize([...header(props, longestBucketName), script].join("\n"), props.script);
 

@@ -18,15 +18,21 @@ import type { Egress } from "../settings/types.ts";
 import type { AwsAccount } from "./aws-account.ts";
 import { interfaceEndpoints, s3EndpointStatements } from "./endpoint-policies.ts";
 import { FlowLogs } from "./flow-logs.ts";
+import { checkPrefix } from "./prefix.ts";
 import { skipChecks } from "./skip-checks.ts";
 import type { HttpsDestination } from "./space-security-group.ts";
 
 export interface NetworkProps {
+  /** How the names of all that it makes begin. Limit: see `checkPrefix`. */
   readonly prefix: string;
   readonly account: AwsAccount;
+  /** Private range, /16 to /28, such as `10.0.0.0/16`: divided among the subnets, evenly and in order. */
   readonly vpcCidr: string;
+  /** Names of zones in the account's region, such as `us-east-1a`: a subnet of each kind in each. */
   readonly availabilityZones: readonly string[];
+  /** By one NAT gateway, by one a zone, or not at all: then AWS is reached by interface endpoints alone. */
   readonly egress: Egress;
+  /** KMS key whose policy lets CloudWatch Logs use it, as `EncryptionKey`'s does. */
   readonly encryptionKeyArn: string;
   /** The bucket that the spaces use. */
   readonly bucketArn: string;
@@ -45,6 +51,7 @@ export interface EnvironmentNetwork {
 /** The VPC of an environment, and the private subnets that its spaces run in. */
 export class Network extends Construct implements EnvironmentNetwork {
   readonly vpcId: string;
+  /** One a zone, in their order. */
   readonly privateSubnets: readonly Subnet[];
   readonly privateSubnetIds: readonly string[];
   readonly https: readonly HttpsDestination[];
@@ -52,6 +59,7 @@ export class Network extends Construct implements EnvironmentNetwork {
   constructor(scope: Construct, id: string, props: NetworkProps) {
     super(scope, id);
     const { account, prefix } = props;
+    checkPrefix(this, prefix);
     const plan = planSubnets(props.vpcCidr, props.availabilityZones);
     const vpc = new Vpc(this, "vpc", {
       cidrBlock: props.vpcCidr,

@@ -40,11 +40,11 @@ const contentTypes: Readonly<Record<string, string>> = {
 };
 
 export interface PayloadSource {
-  /** Folder whose files make up the payload. */
+  /** Folder whose files make up the payload: `spaceFiles.payload`. */
   readonly folder: string;
   /** Folder of the sample notebooks. @default none */
   readonly samplesFolder?: string;
-  /** Hash-locked file of all that marimo's environment has: `requirements.txt` of the payload. */
+  /** Hash-locked file of all that marimo's environment has (`lockFileOf`): `requirements.txt` of the payload. */
   readonly requirements: string;
   /**
    * What the spaces are told of the environment's settings: `settings.env`, one `KEY=value` line each, which
@@ -107,7 +107,9 @@ export function readPayload(source: PayloadSource): PayloadContent {
 
 export interface PayloadProps {
   readonly source: PayloadSource;
+  /** A bucket with versions, such as `ArtifactBucket`. */
   readonly bucket: EnvironmentBucket;
+  /** KMS key of the bucket. */
   readonly encryptionKeyArn: string;
 }
 

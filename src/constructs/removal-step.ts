@@ -32,7 +32,7 @@ export class RemovalScripts extends Construct {
     });
   }
 
-  /** tsx and the AWS SDK are found from the stack's folder upwards, in the project's node_modules. */
+  /** tsx and the AWS SDK are found from the stack's folder upwards, in the node_modules of the app: dependencies of this package. */
   command(script: string): string {
     return `node --import tsx "${pathOfModule(TerraformStack.of(this), this.asset.path)}/${script}"`;
   }

@@ -5,18 +5,27 @@ import { Construct } from "constructs";
 import { providerInstanceTypes, studioInstanceTypes } from "../settings/instance-types.ts";
 import type { LifecycleConfiguration } from "./lifecycle-configuration.ts";
 import type { EnvironmentNetwork } from "./network.ts";
+import { checkPrefix } from "./prefix.ts";
 import { SpaceSecurityGroup } from "./space-security-group.ts";
 
 export interface StudioDomainProps {
+  /** Name of the domain, and how all other names begin. Limit: see `checkPrefix`. */
   readonly prefix: string;
   readonly network: EnvironmentNetwork;
+  /** What people's spaces run as. */
   readonly executionRoleArn: string;
+  /** KMS key of the home file system and of the spaces' volumes. */
   readonly encryptionKeyArn: string;
   readonly lifecycleConfiguration: LifecycleConfiguration;
+  /** With `SSO` a user profile is the user of IAM Identity Center of the same name. */
   readonly authentication: "IAM" | "SSO";
+  /** Of shared spaces and of people added by hand. */
   readonly defaultInstanceType: string;
+  /** Minutes. Limit: 60-525600 (SageMaker API, `IdleTimeoutInMinutes`). */
   readonly idleTimeoutMinutes: number;
+  /** What becomes of people's files when the domain goes. */
   readonly homeFileSystemRetention: "Retain" | "Delete";
+  /** Whether Terraform refuses to destroy the domain (`prevent_destroy`). */
   readonly removalProtection: boolean;
   /** What a new space's volume has, and the most that a person may ask for. */
   readonly spaceVolumeGb: { readonly default: number; readonly maximum: number };
@@ -41,11 +50,13 @@ export interface StudioDomainProps {
  */
 export class StudioDomain extends Construct {
   readonly domain: SagemakerDomain;
+  /** One resource with an instance for each person, by name. */
   readonly userProfiles: SagemakerUserProfile;
 
   constructor(scope: Construct, id: string, props: StudioDomainProps) {
     super(scope, id);
     const { lifecycleConfiguration, network, prefix, userProfiles } = props;
+    checkPrefix(this, prefix);
     const jupyterLab = (lifecycleConfigurationArn: string, instanceType: string) => ({
       builtInLifecycleConfigArn: lifecycleConfigurationArn,
       // Nothing of the image is named here: a space takes Studio's default.

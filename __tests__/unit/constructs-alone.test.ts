@@ -1,0 +1,109 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AwsProvider } from "@cdktf/provider-aws/lib/provider/index.js";
+import { App, TerraformStack } from "cdktf";
+import {
+  ArtifactBucket,
+  AwsAccount,
+  EncryptionKey,
+  ExecutionRole,
+  LifecycleConfiguration,
+  Network,
+  spaceFiles,
+} from "sagemaker-marimo/constructs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+let outdir: string;
+beforeEach(() => {
+  outdir = mkdtempSync(join(tmpdir(), "sagemaker-marimo-alone-"));
+});
+afterEach(() => rmSync(outdir, { recursive: true, force: true }));
+
+/** One stack of another app with the same constructs for each prefix; answers with its JSON. */
+function stackFor(...prefixes: string[]): Record<string, Record<string, Record<string, unknown>>> {
+  const app = new App({ outdir });
+  const stack = new TerraformStack(app, "other");
+  new AwsProvider(stack, "aws", { region: "eu-west-1" });
+  const account = new AwsAccount(stack, "account", { region: "eu-west-1" });
+  prefixes.forEach((prefix, index) => {
+    const common = { prefix, account };
+    const { arn: encryptionKeyArn } = new EncryptionKey(stack, `key${index}`, {
+      ...common,
+      removalProtection: true,
+      deletionWindowDays: 30,
+    });
+    const { bucket } = new ArtifactBucket(stack, `storage${index}`, {
+      ...common,
+      encryptionKeyArn,
+      forceDestroy: false,
+      removalProtection: true,
+    });
+    new Network(stack, `network${index}`, {
+      ...common,
+      vpcCidr: `10.${index}.0.0/16`,
+      availabilityZones: ["eu-west-1a", "eu-west-1b"],
+      egress: "endpoints-only",
+      encryptionKeyArn,
+      bucketArn: bucket.arn,
+    });
+    new ExecutionRole(stack, `role${index}`, { ...common, bucketArn: bucket.arn, encryptionKeyArn });
+    new LifecycleConfiguration(stack, `start${index}`, {
+      prefix,
+      environment: prefix,
+      region: "eu-west-1",
+      bucketName: bucket.bucket,
+      script: spaceFiles.onStart,
+    });
+  });
+  app.synth();
+  return JSON.parse(readFileSync(join(outdir, "stacks/other/cdk.tf.json"), "utf8")).resource;
+}
+
+/** Names that AWS wants once in an account and region, of resources that no other one of the stack holds. */
+function names(resources: ReturnType<typeof stackFor>): string[] {
+  const types = {
+    aws_kms_alias: "name",
+    aws_s3_bucket: "bucket",
+    aws_iam_role: "name",
+    aws_cloudwatch_log_group: "name",
+    aws_sagemaker_studio_lifecycle_config: "studio_lifecycle_config_name",
+  };
+  return Object.entries(types).flatMap(([type, attribute]) =>
+    Object.values(resources[type] ?? {}).map((resource) => `${type} ${resource[attribute]}`),
+  );
+}
+
+describe("the constructs, twice in a stack of another app", () => {
+  it("share no name where their prefixes differ", () => {
+    const both = names(stackFor("left", "right"));
+    expect(both).toHaveLength(16);
+    expect(new Set(both).size).toBe(16);
+  });
+
+  it("would share every one where they do not, so that the comparison can fail", () => {
+    expect(new Set(names(stackFor("same", "same"))).size).toBe(8);
+  });
+});
+
+describe("a prefix of another app", () => {
+  it.each(["a", "a-b", "x".repeat(27)])("is taken: %s", (prefix) => {
+    expect(() => stackFor(prefix)).not.toThrow();
+  });
+
+  it.each(["", "Upper", "1st", "ends-", "it's", "x".repeat(28)])(
+    "is refused, once by each construct: %s",
+    (prefix) => {
+      let message = "";
+      try {
+        stackFor(prefix);
+      } catch (error) {
+        message = String(error);
+      }
+      for (const id of ["key0", "storage0", "network0", "role0", "start0"]) {
+        expect(message).toContain(`[other/${id}] prefix ${JSON.stringify(prefix)} `);
+      }
+      expect(message).toContain(`[other/start0] environment ${JSON.stringify(prefix)} `);
+    },
+  );
+});

@@ -1,0 +1,31 @@
+/**
+ * The constructs, for another CDKTF app: `import { … } from "sagemaker-marimo/constructs"`. An example that is applied
+ * and destroyed in the tests is `__tests__/example-app/main.ts`. `StudioStack` puts together the same ones.
+ *
+ * What the app brings: an `AwsProvider` of the region that `AwsAccount` is told, a backend, and a version of Terraform's
+ * provider from 5.100.0 on (`terraform.required_providers.aws.version`; the bindings ask for exactly their own). Ids,
+ * tags and the names in Terraform's state are the app's. Every construct may be there more than once in a stack, each
+ * with a `prefix` of its own; wrong ones are all reported by `app.synth()`.
+ *
+ * A destroy runs scripts with Node.js, from the stack's folder: this package and what it depends on must be installed
+ * in that folder or above it.
+ */
+export { type CodeArtifactRepository, codeArtifactRepository } from "../settings/code-artifact.ts";
+export { lockFileOf, type Packages } from "../settings/locks.ts";
+export type { Egress } from "../settings/types.ts";
+export { consentVariable } from "../studio-removal/guard.ts";
+export { ArtifactBucket, type ArtifactBucketProps } from "./artifact-bucket.ts";
+export { AwsAccount, type AwsAccountProps } from "./aws-account.ts";
+export { Budget, type BudgetProps, BudgetStopPolicy } from "./budget.ts";
+export { EncryptionKey, type EncryptionKeyProps } from "./encryption-key.ts";
+export { ExecutionRole, type ExecutionRoleProps } from "./execution-role.ts";
+export { GuardRails, type GuardRailsProps } from "./guard-rails.ts";
+export { HomeFileSystemCleanup, type HomeFileSystemCleanupProps } from "./home-file-system-cleanup.ts";
+export { HomeFileSystemKey, type HomeFileSystemKeyProps } from "./home-file-system-key.ts";
+export { LifecycleConfiguration, type LifecycleConfigurationProps } from "./lifecycle-configuration.ts";
+export { Network, type NetworkProps } from "./network.ts";
+export { Payload, type PayloadProps, type PayloadSource } from "./payload.ts";
+export { RemovalGuard, type RemovalGuardProps } from "./removal-guard.ts";
+export { RemovalScripts } from "./removal-step.ts";
+export { spaceFiles } from "./space-files.ts";
+export { StudioDomain, type StudioDomainProps } from "./studio-domain.ts";
