@@ -69,7 +69,11 @@ beforeAll(async () => {
   const { python } = await pythonEnvironment("aws");
   localAws = await startLocalAws({ python, log: join(folder, "local-aws.log") });
   terraform = (await findTerraform()).command;
-  environment = { ...process.env, ...terraformEnvironment({ runFolder: folder }), ...localAws.environment };
+  environment = {
+    ...process.env,
+    ...(await terraformEnvironment({ command: terraform, runFolder: folder })),
+    ...localAws.environment,
+  };
   const credentials = { accessKeyId: "test", secretAccessKey: "test" };
   const configuration = { endpoint: localAws.endpoint, region, credentials, maxAttempts: 1 };
   ec2 = new EC2Client(configuration);

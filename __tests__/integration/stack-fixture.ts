@@ -21,11 +21,13 @@ export class StackFixture {
   /** What an AWS SDK's client needs to speak to the local AWS. */
   readonly client: ReturnType<LocalAws["clientSettings"]>;
   readonly environment: NodeJS.ProcessEnv;
+  private readonly stackName: string;
   private readonly binary: string;
   private readonly remove: () => void;
 
   private constructor(parts: {
     readonly project: ReturnType<typeof copyProject>;
+    readonly stackName: string;
     readonly localAws: LocalAws;
     readonly binary: string;
     /** Where Terraform finds its provider. */
@@ -33,6 +35,7 @@ export class StackFixture {
   }) {
     const { project, localAws, binary, provider } = parts;
     this.folder = project.folder;
+    this.stackName = parts.stackName;
     this.remove = project.remove;
     this.localAws = localAws;
     this.binary = binary;
@@ -49,19 +52,23 @@ export class StackFixture {
   }
 
   /** `settings` are those of the environment `dev`, as TypeScript. */
-  static async start(settings: string): Promise<StackFixture> {
+  static start(settings: string): Promise<StackFixture> {
+    return StackFixture.startIn(copyProject(`[{ name: "dev", ${settings} }]`), "dev");
+  }
+
+  /** The same for a stack of any app, which is removed in the end. */
+  static async startIn(project: ReturnType<typeof copyProject>, stackName: string): Promise<StackFixture> {
     const { python } = await pythonEnvironment("aws");
-    const project = copyProject(`[{ name: "dev", ${settings} }]`);
     const localAws = await startLocalAws({ python, log: join(project.folder, "local-aws.log") });
     const binary = (await findTerraform()).command;
     const provider = await terraformEnvironment({ command: binary, runFolder: project.folder });
-    const fixture = new StackFixture({ project, localAws, binary, provider });
+    const fixture = new StackFixture({ project, stackName, localAws, binary, provider });
     await fixture.synthesize();
     return fixture;
   }
 
   get stackFolder(): string {
-    return join(this.folder, "cdktf.out/stacks/dev");
+    return join(this.folder, "cdktf.out/stacks", this.stackName);
   }
 
   /**

@@ -33,7 +33,7 @@ function stackFor(...prefixes: string[]): Record<string, Record<string, Record<s
       removalProtection: true,
       deletionWindowDays: 30,
     });
-    const { bucket } = new ArtifactBucket(stack, `storage${index}`, {
+    const bucket = new ArtifactBucket(stack, `storage${index}`, {
       ...common,
       encryptionKeyArn,
       forceDestroy: false,
@@ -52,7 +52,8 @@ function stackFor(...prefixes: string[]): Record<string, Record<string, Record<s
       prefix,
       environment: prefix,
       region: "eu-west-1",
-      bucketName: bucket.bucket,
+      bucketName: bucket.name,
+      profiles: true,
       script: spaceFiles.onStart,
     });
   });

@@ -5,7 +5,7 @@
  * What the app brings: an `AwsProvider` of the region that `AwsAccount` is told, a backend, and a version of Terraform's
  * provider from 5.100.0 on (`terraform.required_providers.aws.version`; the bindings ask for exactly their own). Ids,
  * tags and the names in Terraform's state are the app's. Every construct may be there more than once in a stack, each
- * with a `prefix` of its own; wrong ones are all reported by `app.synth()`.
+ * with a `prefix` of its own, a payload with a bucket of its own; wrong prefixes are all reported by `app.synth()`.
  *
  * A destroy runs scripts with Node.js, from the stack's folder: this package and what it depends on must be installed
  * in that folder or above it.
