@@ -62,12 +62,12 @@ export class Notebooks extends TerraformStack {
       availabilityZones: [`${region}a`, `${region}b`],
       egress: "nat",
       encryptionKeyArn: key.arn,
-      bucketArn: storage.bucket.arn,
+      bucketArn: storage.arn,
     });
     const role = new ExecutionRole(this, "role", {
       prefix,
       account,
-      bucketArn: storage.bucket.arn,
+      bucketArn: storage.arn,
       encryptionKeyArn: key.arn,
     });
     const payload = new Payload(this, "marimo", {
@@ -76,8 +76,7 @@ export class Notebooks extends TerraformStack {
         requirements: lockFileOf({ marimoVersion: "0.25.2", extraPackages: [] }),
         settings: { MARIMO_TRANSPORT: "auto" },
       },
-      bucket: storage.bucket,
-      bucketReady: storage.ready,
+      bucket: storage,
       encryptionKeyArn: key.arn,
     });
     const cleanup = new HomeFileSystemCleanup(this, "cleanup", {
@@ -95,8 +94,9 @@ export class Notebooks extends TerraformStack {
         prefix,
         environment: "research",
         region,
-        bucketName: storage.bucket.bucket,
+        bucketName: storage.name,
         script: spaceFiles.onStart,
+        profiles: true,
       }),
       authentication: "IAM",
       defaultInstanceType: "ml.t3.medium",
@@ -116,9 +116,7 @@ export class Notebooks extends TerraformStack {
       domainId: domain.id,
       userProfileNames: people,
       homeFileSystemRetention: "Delete",
-      bucketName: storage.bucket.bucket,
-      accessLogsBucketName: storage.accessLogsBucket.bucket,
-      bucketForceDestroy: "true",
+      bucket: storage,
       before: this.node.findAll().filter((construct) => TerraformResource.isTerraformResource(construct)),
     });
     new TerraformOutput(this, "domain", { value: domain.id });
