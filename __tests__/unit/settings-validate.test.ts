@@ -101,6 +101,8 @@ const fine: readonly (readonly [string, Settings])[] = [
   ],
   ["the smallest volumes", guardRails({ spaceVolumeGb: { default: 5, maximum: 5 } })],
   ["the largest volumes", guardRails({ spaceVolumeGb: { maximum: 16_384 } })],
+  ["a required tag of Latin-1", guardRails({ requiredTags: ["Équipe"] }, { tags: { Équipe: "ÿ" } })],
+  ["an address with a brace", budget({ alertAddresses: ["a{b}$@example.com"] })],
   ["six required tags", guardRails({ requiredTags: Object.keys(tags(6).tags as object) }, tags(7))],
   ["the smallest budget", budget({ monthlyUsd: 1, alertPercents: [1], stopAtPercent: 1 })],
   [
@@ -139,6 +141,12 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ["an empty name", { name: "" }, 'environments[0] "": name: ""'],
   ["a name of 21 characters", { name: "a".repeat(21) }, "has 21 characters", "1 to 20"],
   ["a name in capitals", { name: "Dev" }, '"Dev" is no name'],
+  [
+    "a name that constructs cannot have",
+    { name: "constructor" },
+    '"constructor" is a name that',
+    "constructs",
+  ],
   ["a name that begins with a digit", { name: "1dev" }, "starting with a letter"],
   ["a name that ends with a hyphen", { name: "dev-" }, '"dev-"'],
   ["a name with a line break", { name: "dev\n" }, '"dev\\n"'],
@@ -434,6 +442,17 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     'guardRails.requiredTags[0]: "CostCenter" is required and not among the tags',
   ],
   [
+    "a required tag whose key has such letters",
+    guardRails({ requiredTags: ["字"] }, { tags: { 字: "x" } }),
+    'guardRails.requiredTags[0]: "字" has letters',
+  ],
+  [
+    "a required tag with letters that no policy may have",
+    guardRails({ requiredTags: ["Team"] }, { tags: { Team: "Ελλάς" } }),
+    'guardRails.requiredTags[0]: "Team" has letters that no policy may',
+    "U+00FF",
+  ],
+  [
     "seven required tags",
     guardRails({ requiredTags: Object.keys(tags(7).tags as object) }, tags(7)),
     "requiredTags",
@@ -447,6 +466,12 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     "eleven to alert",
     budget({ alertAddresses: Array.from({ length: 11 }, (_, index) => `a${index}@example.com`) }),
     "lists 11",
+  ],
+  [
+    "an address with a template of Terraform",
+    budget({ alertAddresses: ["team@example.com", `team+\${x}@example.com`] }),
+    `alertAddresses[1]: "team+\${x}@example.com" is no e-mail address`,
+    "without ${",
   ],
   ["an address that is none", budget({ alertAddresses: ["team"] }), "budget.alertAddresses[0]", "e-mail"],
   ["no alerts", budget({ alertPercents: [] }), "budget.alertPercents"],

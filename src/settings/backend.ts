@@ -62,6 +62,6 @@ export function stateObjectOf(settings: Untyped): string | undefined {
   const { backend, name } = settings;
   const bucket = stateBucketOf(settings);
   if (bucket === undefined || !isRecord(backend)) return undefined;
-  const key = backend.key ?? defaultStateKey(String(name));
+  const key = backend.key ?? (typeof name === "string" ? defaultStateKey(name) : undefined);
   return typeof key === "string" ? `s3://${bucket}/${key}` : undefined;
 }

@@ -14,9 +14,13 @@ const volumeRule = {
   source: "SageMaker API, SpaceEbsVolumeSizeInGb",
 };
 const spacesRule = { allowed: `a whole number of spaces, 1 to ${most.spaces}`, source: policySize };
+const lettersRule = {
+  allowed: "a tag whose key and value have Latin-1's letters alone, up to U+00FF",
+  source: "IAM API, policyDocumentType",
+};
 const amountRule = { allowed: "a number of US dollars, 1 to 1000000000", source: types };
 const percentRule = { allowed: "a whole number of per cent, 1 to 1000", source: types };
-const addressRule = { allowed: "an e-mail address", source: "AWS Budgets API, Subscriber" };
+const addressRule = { allowed: "an e-mail address, without ${ or %{", source: "AWS Budgets API, Subscriber" };
 
 export const checkGuardRails: Check = (value, report, settings) => {
   if (!isRecord(value)) return report(value, "is no set of guard-rails", rule);
@@ -95,6 +99,9 @@ const checkRequiredTags: Check = (value, report, settings) => {
     const rule = { allowed: "a key that the environment's tags have", source: types };
     if (typeof key !== "string") at(key, "is no string", rule);
     else if (!Object.hasOwn(tags, key)) at(key, "is required and not among the tags", rule);
+    // Tags may have any letter; the policy that holds people to these may not.
+    else if (!/^[\u0020-\u00ff]*$/.test(`${key}${tags[key]}`))
+      at(key, "has letters that no policy may", lettersRule);
   });
 };
 
@@ -126,8 +133,9 @@ const checkBudget: Check = (value, report, settings) => {
     source: "AWS Budgets API, Notification: 10 a notification",
   };
   checkList(value.alertAddresses, within("alertAddresses"), addresses, 1, 10, (address, at) => {
-    if (typeof address !== "string" || !/^[^\s@,;<>"]+@[^\s@,;<>"]+\.[a-z]{2,}$/i.test(address))
-      at(address, "is no e-mail address", addressRule);
+    // Terraform would read `${` and `%{` as the beginning of its own templates.
+    const form = /^(?!.*[$%]\{)[^\s@,;<>"]+@[^\s@,;<>"]+\.[a-z]{2,}$/i;
+    if (typeof address !== "string" || !form.test(address)) at(address, "is no e-mail address", addressRule);
   });
   if (value.alertPercents !== undefined) {
     const percents = {

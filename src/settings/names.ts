@@ -1,7 +1,8 @@
 import { type Check, isString, type Report } from "./problems.ts";
 
 const rule = {
-  allowed: "1 to 20 lower-case letters, digits and inner hyphens, starting with a letter",
+  allowed:
+    '1 to 20 lower-case letters, digits and inner hyphens, starting with a letter, and not "constructor"',
   source: "every name derived from it must fit AWS's shortest limit, 63 characters of a bucket's name",
 };
 
@@ -10,6 +11,10 @@ export const checkEnvironmentName: Check = (value, report) => {
   if (!isString(value, report, rule)) return;
   if (value.length > 20) report(value, `has ${value.length} characters`, rule);
   else if (!/^[a-z](-*[a-z0-9])*$/.test(value)) report(value, "is no name of an environment", rule);
+  else if (value in Object.prototype) {
+    // `constructor`: constructs looks its children up in a plain object, and finds one of that name already.
+    report(value, "is a name that JavaScript's objects have", { ...rule, source: "the library constructs" });
+  }
 };
 
 /** How the name of everything in an environment's stack begins; its Studio domain has just this name. */
