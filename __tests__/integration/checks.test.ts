@@ -122,7 +122,7 @@ const checkers = [
       const iam = (await pythonEnvironment("iam")).python;
       const results = await Promise.all(
         [
-          ["--python-executable", aws, "src/local-studio/aws"],
+          ["--python-executable", aws, "src/local-studio/aws", "__tests__/check_requests.py"],
           ["--python-executable", iam, "src/local-studio/iam"],
           ["src/local-studio/image", "src/local-studio/build_environment.py", "src/local-studio/tether.py"],
           ["src/space/payload/python", "__tests__/python"],

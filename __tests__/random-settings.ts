@@ -1,0 +1,306 @@
+import fc from "fast-check";
+import { formatCidr, networkOf } from "../src/settings/cidr.ts";
+import { studioInstanceTypes } from "../src/settings/instance-types.ts";
+import { sagemakerRegions } from "../src/settings/regions.ts";
+import { defaults } from "../src/settings/resolve.ts";
+import {
+  type BudgetSettings,
+  type EnvironmentSettings,
+  type GuardRailSettings,
+  type S3BackendSettings,
+  transports,
+  type UserProfileSettings,
+} from "../src/settings/types.ts";
+
+/** A value for each of an object's settings: the compiler asks for one when a setting is added. */
+type Arbitraries<T> = Readonly<Record<keyof T, fc.Arbitrary<unknown>>>;
+
+type Settings = Record<string, unknown>;
+
+/** For any value: `String` throws where an object has a `toString` of its own. */
+const text = (value: unknown) => (typeof value === "string" ? value : (JSON.stringify(value) ?? ""));
+
+const anything = fc.oneof(
+  fc.constantFrom<unknown>(
+    null,
+    "",
+    0,
+    -1,
+    1e9,
+    Number.NaN,
+    true,
+    [],
+    {},
+    [null],
+    { name: "x" },
+    `\${x}`,
+    "%{if",
+  ),
+  fc.string({ unit: "binary" }),
+  fc.double(),
+  fc.array(fc.string()),
+  fc.dictionary(fc.string(), fc.string()),
+);
+
+/** Now and then what it should not be; with some thirty settings, about every third environment is refused. */
+const mostly = (right: fc.Arbitrary<unknown>, wrong: fc.Arbitrary<unknown> = anything) =>
+  fc.oneof({ weight: 60, arbitrary: right }, { weight: 1, arbitrary: fc.oneof(wrong, anything) });
+
+const list = (
+  item: fc.Arbitrary<unknown>,
+  maxLength: number,
+  selector: (item: unknown) => unknown = (one) => one,
+) =>
+  fc.oneof(
+    { weight: 60, arbitrary: fc.uniqueArray(item, { minLength: 1, maxLength, selector }) },
+    { weight: 1, arbitrary: fc.array(item, { minLength: maxLength + 1, maxLength: maxLength + 2 }) },
+  );
+
+/** An object with some of its settings. */
+const some = <T>(settings: Arbitraries<T>, requiredKeys: readonly (string & keyof T)[] = []) =>
+  fc.record(settings as Record<string, fc.Arbitrary<unknown>>, { requiredKeys: [...requiredKeys] });
+
+/** Parts of names that resources of the stack end with: what one environment is called, another's resource must not be. */
+const name = fc.oneof(
+  fc
+    .array(fc.constantFrom("a", "b", "logs", "domain", "user", "budget", "vpc", "studio"), {
+      minLength: 1,
+      maxLength: 3,
+    })
+    .map((parts) => parts.join("-").slice(0, 20)),
+  fc.stringMatching(/^[a-z](-?[a-z0-9]){0,9}$/),
+  fc.constantFrom("a".repeat(20), `a${"-".repeat(18)}z`),
+);
+const instanceType = fc.constantFrom(...studioInstanceTypes);
+const vpcCidr = fc
+  .record({
+    first: fc.constantFrom(10 * 2 ** 24, 172 * 2 ** 24 + 16 * 2 ** 16, 192 * 2 ** 24 + 168 * 2 ** 16),
+    rest: fc.nat(2 ** 16 - 1),
+    prefix: fc.integer({ min: 16, max: 26 }),
+  })
+  .map(({ first, rest, prefix }) => formatCidr(networkOf({ first: first + rest, prefix })));
+const userName = fc.oneof(
+  fc.stringMatching(/^[a-zA-Z0-9](-?[a-zA-Z0-9]){0,15}$/),
+  fc.stringMatching(/^[a-z0-9]{1,63}$/),
+  fc.constantFrom("constructor", "a".repeat(63), "b".repeat(60)),
+);
+const longTag = fc.constantFrom("x".repeat(128), "=".repeat(100));
+const tagText = (max: number, letters: string) =>
+  fc.stringMatching(new RegExp(`^[A-Za-z0-9 _.:/=+@${letters}-]{1,${max}}$`, "u"));
+const tagsOf = (letters: string) =>
+  fc.dictionary(
+    fc.oneof(tagText(128, letters), longTag),
+    fc.oneof(tagText(256, letters), fc.constantFrom("v".repeat(256), "")),
+    { maxKeys: 48 },
+  );
+const codeArtifact = fc
+  .constantFrom("us-east-1", "eu-west-1", "us-west-2")
+  .map((region) => `https://team-111122223333.d.codeartifact.${region}.amazonaws.com/pypi/python/simple/`);
+
+/** What the test has lock files for, of each version with each of the lists. */
+export const locked = {
+  marimoVersion: ["0.25.2", "0.24.0", "1.0.0"],
+  extraPackages: [[], ["polars==1.30.0"], ["numpy==2.3.1", 'torch==2.7.0; python_version >= "3.12"']],
+} as const;
+
+const userProfile: Arbitraries<UserProfileSettings> = {
+  name: mostly(userName, fc.constantFrom("-a", "a.b", "a".repeat(64), "ana smith")),
+  defaultInstanceType: mostly(instanceType, fc.constant("ml.t3.nano")),
+};
+
+const s3Backend: Arbitraries<S3BackendSettings> = {
+  type: mostly(fc.constant("s3"), fc.constant("S3")),
+  bucket: mostly(
+    fc.stringMatching(/^[a-z0-9]{3,63}$/),
+    fc.constantFrom("Upper", "a..b", "10.0.0.1", "xn--a-b"),
+  ),
+  key: mostly(
+    fc.stringMatching(/^[A-Za-z0-9._-]{3,20}(\/[A-Za-z0-9!'()*-]{3,20}){0,3}$/),
+    fc.constantFrom("/a", "a/", "a/../b", `\${x}`, "k".repeat(1018)),
+  ),
+  region: mostly(fc.constantFrom(...sagemakerRegions), fc.constant("us-east-9")),
+  kmsKeyId: mostly(
+    fc
+      .constant("1234abcd-12ab-34cd-56ef-1234567890ab")
+      .map((id) => `arn:aws:kms:REGION:111122223333:key/${id}`),
+    fc.constant("alias/state"),
+  ),
+};
+
+const budget: Arbitraries<BudgetSettings> = {
+  monthlyUsd: mostly(
+    fc.oneof(fc.integer({ min: 1, max: 1e9 }), fc.double({ min: 1, max: 1e9, noNaN: true })),
+    fc.constantFrom(0.99, 1e9 + 1),
+  ),
+  alertAddresses: mostly(
+    list(
+      fc.stringMatching(/^[a-z!#$%&'*+=?^|~-]{1,9}@[a-z.-]{1,8}\.com$/).filter((one) => !one.includes("..")),
+      10,
+    ),
+    fc.constantFrom(["a b@example.com"], ["a@b"], [], [`\${x}@example.com`], ["%{if}@example.com"]),
+  ),
+  alertPercents: mostly(list(fc.integer({ min: 1, max: 1000 }), 10), fc.constantFrom([0], [1001], [1.5])),
+  stopAtPercent: mostly(fc.integer({ min: 1, max: 1000 }), fc.constantFrom(0, 1001)),
+};
+
+const spaceVolumeGb: Arbitraries<NonNullable<GuardRailSettings["spaceVolumeGb"]>> = {
+  default: mostly(fc.integer({ min: 5, max: 100 }), fc.constantFrom(4, 16_385)),
+  maximum: mostly(fc.integer({ min: 100, max: 16_384 }), fc.constantFrom(4, 16_385)),
+};
+
+const guardRails: Arbitraries<GuardRailSettings> = {
+  // Lists of every type too: IAM's policy of them must still be short enough.
+  allowedInstanceTypes: mostly(
+    fc.oneof(list(instanceType, 30), fc.shuffledSubarray([...studioInstanceTypes])),
+    fc.constantFrom([], ["ml.none"]),
+  ),
+  maximumSpacesPerUser: mostly(fc.integer({ min: 1, max: 40 }), fc.constantFrom(0, 41, 1.5)),
+  spaceVolumeGb: mostly(some(spaceVolumeGb), fc.constant({ default: 9, maximum: 8 })),
+  requiredTags: mostly(list(fc.nat(20), 6), fc.constantFrom([], ["NotThere"])),
+  budget: mostly(some(budget, ["monthlyUsd", "alertAddresses"])),
+};
+
+const environment: Arbitraries<EnvironmentSettings> = {
+  name: mostly(name, fc.constantFrom("a".repeat(21), "A", "a-", "1a", "constructor", undefined)),
+  region: mostly(fc.constantFrom(...sagemakerRegions), fc.constantFrom("us-east-9", "mars-1", 1)),
+  vpcCidr: mostly(
+    vpcCidr,
+    fc.constantFrom("10.0.0.0/15", "10.0.0.0/27", "8.8.0.0/16", "10.0.0.1/16", "172.17.0.0/16"),
+  ),
+  availabilityZones: mostly(
+    fc.uniqueArray(fc.constantFrom("a", "b", "c", "d"), { minLength: 2, maxLength: 2 }),
+    fc.constantFrom(["a"], ["a", "a"], ["a", "b", "c"], ["1a", "-bos-1a"]),
+  ),
+  egress: mostly(fc.constantFrom("nat", "nat-per-zone", "endpoints-only"), fc.constant("none")),
+  userProfiles: mostly(
+    fc.uniqueArray(some(userProfile, ["name"]), {
+      selector: (user) => text((user as Settings).name).toLowerCase(),
+      maxLength: 8,
+    }),
+    fc.constantFrom([{ name: "ana" }, { name: "Ana" }], [{}], ["ana"]),
+  ),
+  authentication: mostly(fc.constantFrom("IAM", "SSO"), fc.constant("sso")),
+  defaultInstanceType: mostly(instanceType, fc.constantFrom("system", "ml.none", 3)),
+  idleTimeoutMinutes: mostly(fc.integer({ min: 60, max: 525_600 }), fc.constantFrom(59, 525_601, 60.5, "60")),
+  marimoVersion: mostly(
+    fc.constantFrom(...locked.marimoVersion),
+    fc.constantFrom("0.23.13", "latest", "0.25.1"),
+  ),
+  extraPackages: mostly(
+    fc.constantFrom(...locked.extraPackages),
+    fc.constantFrom(["polars>=1"], ["marimo==1.0"], ["-r x"], ["not-locked==1.0"], ["a==1", "A==1"]),
+  ),
+  packageIndexUrl: mostly(
+    fc.oneof(
+      fc.stringMatching(
+        /^https:\/\/[a-z]{1,9}(\.[a-z]{1,9}){0,3}(:8443)?(\/[A-Za-z0-9._~%+-]{1,9}){0,3}\/?$/,
+      ),
+      codeArtifact,
+    ),
+    fc.constantFrom("http://example.org/simple/", "https://me:word@example.org/simple/", `https://x/\${y}`),
+  ),
+  transport: mostly(fc.constantFrom(...transports), fc.constant("http")),
+  sampleNotebooks: mostly(fc.boolean(), fc.constant("yes")),
+  tags: mostly(
+    fc.oneof(tagsOf("é"), tagsOf("éж字𝒌")),
+    fc.constantFrom(
+      { "aws:x": "" },
+      { Project: "x" },
+      { a: "", A: "" },
+      { a: `\${x}` },
+      { a: 1 },
+      { "😀": "" },
+    ),
+  ),
+  guardRails: mostly(some(guardRails)),
+  backend: mostly(
+    fc.oneof(fc.constant({ type: "local" }), some(s3Backend, ["type", "bucket"])),
+    fc.constantFrom({ type: "gcs" }, { type: "local", bucket: "x" }, { type: "s3" }),
+  ),
+  homeFileSystemRetention: mostly(fc.constantFrom("Retain", "Delete"), fc.constant("Keep")),
+  removalProtection: mostly(fc.boolean(), fc.constant("yes")),
+  bucketForceDestroy: mostly(fc.boolean(), fc.constant("no")),
+};
+
+const isSettings = (value: unknown): value is Settings =>
+  Object.prototype.toString.call(value) === "[object Object]";
+
+/** Makes settings that depend on each other agree, as a person would; one of twenty times some of them do not. */
+function agreeing(settings: Settings): Settings {
+  const agreed: Settings = { ...settings };
+  const region = text(settings.region ?? defaults.region);
+  if (Array.isArray(agreed.availabilityZones)) {
+    agreed.availabilityZones = agreed.availabilityZones.map((zone) => `${region}${zone}`);
+  }
+  if (isSettings(agreed.backend) && typeof agreed.backend.kmsKeyId === "string") {
+    const of = text(agreed.backend.region ?? region);
+    agreed.backend = { ...agreed.backend, kmsKeyId: agreed.backend.kmsKeyId.replace("REGION", of) };
+  }
+  if (agreed.bucketForceDestroy === true) agreed.removalProtection = false;
+  const index = text(agreed.packageIndexUrl);
+  if (
+    agreed.egress === "endpoints-only" &&
+    index.includes("codeartifact") &&
+    !index.includes(`.${region}.`)
+  ) {
+    delete agreed.packageIndexUrl;
+  }
+  if (isSettings(agreed.guardRails))
+    agreed.guardRails = agreeingGuardRails(agreed.guardRails, agreed, region);
+  return agreed;
+}
+
+function agreeingGuardRails(guardRails: Settings, settings: Settings, region: string): Settings {
+  const agreed = { ...guardRails };
+  const profiles = (Array.isArray(settings.userProfiles) ? settings.userProfiles : []).filter(isSettings);
+  if (Array.isArray(agreed.allowedInstanceTypes)) {
+    const started = [settings.defaultInstanceType ?? defaults.defaultInstanceType];
+    const own = profiles.flatMap(({ defaultInstanceType }) => defaultInstanceType ?? []);
+    agreed.allowedInstanceTypes = [...new Set([...agreed.allowedInstanceTypes, ...started, ...own])];
+  }
+  const fits = profiles.every(({ name }) => /^[a-z0-9-]{1,60}$/.test(text(name)));
+  if (!fits) delete agreed.maximumSpacesPerUser;
+  const tags = isSettings(settings.tags) ? Object.entries(settings.tags) : [];
+  const keys = tags.filter((tag) => /^[ -ÿ]*$/.test(tag.map(text).join(""))).map(([key]) => key);
+  if (Array.isArray(agreed.requiredTags)) {
+    // Numbers, generated before there were tags to choose from.
+    const chosen = agreed.requiredTags.map((tag) =>
+      typeof tag === "number" ? keys[tag % keys.length] : tag,
+    );
+    if (keys.length === 0) delete agreed.requiredTags;
+    else agreed.requiredTags = [...new Set(chosen)];
+  }
+  if (!/^(us-(east|west)|eu-(west|north|south|central)|ap|ca|sa|me|il|af|mx)-/.test(region))
+    delete agreed.budget;
+  return agreed;
+}
+
+const oneEnvironment = fc
+  .record({ settings: some(environment, ["name"]), agree: fc.integer({ min: 1, max: 20 }) })
+  .map(({ settings, agree }) => (agree > 1 ? agreeing(settings) : settings));
+
+/** A settings file: one environment, or now and then two that must not get in each other's way. */
+export const randomEnvironments = fc.oneof(
+  { weight: 8, arbitrary: fc.tuple(oneEnvironment) },
+  { weight: 1, arbitrary: fc.tuple(oneEnvironment, oneEnvironment) },
+);
+
+/** Every setting that is varied, by its path. */
+export const variedSettings: readonly string[] = [
+  ...Object.keys(environment),
+  ...Object.keys(userProfile).map((key) => `userProfiles.${key}`),
+  ...Object.keys(guardRails).map((key) => `guardRails.${key}`),
+  ...Object.keys(spaceVolumeGb).map((key) => `guardRails.spaceVolumeGb.${key}`),
+  ...Object.keys(budget).map((key) => `guardRails.budget.${key}`),
+  ...Object.keys(s3Backend).map((key) => `backend.${key}`),
+];
+
+/** Each value that an environment gives for a setting of `variedSettings`. */
+export function givenValues(settings: unknown, path = ""): readonly (readonly [string, unknown])[] {
+  if (!isSettings(settings)) return [];
+  return Object.entries(settings).flatMap(([key, value]) => {
+    const at = path === "" ? key : `${path}.${key}`;
+    const below = at === "userProfiles" && Array.isArray(value) ? value : [value];
+    return [[at, value] as const, ...below.flatMap((one) => givenValues(one, at))];
+  });
+}

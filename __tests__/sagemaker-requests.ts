@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface, type Interface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { projectFolder } from "../src/local-studio/paths.ts";
+import { isBlock, type KnownValues } from "./known-values.ts";
+
+/** The name of an operation and its request's members. */
+export type SageMakerRequest = readonly [operation: string, members: Readonly<Record<string, unknown>>];
+
+/** Arguments that are Terraform's own. `retention_policy` is a member of DeleteDomain. */
+const notCreated = ["//", "depends_on", "for_each", "lifecycle", "retention_policy"];
+
+const operations: Readonly<Record<string, string>> = {
+  aws_sagemaker_domain: "CreateDomain",
+  aws_sagemaker_studio_lifecycle_config: "CreateStudioLifecycleConfig",
+  aws_sagemaker_user_profile: "CreateUserProfile",
+};
+
+/** What Terraform's provider asks of SageMaker for a stack, as far as the stack's JSON says: its members have AWS's names. */
+export function sagemakerRequests(values: KnownValues): readonly SageMakerRequest[] {
+  const tags = Object.entries(values.stack.provider.aws[0]?.default_tags[0]?.tags ?? {});
+  const Tags = tags.map(([Key, Value]) => ({ Key, Value }));
+  return Object.entries(operations).flatMap(([type, operation]) =>
+    values.instances(type).flatMap(({ block, each }) => {
+      const given = Object.entries(block).filter(([key]) => !notCreated.includes(key));
+      const members = awsNames(values.valueOf(Object.fromEntries(given), each)) as Record<string, unknown>;
+      const create: SageMakerRequest = [operation, { ...members, Tags }];
+      if (block.retention_policy === undefined) return [create];
+      const RetentionPolicy = awsNames(values.valueOf(block.retention_policy, each));
+      return [create, ["DeleteDomain", { DomainId: "d-abcdefghijkl", RetentionPolicy }] as const];
+    }),
+  );
+}
+
+/** `vpc_id` is `VpcId`, at every depth. */
+function awsNames(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(awsNames);
+  if (!isBlock(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key.replaceAll(/(^|_)([a-z])/g, (_, __, letter: string) => letter.toUpperCase()),
+      awsNames(item),
+    ]),
+  );
+}
+
+/** botocore's judgement of requests, in one process for all of them. */
+export class RequestCheck {
+  private readonly child: ChildProcess;
+  private readonly lines: AsyncIterator<string>;
+
+  constructor(python: string) {
+    this.child = spawn(python, [fileURLToPath(new URL("check_requests.py", import.meta.url))], {
+      env: { ...process.env, PYTHONPATH: join(projectFolder, "src/local-studio/aws") },
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const lines: Interface = createInterface({ input: this.child.stdout as NodeJS.ReadableStream });
+    this.lines = lines[Symbol.asyncIterator]();
+  }
+
+  async problems(requests: readonly SageMakerRequest[]): Promise<readonly string[]> {
+    this.child.stdin?.write(`${JSON.stringify(requests)}\n`);
+    const { value, done } = await this.lines.next();
+    if (done) throw new Error("check_requests.py ended before its answer; its message is above.");
+    return JSON.parse(value) as string[];
+  }
+
+  async stop(): Promise<void> {
+    const ended = once(this.child, "close");
+    this.child.stdin?.end();
+    await ended;
+  }
+}
