@@ -58,9 +58,12 @@ export class SpaceSecurityGroup extends Construct {
       tags: { Name: props.name },
       ...(props.forEach === undefined ? {} : { forEach: props.forEach }),
     });
-    skipChecks(group, {
-      CKV2_AWS_5: "Attached by Studio to the spaces of a domain or user profile, unknown to checkov",
-    });
+    // checkov takes an endpoint whose prefix list a rule names for what the group is attached to: nothing to skip then.
+    if (!props.https.some(({ prefixListId }) => prefixListId !== undefined)) {
+      skipChecks(group, {
+        CKV2_AWS_5: "Attached by Studio to the spaces of a domain or user profile, unknown to checkov",
+      });
+    }
     this.groupId =
       props.forEach === undefined
         ? group.id
