@@ -59,6 +59,9 @@ export class StudioStack extends TerraformStack {
     this.terraformSettings(environment);
     new AwsProvider(this, "aws", {
       region,
+      // The provider's own 25 go on for 51 minutes where EC2 says that a token has expired (provider issue 15618). Its
+      // pauses double, of up to 1 s, 2 s, 4 s and so on: these 7, eight attempts in all, last two minutes at most.
+      maxRetries: 7,
       defaultTags: [
         {
           tags: { ...environment.tags, Project: "sagemaker-marimo", Environment: environment.name },
