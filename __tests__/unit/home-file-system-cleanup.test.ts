@@ -154,7 +154,7 @@ describe("the clean-up after a domain", () => {
     expect(world.fileSystems.get("fs-1")?.mountTargets.size).toBe(0);
     expect(world.groups.size).toBe(0);
     expect(lines.join("\n")).toMatch(
-      /kept home file system fs-1 of domain d-gone in us-east-1.*destroy\.md/s,
+      /kept home file system fs-1 of domain d-gone in us-east-1.*--region us-east-1 --file-system-id fs-1 .*destroy\.md/s,
     );
   });
 

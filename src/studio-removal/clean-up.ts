@@ -63,7 +63,12 @@ export async function cleanUp(options: CleanUpOptions, tools: Tools<Clients>): P
       log(`deleted home file system ${id}`);
     } else {
       log(`kept home file system ${id} of domain ${domainId} in ${options.region}: without mount targets`);
-      log("now, and no new domain takes it over. src/constructs/destroy.md says how to get at its files");
+      log("now, and no new domain takes it over. To get at its files, in any VPC of the region:");
+      log(
+        `aws efs create-mount-target --region ${options.region} --file-system-id ${id} ` +
+          "--subnet-id SUBNET --security-groups GROUP_THAT_LETS_PORT_2049_IN",
+      );
+      log("then mount and copy as src/constructs/destroy.md says");
     }
   }
   const leftGroups = groups.filter(({ domainId }) => domains.has(domainId)).map(({ group }) => group);
