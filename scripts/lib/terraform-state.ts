@@ -21,13 +21,22 @@ export async function managedIds(
   if (backend.type === "local") {
     const file = `terraform.${name}.tfstate`;
     const path = join(folder, file);
-    return { place: file, ids: idsIn(file, existsSync(path) ? readFileSync(path, "utf8") : "{}") };
+    return { place: file, ids: idsIn(file, readLocal(path)) };
   }
   const { bucket: Bucket, key: Key, region } = backend;
   const s3 = new S3Client(clientSettings(region));
   const answer = await unlessGone(() => s3.send(new GetObjectCommand({ Bucket, Key })));
   const place = `s3://${Bucket}/${Key}`;
   return { place, ids: idsIn(place, (await answer?.Body?.transformToString()) ?? "{}") };
+}
+
+/**
+ * Terraform makes the file for its lock, and writes to it 20 s into an apply at the earliest (hashicorp/terraform#32680):
+ * killed before that, it leaves a file without a byte, which is no state. One that it was about to write anew has a backup.
+ */
+function readLocal(path: string): string {
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  return text === "" && !existsSync(`${path}.backup`) ? "{}" : text;
 }
 
 function idsIn(place: string, text: string): ReadonlySet<string> {
