@@ -52,8 +52,10 @@ async function main(values: Values): Promise<number> {
   const found = await new Steps().run("look through the account", () => findLeftovers(names, tools));
   const managed = ({ id, domainId }: Leftover) =>
     state.ids.has(id) || (domainId !== undefined && state.ids.has(domainId));
-  const left = found.filter((one) => !managed(one));
-  const count = found.length - left.length;
+  const left = found.filter(
+    (one) => !managed(one) && (one.partOf === undefined || state.ids.has(one.partOf)),
+  );
+  const count = found.filter(managed).length;
   if (count > 0) {
     console.log(`${count} things of "${name}" are in ${state.place}: npx cdktf destroy ${name} removes them`);
   }

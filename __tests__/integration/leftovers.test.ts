@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CloudWatchLogsClient, CreateLogGroupCommand } from "@aws-sdk/client-cloudwatch-logs";
 import {
@@ -5,10 +6,12 @@ import {
   AssociateRouteTableCommand,
   AttachInternetGatewayCommand,
   CreateInternetGatewayCommand,
+  CreateRouteCommand,
   CreateRouteTableCommand,
   CreateSecurityGroupCommand,
   CreateSubnetCommand,
   CreateVpcCommand,
+  DescribeRouteTablesCommand,
   EC2Client,
   type ResourceType,
 } from "@aws-sdk/client-ec2";
@@ -59,6 +62,8 @@ async function makeParts(environment: string): Promise<void> {
   const { InternetGateway } = await ec2.send(new CreateInternetGatewayCommand(tagged("internet-gateway")));
   const InternetGatewayId = InternetGateway?.InternetGatewayId;
   await ec2.send(new AttachInternetGatewayCommand({ VpcId, InternetGatewayId }));
+  const route = { RouteTableId: RouteTable?.RouteTableId, GatewayId: InternetGatewayId };
+  await ec2.send(new CreateRouteCommand({ ...route, DestinationCidrBlock: "0.0.0.0/0" }));
   const s3 = new S3Client(client);
   const Bucket = `${prefix}-123456789012-us-east-1`;
   await s3.send(new CreateBucketCommand({ Bucket }));
@@ -104,6 +109,30 @@ it("lists what no state knows, and deletes nothing unasked", async () => {
   expect(unasked.status).toBe(1);
   expect(unasked.output).toContain("There is no terminal to ask on, and nothing was deleted.");
   expect(await localAws.inventory()).toEqual(before);
+});
+
+it("lists a route and an association by themselves where the state has their table, unless it has them too", async () => {
+  const ec2 = new EC2Client(localAws.clientSettings());
+  const Filters = [{ Name: "tag:Environment", Values: ["dev"] }];
+  const { RouteTables = [] } = await ec2.send(new DescribeRouteTablesCommand({ Filters }));
+  const [{ RouteTableId = "", Associations = [] } = {}] = RouteTables;
+  const association = Associations[0]?.RouteTableAssociationId ?? "";
+  const route = `r-${RouteTableId}1080289494`;
+  const file = join(project.folder, "terraform.dev.tfstate");
+  const listedWith = async (...ids: string[]) => {
+    const instances = ids.map((id) => ({ attributes: { id } }));
+    writeFileSync(file, JSON.stringify({ resources: [{ mode: "managed", instances }] }));
+    const { output } = await leftovers();
+    return output.match(/^ {2}route.*/gm);
+  };
+  expect(await listedWith(RouteTableId)).toEqual([
+    expect.stringMatching(
+      `^  route table association ${association} \\(of subnet-\\w+ with ${RouteTableId}\\)$`,
+    ),
+    `  route ${route} (to 0.0.0.0/0 in ${RouteTableId})`,
+  ]);
+  expect(await listedWith(RouteTableId, association, route)).toBe(null);
+  rmSync(file);
 });
 
 it("deletes all of it on request, and nothing of another environment", async () => {

@@ -59,7 +59,7 @@ beforeAll(async () => {
   mkdirSync(workFolder, { recursive: true });
   folder = mkdtempSync(join(workFolder, "test-random-"));
   const { command } = await findTerraform();
-  const env = { ...process.env, ...terraformEnvironment({ runFolder: folder }) };
+  const env = { ...process.env, ...(await terraformEnvironment({ command, runFolder: folder })) };
   terraform = async (cwd, ...args) => {
     const result = await capture(command, args, { cwd, env, timeout: 300_000 });
     if (result === undefined || (result.status !== 0 && args[0] !== "validate")) {

@@ -1,4 +1,5 @@
 /** What an environment has in an account, whoever knows of it: found by tag and by name, kind by kind. */
+import { crc32 } from "node:zlib";
 import {
   CloudWatchLogsClient,
   DeleteLogGroupCommand,
@@ -8,6 +9,7 @@ import {
   DeleteFlowLogsCommand,
   DeleteInternetGatewayCommand,
   DeleteNatGatewayCommand,
+  DeleteRouteCommand,
   DeleteRouteTableCommand,
   DeleteSubnetCommand,
   DeleteVpcCommand,
@@ -28,6 +30,7 @@ import {
   ReleaseAddressCommand,
   RevokeSecurityGroupEgressCommand,
   RevokeSecurityGroupIngressCommand,
+  type RouteTable,
   type SecurityGroup,
 } from "@aws-sdk/client-ec2";
 import { DeleteFileSystemCommand, EFSClient } from "@aws-sdk/client-efs";
@@ -108,6 +111,8 @@ export interface Leftover {
   readonly work?: boolean;
   /** The key without which nothing in it can be read. */
   readonly keyId?: string;
+  /** What it goes with: a leftover of its own only where Terraform's state has that. */
+  readonly partOf?: string;
   readonly remove: () => Promise<unknown>;
 }
 
@@ -324,6 +329,7 @@ async function findNetwork(
       },
     })),
     ...groupsToRemove(removable, tools),
+    ...(tables.RouteTables ?? []).flatMap((table) => partsOfRouteTable(table, ec2)),
     ...(subnets.Subnets ?? []).map(({ SubnetId: id = "" }) => ({
       kind: "subnet",
       id,
@@ -340,6 +346,34 @@ async function findNetwork(
         }
         await ec2.send(new DeleteRouteTableCommand({ RouteTableId: id }));
       },
+    })),
+  ];
+}
+
+/** The stack's one route in each of its tables. People's own, to a peer for example, are none of its leftovers. */
+const defaultRoute = "0.0.0.0/0";
+
+/** They have no tags, and each is in the way of the apply that makes it again. */
+function partsOfRouteTable(
+  { RouteTableId = "", Associations = [], Routes = [] }: RouteTable,
+  ec2: EC2Client,
+): Leftover[] {
+  const route = { RouteTableId, DestinationCidrBlock: defaultRoute };
+  return [
+    ...Associations.filter(({ Main }) => !Main).map(({ RouteTableAssociationId: id = "", SubnetId }) => ({
+      kind: "route table association",
+      id,
+      note: `of ${SubnetId} with ${RouteTableId}`,
+      partOf: RouteTableId,
+      remove: () => unlessGone(() => ec2.send(new DisassociateRouteTableCommand({ AssociationId: id }))),
+    })),
+    ...Routes.filter(({ DestinationCidrBlock }) => DestinationCidrBlock === defaultRoute).map(() => ({
+      kind: "route",
+      // EC2 gives a route no id: the provider makes one (terraform-provider-aws, `routeCreateID`).
+      id: `r-${RouteTableId}${crc32(defaultRoute)}`,
+      note: `to ${defaultRoute} in ${RouteTableId}`,
+      partOf: RouteTableId,
+      remove: () => unlessGone(() => ec2.send(new DeleteRouteCommand(route))),
     })),
   ];
 }
