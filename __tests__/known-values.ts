@@ -143,9 +143,13 @@ export class KnownValues {
         "aws_partition.reverse_dns_prefix": () => dnsSuffix.split(".").reverse().join("."),
         "aws_service_principal.name": () => `${block.service_name}.${this.region}.${dnsSuffix}`,
         "aws_iam_policy_document.json": () => JSON.stringify(this.policyDocument(block)),
+        "aws_s3_bucket.id": () => String(this.valueOf(block.bucket, undefined)),
       };
       const answer = answers[`${type}.${attribute}`];
       if (answer) return answer();
+      // Of what is there already: what it is looked for by, or the same shape as if the stack had made it.
+      const known = block[attribute] ?? this.given(type, attribute, block, undefined);
+      if (known !== undefined) return this.valueOf(known, undefined);
     }
     throw new Error(`\${${expression}} is not known before an apply`);
   }

@@ -39,7 +39,8 @@ type Type =
 
 /** Terraform's documentation, "Resource block reference": what every resource may have, whatever its provider says. */
 const metaArguments = ["count", "depends_on", "for_each", "lifecycle", "provider", "provisioner"];
-const lifecycleArguments = ["create_before_destroy", "ignore_changes", "prevent_destroy"];
+const conditions = ["precondition", "postcondition"];
+const lifecycleArguments = ["create_before_destroy", "ignore_changes", "prevent_destroy", ...conditions];
 /** Terraform's documentation, "Syntax": identifiers. */
 const identifier = /^[A-Za-z_][\w-]*$/;
 
@@ -134,7 +135,8 @@ export class ProviderSchema {
     if (Array.isArray(value)) return value.flatMap((item) => this.references(stack, item, at));
     if (isBlock(value)) {
       return Object.entries(value).flatMap(([key, item]) => {
-        if (key === "//") return [];
+        // Whole expressions, which are left to the sample that Terraform itself validates.
+        if (key === "//" || conditions.includes(key)) return [];
         if (key !== "depends_on") return this.references(stack, item, at);
         return [item].flat().flatMap((address) => this.reference(stack, String(address), at));
       });
@@ -148,7 +150,7 @@ export class ProviderSchema {
       if (end === "") return [`${at}: ${JSON.stringify(value)} has no end`];
       const names = expression
         .replaceAll(/"[^"]*"/g, "")
-        .match(/[\w-]+(\[[^\]]*\])?(\.[\w-]+(\[[^\]]*\])?)*(?!\w*\()/g);
+        .match(/(?<![\w.-])[\w-]+(\[[^\]]*\])?(\.[\w-]+(\[[^\]]*\])?)*(?!\w*\()/g);
       return (names ?? [`"${expression}"`]).flatMap((name) => this.reference(stack, name, at));
     });
   }
@@ -182,8 +184,9 @@ function lifecycleProblems(lifecycle: unknown, schema: BlockSchema, at: string):
 
 /** Whether Terraform converts a value to a type (its documentation, "Types and Values", "Type Conversion"). */
 function typeProblems(type: Type, value: unknown, at: string): readonly string[] {
-  // One expression alone may have any type.
-  if (type === "dynamic" || (typeof value === "string" && /^\$\{[^}]*\}$/.test(value))) return [];
+  // What is not given has any type, and one expression alone may have it.
+  if (value === null || type === "dynamic" || (typeof value === "string" && /^\$\{[^}]*\}$/.test(value)))
+    return [];
   const wrong = [`${at}: ${JSON.stringify(value)} is no ${JSON.stringify(type)}`];
   if (typeof type === "string") {
     if (type === "string") return ["string", "number", "boolean"].includes(typeof value) ? [] : wrong;

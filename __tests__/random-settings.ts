@@ -6,6 +6,8 @@ import { defaults } from "../src/settings/resolve.ts";
 import {
   type BudgetSettings,
   type EnvironmentSettings,
+  type ExistingNetworkSettings,
+  type ExistingSettings,
   type GuardRailSettings,
   type S3BackendSettings,
   transports,
@@ -103,6 +105,15 @@ export const locked = {
   extraPackages: [[], ["polars==1.30.0"], ["numpy==2.3.1", 'torch==2.7.0; python_version >= "3.12"']],
 } as const;
 
+/** `REGION` becomes the environment's. The provider takes a UUID alone, which AWS's own example is not. */
+const keyArn = fc
+  .constant("1234abcd-12ab-44cd-96ef-1234567890ab")
+  .map((id) => `arn:aws:kms:REGION:111122223333:key/${id}`);
+const bucketName = mostly(
+  fc.stringMatching(/^[a-z0-9]{3,63}$/),
+  fc.constantFrom("Upper", "a..b", "10.0.0.1", "xn--a-b"),
+);
+
 const userProfile: Arbitraries<UserProfileSettings> = {
   name: mostly(userName, fc.constantFrom("-a", "a.b", "a".repeat(64), "ana smith")),
   defaultInstanceType: mostly(instanceType, fc.constant("ml.t3.nano")),
@@ -110,21 +121,32 @@ const userProfile: Arbitraries<UserProfileSettings> = {
 
 const s3Backend: Arbitraries<S3BackendSettings> = {
   type: mostly(fc.constant("s3"), fc.constant("S3")),
-  bucket: mostly(
-    fc.stringMatching(/^[a-z0-9]{3,63}$/),
-    fc.constantFrom("Upper", "a..b", "10.0.0.1", "xn--a-b"),
-  ),
+  bucket: bucketName,
   key: mostly(
     fc.stringMatching(/^[A-Za-z0-9._-]{3,20}(\/[A-Za-z0-9!'()*-]{3,20}){0,3}$/),
     fc.constantFrom("/a", "a/", "a/../b", `\${x}`, "k".repeat(1018)),
   ),
   region: mostly(fc.constantFrom(...sagemakerRegions), fc.constant("us-east-9")),
-  kmsKeyId: mostly(
-    fc
-      .constant("1234abcd-12ab-34cd-56ef-1234567890ab")
-      .map((id) => `arn:aws:kms:REGION:111122223333:key/${id}`),
-    fc.constant("alias/state"),
+  kmsKeyId: mostly(keyArn, fc.constant("alias/state")),
+};
+
+const existingNetwork: Arbitraries<ExistingNetworkSettings> = {
+  vpcId: mostly(fc.stringMatching(/^vpc-[0-9a-f]{17}$/), fc.constant("vpc-1")),
+  subnetIds: mostly(
+    fc.uniqueArray(fc.stringMatching(/^subnet-[0-9a-f]{17}$/), { minLength: 2, maxLength: 16 }),
+    fc.constantFrom(["subnet-12345678"], ["subnet-12345678", "subnet-12345678"], ["a", "b"]),
   ),
+};
+
+const existing: Arbitraries<ExistingSettings> = {
+  encryptionKeyArn: mostly(keyArn, fc.constant("alias/studio")),
+  bucket: bucketName,
+  executionRoleArn: mostly(
+    fc.stringMatching(/^arn:aws:iam::[0-9]{12}:role\/([a-z]{1,9}\/){0,2}[A-Za-z0-9+=,.@_-]{1,64}$/),
+    fc.constant("arn:aws:iam::111122223333:user/ana"),
+  ),
+  network: mostly(some(existingNetwork, ["vpcId", "subnetIds"]), fc.constant({ vpcId: "vpc-12345678" })),
+  domainId: mostly(fc.stringMatching(/^d-[a-z0-9]{12}$/), fc.constant("domain-1")),
 };
 
 const budget: Arbitraries<BudgetSettings> = {
@@ -217,6 +239,15 @@ const environment: Arbitraries<EnvironmentSettings> = {
     fc.oneof(fc.constant({ type: "local" }), some(s3Backend, ["type", "bucket"])),
     fc.constantFrom({ type: "gcs" }, { type: "local", bucket: "x" }, { type: "s3" }),
   ),
+  // Not of most: it has much of the rest decided.
+  existing: fc.oneof(
+    { weight: 1, arbitrary: mostly(some(existing)) },
+    { weight: 2, arbitrary: fc.constant(undefined) },
+  ),
+  permissionsBoundaryArn: mostly(
+    fc.stringMatching(/^arn:aws:iam::([0-9]{12}|aws):policy\/([a-z]{1,9}\/){0,2}[A-Za-z0-9+=,.@_-]{1,128}$/),
+    fc.constant("arn:aws:iam::111122223333:role/x"),
+  ),
   homeFileSystemRetention: mostly(fc.constantFrom("Retain", "Delete"), fc.constant("Keep")),
   removalProtection: mostly(fc.boolean(), fc.constant("yes")),
   bucketForceDestroy: mostly(fc.boolean(), fc.constant("no")),
@@ -236,6 +267,7 @@ function agreeing(settings: Settings): Settings {
     const of = text(agreed.backend.region ?? region);
     agreed.backend = { ...agreed.backend, kmsKeyId: agreed.backend.kmsKeyId.replace("REGION", of) };
   }
+  if (isSettings(agreed.existing)) agreeWithExisting(agreed, agreed.existing, region);
   if (agreed.bucketForceDestroy === true) agreed.removalProtection = false;
   const index = text(agreed.packageIndexUrl);
   if (
@@ -248,6 +280,26 @@ function agreeing(settings: Settings): Settings {
   if (isSettings(agreed.guardRails))
     agreed.guardRails = agreeingGuardRails(agreed.guardRails, agreed, region);
   return agreed;
+}
+
+/** What an existing thing has decided is not given. */
+function agreeWithExisting(agreed: Settings, given: Settings, region: string): void {
+  const things = { ...given };
+  agreed.existing = things;
+  if (typeof things.encryptionKeyArn === "string") {
+    things.encryptionKeyArn = things.encryptionKeyArn.replace("REGION", region);
+  }
+  const ofNetwork = ["vpcCidr", "availabilityZones", "egress"];
+  const ofDomain = ["authentication", "defaultInstanceType", "idleTimeoutMinutes", "guardRails"];
+  const decided = [
+    ...(things.bucket === undefined ? [] : ["bucketForceDestroy"]),
+    ...(things.network === undefined ? [] : ofNetwork),
+    ...(things.domainId === undefined
+      ? []
+      : [...ofNetwork, ...ofDomain, "userProfiles", "homeFileSystemRetention"]),
+  ];
+  if (things.domainId !== undefined) delete things.network;
+  for (const setting of decided) delete agreed[setting];
 }
 
 function agreeingGuardRails(guardRails: Settings, settings: Settings, region: string): Settings {
@@ -269,6 +321,10 @@ function agreeingGuardRails(guardRails: Settings, settings: Settings, region: st
     );
     if (keys.length === 0) delete agreed.requiredTags;
     else agreed.requiredTags = [...new Set(chosen)];
+  }
+  if (isSettings(agreed.budget) && isSettings(settings.existing) && settings.existing.executionRoleArn) {
+    const { stopAtPercent: _, ...budget } = agreed.budget;
+    agreed.budget = budget;
   }
   if (!/^(us-(east|west)|eu-(west|north|south|central)|ap|ca|sa|me|il|af|mx)-/.test(region))
     delete agreed.budget;
@@ -293,6 +349,8 @@ export const variedSettings: readonly string[] = [
   ...Object.keys(spaceVolumeGb).map((key) => `guardRails.spaceVolumeGb.${key}`),
   ...Object.keys(budget).map((key) => `guardRails.budget.${key}`),
   ...Object.keys(s3Backend).map((key) => `backend.${key}`),
+  ...Object.keys(existing).map((key) => `existing.${key}`),
+  ...Object.keys(existingNetwork).map((key) => `existing.network.${key}`),
 ];
 
 /** Each value that an environment gives for a setting of `variedSettings`. */

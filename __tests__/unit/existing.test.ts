@@ -187,12 +187,7 @@ describe("an existing network", () => {
       "home_file_system_key_step",
       "removal_guard_step",
     ]);
-    expect(made.sort()).toEqual([
-      "aws_security_group",
-      "aws_vpc_security_group_egress_rule",
-      "aws_vpc_security_group_ingress_rule",
-      "terraform_data",
-    ]);
+    expect(made.sort()).toEqual(["aws_security_group", "terraform_data"]);
     expect(resource(stack(), "aws_sagemaker_domain", "studio_domain")).toMatchObject({
       vpc_id: expression("data.aws_vpc.network_vpc.id"),
       subnet_ids: subnetIds.map(idOf),
