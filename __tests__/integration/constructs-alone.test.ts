@@ -7,11 +7,14 @@ import { projectFolder } from "../../src/local-studio/paths.ts";
 import { consentVariable } from "../../src/studio-removal/guard.ts";
 import { StackFixture } from "./stack-fixture.ts";
 
-/** Another team's app, with nothing but this package and what it says that it depends on, as npm would install them. */
+/**
+ * Another team's app, with nothing but this package and what it says that it depends on, as npm would install them. It
+ * is one of CommonJS, which an app is where its package.json does not say otherwise.
+ */
 function exampleApp(): { readonly folder: string; readonly remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-example-"));
   cpSync(join(projectFolder, "__tests__/example-app/main.ts"), join(folder, "main.ts"));
-  writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
+  writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
   const { dependencies } = JSON.parse(readFileSync(join(projectFolder, "package.json"), "utf8")) as {
     dependencies: Readonly<Record<string, string>>;
   };
@@ -20,7 +23,10 @@ function exampleApp(): { readonly folder: string; readonly remove: () => void } 
     mkdirSync(dirname(join(modules, name)), { recursive: true });
     symlinkSync(join(projectFolder, "node_modules", name), join(modules, name));
   }
-  symlinkSync(projectFolder, join(modules, "sagemaker-marimo"));
+  // Copied, since Node.js follows a link to this project's own folder, and finds there what the app may lack.
+  for (const part of ["package.json", "src", "sample-notebooks"]) {
+    cpSync(join(projectFolder, part), join(modules, "sagemaker-marimo", part), { recursive: true });
+  }
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
@@ -81,6 +87,52 @@ describe("the constructs in another CDKTF app", () => {
     const done = await stack.terraform(destroy, consent);
     expect(done.code, done.output).toBe(0);
     expect(await stack.localAws.inventory()).toEqual([]);
+  });
+
+  it("fit the types of such an app, and make the same stack in one of ES modules", async () => {
+    // The compiler options that the package's own sources need, beside the strictest.
+    const compilerOptions = {
+      module: "NodeNext",
+      target: "ES2023",
+      strict: true,
+      skipLibCheck: true,
+      noEmit: true,
+      allowImportingTsExtensions: true,
+      types: ["node"],
+    };
+    writeFileSync(
+      join(stack.folder, "tsconfig.json"),
+      JSON.stringify({ compilerOptions, include: ["main.ts"] }),
+    );
+    for (const name of ["@types/node", "undici-types"]) {
+      const link = join(stack.folder, "node_modules", name);
+      mkdirSync(dirname(link), { recursive: true });
+      symlinkSync(join(projectFolder, "node_modules", name), link);
+    }
+    const check = () =>
+      stack.run(process.execPath, [join(projectFolder, "node_modules/typescript/bin/tsc")], stack.folder);
+    const right = await check();
+    expect(right.code, right.output).toBe(0);
+    const main = join(stack.folder, "main.ts");
+    const text = readFileSync(main, "utf8");
+    writeFileSync(main, text.replace('egress: "nat"', 'egress: "none"'));
+    const wrong = await check();
+    writeFileSync(main, text);
+    expect(wrong.output).toContain("main.ts");
+    expect(wrong.output).toContain('"none"');
+
+    const synthesize = async () => {
+      const { code, output } = await stack.run(
+        process.execPath,
+        ["--import", "tsx", "main.ts"],
+        stack.folder,
+      );
+      expect(code, output).toBe(0);
+      return readFileSync(join(stack.stackFolder, "cdk.tf.json"), "utf8");
+    };
+    const before = await synthesize();
+    writeFileSync(join(stack.folder, "package.json"), '{ "private": true, "type": "module" }\n');
+    expect(await synthesize()).toBe(before);
   });
 
   it("refuse a name that AWS would refuse, all of them at once", async () => {

@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AwsProvider } from "@cdktf/provider-aws/lib/provider/index.js";
@@ -13,6 +14,7 @@ import {
   spaceFiles,
 } from "sagemaker-marimo/constructs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { projectFolder } from "../../src/local-studio/paths.ts";
 
 let outdir: string;
 beforeEach(() => {
@@ -107,4 +109,27 @@ describe("a prefix of another app", () => {
       expect(message).toContain(`[other/start0] environment ${JSON.stringify(prefix)} `);
     },
   );
+});
+
+describe("the scripts of a destroy, below an app of CommonJS", () => {
+  const run = () =>
+    spawnSync(process.execPath, ["--import", "tsx", "scripts/guard.ts"], {
+      cwd: outdir,
+      encoding: "utf8",
+      env: { PATH: process.env.PATH },
+    }).stderr;
+  beforeEach(() => {
+    writeFileSync(join(outdir, "package.json"), "{}\n");
+    symlinkSync(join(projectFolder, "node_modules"), join(outdir, "node_modules"));
+    cpSync(join(projectFolder, "src/studio-removal"), join(outdir, "scripts"), { recursive: true });
+  });
+
+  it("run, and ask for what Terraform tells them", () => {
+    expect(run()).toContain("GUARD_REGION is not set");
+  });
+
+  it("would not without the package.json beside them", () => {
+    rmSync(join(outdir, "scripts/package.json"));
+    expect(run()).toContain("Top-level await");
+  });
 });

@@ -7,13 +7,15 @@
  * tags and the names in Terraform's state are the app's. Every construct may be there more than once in a stack, each
  * with a `prefix` of its own, a payload with a bucket of its own; wrong prefixes are all reported by `app.synth()`.
  *
+ * The package is TypeScript: run the app with tsx, as ES modules or CommonJS (`"app": "node --import tsx main.ts"` in
+ * cdktf.json), and check its types with `module` `NodeNext`, `noEmit` and `allowImportingTsExtensions`.
+ *
  * A destroy runs scripts with Node.js, from the stack's folder: this package and what it depends on must be installed
  * in that folder or above it.
  */
 export { type CodeArtifactRepository, codeArtifactRepository } from "../settings/code-artifact.ts";
 export { lockFileOf, type Packages } from "../settings/locks.ts";
 export type { Egress } from "../settings/types.ts";
-export { consentVariable } from "../studio-removal/guard.ts";
 export { ArtifactBucket, type ArtifactBucketProps, type EnvironmentBucket } from "./artifact-bucket.ts";
 export { AwsAccount, type AwsAccountProps } from "./aws-account.ts";
 export { Budget, type BudgetProps, BudgetStopPolicy } from "./budget.ts";

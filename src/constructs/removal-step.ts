@@ -15,7 +15,10 @@ import { pathOfModule } from "./path-of-module.ts";
 
 const folder = fileURLToPath(new URL("../studio-removal/", import.meta.url));
 
-/** The scripts that run at destroy time, beside the stack's JSON: one copy for all steps. */
+/**
+ * The scripts that run at destroy time, beside the stack's JSON: one copy for all steps. A package.json among them makes
+ * them ES modules, which they would not be below an app of CommonJS.
+ */
 export class RemovalScripts extends Construct {
   private readonly asset: TerraformAsset;
 
