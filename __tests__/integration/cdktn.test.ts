@@ -25,10 +25,10 @@ function commands(name: "packages" | "imports"): string {
   return block;
 }
 
-/** Side by side in a region: each has a VPC of its own. */
+/** Side by side in a region: each that makes a VPC has one of its own. */
 const environments = everyEnvironment.map((settings, index) => ({
   ...settings,
-  vpcCidr: `10.${index}.0.0/16`,
+  ...(settings.existing?.network || settings.existing?.domainId ? {} : { vpcCidr: `10.${index}.0.0/16` }),
 }));
 
 /** Every value that is not the same, by its path; a key that one side lacks is `undefined` there. */

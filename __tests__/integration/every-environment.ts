@@ -30,7 +30,7 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
   },
   { name: "china", region: "cn-north-1", userProfiles: [] },
   { name: "existing", userProfiles, existing: { ...existing, network }, permissionsBoundaryArn },
-  { name: "attached", existing: { ...existing, domainId: "d-0123456789ab" } },
+  { name: "attached", existing: { ...existing, bucket: "acme-attached", domainId: "d-0123456789ab" } },
 ];
 
 export const synthesizeEvery = (): ReadonlyMap<string, Synthesized> =>
