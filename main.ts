@@ -2,11 +2,12 @@ import { createRequire } from "node:module";
 import { environments } from "./src/environments.ts";
 import { checkLocks } from "./src/settings/locks.ts";
 import { resolveEnvironment } from "./src/settings/resolve.ts";
+import { checkStateFiles } from "./src/settings/state-file.ts";
 import { validateEnvironments } from "./src/settings/validate.ts";
 
 const wrong = validateEnvironments(environments);
 const resolved = wrong.length > 0 ? [] : environments.map(resolveEnvironment);
-const problems = wrong.length > 0 ? wrong : checkLocks(resolved);
+const problems = wrong.length > 0 ? wrong : [...checkLocks(resolved), ...checkStateFiles(resolved)];
 if (problems.length > 0) {
   console.error(`src/environments.ts: ${problems.length} to correct, nothing was synthesized\n`);
   for (const problem of problems) console.error(`- ${problem}`);

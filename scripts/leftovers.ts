@@ -50,8 +50,9 @@ async function main(values: Values): Promise<number> {
   };
   const names = { environment: name, prefix, bucket: artifactBucketName({ prefix, account, region }) };
   const found = await new Steps().run("look through the account", () => findLeftovers(names, tools));
-  const managed = ({ id, domainId }: Leftover) =>
-    state.ids.has(id) || (domainId !== undefined && state.ids.has(domainId));
+  const managed = ({ id, type, domainId }: Leftover) =>
+    state.ids.has(type === undefined ? id : `${type} ${id}`) ||
+    (domainId !== undefined && state.ids.has(domainId));
   const left = found.filter(
     (one) => !managed(one) && (one.partOf === undefined || state.ids.has(one.partOf)),
   );

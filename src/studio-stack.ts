@@ -35,6 +35,7 @@ import { StudioDomain } from "./constructs/studio-domain.ts";
 import { codeArtifactRepository } from "./settings/code-artifact.ts";
 import { lockFileOf } from "./settings/locks.ts";
 import { prefixOf } from "./settings/names.ts";
+import { stateFileOf } from "./settings/state-file.ts";
 import type { ResolvedEnvironment } from "./settings/types.ts";
 
 /** What a domain is given, whether it is the stack's own or there already. */
@@ -60,8 +61,8 @@ export class StudioStack extends TerraformStack {
     new AwsProvider(this, "aws", {
       region,
       // The provider's own 25 go on for 51 minutes where EC2 says that a token has expired (provider issue 15618). Its
-      // pauses double, of up to 1 s, 2 s, 4 s and so on: these 7, eight attempts in all, last two minutes at most.
-      maxRetries: 7,
+      // pauses double, of up to 1 s, 2 s, 4 s and so on: these 8 attempts in all last two minutes at most.
+      maxRetries: 8,
       defaultTags: [
         {
           tags: { ...environment.tags, Project: "sagemaker-marimo", Environment: environment.name },
@@ -349,7 +350,7 @@ export class StudioStack extends TerraformStack {
     this.addOverride("terraform.required_providers.aws.version", ">= 5.100.0, < 7.0.0");
     if (backend.type === "local") {
       // As seen from the stack's folder: beside cdktf.json. cdktf's own default is an absolute path.
-      new LocalBackend(this, { path: `../../../terraform.${name}.tfstate` });
+      new LocalBackend(this, { path: `../../../${stateFileOf(name)}` });
     } else {
       const { bucket, key, kmsKeyId, region } = backend;
       new S3Backend(this, {

@@ -45,7 +45,7 @@ describe("the stack", () => {
     expect(synthesize({ tags: { CostCenter: "42" } }).provider.aws).toEqual([
       {
         region: "us-east-1",
-        max_retries: 7,
+        max_retries: 8,
         default_tags: [{ tags: { CostCenter: "42", Environment: "dev", Project: "sagemaker-marimo" } }],
       },
     ]);

@@ -3,25 +3,31 @@ import { join } from "node:path";
 import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { projectFolder } from "../../src/local-studio/paths.ts";
 import { Problem } from "../../src/local-studio/problem.ts";
+import { lostItsState, stateFileOf } from "../../src/settings/state-file.ts";
 import type { ResolvedEnvironment } from "../../src/settings/types.ts";
 import { clientSettings, unlessGone } from "../../src/studio-removal/aws.ts";
 
 interface State {
   readonly resources?: readonly {
     readonly mode: string;
+    readonly type: string;
     readonly instances: readonly { readonly attributes?: { readonly id?: unknown } }[];
   }[];
 }
 
-/** Ids of all that an environment's Terraform state manages, and where the state is. No state manages nothing. */
+/**
+ * Ids of all that an environment's Terraform state manages, each also with its type, as in `aws_iam_role one`, and where
+ * the state is. No state manages nothing.
+ */
 export async function managedIds(
   { backend, name }: Pick<ResolvedEnvironment, "backend" | "name">,
   folder = projectFolder,
 ): Promise<{ readonly place: string; readonly ids: ReadonlySet<string> }> {
   if (backend.type === "local") {
-    const file = `terraform.${name}.tfstate`;
+    const file = stateFileOf(name);
     const path = join(folder, file);
-    return { place: file, ids: idsIn(file, readLocal(path)) };
+    const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+    return { place: file, ids: idsIn(file, text === "" && !lostItsState(name, folder) ? "{}" : text) };
   }
   const { bucket: Bucket, key: Key, region } = backend;
   const s3 = new S3Client(clientSettings(region));
@@ -30,22 +36,17 @@ export async function managedIds(
   return { place, ids: idsIn(place, (await answer?.Body?.transformToString()) ?? "{}") };
 }
 
-/**
- * Terraform makes the file for its lock, and writes to it 20 s into an apply at the earliest (hashicorp/terraform#32680):
- * killed before that, it leaves a file without a byte, which is no state. One that it was about to write anew has a backup.
- */
-function readLocal(path: string): string {
-  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
-  return text === "" && !existsSync(`${path}.backup`) ? "{}" : text;
-}
-
 function idsIn(place: string, text: string): ReadonlySet<string> {
   const { resources = [] } = parse(place, text);
   return new Set(
     resources
       .filter(({ mode }) => mode === "managed")
-      .flatMap(({ instances }) => instances.flatMap(({ attributes }) => attributes?.id ?? []))
-      .filter((id): id is string => typeof id === "string"),
+      .flatMap(({ type, instances }) =>
+        instances
+          .map(({ attributes }) => attributes?.id)
+          .filter((id): id is string => typeof id === "string")
+          .flatMap((id) => [id, `${type} ${id}`]),
+      ),
   );
 }
 

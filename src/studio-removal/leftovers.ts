@@ -103,6 +103,8 @@ export interface Leftover {
   readonly kind: string;
   /** As AWS and Terraform's state have it: an id or a name. */
   readonly id: string;
+  /** Terraform's type, where the id is a name that a resource of another type may have too. */
+  readonly type?: string;
   /** What else a person wants to know of it. */
   readonly note?: string;
   /** The domain that SageMaker made it for. */
@@ -404,7 +406,8 @@ async function findBuckets(
   for (const { Name = "" } of Buckets) {
     if (Name !== bucket && Name !== `${bucket}-logs`) continue;
     const note = describeContent(await contentOf(Name, [], s3));
-    found.push({ kind: "bucket", id: Name, note, remove: () => deleteBucket(Name, s3) });
+    const type = "aws_s3_bucket";
+    found.push({ kind: "bucket", id: Name, type, note, remove: () => deleteBucket(Name, s3) });
   }
   return found;
 }
@@ -431,6 +434,7 @@ async function findLogGroups({ prefix }: EnvironmentNames, { clients: { logs } }
       found.push({
         kind: "log group",
         id: name,
+        type: "aws_cloudwatch_log_group",
         remove: () => logs.send(new DeleteLogGroupCommand({ logGroupName })),
       });
     }
@@ -447,6 +451,7 @@ async function findRoles({ prefix }: EnvironmentNames, { clients: { iam } }: Too
       found.push({
         kind: "role",
         id: RoleName,
+        type: "aws_iam_role",
         remove: async () => {
           const { PolicyNames = [] } = await iam.send(new ListRolePoliciesCommand({ RoleName }));
           for (const PolicyName of PolicyNames)
