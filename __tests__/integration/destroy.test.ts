@@ -1,3 +1,16 @@
+import {
+  CreateSecurityGroupCommand,
+  CreateSubnetCommand,
+  CreateVpcCommand,
+  EC2Client,
+} from "@aws-sdk/client-ec2";
+import {
+  CreateMountTargetCommand,
+  DescribeFileSystemsCommand,
+  DescribeMountTargetsCommand,
+  EFSClient,
+} from "@aws-sdk/client-efs";
+import { DescribeKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { DeleteObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import {
   CreateAppCommand,
@@ -94,16 +107,74 @@ describe("an environment where people worked", () => {
     expect(await facts()).toEqual(before);
   });
 
-  it("is destroyed with consent, and nothing is left", async () => {
+  it("stops where the guard's credentials expire, with all that is left in the state", async () => {
+    await stack.localAws.setFaults([{ operation: "sagemaker:DeleteSpace", fault: "expired-token" }]);
     const { code, output } = await stack.destroy({ [consentVariable]: domainId });
+    const [expired] = await stack.localAws.faults();
+    await stack.localAws.setFaults([]);
+    expect(code).not.toBe(0);
+    expect(output).toContain("removal guard: the credentials have expired");
+    expect(output).toContain("sign in again, then destroy again");
+    expect(expired?.broken).toBe(1);
+    const now = await facts();
+    expect(now.state).toEqual(before.state);
+    // The apps had gone before.
+    expect(now.inventory).toEqual(before.inventory.filter((line) => !line.startsWith("sagemaker app ")));
+  });
+
+  it("gives up a guard whose every request is throttled, after eight attempts", async () => {
+    await stack.localAws.setFaults([{ operation: "sagemaker:DescribeDomain", fault: "throttle", after: 1 }]);
+    const { code, output } = await stack.destroy({ [consentVariable]: domainId });
+    const [throttled] = await stack.localAws.faults();
+    await stack.localAws.setFaults([]);
+    expect(code).not.toBe(0);
+    expect(output).toContain("removal guard: Rate exceeded");
+    expect(throttled?.broken).toBe(8);
+    expect((await facts()).state).toEqual(before.state);
+  });
+
+  it("knows all that is left when the credentials expire in the middle", async () => {
+    // From the first deletion that Terraform itself asks of SageMaker on, nothing is answered.
+    await stack.localAws.setFaults([
+      { operation: "sagemaker:DeleteUserProfile", fault: "latency", seconds: 1 },
+    ]);
+    const destroyed = stack.destroy({ [consentVariable]: domainId });
+    let ended = false;
+    void destroyed.then(() => {
+      ended = true;
+    });
+    // The guard deletes the profile that was made by hand, Terraform the other.
+    while (!ended && ((await stack.localAws.faults())[0]?.matched ?? 0) < 2) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await stack.localAws.setFaults([{ operation: "*", fault: "expired-token" }]);
+    const { code, output } = await destroyed;
+    await stack.localAws.setFaults([]);
+    expect(code).not.toBe(0);
+    expect(output).toMatch(/ExpiredToken/);
+    // What EC2 calls it is tried again by the provider: as often as the stack says, not 25 times.
+    expect(output).toContain("exceeded maximum number of attempts, 8");
+    const left = await stack.leftovers();
+    expect(left.code, left.output).toBe(0);
+    expect(await stack.state()).not.toEqual([]);
+  });
+
+  it("is destroyed with consent, through throttles and internal errors, and nothing is left", async () => {
+    await stack.localAws.setFaults([
+      { operation: "*", fault: "throttle", probability: 0.1, seed: 1 },
+      { operation: "*", fault: "error", probability: 0.1, seed: 2 },
+    ]);
+    const { code, output } = await stack.destroy({ [consentVariable]: domainId });
+    const broken = (await stack.localAws.faults()).map((rule) => rule.broken);
+    await stack.localAws.setFaults([]);
     expect(code, output).toBe(0);
-    expect(output).toContain("deleted 2 spaces with their volumes");
+    expect(Math.min(...broken)).toBeGreaterThan(3);
     expect(await stack.localAws.inventory()).toEqual([]);
     expect(await stack.state()).toEqual([]);
   });
 });
 
-describe("an environment whose bucket is not to be emptied", () => {
+describe("an environment whose bucket is not to be emptied, and whose home file system stays", () => {
   let stack: StackFixture;
   let s3: S3Client;
   let bucket: string;
@@ -127,5 +198,51 @@ describe("an environment whose bucket is not to be emptied", () => {
     expect(output).toContain("set bucketForceDestroy to true and deploy, or empty what is there");
     expect(await stack.localAws.inventory()).toEqual(before);
     await s3.send(new DeleteObjectCommand({ ...key, VersionId }));
+  });
+
+  it("keeps the file system and its key, and its own words bring it back", async () => {
+    // The buckets fill by themselves with access logs and the payload: what the message above says to do.
+    stack.edit('"force_destroy": false', '"force_destroy": true');
+    await stack.apply();
+    const domainId = await stack.output("studio_domain_id");
+    const destroyed = await stack.destroy({ [consentVariable]: domainId });
+    expect(destroyed.code, destroyed.output).toBe(0);
+    expect(await stack.state()).toEqual([]);
+    const left = await stack.localAws.inventory();
+    expect(left).toEqual([expect.stringMatching(/^efs file-system fs-/), expect.stringMatching(/^kms key /)]);
+    const [home = "", key = ""] = left.map((line) => line.split(" ")[2]);
+    expect(destroyed.output).toContain(`kept home file system ${home} of domain ${domainId} in us-east-1`);
+    expect(destroyed.output).toMatch(new RegExp(`kept key \\S*${key}: home file system ${home}`));
+    const { KeyMetadata } = await new KMSClient(stack.client).send(new DescribeKeyCommand({ KeyId: key }));
+    expect(KeyMetadata?.KeyState).toBe("Enabled");
+    expect(KeyMetadata?.DeletionDate).toBeUndefined();
+    const efs = new EFSClient(stack.client);
+    const { FileSystems } = await efs.send(new DescribeFileSystemsCommand({ FileSystemId: home }));
+    expect(FileSystems?.[0]?.KmsKeyId).toContain(key);
+
+    const command = /aws efs create-mount-target .*/.exec(destroyed.output)?.[0] ?? "";
+    const FileSystemId = /--file-system-id (\S+)/.exec(command)?.[1];
+    const ec2 = new EC2Client(stack.client);
+    const { Vpc } = await ec2.send(new CreateVpcCommand({ CidrBlock: "10.9.0.0/16" }));
+    const place = { VpcId: Vpc?.VpcId };
+    const { Subnet } = await ec2.send(new CreateSubnetCommand({ ...place, CidrBlock: "10.9.0.0/24" }));
+    const { GroupId = "" } = await ec2.send(
+      new CreateSecurityGroupCommand({ ...place, GroupName: "nfs", Description: "2049" }),
+    );
+    await efs.send(
+      new CreateMountTargetCommand({ FileSystemId, SubnetId: Subnet?.SubnetId, SecurityGroups: [GroupId] }),
+    );
+    const { MountTargets } = await efs.send(new DescribeMountTargetsCommand({ FileSystemId: home }));
+    expect(MountTargets).toEqual([expect.objectContaining({ ...place, LifeCycleState: "available" })]);
+  });
+
+  it("gives them up as leftovers with consent alone", async () => {
+    const kept = await stack.leftovers(["--remove", "--yes"]);
+    expect(kept.code).toBe(1);
+    expect(kept.output).toMatch(/kept: home file system fs-.*\n.*kept: key /);
+    const domainId = /of domain (d-\w+)/.exec(kept.output)?.[1];
+    const removed = await stack.leftovers(["--remove", "--yes"], { [consentVariable]: domainId });
+    expect(removed.code, removed.output).toBe(0);
+    expect((await stack.localAws.inventory()).filter((line) => /^(efs|kms) /.test(line))).toEqual([]);
   });
 });

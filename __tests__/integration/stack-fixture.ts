@@ -1,10 +1,11 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { copyProject } from "../../scripts/lib/project-copy.ts";
 import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
-import { linesOf } from "../../src/local-studio/processes.ts";
+import { linesOf, signalGroup } from "../../src/local-studio/processes.ts";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { findTerraform, terraformEnvironment } from "../../src/local-studio/terraform-cli.ts";
 
@@ -89,8 +90,47 @@ export class StackFixture {
     if (init.code !== 0) throw new Error(init.output);
   }
 
+  /** Another stack than the one synthesized, from the next apply on. */
+  edit(was: string, becomes: string): void {
+    const file = join(this.stackFolder, "cdk.tf.json");
+    const stack = readFileSync(file, "utf8");
+    if (!stack.includes(was)) throw new Error(`no ${was} in ${file}`);
+    writeFileSync(file, stack.replaceAll(was, becomes));
+  }
+
   terraform(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
     return this.run(this.binary, args, this.stackFolder, environment);
+  }
+
+  /** `npm run leftovers`. */
+  leftovers(args: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
+    const script = ["--import", "tsx", "scripts/leftovers.ts", "--environment", "dev", ...args];
+    return this.run(process.execPath, script, this.folder, environment);
+  }
+
+  /**
+   * Kills Terraform with its provider and its scripts, as `kill -9` does, once the local AWS was asked for as many changes
+   * as `pick` says, given how many resources Terraform plans to change. A change is what is neither Describe, Get, Head
+   * nor List. The code is null where it was killed.
+   */
+  async killAfter(pick: (planned: number) => number, args: readonly string[]): Promise<Ended> {
+    // Faults count what they match; these break nothing.
+    const counted = ["*:[!DGHL]*", "*:D[!e]*", "*:De[!s]*"];
+    const after = Number.MAX_SAFE_INTEGER;
+    await this.localAws.setFaults(counted.map((operation) => ({ operation, fault: "error", after })));
+    let point = Number.POSITIVE_INFINITY;
+    const ended = await this.run(this.binary, args, this.stackFolder, {}, async (child, lines) => {
+      while (child.exitCode === null && child.signalCode === null) {
+        const asked = (await this.localAws.faults()).reduce((sum, { matched }) => sum + matched, 0);
+        if (asked >= point) signalGroup(child, "SIGKILL");
+        const plan = lines.map((line) => /^Plan: (\d+) to add, \d+ to change, (\d+) to destroy/.exec(line));
+        const found = plan.find((match) => match !== null);
+        if (found && point === Number.POSITIVE_INFINITY) point = pick(Number(found[1]) + Number(found[2]));
+        await setTimeout(10);
+      }
+    });
+    await this.localAws.setFaults([]);
+    return ended;
   }
 
   async apply(): Promise<void> {
@@ -120,6 +160,7 @@ export class StackFixture {
     args: readonly string[],
     cwd: string,
     environment: NodeJS.ProcessEnv = {},
+    started: (child: ChildProcess, lines: readonly string[]) => Promise<void> = async () => {},
   ): Promise<Ended> {
     return new Promise((resolve, reject) => {
       // A group of its own, so that a test can kill all of it at once.
@@ -134,6 +175,7 @@ export class StackFixture {
       void linesOf(child.stdout, take);
       void linesOf(child.stderr, take);
       child.once("error", reject);
+      started(child, lines).catch(reject);
       child.once("close", (code) => resolve({ code, output: lines.join("\n") }));
     });
   }

@@ -9,6 +9,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+from moto.kms.models import KmsBackend
 
 
 def install() -> None:
@@ -16,6 +17,7 @@ def install() -> None:
     _refuse_deletions_with_dependents()
     _release_nat_gateways()
     _read_conditions_of_bucket_policies()
+    _take_arns_of_keys()
 
 
 def _keep_descriptions_of_group_rules() -> None:
@@ -133,3 +135,15 @@ def _read_conditions_of_bucket_policies() -> None:
 
     statement_class: Any = IAMPolicyStatement
     statement_class.is_action_permitted = with_conditions
+
+
+def _take_arns_of_keys() -> None:
+    """moto fails where one of these requests names its key by the ARN, which AWS takes too.
+    Source: AWS KMS API reference, "KeyId" of each of them."""
+
+    def taking_arns(method: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda kms, key_id, *args: method(kms, key_id.split(":key/")[-1], *args)
+
+    backend: Any = KmsBackend
+    for name in ("cancel_key_deletion", "disable_key", "enable_key", "schedule_key_deletion"):
+        setattr(backend, name, taking_arns(getattr(backend, name)))
