@@ -1,0 +1,116 @@
+import { copyFileSync, existsSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { consentVariable } from "../../src/studio-removal/guard.ts";
+import { StackFixture } from "./stack-fixture.ts";
+
+/** The same numbers from 1 to `most` in each run (Park and Miller's generator). */
+function seeded(seed: number): (most: number) => number {
+  let state = seed;
+  return (most) => {
+    state = (state * 48271) % 2147483647;
+    return 1 + (state % most);
+  };
+}
+
+const flags = ["-auto-approve", "-no-color"];
+const kills = 10;
+
+describe("Terraform, killed at any moment", () => {
+  let stack: StackFixture;
+  beforeAll(async () => {
+    stack = await StackFixture.start('homeFileSystemRetention: "Delete"');
+  });
+  afterAll(() => stack?.stop());
+
+  /** As destroy.md tells a person to do. A domain that no state knows asks for consent: nobody has worked in it. */
+  async function removeLeftovers(): Promise<number> {
+    const first = await stack.leftovers(["--remove", "--yes"]);
+    const domain = /Studio domain (d-\w+) is alive/.exec(first.output)?.[1];
+    const { code, output } =
+      domain === undefined
+        ? first
+        : await stack.leftovers(["--remove", "--yes"], { [consentVariable]: domain });
+    expect(code, output).toBe(0);
+    return output.match(/^deleted: /gm)?.length ?? 0;
+  }
+
+  /** Killed while it wrote the state, Terraform leaves an empty one, and takes it for none: what the message says to do. */
+  async function restoreState(): Promise<void> {
+    const state = join(stack.folder, "terraform.dev.tfstate");
+    if (!existsSync(state) || statSync(state).size > 0 || !existsSync(`${state}.backup`)) return;
+    expect((await stack.leftovers()).output).toContain("look at terraform.dev.tfstate.backup beside it");
+    copyFileSync(`${state}.backup`, state);
+  }
+
+  async function nothingLeftOver(): Promise<void> {
+    const { code, output } = await stack.leftovers();
+    expect(code, output).toBe(0);
+  }
+
+  it("ends well when an apply that was killed ten times is run again", async () => {
+    const random = seeded(5);
+    let unrecorded = 0;
+    for (let kill = 0, run = 0; kill < kills; run++) {
+      expect(run).toBeLessThan(2 * kills);
+      const pick = (planned: number) => random(Math.max(1, Math.floor(0.7 * planned)));
+      const { code, output } = await stack.killAfter(pick, ["apply", ...flags]);
+      await restoreState();
+      if (code === null) kill += 1;
+      // It was at its end sooner than the kill: another begins where there is nothing.
+      else expect((await stack.terraform(["destroy", ...flags])).code, output).toBe(0);
+      unrecorded += await removeLeftovers();
+    }
+    // The control: had Terraform recorded everything, the kills would have shown nothing.
+    expect(unrecorded).toBeGreaterThan(10);
+    await stack.apply();
+    const plan = await stack.terraform(["plan", "-detailed-exitcode", "-no-color"]);
+    expect(plan.code, plan.output).toBe(0);
+    await nothingLeftOver();
+  });
+
+  it("ends well when a destroy that was killed ten times is run again, with nothing left", async () => {
+    const random = seeded(7);
+    for (let kill = 0, run = 0; kill < kills; run++) {
+      expect(run).toBeLessThan(2 * kills);
+      const pick = (planned: number) => random(Math.max(1, Math.floor(planned / 4)));
+      const { code, output } = await stack.killAfter(pick, ["destroy", ...flags]);
+      await restoreState();
+      expect([null, 0], output).toContain(code);
+      if (code === null) kill += 1;
+      else await stack.apply();
+    }
+    const { code, output } = await stack.terraform(["destroy", ...flags]);
+    expect(code, output).toBe(0);
+    expect(await stack.state()).toEqual([]);
+    expect(await stack.localAws.inventory()).toEqual([]);
+  });
+
+  it("leaves its lock in an S3 backend, which is given back by the id of the message", async () => {
+    const Bucket = "our-terraform-state";
+    await new S3Client(stack.client).send(new CreateBucketCommand({ Bucket }));
+    const s3 = { bucket: Bucket, key: "dev", region: "us-east-1", use_lockfile: true, use_path_style: true };
+    writeFileSync(
+      join(stack.stackFolder, "backend_override.tf.json"),
+      JSON.stringify({ terraform: { backend: { s3 } } }),
+    );
+    const init = await stack.terraform(["init", "-reconfigure", "-no-color"]);
+    expect(init.code, init.output).toBe(0);
+    // The lock itself is the first change.
+    const killed = await stack.killAfter(() => 6, ["apply", ...flags]);
+    expect(killed.code, killed.output).toBe(null);
+    const locked = await stack.terraform(["destroy", ...flags]);
+    expect(locked.code).toBe(1);
+    expect(locked.output).toContain("Error acquiring the state lock");
+    const id = /ID: +(\S+)/.exec(locked.output)?.[1] ?? "";
+    const wrong = await stack.terraform(["force-unlock", "-force", "00000000-0000-0000-0000-000000000000"]);
+    expect(wrong.code).toBe(1);
+    const unlocked = await stack.terraform(["force-unlock", "-force", id]);
+    expect(unlocked.code, unlocked.output).toBe(0);
+    const destroyed = await stack.terraform(["destroy", ...flags]);
+    expect(destroyed.code, destroyed.output).toBe(0);
+    expect(await removeLeftovers()).toBeGreaterThan(0);
+    expect(await stack.localAws.inventory()).toEqual([`s3 bucket ${Bucket}`]);
+  });
+});
