@@ -29,7 +29,8 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
     packageIndexUrl: "https://team-111122223333.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/",
   },
   { name: "china", region: "cn-north-1", userProfiles: [] },
-  { name: "existing", userProfiles, existing: { ...existing, network }, permissionsBoundaryArn },
+  { name: "existing", userProfiles, existing: { ...existing, network } },
+  { name: "bounded", permissionsBoundaryArn },
   { name: "attached", existing: { ...existing, bucket: "acme-attached", domainId: "d-0123456789ab" } },
 ];
 
