@@ -15,7 +15,7 @@
   // That leaves two connections for everything else.
   const seats = transport === "sse" || !navigator.locks ? 0 : 3;
   const idlePause = 1000;
-  const busyPause = 100; // for a while after the page sent something
+  const busyPause = 100; // after the page sent something, and from then on twice as long each time
   const busyTime = 5000;
   const sleep = (time) => new Promise((done) => setTimeout(done, time));
   const pages = new Map();
@@ -42,9 +42,11 @@
   }
 
   let busyUntil = 0;
+  let nextPause = idlePause;
   let wake = () => {};
   function sent() {
     busyUntil = Date.now() + busyTime;
+    nextPause = busyPause;
     if (stands) waitForOutcome();
     wake();
   }
@@ -63,7 +65,8 @@
     letGo();
   }
   const pause = () => {
-    const time = Date.now() < busyUntil ? busyPause : idlePause;
+    const time = nextPause;
+    nextPause = Math.min(idlePause, 2 * time);
     const woken = new Promise((resolve) => {
       wake = resolve;
     });
