@@ -45,13 +45,13 @@ async function main(values: Values): Promise<number> {
   }
   const { prefix } = await pythonEnvironment("image", { onProgress: console.error });
   // The defaults' own file stays, whatever the environments have: a new environment starts from it.
-  const wanted = [resolveEnvironment({ name: "default" }), ...environments.map(resolveEnvironment)];
+  const usual = resolveEnvironment({ name: "default" });
+  const wanted = [usual, ...environments.map(resolveEnvironment)];
   mkdirSync(locksFolder, { recursive: true });
-  const usual = lockFileOf(resolveEnvironment({ name: "default" }));
   for (const packages of new Map(wanted.map((one) => [lockFileOf(one), one])).values()) {
     const file = lockFileOf(packages);
     // New settings start from the versions of the defaults' file, which is first: two environments differ in nothing else.
-    const start = [file, usual].find(existsSync);
+    const start = [file, lockFileOf(usual)].find(existsSync);
     await lock({ uv: join(prefix, "bin/uv"), packages, file, start, upgrade: values.upgrade === true });
     console.log(`${relative(projectFolder, file)}  ${requirementsOf(packages).join(" ")}`);
   }

@@ -74,8 +74,7 @@ beforeAll(async () => {
     ...(await terraformEnvironment({ command: terraform, runFolder: folder })),
     ...localAws.environment,
   };
-  const credentials = { accessKeyId: "test", secretAccessKey: "test" };
-  const configuration = { endpoint: localAws.endpoint, region, credentials, maxAttempts: 1 };
+  const configuration = { ...localAws.clientSettings(region), maxAttempts: 1 };
   ec2 = new EC2Client(configuration);
   iam = new IAMClient(configuration);
   kms = new KMSClient(configuration);

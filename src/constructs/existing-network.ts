@@ -15,9 +15,7 @@ export class ExistingNetwork extends Construct implements EnvironmentNetwork {
   readonly vpcId: string;
   readonly privateSubnetIds: readonly string[];
   // The VPC's routes and endpoints decide what lies behind.
-  readonly https = [
-    { id: "existing", description: "HTTPS, by whatever way out the VPC has", cidr: "0.0.0.0/0" },
-  ];
+  readonly https = [{ description: "HTTPS, by whatever way out the VPC has", cidr: "0.0.0.0/0" }];
 
   constructor(scope: Construct, id: string, props: ExistingNetworkProps) {
     super(scope, id);
