@@ -186,7 +186,7 @@ describe("the clean-up after a domain", () => {
     const world = { ...leftovers(), busy: 3 };
     const { result, waited } = await run(world);
     expect(result).toBe("done");
-    expect(waited()).toBe(2_000 + 4_000 + 8_000);
+    expect(waited()).toBe(500 + 1_000 + 2_000);
   });
 
   it("gives up after ten minutes with what to look at", async () => {

@@ -10,9 +10,9 @@ export interface Tools<Clients> {
   readonly wait: (milliseconds: number) => Promise<unknown>;
 }
 
-/** Attempts and pauses of each wait: 2 s, 4 s, 8 s, then 15 s each, 10 minutes in all. */
-export const attempts = 43;
-export const pause = (attempt: number) => Math.min(15_000, 2_000 * 2 ** attempt);
+/** Attempts and pauses of each wait: 0.5 s, 1 s, 2 s, 4 s, 8 s, then 15 s each, 10 minutes in all. */
+export const attempts = 44;
+export const pause = (attempt: number) => Math.min(15_000, 500 * 2 ** attempt);
 
 /**
  * For each client. Throttling and 5xx are tried eight times in all, with the SDK's growing pauses: some 15 s (AWS SDKs
