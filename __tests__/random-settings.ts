@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { formatCidr, networkOf } from "../src/settings/cidr.ts";
 import { studioInstanceTypes } from "../src/settings/instance-types.ts";
-import { sagemakerRegions } from "../src/settings/regions.ts";
+import { providerRegions } from "../src/settings/regions.ts";
 import { defaults } from "../src/settings/resolve.ts";
 import {
   type BudgetSettings,
@@ -126,7 +126,7 @@ const s3Backend: Arbitraries<S3BackendSettings> = {
     fc.stringMatching(/^[A-Za-z0-9._-]{3,20}(\/[A-Za-z0-9!'()*-]{3,20}){0,3}$/),
     fc.constantFrom("/a", "a/", "a/../b", `\${x}`, "k".repeat(1018)),
   ),
-  region: mostly(fc.constantFrom(...sagemakerRegions), fc.constant("us-east-9")),
+  region: mostly(fc.constantFrom(...providerRegions), fc.constant("us-east-9")),
   kmsKeyId: mostly(keyArn, fc.constant("alias/state")),
 };
 
@@ -184,7 +184,7 @@ const guardRails: Arbitraries<GuardRailSettings> = {
 
 const environment: Arbitraries<EnvironmentSettings> = {
   name: mostly(name, fc.constantFrom("a".repeat(21), "A", "a-", "1a", "constructor", undefined)),
-  region: mostly(fc.constantFrom(...sagemakerRegions), fc.constantFrom("us-east-9", "mars-1", 1)),
+  region: mostly(fc.constantFrom(...providerRegions), fc.constantFrom("us-east-9", "ap-southeast-6", 1)),
   vpcCidr: mostly(
     vpcCidr,
     fc.constantFrom("10.0.0.0/15", "10.0.0.0/27", "8.8.0.0/16", "10.0.0.1/16", "172.17.0.0/16"),

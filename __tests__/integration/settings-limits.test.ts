@@ -1,9 +1,14 @@
 import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
+import { workFolder } from "../../src/local-studio/paths.ts";
+import { capture } from "../../src/local-studio/processes.ts";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
+import { findTerraform, terraformEnvironment } from "../../src/local-studio/terraform-cli.ts";
 import { studioInstanceTypes } from "../../src/settings/instance-types.ts";
-import { sagemakerRegions } from "../../src/settings/regions.ts";
+import { providerRegions, sagemakerRegions } from "../../src/settings/regions.ts";
 
 /** What botocore's own data says of the limits that the settings are checked against. */
 const question = `
@@ -54,5 +59,38 @@ describe("the limits in src/settings", () => {
       userProfileName: { max: 63, pattern: "[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}" },
       lifecycleConfiguration: 16_384,
     });
+  });
+
+  it("refuse the region that the provider refuses, and no other of the newest", async () => {
+    const newest = ["ap-east-2", "ap-southeast-6", "ap-southeast-7", "mx-central-1", "eusc-de-east-1"];
+    const settings = { skip_credentials_validation: true, skip_requesting_account_id: true };
+    mkdirSync(workFolder, { recursive: true });
+    const cwd = mkdtempSync(join(workFolder, "regions-"));
+    try {
+      const { command } = await findTerraform();
+      const credentials = { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" };
+      const configuration = await terraformEnvironment({ command, runFolder: cwd });
+      const env = { ...process.env, ...configuration, ...credentials, AWS_EC2_METADATA_DISABLED: "true" };
+      writeFileSync(
+        join(cwd, "main.tf.json"),
+        JSON.stringify({
+          terraform: { required_providers: { aws: { source: "hashicorp/aws", version: "5.100.0" } } },
+          provider: { aws: newest.map((region) => ({ alias: region, region, ...settings })) },
+          data: {
+            aws_partition: Object.fromEntries(
+              newest.map((region) => [region, { provider: `aws.${region}` }]),
+            ),
+          },
+        }),
+      );
+      const init = await capture(command, ["init", "-no-color"], { cwd, env });
+      expect(init?.status, init?.stderr).toBe(0);
+      const plan = await capture(command, ["plan", "-no-color", "-input=false"], { cwd, env });
+      const refused = [...(plan?.stderr ?? "").matchAll(/invalid AWS Region: (\S+)/g)].map(([, one]) => one);
+      expect(refused, plan?.stderr).toEqual(newest.filter((region) => !providerRegions.includes(region)));
+      expect(refused).toHaveLength(1);
+    } finally {
+      rmSync(cwd, { recursive: true });
+    }
   });
 });

@@ -162,6 +162,18 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ["a key of Object.prototype", { toString: "x" }, "toString"],
   ["a region that is none", { region: "us-east1" }, 'did you mean "us-east-1"?', "botocore"],
   ["a region of FIPS", { region: "us-east-1-fips" }, "is no region"],
+  [
+    "a region that the provider does not know",
+    { region: "ap-southeast-6" },
+    "is no region to Terraform's",
+    "44113",
+  ],
+  [
+    "a backend's region that Terraform does not know",
+    s3({ region: "ap-southeast-6" }),
+    "backend.region",
+    "37771",
+  ],
   ["a region that is null", { region: null }, "region: null is no string"],
   ["a CIDR without prefix", { vpcCidr: "10.0.0.0" }, 'vpcCidr: "10.0.0.0" is no IPv4 network'],
   ["a CIDR with octet 256", { vpcCidr: "10.0.256.0/24" }, "is no IPv4 network"],

@@ -34,7 +34,7 @@ export class ExistingNetwork extends Construct implements EnvironmentNetwork {
               condition: Op.not(TerraformSelf.getAny("map_public_ip_on_launch")),
               errorMessage:
                 `existing.network.subnetIds: ${subnetId} gives its instances public addresses. Spaces have none in ` +
-                'VpcOnly, and need a private subnet (SageMaker Developer Guide, "Connect Studio notebooks in a VPC to external resources").',
+                'VpcOnly, and need a private subnet (SageMaker Developer Guide, "Connect Amazon SageMaker Studio in a VPC to External Resources").',
             },
           ],
         },

@@ -51,17 +51,19 @@ function checkKey(key: unknown, report: Report): void {
     report(key, "is no key of a state", keyRule, ".key");
 }
 
-/** The bucket that an environment's state is in, or undefined where it is a local file. */
-export function stateBucketOf({ backend }: Untyped): string | undefined {
+/** The bucket that an environment's state is in, and its key where one is given; undefined where it is a local file. */
+function remoteStateOf({ backend }: Untyped) {
   if (!isRecord(backend) || backend.type !== "s3" || typeof backend.bucket !== "string") return undefined;
-  return backend.bucket;
+  return { bucket: backend.bucket, key: backend.key };
 }
+
+/** The bucket that an environment's state is in, or undefined where it is a local file. */
+export const stateBucketOf = (settings: Untyped): string | undefined => remoteStateOf(settings)?.bucket;
 
 /** The one object that an environment's state is, or undefined where it is a local file. Bucket names are global. */
 export function stateObjectOf(settings: Untyped): string | undefined {
-  const { backend, name } = settings;
-  const bucket = stateBucketOf(settings);
-  if (bucket === undefined || !isRecord(backend)) return undefined;
-  const key = backend.key ?? (typeof name === "string" ? defaultStateKey(name) : undefined);
-  return typeof key === "string" ? `s3://${bucket}/${key}` : undefined;
+  const { name } = settings;
+  const state = remoteStateOf(settings);
+  const key = state?.key ?? (typeof name === "string" ? defaultStateKey(name) : undefined);
+  return state !== undefined && typeof key === "string" ? `s3://${state.bucket}/${key}` : undefined;
 }

@@ -57,16 +57,30 @@ export const partitionOf = (region: unknown): string | undefined =>
 /** Every region that has SageMaker. */
 export const sagemakerRegions: readonly string[] = Object.values(regionsByPartition).flat();
 
+/**
+ * Without the one that the lower end of the provider's range refuses ("invalid AWS Region", measured with 5.100.0, as are
+ * the others; hashicorp/terraform-provider-aws#44113), and Terraform's S3 backend too (hashicorp/terraform#37771).
+ */
+export const providerRegions: readonly string[] = sagemakerRegions.filter(
+  (region) => region !== "ap-southeast-6",
+);
+
 const known = new Set(sagemakerRegions);
 const rule = {
-  allowed: `one of the ${known.size} regions that have SageMaker, such as "us-east-1" or "eu-west-1"`,
+  allowed: `one of the ${providerRegions.length} regions that have SageMaker, such as "us-east-1" or "eu-west-1"`,
   source: "botocore 1.43.56, endpoints of api.sagemaker",
+};
+
+const providerRule = {
+  allowed: "another region",
+  source: "hashicorp/terraform-provider-aws#44113; hashicorp/terraform#37771 for a backend",
 };
 
 /** Whether a zone's or an ARN's region can be judged against this value. */
 export const isRegion = (value: unknown): value is string => typeof value === "string" && known.has(value);
 
 export const checkRegion: Check = (value, report) => {
-  if (!isString(value, report, rule) || known.has(value)) return;
-  report(value, `is no region of SageMaker${nearest(value, sagemakerRegions)}`, rule);
+  if (!isString(value, report, rule) || providerRegions.includes(value)) return;
+  if (known.has(value)) report(value, "is no region to Terraform's AWS provider 5.100.0", providerRule);
+  else report(value, `is no region of SageMaker${nearest(value, providerRegions)}`, rule);
 };

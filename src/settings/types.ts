@@ -183,7 +183,8 @@ export interface EnvironmentSettings {
   readonly name: string;
 
   /**
-   * AWS region. Limit: one that has SageMaker (`sagemakerRegions` in `regions.ts`, from botocore 1.43.56).
+   * AWS region. Limit: one that has SageMaker (`sagemakerRegions` in `regions.ts`, from botocore 1.43.56),
+   * and that Terraform's provider 5.100.0 knows: not "ap-southeast-6".
    * @default "us-east-1"
    */
   readonly region?: string;

@@ -29,6 +29,8 @@ class AwsRequest:
     service: ServiceModel
     operation: OperationModel
     uri_params: dict[str, Any]
+    region: str
+    """That it is signed for."""
 
     @property
     def service_name(self) -> str:
@@ -71,7 +73,7 @@ def identify(environ: dict[str, Any]) -> AwsRequest | None:
         return None
     if not operation.has_streaming_input:
         _read_body(environ)
-    return AwsRequest(Request(_copy(environ)), get_service_model(name), operation, uri_params)
+    return AwsRequest(Request(_copy(environ)), get_service_model(name), operation, uri_params, scope[2])
 
 
 def _read_body(environ: dict[str, Any]) -> None:

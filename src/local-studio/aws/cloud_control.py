@@ -1,7 +1,6 @@
 """AWS Cloud Control API, as far as Terraform reads a Studio domain by it: moto has none of it."""
 
 import json
-import re
 
 from werkzeug.wrappers import Response
 
@@ -37,10 +36,8 @@ def answer(control_plane: ControlPlane, request: AwsRequest) -> Response:
         return request.refuse(400, "UnsupportedActionException", f"The local AWS does not implement {name}.")
     if type_name != _DOMAIN:
         return request.refuse(400, "TypeNotFoundException", f"The local AWS does not read {type_name}.")
-    # The scope of its signature, without which it would be no request of an operation.
-    region = re.findall(r"Credential=[^/]+/[^/]+/([^/]+)/", request.http.headers["Authorization"])[0]
     with control_plane.lock:
-        domain = control_plane.studio(_ACCOUNT, region, "aws").domains.get(identifier)
+        domain = control_plane.studio(_ACCOUNT, request.region, "aws").domains.get(identifier)
         if domain is None or domain.status == "Deleted":
             words = f"Resource of type '{_DOMAIN}' with identifier '{identifier}' was not found."
             return request.refuse(400, "ResourceNotFoundException", words)
