@@ -3,15 +3,16 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { GatewayFaults } from "./gateway-faults.ts";
 import { landingPath, PresignedUrls, type SignIn, sessionCookie } from "./presigned-urls.ts";
-import { type AppOrder, Space, type SpaceRuntime } from "./space.ts";
+import { type JobEvent, type JobOrder, type JobRuntime, ProcessingJob } from "./processing-job.ts";
+import { type AppOrder, Space } from "./space.ts";
 import { expiredPage, studioPage } from "./studio-page.ts";
 
 export interface AppHostProps {
-  /** Holds every space's home. */
+  /** Holds every space's home and every job's folders. */
   readonly folder: string;
   readonly faults: GatewayFaults;
-  /** Asked for at each start of an app: the local AWS's address is known only once it runs. */
-  readonly runtime: () => SpaceRuntime;
+  /** Asked for at each start of an app or a job: the local AWS's address is known only once it runs. */
+  readonly runtime: () => JobRuntime;
 }
 
 interface KnownSpace {
@@ -32,6 +33,7 @@ export class AppHost {
   private readonly presignedUrls = new PresignedUrls();
   private readonly spaces = new Map<string, Promise<KnownSpace>>();
   private readonly apps = new Map<string, Space>();
+  private readonly jobs = new Map<string, { readonly job: ProcessingJob; readonly ended: Promise<void> }>();
   private readonly server = createServer((request, response) => void this.answer(request, response));
 
   constructor(props: AppHostProps) {
@@ -55,8 +57,11 @@ export class AppHost {
     return (await this.spaces.get(key(domainId, spaceName)))?.space;
   }
 
-  /** Stops every app and gateway. */
+  /** Stops every app, job and gateway. */
   async close(): Promise<void> {
+    const jobs = [...this.jobs.values()];
+    for (const { job } of jobs) job.close();
+    await Promise.all(jobs.map(({ ended }) => ended));
     const known = await Promise.all(this.spaces.values());
     await Promise.all(known.map(({ space }) => space.delete()));
     this.spaces.clear();
@@ -78,6 +83,13 @@ export class AppHost {
       }
       if (route === "POST /presigned-urls") {
         return reply(response, 200, await this.presign(body as unknown as SignIn));
+      }
+      if (route === "POST /jobs") return await this.runJob(body as unknown as JobOrder, response);
+      if (route === "POST /jobs/stop" || route === "POST /jobs/kill") {
+        const known = this.jobs.get(String(body.arn));
+        if (route === "POST /jobs/stop") known?.job.stop();
+        else known?.job.kill();
+        return reply(response, 200, {});
       }
       reply(response, 404, { reason: `The app host has no ${route}` });
     } catch (error) {
@@ -114,6 +126,27 @@ export class AppHost {
     return {};
   }
 
+  /** Answers with a line of JSON for each event, until the job is over. */
+  private async runJob(order: JobOrder, response: ServerResponse): Promise<void> {
+    checkName(order.name);
+    response.writeHead(200, { "content-type": "application/x-ndjson" });
+    const report = (event: JobEvent) => void response.write(`${JSON.stringify(event)}\n`);
+    const job = new ProcessingJob(
+      order,
+      this.props.runtime(),
+      join(this.props.folder, "jobs", order.name),
+      report,
+    );
+    const outcome = job.run().catch((error: unknown) => ({
+      failureReason: `InternalServerError: ${error instanceof Error ? error.message : error}`,
+    }));
+    this.jobs.set(order.arn, { job, ended: outcome.then(() => {}) });
+    report({ accepted: true });
+    report({ outcome: await outcome });
+    this.jobs.delete(order.arn);
+    response.end();
+  }
+
   private async presign(signIn: SignIn): Promise<{ url: string }> {
     const path = this.presignedUrls.issue(signIn);
     if (!signIn.spaceName) return { url: `${this.url}${path}` };
@@ -122,9 +155,7 @@ export class AppHost {
   }
 
   private space(domainId: string, spaceName: string, userProfileName: string): Promise<KnownSpace> {
-    for (const name of [domainId, spaceName]) {
-      if (!nameShape.test(name)) throw new Refusal(`"${name}" is not a name of SageMaker's.`);
-    }
+    for (const name of [domainId, spaceName]) checkName(name);
     const at = key(domainId, spaceName);
     const known =
       this.spaces.get(at) ??
@@ -166,6 +197,10 @@ export class AppHost {
     }));
     html(response, 200, studioPage(domainId, userProfileName, listed));
   }
+}
+
+function checkName(name: string): void {
+  if (!nameShape.test(name)) throw new Refusal(`"${name}" is not a name of SageMaker's.`);
 }
 
 /** SageMaker's names collide when they differ in case alone. */

@@ -12,6 +12,8 @@ export interface LocalAwsProps {
   readonly appHost?: string;
   /** Faults from the start. */
   readonly faults?: readonly FaultRule[];
+  /** Processing jobs that run at a time. @default as many as there are cores */
+  readonly parallelJobs?: number;
   readonly log: string;
   /** @default `src/local-studio/aws/server.py` */
   readonly script?: string;
@@ -50,6 +52,8 @@ export interface LocalAws {
   /** Puts these rules in place of those before; none end all faults. */
   setFaults(rules: readonly FaultRule[]): Promise<void>;
   faults(): Promise<readonly FaultReport[]>;
+  /** Fails a processing job as AWS's own failures do. */
+  interruptProcessingJob(name: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -60,6 +64,7 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
     ...[script, "--port", "0"],
     ...(props.appHost ? ["--app-host", props.appHost] : []),
     ...(props.faults ? ["--faults", JSON.stringify(props.faults)] : []),
+    ...(props.parallelJobs ? ["--parallel-jobs", String(props.parallelJobs)] : []),
   ];
   const child = spawn(props.python, args, { detached: true, stdio: ["pipe", "pipe", "pipe"] });
   const exited = new Promise<void>((resolve) => child.once("close", () => resolve()));
@@ -84,6 +89,15 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
     );
   });
   const credentials = { accessKeyId: "test", secretAccessKey: "test" };
+  const order = async (path: string, members: unknown): Promise<unknown> => {
+    const response = await fetch(`${endpoint}/local-aws/${path}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(members),
+    });
+    if (!response.ok) throw new TypeError(`The local AWS refuses this:\n${await response.text()}`);
+    return response.json();
+  };
   return {
     endpoint,
     environment: {
@@ -95,15 +109,10 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
     },
     clientSettings: (region = "us-east-1") => ({ region, endpoint, credentials }),
     inventory: async () => (await (await fetch(`${endpoint}/local-aws/inventory`)).json()) as string[],
-    setFaults: async (rules) => {
-      const response = await fetch(`${endpoint}/local-aws/faults`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify(rules),
-      });
-      if (!response.ok) throw new TypeError(`The local AWS refuses these faults:\n${await response.text()}`);
-    },
+    setFaults: async (rules) => void (await order("faults", rules)),
     faults: async () => (await (await fetch(`${endpoint}/local-aws/faults`)).json()) as FaultReport[],
+    interruptProcessingJob: async (ProcessingJobName) =>
+      void (await order("processing-jobs/interrupt", { ProcessingJobName })),
     stop: async () => {
       child.stdin.end();
       const timer = setTimeout(() => signalGroup(child, "SIGKILL"), 5000);

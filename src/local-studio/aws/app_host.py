@@ -6,7 +6,10 @@ The app host's answers are JSON. Whatever it refuses (422) becomes the resource'
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
 from typing import Any, Protocol, cast
 
 
@@ -24,10 +27,19 @@ class AppHost(Protocol):
 
     def presigned_url(self, request: dict[str, Any]) -> str | None: ...
 
+    def run_job(self, job: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """Runs a processing job to its end and tells of its start and its lines meanwhile. How it ended:
+        `exitCode` and `timedOut`, or `failureReason`; and `exitMessage`, where there is one."""
+
+    def stop_job(self, job_arn: str) -> None:
+        """Asks the job to end; after a while it is ended."""
+
+    def kill_job(self, job_arn: str) -> None: ...
+
 
 class NoAppHost:
-    """Nothing runs; apps are in service by themselves. For tests of the control plane and of Terraform
-    alone."""
+    """Nothing runs; apps are in service by themselves, and jobs complete. For tests of the control plane
+    and of Terraform alone."""
 
     def start_app(self, app: dict[str, Any]) -> str | None:
         return None
@@ -39,6 +51,16 @@ class NoAppHost:
         return None
 
     def presigned_url(self, request: dict[str, Any]) -> str | None:
+        return None
+
+    def run_job(self, job: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        report({"started": True})
+        return {"exitCode": 0}
+
+    def stop_job(self, job_arn: str) -> None:
+        return None
+
+    def kill_job(self, job_arn: str) -> None:
         return None
 
 
@@ -59,6 +81,23 @@ class HttpAppHost:
     def presigned_url(self, request: dict[str, Any]) -> str | None:
         return self._url_of(self._post("/presigned-urls", request, timeout=30))
 
+    def run_job(self, job: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        # A line of JSON for each event, the last of which is the outcome. Without a time limit: the app host
+        # has the job's, and where the app host ends, so does the connection.
+        with self._open("/jobs", job, timeout=None) as response:
+            for line in response:
+                event: dict[str, Any] = json.loads(line)
+                if "outcome" in event:
+                    return cast(dict[str, Any], event["outcome"])
+                report(event)
+        raise AppHostFailure(f"The app host at {self.url} ended before the job did.")
+
+    def stop_job(self, job_arn: str) -> None:
+        self._post("/jobs/stop", {"arn": job_arn}, timeout=30)
+
+    def kill_job(self, job_arn: str) -> None:
+        self._post("/jobs/kill", {"arn": job_arn}, timeout=30)
+
     @staticmethod
     def _url_of(answer: dict[str, Any]) -> str:
         url = answer.get("url")
@@ -67,6 +106,11 @@ class HttpAppHost:
         return url
 
     def _post(self, path: str, body: dict[str, Any], timeout: float) -> dict[str, Any]:
+        with self._open(path, body, timeout) as response:
+            return cast(dict[str, Any], json.loads(response.read() or b"{}"))
+
+    @contextmanager
+    def _open(self, path: str, body: dict[str, Any], timeout: float | None) -> Iterator[HTTPResponse]:
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked on the command line
             self.url.rstrip("/") + path,
             data=json.dumps(body).encode(),
@@ -76,10 +120,10 @@ class HttpAppHost:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=timeout) as response:
-                return cast(dict[str, Any], json.loads(response.read() or b"{}"))
+                yield response
         except urllib.error.HTTPError as error:
             raise AppHostFailure(_reason(error)) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise AppHostFailure(f"The app host at {self.url}{path} failed: {error}") from None
 
 

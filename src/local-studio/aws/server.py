@@ -4,7 +4,8 @@ Prints {"endpoint": "http://127.0.0.1:PORT"} on a line of its own once it takes 
 standard input closes, or on SIGTERM: it cannot outlive whoever started it. Account 123456789012, any
 credentials, loopback only. GET /local-aws/inventory lists all that exists. POST /local-aws/faults takes the
 rules of faults.py, as JSON, in place of those before; GET tells them, each with how many requests it matched
-and how many it broke. Requests are logged to standard error.
+and how many it broke. POST /local-aws/processing-jobs/interrupt {"ProcessingJobName": …} fails a job as AWS's
+own failures do; it takes a "Region" too. Requests are logged to standard error.
 """
 
 import argparse
@@ -48,10 +49,8 @@ class LocalAws:
     """The WSGI application. What it serves with is imported in the background: that takes longer than
     starting."""
 
-    def __init__(self, app_host: str | None, delay: float, rules: list[Any]) -> None:
-        self._app_host = app_host
-        self._delay = delay
-        self._rules = rules
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._arguments = arguments
         self._lock = threading.Lock()
         self._control_plane: Any = None
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -66,9 +65,10 @@ class LocalAws:
             from faults import Faults
             from studio import responses
 
-            self._faults = Faults(self._rules)
-            app_host = HttpAppHost(self._app_host) if self._app_host else NoAppHost()
-            control_plane = responses.ControlPlane(app_host, self._delay)
+            arguments = self._arguments
+            self._faults = Faults(arguments.faults)
+            app_host = HttpAppHost(arguments.app_host) if arguments.app_host else NoAppHost()
+            control_plane = responses.ControlPlane(app_host, arguments.delay, arguments.parallel_jobs)
             moto_fixes.install()
             budgets.install()
             responses.install(control_plane)
@@ -85,6 +85,10 @@ class LocalAws:
             return Response(json.dumps(lines), mimetype="application/json")(environ, start_response)
         if path == "/local-aws/faults":
             return self._answer_faults(Request(environ))(environ, start_response)
+        if path.startswith("/local-aws/"):
+            from orders import answer
+
+            return answer(self._control_plane, path, Request(environ))(environ, start_response)
         if path.startswith("/moto-api"):
             # Its reset would empty moto, but not Studio.
             return Response("not here", 404)(environ, start_response)
@@ -157,6 +161,13 @@ def seconds(text: str) -> float:
     return value
 
 
+def number_of_jobs(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
 def fault_rules(text: str) -> list[Any]:
     from faults import parse_rules
 
@@ -185,6 +196,13 @@ def parse_arguments() -> argparse.Namespace:
         help="how long Studio's resources stay Pending, Updating or Deleting (default: %(default)s)",
     )
     parser.add_argument(
+        "--parallel-jobs",
+        type=number_of_jobs,
+        default=os.cpu_count() or 1,
+        metavar="NUMBER",
+        help="processing jobs that run at a time, while others wait (default: as many as there are cores)",
+    )
+    parser.add_argument(
         "--faults",
         type=fault_rules,
         default=[],
@@ -196,7 +214,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
-    local_aws = LocalAws(arguments.app_host, arguments.delay, arguments.faults)
+    local_aws = LocalAws(arguments)
     try:
         listener = socket.create_server((HOST, arguments.port))
     except (OSError, OverflowError) as error:

@@ -135,8 +135,8 @@ def make_prefix(prefix: Path) -> None:
     (config / "jupyter_server_config.py").write_text(IMAGE_JUPYTER_CONFIG)
 
 
-def app_environment(request: Request, prefix: Path) -> dict[str, str]:
-    home = Path(request.home)
+def base_environment(home: Path, prefix: Path) -> dict[str, str]:
+    """What every container of the image has, with what this machine needs."""
     # The image's order (its Dockerfile): the prefix first, the person's own programs last.
     path = [prefix / "bin", Path(sys.prefix) / "bin", *SYSTEM_PATH, home / ".local/bin"]
     return {
@@ -145,14 +145,22 @@ def app_environment(request: Request, prefix: Path) -> dict[str, str]:
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),  # noqa: S108  # what programs assume without it
         "SHELL": "/bin/bash",
         "USER": "sagemaker-user",
+        "HOME": str(home),
+        "CONDA_PREFIX": str(prefix),
+        "PATH": os.pathsep.join(map(str, path)),
+    }
+
+
+def app_environment(request: Request, prefix: Path) -> dict[str, str]:
+    base = base_environment(Path(request.home), prefix)
+    return {
+        **base,
         "SAGEMAKER_APP_TYPE": "JupyterLab",
         "SAGEMAKER_APP_TYPE_LOWERCASE": "jupyterlab",
         "SAGEMAKER_APP_LOG": request.log,
         "SAGEMAKER_LAST_ACTIVE_TIMESTAMP": str(prefix / ".sagemaker-last-active-timestamp"),
         **request.environment,
-        "HOME": request.home,
-        "CONDA_PREFIX": str(prefix),
-        "PATH": os.pathsep.join(map(str, path)),
+        **{name: base[name] for name in ("HOME", "CONDA_PREFIX", "PATH")},
     }
 
 

@@ -86,8 +86,20 @@ def lifecycle_configs(studio: Studio, request: Members) -> Members:
     return _page("StudioLifecycleConfigs", studio.lifecycle_configs.values(), request, filters)
 
 
-# SortBy's values, other than members' own names.
-_SORT_MEMBERS = {"Name": "StudioLifecycleConfigName"}
+def processing_jobs(studio: Studio, request: Members) -> Members:
+    filters = {
+        "NameContains": _contains("ProcessingJobName"),
+        "StatusEquals": _equals("Status"),
+        "CreationTimeAfter": _time("CreationTime", after=True),
+        "CreationTimeBefore": _time("CreationTime", after=False),
+        "LastModifiedTimeAfter": _time("LastModifiedTime", after=True),
+        "LastModifiedTimeBefore": _time("LastModifiedTime", after=False),
+    }
+    page = _page("ProcessingJobSummaries", studio.processing_jobs.values(), request, filters)
+    page["ProcessingJobSummaries"] = [
+        {**row, "ProcessingJobStatus": row["Status"]} for row in page["ProcessingJobSummaries"]
+    ]
+    return page
 
 
 def _page(key: str, resources: Iterable[Resource], request: Members, filters: dict[str, Filter]) -> Members:
@@ -97,8 +109,12 @@ def _page(key: str, resources: Iterable[Resource], request: Members, filters: di
         if all(name not in request or keep(resource.members, request[name]) for name, keep in filters.items())
     ]
     sort_by: str = request.get("SortBy") or "CreationTime"
+    # SortBy's values, other than members' own names.
+    names = {
+        "Name": "ProcessingJobName" if key == "ProcessingJobSummaries" else "StudioLifecycleConfigName",
+    }
     rows.sort(
-        key=lambda members: members[_SORT_MEMBERS.get(sort_by, sort_by)],
+        key=lambda members: members[names.get(sort_by, sort_by)],
         reverse=request.get("SortOrder") == "Descending",
     )
     start = _offset(request.get("NextToken"))

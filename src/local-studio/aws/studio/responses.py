@@ -3,6 +3,7 @@ moto."""
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from . import (
     lifecycle_configs,
     listing,
     presigned_urls,
+    processing_jobs,
     request_validation,
     spaces,
     tags,
@@ -53,6 +55,10 @@ _OPERATIONS: dict[str, Callable[[Studio, Members], Members | None]] = {
     "DescribeStudioLifecycleConfig": lifecycle_configs.describe,
     "DeleteStudioLifecycleConfig": lifecycle_configs.delete,
     "ListStudioLifecycleConfigs": listing.lifecycle_configs,
+    "CreateProcessingJob": processing_jobs.create,
+    "DescribeProcessingJob": processing_jobs.describe,
+    "StopProcessingJob": processing_jobs.stop,
+    "ListProcessingJobs": listing.processing_jobs,
 }
 # moto answers these for its own resources.
 _TAG_OPERATIONS: dict[str, Callable[[Resource, Members], Members]] = {
@@ -68,13 +74,19 @@ class ControlPlane:
 
     app_host: AppHost
     delay: float
+    parallel_jobs: int
     lock: threading.RLock = field(default_factory=threading.RLock)
     studios: dict[tuple[str, str], Studio] = field(default_factory=dict)
+    jobs: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.jobs = ThreadPoolExecutor(self.parallel_jobs, "processing-job")
 
     def studio(self, account: str, region: str, partition: str) -> Studio:
         key = (account, region)
         if key not in self.studios:
-            self.studios[key] = Studio(account, region, partition, self.app_host, self.delay, self.lock)
+            studio = Studio(account, region, partition, self.app_host, self.delay, self.lock, self.jobs)
+            self.studios[key] = studio
         return self.studios[key]
 
 

@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.efs.models import EFSBackend, efs_backends
@@ -12,6 +14,9 @@ from moto.efs.models import EFSBackend, efs_backends
 from app_host import AppHost, AppHostFailure
 
 from .errors import ResourceInUse, ResourceNotFound
+
+if TYPE_CHECKING:
+    from .processing_jobs import ProcessingJob
 
 Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
@@ -77,11 +82,14 @@ class Studio:
     app_host: AppHost
     delay: float  # seconds that Pending, Updating and Deleting last
     lock: threading.RLock
+    jobs: ThreadPoolExecutor  # a thread for each processing job that runs; the others wait
+    job_watchers: list[Callable[["ProcessingJob"], None]] = field(default_factory=list)  # of every new job
     domains: Store[str] = field(default_factory=Store)
     user_profiles: Store[tuple[str, str]] = field(default_factory=Store)
     spaces: Store[tuple[str, str]] = field(default_factory=Store)
     apps: Store[tuple[str, ...]] = field(default_factory=Store)
     lifecycle_configs: Store[str] = field(default_factory=Store)
+    processing_jobs: dict[str, "ProcessingJob"] = field(default_factory=dict)
 
     def arn(self, resource: str) -> str:
         return f"arn:{self.partition}:sagemaker:{self.region}:{self.account}:{resource}"
@@ -168,6 +176,15 @@ class Studio:
                     done(answer)
 
         self._after_delay(run)
+
+    def tell_app_host(self, work: Callable[[AppHost], None]) -> None:
+        """Runs `work` on a thread of its own, whose failure shows in what it was to change."""
+
+        def run() -> None:
+            with suppress(AppHostFailure):
+                work(self.app_host)
+
+        threading.Thread(target=run, daemon=True).start()
 
     def _after_delay(self, action: Callable[[], None]) -> None:
         timer = threading.Timer(self.delay, action)

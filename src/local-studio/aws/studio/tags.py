@@ -10,11 +10,11 @@ _MOST_TAGS = 50
 def find(studio: Studio, request: Members) -> Resource | None:
     """The Studio resource of that ARN; None for what moto keeps (models, training jobs …)."""
     arn = request["ResourceArn"]
-    for resource in studio.resources:
+    for resource in [*studio.resources, *studio.processing_jobs.values()]:
         if resource.arn == arn and resource.status != "Deleted":
             return resource
     kind = arn.split(":", 5)[5].split("/")[0]
-    if kind in ("domain", "user-profile", "space", "app", "studio-lifecycle-config"):
+    if kind in ("domain", "user-profile", "space", "app", "studio-lifecycle-config", "processing-job"):
         # Guess: the code and the words.
         raise ResourceNotFound(f"Resource [{arn}] does not exist.")
     return None

@@ -1,0 +1,207 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  CloudWatchLogsClient,
+  DescribeLogStreamsCommand,
+  GetLogEventsCommand,
+} from "@aws-sdk/client-cloudwatch-logs";
+import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
+import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import {
+  CreateProcessingJobCommand,
+  type CreateProcessingJobCommandInput,
+  DescribeProcessingJobCommand,
+  type DescribeProcessingJobCommandOutput,
+  SageMakerClient,
+} from "@aws-sdk/client-sagemaker";
+import { AppHost } from "../../src/local-studio/app-host.ts";
+import { type LocalAws, type LocalAwsProps, startLocalAws } from "../../src/local-studio/local-aws.ts";
+import { workFolder } from "../../src/local-studio/paths.ts";
+import type { JobRuntime } from "../../src/local-studio/processing-job.ts";
+import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
+import { networkSettings } from "../../src/local-studio/rehearsal.ts";
+
+export type JobRequest = CreateProcessingJobCommandInput & { readonly ProcessingJobName: string };
+type Changes = Omit<Partial<CreateProcessingJobCommandInput>, "ProcessingJobName">;
+
+export const bucket = "jobs-of-a-test";
+export const role = "arn:aws:iam::123456789012:role/jobs";
+
+/** A local AWS whose app host runs processing jobs, with a bucket and a role for them. */
+export class Jobs {
+  readonly localAws: LocalAws;
+  readonly appHost: AppHost;
+  readonly sagemaker: SageMakerClient;
+  readonly s3: S3Client;
+  private readonly logs: CloudWatchLogsClient;
+  private readonly folder: string;
+  private number = 0;
+
+  private constructor(folder: string, localAws: LocalAws, appHost: AppHost) {
+    this.folder = folder;
+    this.localAws = localAws;
+    this.appHost = appHost;
+    const settings = { ...localAws.clientSettings(), maxAttempts: 1 };
+    this.sagemaker = new SageMakerClient(settings);
+    this.s3 = new S3Client(settings);
+    this.logs = new CloudWatchLogsClient(settings);
+  }
+
+  static async start(
+    props: Partial<LocalAwsProps> = {},
+    runtime: Partial<JobRuntime> = {},
+    withAppHost = true,
+  ): Promise<Jobs> {
+    mkdirSync(workFolder, { recursive: true });
+    const folder = mkdtempSync(join(workFolder, "test-jobs-"));
+    const [aws, image] = await Promise.all([pythonEnvironment("aws"), pythonEnvironment("image")]);
+    let localAws: LocalAws | undefined;
+    const appHost = new AppHost({
+      folder: join(folder, "host"),
+      faults: {},
+      runtime: () => ({
+        python: image.python,
+        logs: folder,
+        environment: { ...networkSettings(process.env), ...localAws?.environment },
+        ...runtime,
+      }),
+    });
+    localAws = await startLocalAws({
+      python: aws.python,
+      ...(withAppHost ? { appHost: await appHost.start() } : {}),
+      log: join(folder, "local-aws.log"),
+      ...props,
+    });
+    const jobs = new Jobs(folder, localAws, appHost);
+    await jobs.s3.send(new CreateBucketCommand({ Bucket: bucket }));
+    const trust = {
+      Effect: "Allow",
+      Principal: { Service: "sagemaker.amazonaws.com" },
+      Action: "sts:AssumeRole",
+    };
+    await new IAMClient(jobs.localAws.clientSettings()).send(
+      new CreateRoleCommand({
+        RoleName: "jobs",
+        AssumeRolePolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [trust] }),
+      }),
+    );
+    return jobs;
+  }
+
+  /** Where each job has its folders while it runs. */
+  get folders(): string {
+    return join(this.folder, "host/jobs");
+  }
+
+  async stop(): Promise<void> {
+    await this.appHost.close();
+    await this.localAws.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async put(key: string, body: string): Promise<void> {
+    await this.s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
+  }
+
+  /** The text of an object; `undefined` where there is none. */
+  async get(key: string): Promise<string | undefined> {
+    try {
+      const { Body } = await this.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+      return await Body?.transformToString();
+    } catch (error) {
+      if (error instanceof Error && error.name === "NoSuchKey") return undefined;
+      throw error;
+    }
+  }
+
+  /** The request of a job that runs a shell script, its input `source` below `sources/NAME/`. */
+  async request(script: string, changes: Changes = {}): Promise<JobRequest> {
+    this.number += 1;
+    const name = `job-${this.number}`;
+    await this.put(`sources/${name}/run.sh`, script);
+    return {
+      ProcessingJobName: name,
+      RoleArn: role,
+      AppSpecification: {
+        ImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag",
+        ContainerEntrypoint: ["/bin/bash", "/opt/ml/processing/input/source/run.sh"],
+      },
+      ProcessingResources: {
+        ClusterConfig: { InstanceCount: 1, InstanceType: "ml.m5.large", VolumeSizeInGB: 30 },
+      },
+      ProcessingInputs: [
+        {
+          InputName: "source",
+          S3Input: {
+            S3Uri: `s3://${bucket}/sources/${name}/`,
+            LocalPath: "/opt/ml/processing/input/source",
+            S3DataType: "S3Prefix",
+            S3InputMode: "File",
+            S3DataDistributionType: "FullyReplicated",
+          },
+        },
+      ],
+      ProcessingOutputConfig: {
+        Outputs: [
+          {
+            OutputName: "result",
+            S3Output: {
+              S3Uri: `s3://${bucket}/results/${name}`,
+              LocalPath: "/opt/ml/processing/output",
+              S3UploadMode: "EndOfJob",
+            },
+          },
+        ],
+      },
+      ...changes,
+    };
+  }
+
+  /** Creates it and says its name. */
+  async create(script: string, changes: Changes = {}): Promise<string> {
+    const request = await this.request(script, changes);
+    await this.sagemaker.send(new CreateProcessingJobCommand(request));
+    return request.ProcessingJobName;
+  }
+
+  async describe(name: string): Promise<DescribeProcessingJobCommandOutput> {
+    return this.sagemaker.send(new DescribeProcessingJobCommand({ ProcessingJobName: name }));
+  }
+
+  /** What the job is once that holds. */
+  async until(
+    name: string,
+    holds: (job: DescribeProcessingJobCommandOutput) => boolean,
+  ): Promise<DescribeProcessingJobCommandOutput> {
+    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(50)) {
+      const job = await this.describe(name);
+      if (holds(job)) return job;
+    }
+    throw new Error(`${name} is still ${JSON.stringify(await this.describe(name))}`);
+  }
+
+  async end(name: string): Promise<DescribeProcessingJobCommandOutput> {
+    return this.until(name, (job) =>
+      ["Completed", "Failed", "Stopped"].includes(job.ProcessingJobStatus ?? ""),
+    );
+  }
+
+  async run(script: string, changes: Changes = {}): Promise<DescribeProcessingJobCommandOutput> {
+    return this.end(await this.create(script, changes));
+  }
+
+  /** The lines of its log, in order. */
+  async log(name: string): Promise<string[]> {
+    const logGroupName = "/aws/sagemaker/ProcessingJobs";
+    const { logStreams } = await this.logs.send(
+      new DescribeLogStreamsCommand({ logGroupName, logStreamNamePrefix: `${name}/algo-1-` }),
+    );
+    const [stream] = logStreams ?? [];
+    if (stream?.logStreamName === undefined) return [];
+    const { events } = await this.logs.send(
+      new GetLogEventsCommand({ logGroupName, logStreamName: stream.logStreamName, startFromHead: true }),
+    );
+    return (events ?? []).map(({ message }) => message ?? "");
+  }
+}

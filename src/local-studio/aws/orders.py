@@ -1,0 +1,37 @@
+"""What tests may order of the local AWS and nobody of AWS: POST /local-aws/…, which server.py lists."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from werkzeug.wrappers import Request, Response
+
+from studio import processing_jobs
+from studio.responses import ControlPlane
+from studio.state import Members, Studio
+
+_ORDERS: dict[str, Callable[[Studio, Members], Members | None]] = {
+    "/local-aws/processing-jobs/interrupt": processing_jobs.interrupt,
+}
+
+
+def answer(control_plane: ControlPlane, path: str, request: Request) -> Response:
+    order = _ORDERS.get(path)
+    if order is None:
+        return Response("not here", 404)
+    # A page of another origin in a browser here cannot send this type without asking first.
+    if request.method != "POST" or request.mimetype != "application/json":
+        return Response("expected POST with Content-Type application/json", 415)
+    try:
+        members: Any = json.loads(request.get_data())
+        with control_plane.lock:
+            studio = control_plane.studio(DEFAULT_ACCOUNT_ID, members.get("Region", "us-east-1"), "aws")
+            return Response(json.dumps(order(studio, members) or {}), mimetype="application/json")
+    except KeyError as error:
+        return Response(f"{error} is missing", 400)
+    except (ValueError, AttributeError) as error:
+        return Response(f"expected a JSON object: {error}", 400)
+    except ServiceException as refusal:
+        return Response(f"{refusal.code}: {refusal.message}", 400)
