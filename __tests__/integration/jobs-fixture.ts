@@ -13,6 +13,7 @@ import {
   type CreateProcessingJobCommandInput,
   DescribeProcessingJobCommand,
   type DescribeProcessingJobCommandOutput,
+  paginateListProcessingJobs,
   SageMakerClient,
 } from "@aws-sdk/client-sagemaker";
 import { AppHost } from "../../src/local-studio/app-host.ts";
@@ -167,6 +168,15 @@ export class Jobs {
 
   async describe(name: string): Promise<DescribeProcessingJobCommandOutput> {
     return this.sagemaker.send(new DescribeProcessingJobCommand({ ProcessingJobName: name }));
+  }
+
+  /** The names of all that have this in theirs. */
+  async list(NameContains: string): Promise<string[]> {
+    const names: string[] = [];
+    for await (const page of paginateListProcessingJobs({ client: this.sagemaker }, { NameContains })) {
+      names.push(...(page.ProcessingJobSummaries ?? []).map((job) => job.ProcessingJobName ?? ""));
+    }
+    return names;
   }
 
   /** What the job is once that holds. */

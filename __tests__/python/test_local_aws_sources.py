@@ -12,11 +12,12 @@ FOLDER = Path(__file__).parents[2] / "src/local-studio/aws"
 MARK = re.compile(r"\b(Source|Guess): \w")
 TRANSITIONS = ("set_status", "settle", "remove", "ask_app_host")
 # Refusals are exceptions of moto's kind; these are the others.
-NOT_AWS = ("ArgumentTypeError", "AppHostFailure", "ValueError")
+NOT_AWS = ("ArgumentTypeError", "AppHostFailure", "NotDeliveredError", "ValueError")
 
 # Names of AWS, such as CreateDomain, SubnetIds, VpcOnly; beside them one of every service, and the service.
 NAME = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
 OTHERS = ("InternalFailure", "SageMaker")
+MODULES = ("event_bus.py", "moto_fixes.py", "orders.py", "policies.py", "scheduler.py")
 
 
 def unmarked(text: str) -> list[int]:
@@ -107,7 +108,7 @@ def _is_limit(node: ast.Assign) -> bool:
 
 
 def files() -> list[Path]:
-    return sorted([*(FOLDER / "studio").glob("*.py"), FOLDER / "moto_fixes.py"])
+    return sorted([*(FOLDER / "studio").glob("*.py"), *(FOLDER / name for name in MODULES)])
 
 
 def test_everything_is_marked() -> None:

@@ -31,6 +31,15 @@ export interface FaultRule {
   readonly seconds?: number;
 }
 
+/** What came of a schedule that fired: a job, or the error of its last attempt. */
+export interface FiredSchedule {
+  readonly ScheduleArn: string;
+  readonly ScheduledTime: string;
+  readonly ExecutionId: string;
+  readonly ProcessingJobArn?: string;
+  readonly Error?: string;
+}
+
 /** A rule, how many requests were its, and how many of them it broke. */
 export interface FaultReport extends FaultRule {
   readonly matched: number;
@@ -54,6 +63,10 @@ export interface LocalAws {
   faults(): Promise<readonly FaultReport[]>;
   /** Fails a processing job as AWS's own failures do. */
   interruptProcessingJob(name: string): Promise<void>;
+  /** Fires a schedule now, whatever its expression says. */
+  fireSchedule(name: string, group?: string): Promise<FiredSchedule>;
+  /** Fires every schedule that is due after one moment and up to another, as though that time passed. */
+  passTime(after: Date, until: Date): Promise<readonly FiredSchedule[]>;
   stop(): Promise<void>;
 }
 
@@ -113,6 +126,12 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
     faults: async () => (await (await fetch(`${endpoint}/local-aws/faults`)).json()) as FaultReport[],
     interruptProcessingJob: async (ProcessingJobName) =>
       void (await order("processing-jobs/interrupt", { ProcessingJobName })),
+    fireSchedule: async (Name, GroupName = "default") =>
+      (await order("schedules/fire", { Name, GroupName })) as FiredSchedule,
+    passTime: async (after, until) => {
+      const members = { After: after.toISOString(), Until: until.toISOString() };
+      return ((await order("schedules/pass-time", members)) as { Fired: FiredSchedule[] }).Fired;
+    },
     stop: async () => {
       child.stdin.end();
       const timer = setTimeout(() => signalGroup(child, "SIGKILL"), 5000);

@@ -81,6 +81,15 @@ _KINDS: dict[str, list[_Kind]] = {
         _Kind("mount-target", _values("mount_targets_by_id"), _named("mount_target_id")),
         _Kind("access-point", _values("access_points"), _named("access_point_id")),
     ],
+    "events": [
+        _Kind(
+            "rule",
+            lambda events: [rule for bus in events.event_buses.values() for rule in bus.rules.values()],
+            _named(),
+        ),
+        _Kind("event-bus", _values("event_buses"), _named(), keep=lambda bus: bus.name != "default"),
+        _Kind("archive", _values("archives"), _named()),
+    ],
     "iam": [
         _Kind("role", _values("roles"), _named()),
         _Kind(
@@ -109,10 +118,33 @@ _KINDS: dict[str, list[_Kind]] = {
         ),
     ],
     "logs": [
-        _Kind("group", _values("groups"), _named()),
+        # SageMaker makes these itself, and they stay.
+        _Kind(
+            "group",
+            _values("groups"),
+            _named(),
+            keep=lambda group: not group.name.startswith("/aws/sagemaker/"),
+        ),
         _Kind("resource-policy", _values("resource_policies"), _named("policy_name")),
     ],
     "s3": [_Kind("bucket", _values("buckets"), _named())],
+    "scheduler": [
+        _Kind(
+            "schedule",
+            lambda scheduler: [
+                schedule
+                for group in scheduler.schedule_groups.values()
+                for schedule in group.schedules.values()
+            ],
+            _named(),
+        ),
+        _Kind("group", _values("schedule_groups"), _named(), keep=lambda group: group.name != "default"),
+    ],
+    "sns": [
+        _Kind("topic", _values("topics"), _named()),
+        _Kind("subscription", _values("subscriptions"), _named("arn")),
+    ],
+    "sqs": [_Kind("queue", _values("queues"), _named())],
     "sts": [],  # keeps sessions alone
     "s3control": [],  # another way to the buckets
 }

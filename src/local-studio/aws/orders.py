@@ -4,16 +4,19 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from moto.core.exceptions import ServiceException
+from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from werkzeug.wrappers import Request, Response
 
+import scheduler
 from studio import processing_jobs
 from studio.responses import ControlPlane
 from studio.state import Members, Studio
 
 _ORDERS: dict[str, Callable[[Studio, Members], Members | None]] = {
     "/local-aws/processing-jobs/interrupt": processing_jobs.interrupt,
+    "/local-aws/schedules/fire": scheduler.fire_now,
+    "/local-aws/schedules/pass-time": scheduler.pass_time,
 }
 
 
@@ -35,3 +38,5 @@ def answer(control_plane: ControlPlane, path: str, request: Request) -> Response
         return Response(f"expected a JSON object: {error}", 400)
     except ServiceException as refusal:
         return Response(f"{refusal.code}: {refusal.message}", 400)
+    except JsonRESTError as refusal:
+        return Response(refusal.description, 400)

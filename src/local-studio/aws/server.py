@@ -5,7 +5,9 @@ standard input closes, or on SIGTERM: it cannot outlive whoever started it. Acco
 credentials, loopback only. GET /local-aws/inventory lists all that exists. POST /local-aws/faults takes the
 rules of faults.py, as JSON, in place of those before; GET tells them, each with how many requests it matched
 and how many it broke. POST /local-aws/processing-jobs/interrupt {"ProcessingJobName": …} fails a job as AWS's
-own failures do; it takes a "Region" too. Requests are logged to standard error.
+own failures do. POST /local-aws/schedules/fire {"GroupName": …, "Name": …} fires a schedule now, and POST
+/local-aws/schedules/pass-time {"After": …, "Until": …} all that are due between two moments (ISO 8601). These
+three take a "Region" too. Requests are logged to standard error.
 """
 
 import argparse
@@ -60,7 +62,9 @@ class LocalAws:
             if self._control_plane:
                 return
             import budgets
+            import event_bus
             import moto_fixes
+            import scheduler
             from app_host import HttpAppHost, NoAppHost
             from faults import Faults
             from studio import responses
@@ -68,10 +72,15 @@ class LocalAws:
             arguments = self._arguments
             self._faults = Faults(arguments.faults)
             app_host = HttpAppHost(arguments.app_host) if arguments.app_host else NoAppHost()
-            control_plane = responses.ControlPlane(app_host, arguments.delay, arguments.parallel_jobs)
+            control_plane = responses.ControlPlane(
+                app_host, arguments.delay, arguments.parallel_jobs, [event_bus.publish]
+            )
             moto_fixes.install()
             budgets.install()
+            event_bus.install()
+            scheduler.install()
             responses.install(control_plane)
+            scheduler.Clock(control_plane).start()
             self._control_plane = control_plane
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

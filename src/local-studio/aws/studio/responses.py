@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import moto.sagemaker.urls
@@ -66,6 +67,7 @@ _TAG_OPERATIONS: dict[str, Callable[[Resource, Members], Members]] = {
     "AddTags": tags.add,
     "DeleteTags": tags.delete,
 }
+JobWatcher = Callable[[Studio, processing_jobs.ProcessingJob], None]
 
 
 @dataclass
@@ -75,6 +77,7 @@ class ControlPlane:
     app_host: AppHost
     delay: float
     parallel_jobs: int
+    job_watchers: list[JobWatcher]  # of every processing job
     lock: threading.RLock = field(default_factory=threading.RLock)
     studios: dict[tuple[str, str], Studio] = field(default_factory=dict)
     jobs: ThreadPoolExecutor = field(init=False)
@@ -86,6 +89,7 @@ class ControlPlane:
         key = (account, region)
         if key not in self.studios:
             studio = Studio(account, region, partition, self.app_host, self.delay, self.lock, self.jobs)
+            studio.job_watchers = [partial(watch, studio) for watch in self.job_watchers]
             self.studios[key] = studio
         return self.studios[key]
 
