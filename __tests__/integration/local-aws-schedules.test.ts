@@ -1,4 +1,10 @@
-import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from "@aws-sdk/client-iam";
+import {
+  CreatePolicyCommand,
+  CreateRoleCommand,
+  IAMClient,
+  PutRolePermissionsBoundaryCommand,
+  PutRolePolicyCommand,
+} from "@aws-sdk/client-iam";
 import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type JobRequest, Jobs, role } from "./jobs-fixture.ts";
@@ -356,6 +362,21 @@ describe("a schedule", () => {
       await remove(name);
     },
   );
+
+  it("does no more than the permissions boundary of its role allows", async () => {
+    const bound = async (PolicyName: string, statements: readonly object[]) => {
+      const PolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: statements });
+      const { Policy } = await iam.send(new CreatePolicyCommand({ PolicyName, PolicyDocument }));
+      const PermissionsBoundary = Policy?.Arn;
+      await iam.send(new PutRolePermissionsBoundaryCommand({ RoleName: "bounded", PermissionsBoundary }));
+      return jobs.localAws.fireSchedule("bounded", "nightly");
+    };
+    await createRole("bounded", all);
+    await put("bounded", {}, { RoleArn: roleArn("bounded") });
+    expect((await bound("wide", [may("*", "*")])).Error).toBeUndefined();
+    expect((await bound("narrow", [may("sagemaker:*", "*")])).Error).toContain("iam:PassRole");
+    expect(await receive("failures")).toEqual([]);
+  });
 
   it("sends nothing to a queue that its role may not write to", async () => {
     await createRole("no-queue", [create, addTags]);
