@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { formatCidr, networkOf } from "../src/settings/cidr.ts";
 import { studioInstanceTypes } from "../src/settings/instance-types.ts";
+import { processingInstanceTypes } from "../src/settings/processing.ts";
 import { providerRegions } from "../src/settings/regions.ts";
 import { defaults } from "../src/settings/resolve.ts";
 import {
@@ -9,7 +10,9 @@ import {
   type ExistingNetworkSettings,
   type ExistingSettings,
   type GuardRailSettings,
+  type JobSettings,
   type S3BackendSettings,
+  type ScheduleSettings,
   transports,
   type UserProfileSettings,
 } from "../src/settings/types.ts";
@@ -182,6 +185,54 @@ const guardRails: Arbitraries<GuardRailSettings> = {
   budget: mostly(some(budget, ["monthlyUsd", "alertAddresses"])),
 };
 
+const jobType = fc.constantFrom(...processingInstanceTypes);
+const jobs: Arbitraries<JobSettings> = {
+  allowedInstanceTypes: mostly(
+    fc.constant([...processingInstanceTypes]),
+    fc.constantFrom([], ["ml.t3.micro"]),
+  ),
+  defaultInstanceType: mostly(jobType, fc.constant("ml.p4d.24xlarge")),
+  maximumMinutes: mostly(fc.integer({ min: 60, max: 12_960 }), fc.constantFrom(0, 12_961, 1.5)),
+  volumeGb: mostly(fc.integer({ min: 1, max: 16_384 }), fc.constantFrom(0, 16_385)),
+  imageUri: mostly(
+    fc.constant("123456789012.dkr.ecr.us-east-1.amazonaws.com/team/image:1.0"),
+    fc.constantFrom("image", "x".repeat(256)),
+  ),
+  alertAddresses: mostly(
+    fc.constantFrom(["a@example.org"], ["a@example.org", "b.c@example.co.uk"]),
+    fc.constantFrom([], ["a@b"], [`\${x}@example.org`]),
+  ),
+};
+const schedule: Arbitraries<ScheduleSettings> = {
+  name: mostly(fc.stringMatching(/^[a-z](-?[a-z0-9]){0,5}$/), fc.constantFrom("A", "a-", "a".repeat(30))),
+  notebook: mostly(
+    fc.constant("sample-notebooks/01_explore_data.py"),
+    fc.constantFrom("../x.py", "sample-notebooks/none.py", "sample-notebooks/prices.csv"),
+  ),
+  files: mostly(fc.constant(["prices.csv"]), fc.constantFrom([], ["none.csv"], ["../package.json"])),
+  lock: mostly(fc.constant("prices.csv"), fc.constant("none.lock")),
+  expression: mostly(
+    fc.constantFrom(
+      "rate(1 day)",
+      "rate(30 minutes)",
+      "cron(0 7 ? * MON-FRI *)",
+      "cron(15 10 L * ? 2026-2030)",
+    ),
+    fc.constantFrom("rate(1 days)", "cron(0 7 * * *)", "cron(60 7 ? * 1 *)", "at(2026-01-01T00:00:00)"),
+  ),
+  timeZone: mostly(fc.constantFrom("UTC", "Europe/Berlin"), fc.constantFrom("Mars/Olympus", "+02:00")),
+  instanceType: mostly(jobType, fc.constant("ml.none")),
+  arguments: mostly(
+    fc.array(
+      fc.string({ maxLength: 200 }).filter((one) => !/[$%]\{|<aws\./.test(one)),
+      { minLength: 1, maxLength: 9 },
+    ),
+    fc.constantFrom([], ["x".repeat(257)], [`\${x}`], ["<aws.scheduler.execution-id>"]),
+  ),
+  timeLimitMinutes: mostly(fc.integer({ min: 1, max: 60 }), fc.constantFrom(0, 12_961)),
+  enabled: mostly(fc.boolean(), fc.constant("no")),
+};
+
 const environment: Arbitraries<EnvironmentSettings> = {
   name: mostly(name, fc.constantFrom("a".repeat(21), "A", "a-", "1a", "constructor", undefined)),
   region: mostly(fc.constantFrom(...providerRegions), fc.constantFrom("us-east-9", "ap-southeast-6", 1)),
@@ -223,6 +274,10 @@ const environment: Arbitraries<EnvironmentSettings> = {
   ),
   transport: mostly(fc.constantFrom(...transports), fc.constant("http")),
   sampleNotebooks: mostly(fc.boolean(), fc.constant("yes")),
+  appsFolder: mostly(
+    fc.constantFrom("apps", "team.apps_2", "a".repeat(64)),
+    fc.constantFrom("../apps", "", "a".repeat(65)),
+  ),
   tags: mostly(
     fc.oneof(tagsOf("é"), tagsOf("éж字𝒌")),
     fc.constantFrom(
@@ -235,6 +290,20 @@ const environment: Arbitraries<EnvironmentSettings> = {
     ),
   ),
   guardRails: mostly(some(guardRails)),
+  jobs: mostly(some(jobs)),
+  schedules: fc.oneof(
+    {
+      weight: 1,
+      arbitrary: mostly(
+        fc.uniqueArray(some(schedule, ["name", "notebook", "expression"]), {
+          selector: (one) => text((one as Settings).name),
+          maxLength: 3,
+        }),
+        fc.constantFrom([{}], ["daily"]),
+      ),
+    },
+    { weight: 2, arbitrary: fc.constant(undefined) },
+  ),
   backend: mostly(
     fc.oneof(fc.constant({ type: "local" }), some(s3Backend, ["type", "bucket"])),
     fc.constantFrom({ type: "gcs" }, { type: "local", bucket: "x" }, { type: "s3" }),

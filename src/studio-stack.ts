@@ -24,17 +24,21 @@ import { ExistingRole } from "./constructs/existing-role.ts";
 import { GuardRails } from "./constructs/guard-rails.ts";
 import { HomeFileSystemCleanup } from "./constructs/home-file-system-cleanup.ts";
 import { HomeFileSystemKey } from "./constructs/home-file-system-key.ts";
+import { JobAlerts } from "./constructs/job-alerts.ts";
+import { Jobs } from "./constructs/jobs.ts";
 import { LifecycleConfiguration } from "./constructs/lifecycle-configuration.ts";
 import { Network } from "./constructs/network.ts";
 import { Payload } from "./constructs/payload.ts";
 import { PermissionsBoundary } from "./constructs/permissions-boundary.ts";
 import { RemovalGuard } from "./constructs/removal-guard.ts";
 import { RemovalScripts } from "./constructs/removal-step.ts";
+import { Schedules } from "./constructs/schedules.ts";
 import { spaceFiles } from "./constructs/space-files.ts";
 import { StudioDomain } from "./constructs/studio-domain.ts";
 import { codeArtifactRepository } from "./settings/code-artifact.ts";
 import { lockFileOf } from "./settings/locks.ts";
 import { prefixOf } from "./settings/names.ts";
+import { projectRoot } from "./settings/schedules.ts";
 import { stateFileOf } from "./settings/state-file.ts";
 import type { ResolvedEnvironment } from "./settings/types.ts";
 
@@ -48,6 +52,13 @@ interface Parts {
   readonly bucket: EnvironmentBucket;
   readonly scripts: RemovalScripts;
 }
+
+/** Tags of everything that can carry them, jobs among it. */
+const tagsOf = ({ name, tags }: ResolvedEnvironment) => ({
+  ...tags,
+  Project: "sagemaker-marimo",
+  Environment: name,
+});
 
 /** One environment: a Studio domain whose JupyterLab spaces have marimo, and all that it needs. */
 export class StudioStack extends TerraformStack {
@@ -65,7 +76,7 @@ export class StudioStack extends TerraformStack {
       maxRetries: 8,
       defaultTags: [
         {
-          tags: { ...environment.tags, Project: "sagemaker-marimo", Environment: environment.name },
+          tags: tagsOf(environment),
         },
       ],
     });
@@ -82,6 +93,7 @@ export class StudioStack extends TerraformStack {
     const scripts = new RemovalScripts(this, "removal_scripts");
     // A domain of others keeps its home file system with a key of theirs.
     const retained = existing.domainId === undefined && environment.homeFileSystemRetention === "Retain";
+    const alerts = environment.schedules.length > 0;
     const key =
       existing.encryptionKeyArn === undefined
         ? new EncryptionKey(this, "encryption", {
@@ -90,6 +102,7 @@ export class StudioStack extends TerraformStack {
             removalProtection,
             // A home file system that stays is unreadable without its key: the longest that KMS can wait, and kept after all.
             deletionWindowDays: retained ? 30 : 7,
+            alerts,
             ...(retained
               ? {
                   keptBy: new HomeFileSystemKey(this, "home_file_system_key", {
@@ -100,7 +113,7 @@ export class StudioStack extends TerraformStack {
                 }
               : {}),
           })
-        : new ExistingKey(this, "encryption", { prefix, account, arn: existing.encryptionKeyArn });
+        : new ExistingKey(this, "encryption", { prefix, account, arn: existing.encryptionKeyArn, alerts });
     const bucket =
       existing.bucket === undefined
         ? new ArtifactBucket(this, "storage", {
@@ -119,6 +132,7 @@ export class StudioStack extends TerraformStack {
         requirements: lockFileOf(environment),
         settings: {
           MARIMO_TRANSPORT: environment.transport,
+          ...(environment.appsFolder === undefined ? {} : { MARIMO_APPS_FOLDER: environment.appsFolder }),
           ...(environment.packageIndexUrl === undefined
             ? {}
             : { MARIMO_PACKAGE_INDEX_URL: environment.packageIndexUrl }),
@@ -179,6 +193,19 @@ export class StudioStack extends TerraformStack {
             ...existing.network,
             users: environment.userProfiles.length,
           });
+    const jobs = new Jobs(this, "jobs", {
+      prefix,
+      account,
+      environment: environment.name,
+      network,
+      bucket,
+      encryptionKeyArn,
+      settings: environment.jobs,
+      tags: tagsOf(environment),
+      packages,
+    });
+    if (environment.schedules.length > 0) this.schedules(parts, jobs);
+    const rightsWithJobs = { ...rights, jobs: jobs.rights };
     const stopPolicy =
       guardRails.budget?.stopAtPercent === undefined
         ? undefined
@@ -186,10 +213,10 @@ export class StudioStack extends TerraformStack {
     const role =
       existing.executionRoleArn === undefined
         ? new ExecutionRole(this, "execution", {
-            ...rights,
+            ...rightsWithJobs,
             ...(stopPolicy === undefined ? {} : { attachedByOthers: [stopPolicy.policy] }),
           })
-        : new ExistingRole(this, "execution", { ...rights, arn: existing.executionRoleArn });
+        : new ExistingRole(this, "execution", { ...rightsWithJobs, arn: existing.executionRoleArn });
     const { policies: guardRailPolicies } = new GuardRails(this, "guard_rails", {
       prefix,
       account,
@@ -268,6 +295,10 @@ export class StudioStack extends TerraformStack {
       user_profile_names: ["Names of the Studio user profiles", Fn.keys(userProfiles.asAnyMap)],
       execution_role_arn: ["Role that Studio and the notebooks run as", role.arn],
       vpc_id: ["VPC of the Studio domain", network.vpcId],
+      marimo_job_environment: [
+        "What marimo-job needs on a laptop: paste it into a shell",
+        `export MARIMO_BUCKET=${bucket.name} AWS_REGION=${region}`,
+      ],
       lifecycle_configuration_arn: [
         "Lifecycle configuration that starts marimo in the spaces of the user profiles",
         lifecycleConfiguration.profilesArn,
@@ -285,6 +316,30 @@ export class StudioStack extends TerraformStack {
               `aws sagemaker describe-domain --region ${region} --domain-id ${domain.id} --query Url --output text`,
             ],
     });
+  }
+
+  private schedules({ account, bucket, environment, payload, rights }: Parts, jobs: Jobs) {
+    const { encryptionKeyArn, prefix } = rights;
+    if (jobs.defaults === undefined) throw new Error(`no image for jobs in ${environment.region}`);
+    const { deadLetterQueue } = new Schedules(this, "schedules", {
+      prefix,
+      account,
+      schedules: environment.schedules,
+      root: projectRoot,
+      bucket,
+      payload,
+      jobs: jobs.defaults,
+    });
+    const { topicArn } = new JobAlerts(this, "job_alerts", {
+      prefix,
+      account,
+      jobRoleArn: jobs.roleArn,
+      schedules: environment.schedules.map(({ name }) => name),
+      deadLetterQueueName: deadLetterQueue.name,
+      encryptionKeyArn,
+      addresses: environment.jobs.alertAddresses,
+    });
+    this.outputs({ job_alert_topic_arn: ["Topic that tells of scheduled jobs that failed", topicArn] });
   }
 
   private existingDomain({ environment, rights, lifecycleConfiguration }: Parts, domainId: string) {

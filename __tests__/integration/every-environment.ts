@@ -31,6 +31,13 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
   { name: "china", region: "cn-north-1", userProfiles: [] },
   { name: "existing", userProfiles, existing: { ...existing, network } },
   { name: "bounded", permissionsBoundaryArn },
+  {
+    name: "scheduled",
+    schedules: [
+      { name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" },
+    ],
+    jobs: { alertAddresses: ["team@example.com"], allowedInstanceTypes: ["ml.m5.large"] },
+  },
   { name: "attached", existing: { ...existing, bucket: "acme-attached", domainId: "d-0123456789ab" } },
 ];
 

@@ -215,7 +215,7 @@ assert parameters(handler._record_activity) == ["self"], "_record_activity"
 assert inspect.iscoroutinefunction(handler.prepare), "prepare"
 assert parameters(ServerProcess.get_proxy_base_class) == ["self"], "get_proxy_base_class"
 from sagemaker_marimo.proxy import server_process, MarimoHandler
-cls, arguments = server_process(command=["y"]).make_proxy_handler()
+cls, arguments = server_process("marimo", command=["y"]).make_proxy_handler()
 assert issubclass(cls, MarimoHandler) and "state" in arguments, "make_proxy_handler"
 `;
       const environment = { ...space.environment, PYTHONPATH: join(payloadFolder, "python") };

@@ -10,6 +10,8 @@ import { appliedIamDocuments, type IamDocument } from "./iam-documents.ts";
 const settings = {
   egress: "endpoints-only",
   packageIndexUrl: "https://team-111122223333.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/",
+  jobs: { allowedInstanceTypes: ["ml.m5.large", "ml.m5.xlarge"] },
+  schedules: [{ name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" }],
 } as const;
 
 let documents: readonly IamDocument[];
@@ -34,8 +36,10 @@ const bucket = `arn:aws:s3:::marimo-dev-${account}-${region}`;
 const log = (group: string) => `arn:aws:logs:${region}:${account}:log-group:${group}:log-stream:one`;
 const repository = (resource: string) => `arn:aws:codeartifact:us-east-1:111122223333:${resource}`;
 const role = `arn:aws:iam::${account}:role/marimo-dev-execution`;
-/** Stands for the key's ARN, which is known only when it is there. */
+/** Stand for what is known only when it is there: the key's ARN, the private subnets, the jobs' security group. */
 const key = "KEY";
+const subnets = "SUBNETS";
+const group = "GROUP";
 
 const own = { "sagemaker:OwnerUserProfileArn": sagemaker("user-profile/d-one/ana") };
 const another = { "sagemaker:OwnerUserProfileArn": sagemaker("user-profile/d-one/bo") };
@@ -54,6 +58,44 @@ type Row = readonly [
   answer: string,
   context?: PolicyRequest["context"],
 ];
+
+const job = sagemaker("processing-job/marimo-dev-analysis-1");
+const roleNamed = (name: string) => `arn:aws:iam::${account}:role/marimo-dev-${name}`;
+const [jobRole, pipelineRole, schedulerRole] = [
+  roleNamed("jobs"),
+  roleNamed("pipelines"),
+  roleNamed("scheduler"),
+];
+const passedTo = (service: string) => ({ "iam:PassedToService": `${service}.amazonaws.com` });
+const jobLog = (stream: string) =>
+  `arn:aws:logs:${region}:${account}:log-group:/aws/sagemaker/ProcessingJobs:log-stream:${stream}`;
+/** What a request of CreateProcessingJob tells IAM, as the deployment would have it, or otherwise. */
+const sent = (otherwise: Readonly<Record<string, string | readonly string[] | undefined>> = {}) =>
+  Object.fromEntries(
+    Object.entries({
+      "sagemaker:InstanceTypes": ["ml.m5.large"],
+      "sagemaker:VpcSubnets": subnets,
+      "sagemaker:VpcSecurityGroupIds": group,
+      "sagemaker:VolumeKmsKey": key,
+      "sagemaker:OutputKmsKey": key,
+      "sagemaker:MaxRuntimeInSeconds": "86400",
+      ...otherwise,
+    }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])),
+  );
+const otherKey = `arn:aws:kms:${region}:${account}:key/other`;
+const refusedJobs: readonly Row[] = (
+  [
+    ["on another type", { "sagemaker:InstanceTypes": ["ml.p5.4xlarge"] }],
+    ["in another subnet", { "sagemaker:VpcSubnets": ["subnet-other"] }],
+    ["in no subnet", { "sagemaker:VpcSubnets": undefined }],
+    ["in another group", { "sagemaker:VpcSecurityGroupIds": ["sg-other"] }],
+    ["in no group", { "sagemaker:VpcSecurityGroupIds": undefined }],
+    ["with another key for its volume", { "sagemaker:VolumeKmsKey": otherKey }],
+    ["with another key for its output", { "sagemaker:OutputKmsKey": otherKey }],
+    ["without a key", { "sagemaker:OutputKmsKey": undefined }],
+    ["for too long", { "sagemaker:MaxRuntimeInSeconds": "86401" }],
+  ] as const
+).map(([how, otherwise]) => [`a job ${how}`, "sagemaker:CreateProcessingJob", job, "no", sent(otherwise)]);
 
 /** What ana, who works in domain d-one, may do from a notebook; the execution role is everyone's. */
 const rows: readonly Row[] = [
@@ -143,7 +185,40 @@ const rows: readonly Row[] = [
     "no",
   ],
   ["a training job", "sagemaker:CreateTrainingJob", sagemaker("training-job/one"), "no"],
-  ["a processing job", "sagemaker:CreateProcessingJob", sagemaker("processing-job/one"), "no"],
+  ["a job of another name", "sagemaker:CreateProcessingJob", sagemaker("processing-job/one"), "no", sent()],
+  ["a job", "sagemaker:CreateProcessingJob", job, "SendJobs", sent()],
+  ...refusedJobs,
+  ["the end of a job", "sagemaker:StopProcessingJob", job, "StopJobs"],
+  ["the end of another's", "sagemaker:StopProcessingJob", sagemaker("processing-job/marimo-prod-a"), "no"],
+  ["a job's role", "iam:PassRole", jobRole, "RolesOfJobs", passedTo("sagemaker")],
+  ["the pipelines' role", "iam:PassRole", pipelineRole, "RolesOfJobs", passedTo("sagemaker")],
+  ["a job's role for another service", "iam:PassRole", jobRole, "no", passedTo("lambda")],
+  ["the scheduler's role", "iam:PassRole", schedulerRole, "no", passedTo("scheduler")],
+  ["a sweep", "sagemaker:CreatePipeline", sagemaker("pipeline/marimo-dev-sweep-1"), "Sweeps"],
+  [
+    "a sweep again",
+    "sagemaker:RetryPipelineExecution",
+    sagemaker("pipeline/marimo-dev-s/execution/x"),
+    "Sweeps",
+  ],
+  ["another's pipeline", "sagemaker:DeletePipeline", sagemaker("pipeline/marimo-prod-sweep"), "no"],
+  ["the list of sweeps", "sagemaker:ListPipelines", "*", "ListSweeps"],
+  ["the list elsewhere", "sagemaker:ListPipelines", "*", "no", elsewhere],
+  ["a job's log", "logs:GetLogEvents", jobLog("marimo-dev-a/algo-1-1"), "ReadLogsOfJobs"],
+  ["where it is", "logs:DescribeLogStreams", jobLog("marimo-dev-a/algo-1-1"), "FindLogsOfJobs"],
+  ["another's job's log", "logs:GetLogEvents", jobLog("marimo-prod-a/algo-1-1"), "no"],
+  [
+    "a schedule of one's own",
+    "scheduler:CreateSchedule",
+    `arn:aws:scheduler:${region}:${account}:schedule/marimo-dev/x`,
+    "no",
+  ],
+  [
+    "a scheduled notebook",
+    "s3:PutObject",
+    `${bucket}/marimo/schedules/daily/x/a.py`,
+    "no: PayloadIsReadOnly",
+  ],
 
   ["the bucket's list", "s3:ListBucket", bucket, "ListTheBucket"],
   ["an object", "s3:GetObject", `${bucket}/data.csv`, "ReadAndWriteObjects"],
@@ -245,10 +320,15 @@ const rows: readonly Row[] = [
   ["a secret", "secretsmanager:GetSecretValue", `arn:aws:secretsmanager:${region}:${account}:secret:x`, "no"],
 ];
 
-function answer(policies: Policies, [, action, resource, , context]: Row, keyArn: string): string {
+type Known = Readonly<Record<string, string | readonly string[]>>;
+
+function answer(policies: Policies, [, action, resource, , given = {}]: Row, known: Known): string {
+  const context = Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [name, known[String(value)] ?? value]),
+  );
   const decision = simulate(policies, {
     action,
-    resource: resource === key ? keyArn : resource,
+    resource: resource === key ? String(known[key]) : resource,
     principal: role,
     context: {
       "aws:RequestedRegion": region,
@@ -265,25 +345,32 @@ function answer(policies: Policies, [, action, resource, , context]: Row, keyArn
 describe("the execution role", () => {
   let identity: readonly PolicyDocument[];
   let bucketPolicy: readonly PolicyDocument[];
-  let keyArn: string;
+  let known: Known;
   beforeAll(() => {
     identity = documentsOf("aws_iam_role_policy.execution_");
     bucketPolicy = documentsOf("aws_s3_bucket_policy.storage_artifacts_policy");
     const ofKey = identity.flatMap(({ Statement }) => Statement).find(({ Sid }) => Sid === "KeyForTheBucket");
-    keyArn = [ofKey?.Resource].flat()[0] ?? "";
-    expect(keyArn).toMatch(/^arn:aws:kms:us-east-1:123456789012:key\//);
+    const arn = [ofKey?.Resource].flat()[0] ?? "";
+    const ofJobs = identity.flatMap(({ Statement }) => Statement).find(({ Sid }) => Sid === "SendJobs");
+    const values = ofJobs?.Condition?.["ForAllValues:StringEquals"] ?? {};
+    known = {
+      [key]: arn,
+      [subnets]: [values["sagemaker:VpcSubnets"] ?? []].flat() as string[],
+      [group]: [values["sagemaker:VpcSecurityGroupIds"] ?? []].flat() as string[],
+    };
+    expect(arn).toMatch(/^arn:aws:kms:us-east-1:123456789012:key\//);
   });
   const resourceOf = (row: Row) => (row[2].startsWith(bucket) ? { resource: bucketPolicy } : {});
 
   it.each(rows.map((row) => ({ title: `${row[0]}: ${row[3]} (${row[1]})`, row })))("$title", ({ row }) => {
-    expect(answer({ identity, ...resourceOf(row) }, row, keyArn)).toBe(row[3]);
+    expect(answer({ identity, ...resourceOf(row) }, row, known)).toBe(row[3]);
   });
 
   it("cannot lose a statement or a condition without a row that notices", () => {
     const unnoticed: string[] = [];
     const tries = (name: string, changed: readonly PolicyDocument[]) => {
       const same = rows.every(
-        (row) => answer({ identity: changed, ...resourceOf(row) }, row, keyArn) === row[3],
+        (row) => answer({ identity: changed, ...resourceOf(row) }, row, known) === row[3],
       );
       if (same) unnoticed.push(name);
     };
@@ -314,6 +401,69 @@ describe("the execution role", () => {
     const request = { action: "sts:AssumeRole", resource: role, principal, context };
     expect(simulate({ identity: [], resource: trust }, request).allowed).toBe(allowed);
   });
+});
+
+/** What others than people may: each a role, and the documents that it has. */
+const others: readonly (readonly [
+  who: string,
+  address: string,
+  rows: readonly (readonly [string, string, string, boolean, PolicyRequest["context"]?])[],
+])[] = [
+  [
+    "a job",
+    "aws_iam_role_policy.jobs_role_",
+    [
+      ["reads the bucket", "s3:GetObject", `${bucket}/data.csv`, true],
+      ["writes its output", "s3:PutObject", `${bucket}/marimo/jobs/one/page.html`, true],
+      ["writes nothing else", "s3:PutObject", `${bucket}/data.csv`, false],
+      ["writes no payload", "s3:PutObject", `${bucket}/marimo/payload/current`, false],
+      ["deletes nothing", "s3:DeleteObject", `${bucket}/marimo/jobs/one/page.html`, false],
+      ["writes its log", "logs:PutLogEvents", jobLog("marimo-dev-a/algo-1-1"), true],
+      ["reads no log", "logs:GetLogEvents", jobLog("marimo-dev-a/algo-1-1"), false],
+      ["starts no job", "sagemaker:CreateProcessingJob", job, false, sent()],
+      ["opens no Studio", "sagemaker:CreatePresignedDomainUrl", sagemaker("user-profile/d-one/ana"), false],
+      ["passes no role", "iam:PassRole", jobRole, false, passedTo("sagemaker")],
+    ],
+  ],
+  [
+    "a pipeline",
+    "aws_iam_role_policy.jobs_pipelines",
+    [
+      ["passes the jobs' role", "iam:PassRole", jobRole, true, passedTo("sagemaker")],
+      ["passes no other", "iam:PassRole", role, false, passedTo("sagemaker")],
+      ["stops its jobs", "sagemaker:StopProcessingJob", job, true],
+      ["starts none without the network", "sagemaker:CreateProcessingJob", job, false],
+      ["reads nothing", "s3:GetObject", `${bucket}/data.csv`, false],
+    ],
+  ],
+  [
+    "the scheduler",
+    "aws_iam_role_policy.schedules_policy",
+    [
+      ["starts jobs of its names", "sagemaker:CreateProcessingJob", job, true],
+      ["starts no others", "sagemaker:CreateProcessingJob", sagemaker("processing-job/one"), false],
+      ["passes the jobs' role", "iam:PassRole", jobRole, true, passedTo("sagemaker")],
+      ["passes it to no other service", "iam:PassRole", jobRole, false, passedTo("lambda")],
+      ["passes no other role", "iam:PassRole", role, false, passedTo("sagemaker")],
+      [
+        "reports what failed",
+        "sqs:SendMessage",
+        `arn:aws:sqs:${region}:${account}:marimo-dev-schedules`,
+        true,
+      ],
+      ["writes to no other queue", "sqs:SendMessage", `arn:aws:sqs:${region}:${account}:other`, false],
+      ["stops no job", "sagemaker:StopProcessingJob", job, false],
+    ],
+  ],
+];
+
+describe.each(others)("%s", (_, address, cases) => {
+  for (const [what, action, resource, allowed, context = {}] of cases) {
+    it(`${what} (${action})`, () => {
+      const identity = documentsOf(address);
+      expect(simulate({ identity }, { action, resource, context }).allowed).toBe(allowed);
+    });
+  }
 });
 
 /** parliament's findings on documents that are given as JSON by address. */

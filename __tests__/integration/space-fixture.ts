@@ -44,6 +44,21 @@ export const smallPayload = (text = "started"): Payload => ({
 /** What spaces install by default. */
 export const lockFile = lockFileOf(resolveEnvironment({ name: "dev" }));
 
+/** Runs `npm run wheelhouse` for the Python of an image, and says what it printed. */
+export async function makeWheelhouse(folder: string, python: string): Promise<string> {
+  const version = await capture(python, ["-c", "import sys; print('3.%d' % sys.version_info[1])"]);
+  const made = await capture(
+    process.execPath,
+    [
+      ...["--import", "tsx", "scripts/wheelhouse.ts"],
+      ...["--to", folder, "--python", version?.stdout.trim() ?? ""],
+    ],
+    { cwd: projectFolder, timeout: 300_000 },
+  );
+  if (made?.status !== 0 || made.stderr !== "") throw new Error(made?.stderr);
+  return made.stdout;
+}
+
 /** The payload as Terraform uploads it, with the sample notebooks. */
 export function realPayload(
   requirements: string | Buffer = readFileSync(lockFile),

@@ -19,7 +19,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { projectFolder } from "../../src/local-studio/paths.ts";
 import { capture } from "../../src/local-studio/processes.ts";
 import { type PythonEnvironment, pythonEnvironment } from "../../src/local-studio/python-environment.ts";
-import { lockFile, realPayload, Space, until } from "./space-fixture.ts";
+import { lockFile, makeWheelhouse, realPayload, Space, until } from "./space-fixture.ts";
 
 const lock = readFileSync(lockFile, "utf8");
 const keyOf = (requirements: string) => createHash("sha256").update(requirements).digest("hex").slice(0, 16);
@@ -181,17 +181,7 @@ describe("an installation", () => {
 describe.runIf(process.platform === "linux" && process.arch === "x64")("packages from elsewhere", () => {
   const wheels = mkdtempSync(join(tmpdir(), "sagemaker-marimo-wheels-"));
   beforeAll(async () => {
-    const { stdout } = (await capture(image.python, [
-      "-c",
-      "import sys; print('3.%d' % sys.version_info[1])",
-    ])) ?? { stdout: "" };
-    const made = await capture(
-      process.execPath,
-      ["--import", "tsx", "scripts/wheelhouse.ts", "--to", wheels, "--python", stdout.trim()],
-      { cwd: projectFolder, timeout: 300_000 },
-    );
-    expect(made?.stderr).toBe("");
-    expect(made?.stdout).toContain(`marimo/wheels/${keyOf(lock)}/`);
+    expect(await makeWheelhouse(wheels, image.python)).toContain(`marimo/wheels/${keyOf(lock)}/`);
   });
   afterAll(() => rmSync(wheels, { recursive: true, force: true }));
 

@@ -113,7 +113,7 @@ assert not hasattr(config.ServerProcess, "get_proxy_base_class"), "ServerProcess
 assert isinstance(handler.activity_tracker, str), "activity_tracker"
 server = lambda name: config.make_server_process(name, {"command": ["x"]}, None)
 from sagemaker_marimo.proxy import MarimoHandler, server_process
-server_process(command=["x"])
+server_process("marimo", command=["x"])
 made = {name: config._make_proxy_handler(server(name)) for name in ("marimo", "mine")}
 assert issubclass(made["marimo"], MarimoHandler) and "state" in made["marimo"].kwargs, "_make_proxy_handler"
 assert made["marimo"].get_timeout is not MarimoHandler.get_timeout, "the order of the classes"

@@ -74,7 +74,7 @@ const gatewayWith = (faults: GatewayFaults, port?: number) =>
 beforeAll(async () => {
   python = (await pythonEnvironment("image")).python;
   space = new Space();
-  space.upload(realPayload());
+  space.upload({ ...realPayload(), "settings.env": "MARIMO_TRANSPORT=auto\nMARIMO_APPS_FOLDER=apps\n" });
   for (const name of ["panels", "apps/one", "apps/two"])
     space.write(join(space.home, `marimo-notebooks/${name}.py`), notebook);
   await start();
@@ -355,6 +355,53 @@ describe("marimo run", () => {
     const found = await addresses(home("apps"));
     expect(found).toHaveLength(2);
     for (const address of found) await runs(address);
+  });
+});
+
+describe("the gallery of apps", () => {
+  const gallery = "/jupyterlab/default/marimo-apps/";
+
+  it("is a tile in the launcher beside marimo's", async () => {
+    const servers = await (await fetch(`${container.url}/server-proxy/servers-info`)).json();
+    expect(servers).toMatchObject({
+      server_processes: [
+        { name: "marimo" },
+        { name: "marimo-apps", launcher_entry: { title: "marimo apps", path_info: "marimo-apps/" } },
+      ],
+    });
+  });
+
+  it("opens each app of its folder, without code, and the slider works", async () => {
+    const page = await context.newPage();
+    await page.goto(`${gateway.url}${gallery}`);
+    await page.getByText("Two", { exact: true }).first().waitFor({ timeout: patience });
+    expect(await page.getByText("Panels", { exact: true }).count()).toBe(0);
+    await page.goto(`${gateway.url}${gallery}?file=one.py`);
+    await page.getByText(/at \d+ of 1000/).waitFor({ timeout: patience });
+    const slider = page.locator("marimo-slider").getByRole("slider");
+    await slider.focus();
+    await page.keyboard.press("ArrowRight");
+    await page.getByText("at 1 of 1000").waitFor({ timeout: patience });
+    expect(await page.locator(".cm-content:visible").count()).toBe(0);
+  });
+
+  it("lists an app that was put there since", async () => {
+    space.write(home("apps/three.py"), notebook);
+    const page = await context.newPage();
+    await page.goto(`${gateway.url}${gallery}`);
+    await page.getByText("Three", { exact: true }).first().waitFor({ timeout: patience });
+  });
+
+  it("is refused to other origins, and there for JupyterLab alone", async () => {
+    const ask = (headers: Record<string, string>) =>
+      fetch(`${container.url}/marimo-apps/api/kernel/interrupt`, { method: "POST", headers });
+    expect((await ask({ "Sec-Fetch-Site": "cross-site" })).status).toBe(403);
+    expect((await ask({})).status).not.toBe(403);
+    const { stdout } = await space.run("ps", ["-eo", "args", "-ww"]);
+    const line = stdout.split("\n").find((one) => one.includes(`run ${home("apps")}`)) ?? "";
+    const port = /--port (\d+)/.exec(line)?.[1];
+    const own = await fetch(`http://127.0.0.1:${port}${gallery}api/status/connections`);
+    expect(own.status).toBe(401);
   });
 });
 

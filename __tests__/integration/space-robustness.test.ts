@@ -81,8 +81,7 @@ describe("JupyterLab starts without marimo", () => {
 
   it("when a person's own configuration replaces all servers and nothing puts marimo's back", async () => {
     // The negative control of the test above: without extension.py, marimo is gone.
-    const stub =
-      "server = None\ndef _jupyter_server_extension_points():\n    return [{'module': __name__}]\n";
+    const stub = "entries = {}\ndef _jupyter_server_extension_points():\n    return [{'module': __name__}]\n";
     const loads = "def _load_jupyter_server_extension(_):\n    pass\n";
     configure('c.ServerProxy.servers = {"mine": {"command": ["sleep", "1"]}}\n');
     space.upload({ ...realPayload(), "python/sagemaker_marimo/extension.py": stub + loads });

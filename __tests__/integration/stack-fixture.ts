@@ -58,9 +58,18 @@ export class StackFixture {
   }
 
   /** The same for a stack of any app, which is removed in the end. */
-  static async startIn(project: ReturnType<typeof copyProject>, stackName: string): Promise<StackFixture> {
+  static async startIn(
+    project: ReturnType<typeof copyProject>,
+    stackName: string,
+    /** Runs the processing jobs of the local AWS. @default jobs run nothing */
+    appHost?: string,
+  ): Promise<StackFixture> {
     const { python } = await pythonEnvironment("aws");
-    const localAws = await startLocalAws({ python, log: join(project.folder, "local-aws.log") });
+    const localAws = await startLocalAws({
+      python,
+      ...(appHost === undefined ? {} : { appHost }),
+      log: join(project.folder, "local-aws.log"),
+    });
     const binary = (await findTerraform()).command;
     const provider = await terraformEnvironment({ command: binary, runFolder: project.folder });
     const fixture = new StackFixture({ project, stackName, localAws, binary, provider });

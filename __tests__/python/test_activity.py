@@ -209,6 +209,7 @@ class Marimo:
         self.authorizations: set[str | None] = set()
         self.hangs = False
         self.base_url = "/jupyterlab/default/"
+        self.entry = "marimo"
         self.state: dict[str, Any] = {"proc": object()}
         self.log = logging.getLogger("test")
 

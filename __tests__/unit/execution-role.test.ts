@@ -74,7 +74,7 @@ describe("the execution role", () => {
     expect(artifacts.PayloadIsReadOnly).toMatchObject({
       effect: "Deny",
       actions: expect.arrayContaining(["s3:PutObject*", "s3:DeleteObject*"]),
-      resources: [`${bucketArn}/marimo/payload/*`, `${bucketArn}/marimo/wheels/*`],
+      resources: ["payload", "wheels", "schedules"].map((prefix) => `${bucketArn}/marimo/${prefix}/*`),
     });
   });
 

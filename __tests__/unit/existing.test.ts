@@ -30,6 +30,8 @@ describe("the permissions boundary", () => {
     expect(roles.map(([name]) => name).sort()).toEqual([
       "budget_role",
       "execution_role",
+      "jobs_pipelines_role",
+      "jobs_role_role",
       "network_flow_logs_role",
     ]);
     for (const [name, role] of roles) {
@@ -104,6 +106,7 @@ describe("an existing bucket", () => {
     expect(artifacts.PayloadIsReadOnly?.resources).toEqual([
       `${arn}/marimo/payload/*`,
       `${arn}/marimo/wheels/*`,
+      `${arn}/marimo/schedules/*`,
     ]);
   });
 
@@ -131,7 +134,11 @@ describe("an existing execution role", () => {
   const stack = () => synthesize({ existing: { executionRoleArn } });
 
   it("takes the place of the stack's own, found by its name", () => {
-    expect(resourceNames(stack(), "aws_iam_role")).toEqual(["network_flow_logs_role"]);
+    expect(resourceNames(stack(), "aws_iam_role")).toEqual([
+      "jobs_pipelines_role",
+      "jobs_role_role",
+      "network_flow_logs_role",
+    ]);
     expect(stack().data.aws_iam_role?.execution_role?.name).toBe("studio");
     expect(stack().output.execution_role_arn?.value).toBe(expression("data.aws_iam_role.execution_role.arn"));
     expect(stack().text).not.toContain(expression("aws_iam_role.execution_role.name"));

@@ -182,8 +182,17 @@ describe("the budget", () => {
       {
         sid: "BudgetIsSpent",
         effect: "Deny",
-        actions: ["sagemaker:CreateApp"],
-        resources: [arn("sagemaker", "app/*")],
+        actions: [
+          "sagemaker:CreateApp",
+          "sagemaker:CreateProcessingJob",
+          "sagemaker:RetryPipelineExecution",
+          "sagemaker:StartPipelineExecution",
+        ],
+        resources: [
+          arn("sagemaker", "app/*"),
+          arn("sagemaker", "processing-job/*"),
+          arn("sagemaker", "pipeline/*"),
+        ],
       },
     ]);
     expect(resource(stack, "aws_budgets_budget_action", "budget_stop")).toMatchObject({

@@ -169,6 +169,13 @@ describe("the upload", () => {
     );
   });
 
+  it("tells the spaces of the folder of apps where there is one", () => {
+    const texts = (settings: Parameters<typeof synthesize>[0]) =>
+      JSON.stringify(resource(synthesize(settings), "aws_s3_object", "payload_generated").for_each);
+    expect(texts({ appsFolder: "apps" })).toContain("MARIMO_APPS_FOLDER=apps\\n");
+    expect(texts({})).not.toContain("MARIMO_APPS_FOLDER");
+  });
+
   it("leaves the samples out where the setting says so", () => {
     const samples = (sampleNotebooks: boolean) =>
       Object.keys(synthesize({ sampleNotebooks }).locals.payload_files as object).filter((path) =>

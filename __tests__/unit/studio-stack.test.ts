@@ -74,6 +74,7 @@ describe("the stack", () => {
       "console_url",
       "execution_role_arn",
       "lifecycle_configuration_arn",
+      "marimo_job_environment",
       "open_studio_command",
       "studio_domain_id",
       "studio_url",

@@ -38,8 +38,15 @@ export class BudgetStopPolicy extends Construct {
         {
           sid: "BudgetIsSpent",
           effect: "Deny",
-          actions: ["sagemaker:CreateApp"],
-          resources: [props.account.arn("sagemaker", "app/*")],
+          actions: [
+            "sagemaker:CreateApp",
+            "sagemaker:CreateProcessingJob",
+            "sagemaker:RetryPipelineExecution",
+            "sagemaker:StartPipelineExecution",
+          ],
+          resources: ["app/*", "processing-job/*", "pipeline/*"].map((resource) =>
+            props.account.arn("sagemaker", resource),
+          ),
         },
       ],
     });

@@ -18,6 +18,8 @@ export interface EncryptionKeyProps {
   readonly deletionWindowDays: number;
   /** The step that takes the key back after its deletion. @default none: the key goes */
   readonly keptBy?: ITerraformDependable;
+  /** Whether there are `JobAlerts`, whose topic has this key. @default false */
+  readonly alerts?: boolean;
 }
 
 /** The one key of an environment: bucket, logs, the home file system and the volumes of the spaces. */
@@ -39,7 +41,7 @@ export class EncryptionKey extends Construct {
           resources: ["*"],
           principals: [{ type: "AWS", identifiers: [account.rootArn] }],
         },
-        ...useByServices(account, prefix),
+        ...useByServices(account, prefix, props.alerts),
       ],
     });
 
@@ -63,8 +65,13 @@ export class EncryptionKey extends Construct {
 }
 
 /** What the key's policy lets AWS's services do with it, for this environment. */
-export function useByServices(account: AwsAccount, prefix: string): DataAwsIamPolicyDocumentStatement[] {
+export function useByServices(
+  account: AwsAccount,
+  prefix: string,
+  alerts = false,
+): DataAwsIamPolicyDocumentStatement[] {
   return [
+    ...(alerts ? [alertsTopic(account)] : []),
     {
       // As in the CloudWatch Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS Key Management Service":
       // for this environment's log groups alone.
@@ -105,6 +112,23 @@ export function useByServices(account: AwsAccount, prefix: string): DataAwsIamPo
     },
   ];
 }
+
+/**
+ * For an encrypted topic. Without a condition, since EventBridge meets none (Amazon SNS Developer Guide, "Key management":
+ * `aws:SourceAccount` and `aws:SourceArn` do not work for EventBridge and encrypted topics): the topic's own policy
+ * says whose events it takes.
+ */
+const alertsTopic = (account: AwsAccount): DataAwsIamPolicyDocumentStatement => ({
+  sid: "AlertsOfJobs",
+  actions: ["kms:Decrypt", "kms:GenerateDataKey*"],
+  resources: ["*"],
+  principals: [
+    {
+      type: "Service",
+      identifiers: [account.servicePrincipal("cloudwatch"), account.servicePrincipal("events")],
+    },
+  ],
+});
 
 function throughStudio(account: AwsAccount) {
   return [

@@ -6,7 +6,8 @@ import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import type { CodeArtifactRepository } from "../settings/code-artifact.ts";
 import type { AwsAccount } from "./aws-account.ts";
-import { payloadPrefix, wheelsPrefix } from "./payload.ts";
+import { type JobRights, useJobs } from "./job-rights.ts";
+import { payloadPrefix, schedulesPrefix, wheelsPrefix } from "./payload.ts";
 import { checkPrefix } from "./prefix.ts";
 import { serviceTrust } from "./service-trust.ts";
 
@@ -26,6 +27,8 @@ export interface ExecutionPoliciesProps {
   readonly encryptionKeyArn: string;
   /** Repository that the spaces install packages from. @default none */
   readonly packages?: CodeArtifactRepository | undefined;
+  /** Jobs that people may send. @default none */
+  readonly jobs?: JobRights | undefined;
 }
 
 export interface ExecutionRoleProps extends ExecutionPoliciesProps {
@@ -82,7 +85,7 @@ export function executionDocuments(
   const documents: Readonly<Record<string, DataAwsIamPolicyDocumentStatement[]>> = {
     spaces: spaces(account),
     artifacts: artifacts(account, props),
-    jobs: jobs(account),
+    jobs: [...jobs(account), ...(props.jobs === undefined ? [] : useJobs(account, props.jobs))],
     logs: logs(account),
     ...(props.packages === undefined ? {} : { packages: packages(account, props.packages) }),
   };
@@ -230,7 +233,9 @@ function artifacts(account: AwsAccount, props: ExecutionPoliciesProps): DataAwsI
       sid: "PayloadIsReadOnly",
       effect: "Deny",
       actions: ["s3:AbortMultipartUpload", "s3:DeleteObject*", "s3:PutObject*", "s3:RestoreObject"],
-      resources: [`${props.bucketArn}/${payloadPrefix}/*`, `${props.bucketArn}/${wheelsPrefix}/*`],
+      resources: [payloadPrefix, wheelsPrefix, schedulesPrefix].map(
+        (prefix) => `${props.bucketArn}/${prefix}/*`,
+      ),
     },
     {
       sid: "KeyForTheBucket",

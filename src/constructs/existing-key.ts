@@ -9,6 +9,8 @@ export interface ExistingKeyProps {
   readonly prefix: string;
   readonly account: AwsAccount;
   readonly arn: string;
+  /** As `EncryptionKeyProps`. */
+  readonly alerts?: boolean;
 }
 
 /** A key that others made, in place of `EncryptionKey`. */
@@ -43,7 +45,7 @@ export class ExistingKey extends Construct {
     });
     this.arn = key.arn;
     this.policyStatements = new DataAwsIamPolicyDocument(this, "policy_statements", {
-      statement: useByServices(account, prefix),
+      statement: useByServices(account, prefix, props.alerts),
     }).json;
   }
 }

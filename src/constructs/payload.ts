@@ -20,6 +20,9 @@ export const payloadPrefix = "marimo/payload";
 /** Where scripts/wheelhouse.ts puts the wheels for spaces without internet, a folder for each lock. */
 export const wheelsPrefix = "marimo/wheels";
 
+/** Where the schedules' notebooks are, a folder for each version. */
+export const schedulesPrefix = "marimo/schedules";
+
 /** Samples and what their run leaves behind, bytecode, editors' files: never part of a payload. */
 const leftOut = (name: string) =>
   name.startsWith(".") || name === "__pycache__" || name === "__marimo__" || name.endsWith(".pyc");
@@ -117,10 +120,13 @@ export interface PayloadProps {
 export class Payload extends Construct {
   /** The last object written: whoever depends on it finds the payload complete. */
   readonly pointer: ITerraformDependable;
+  /** Names this version: its folder in the bucket. */
+  readonly hash: string;
 
   constructor(scope: Construct, id: string, props: PayloadProps) {
     super(scope, id);
     const payload = readPayload(props.source);
+    this.hash = payload.hash;
     const common = {
       bucket: props.bucket.name,
       serverSideEncryption: "aws:kms",

@@ -1,6 +1,16 @@
 import { isExisting } from "./existing.ts";
 import { checkInstanceType } from "./instance-types.ts";
-import { type Check, checkKeys, isRecord, quote, type Report, type Rule, type Untyped } from "./problems.ts";
+import {
+  type Check,
+  checkAddress,
+  checkKeys,
+  checkList,
+  isRecord,
+  isWhole,
+  quote,
+  type Report,
+  type Untyped,
+} from "./problems.ts";
 import { partitionOf } from "./regions.ts";
 import { defaults } from "./resolve.ts";
 
@@ -20,7 +30,6 @@ const lettersRule = {
 };
 const amountRule = { allowed: "a number of US dollars, 1 to 1000000000", source: types };
 const percentRule = { allowed: "a whole number of per cent, 1 to 1000", source: types };
-const addressRule = { allowed: "an e-mail address, without ${ or %{", source: "AWS Budgets API, Subscriber" };
 
 export const checkGuardRails: Check = (value, report, settings) => {
   if (!isRecord(value)) return report(value, "is no set of guard-rails", rule);
@@ -132,11 +141,7 @@ const checkBudget: Check = (value, report, settings) => {
     allowed: "1 to 10 e-mail addresses",
     source: "AWS Budgets API, Notification: 10 a notification",
   };
-  checkList(value.alertAddresses, within("alertAddresses"), addresses, 1, 10, (address, at) => {
-    // Terraform would read `${` and `%{` as the beginning of its own templates.
-    const form = /^(?!.*[$%]\{)[^\s@,;<>"]+@[^\s@,;<>"]+\.[a-z]{2,}$/i;
-    if (typeof address !== "string" || !form.test(address)) at(address, "is no e-mail address", addressRule);
-  });
+  checkList(value.alertAddresses, within("alertAddresses"), addresses, 1, 10, checkAddress);
   if (value.alertPercents !== undefined) {
     const percents = {
       allowed: "1 to 10 whole numbers",
@@ -168,42 +173,6 @@ const checks: Readonly<Record<string, Check>> = {
   requiredTags: checkRequiredTags,
   budget: checkBudget,
 };
-
-/** Checks a list's length, that nothing is in it twice, and each of it; the list where it is one. */
-function checkList(
-  value: unknown,
-  report: Report,
-  rule: Rule,
-  fewest: number,
-  largest: number,
-  checkItem: (item: unknown, report: Report) => void,
-): readonly unknown[] | undefined {
-  if (!Array.isArray(value)) {
-    report(value, "is no list", rule);
-    return undefined;
-  }
-  if (value.length < fewest || value.length > largest) report(value, `lists ${value.length}`, rule);
-  for (const [index, item] of value.entries()) {
-    const at: Report = (given, problem, rule) => report(given, problem, rule, `[${index}]`);
-    if (value.indexOf(item) < index) at(item, "is listed twice", rule);
-    else checkItem(item, at);
-  }
-  return value;
-}
-
-function isWhole(
-  value: unknown,
-  report: Report,
-  rule: Rule,
-  least: number,
-  largest: number,
-): value is number {
-  if (typeof value !== "number") report(value, "is no number", rule);
-  else if (!Number.isInteger(value)) report(value, "is no whole number", rule);
-  else if (value < least || value > largest) report(value, "is out of range", rule);
-  else return true;
-  return false;
-}
 
 const withoutUndefined = (settings: Untyped): Untyped =>
   Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));

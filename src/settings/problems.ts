@@ -99,3 +99,51 @@ function editDistance(from: string, to: string): number {
   }
   return row[to.length] ?? 0;
 }
+
+/** Checks a list's length, that nothing is in it twice, and each of it; the list where it is one. */
+export function checkList(
+  value: unknown,
+  report: Report,
+  rule: Rule,
+  fewest: number,
+  largest: number,
+  checkItem: (item: unknown, report: Report) => void,
+): readonly unknown[] | undefined {
+  if (!Array.isArray(value)) {
+    report(value, "is no list", rule);
+    return undefined;
+  }
+  if (value.length < fewest || value.length > largest) report(value, `lists ${value.length}`, rule);
+  for (const [index, item] of value.entries()) {
+    const at: Report = (given, problem, rule) => report(given, problem, rule, `[${index}]`);
+    if (value.indexOf(item) < index) at(item, "is listed twice", rule);
+    else checkItem(item, at);
+  }
+  return value;
+}
+
+export function isWhole(
+  value: unknown,
+  report: Report,
+  rule: Rule,
+  least: number,
+  largest: number,
+): value is number {
+  if (typeof value !== "number") report(value, "is no number", rule);
+  else if (!Number.isInteger(value)) report(value, "is no whole number", rule);
+  else if (value < least || value > largest) report(value, "is out of range", rule);
+  else return true;
+  return false;
+}
+
+const addressRule = {
+  allowed: "an e-mail address, without ${ or %{",
+  source: "AWS Budgets API, Subscriber; Amazon SNS API, Subscribe",
+};
+
+export function checkAddress(address: unknown, report: Report): void {
+  // Terraform would read `${` and `%{` as the beginning of its own templates.
+  const form = /^(?!.*[$%]\{)[^\s@,;<>"]+@[^\s@,;<>"]+\.[a-z]{2,}$/i;
+  if (typeof address !== "string" || !form.test(address))
+    report(address, "is no e-mail address", addressRule);
+}

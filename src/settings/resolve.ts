@@ -1,9 +1,14 @@
+import { defaultImageUri } from "./processing.ts";
 import type {
   BackendSettings,
   EnvironmentSettings,
   GuardRailSettings,
+  JobSettings,
   ResolvedEnvironment,
   ResolvedGuardRails,
+  ResolvedJobs,
+  ResolvedSchedule,
+  ScheduleSettings,
 } from "./types.ts";
 
 /** The defaults that other settings depend on. */
@@ -12,6 +17,8 @@ export const defaults = {
   vpcCidr: "10.0.0.0/16",
   defaultInstanceType: "ml.t3.medium",
   spaceVolumeGb: { default: 5, maximum: 100 },
+  jobInstanceType: "ml.m5.large",
+  jobMaximumMinutes: 1440,
 } as const;
 
 /** Where an environment's state lies in its bucket. */
@@ -41,8 +48,11 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
     ...(settings.packageIndexUrl === undefined ? {} : { packageIndexUrl: settings.packageIndexUrl }),
     transport: settings.transport ?? "auto",
     sampleNotebooks: settings.sampleNotebooks ?? true,
+    ...(settings.appsFolder === undefined ? {} : { appsFolder: settings.appsFolder }),
     tags: settings.tags ?? {},
     guardRails: resolveGuardRails(settings.guardRails ?? {}),
+    jobs: resolveJobs(settings.jobs ?? {}, region),
+    schedules: (settings.schedules ?? []).map((schedule) => resolveSchedule(schedule, settings.jobs ?? {})),
     backend: resolveBackend(settings.backend ?? { type: "local" }, settings.name, region),
     homeFileSystemRetention,
     existing: settings.existing ?? {},
@@ -67,6 +77,32 @@ function resolveGuardRails(settings: GuardRailSettings): ResolvedGuardRails {
     ...(budget === undefined
       ? {}
       : { budget: { ...budget, alertPercents: budget.alertPercents ?? [50, 80, 100] } }),
+  };
+}
+
+function resolveJobs(settings: JobSettings, region: string): ResolvedJobs {
+  const imageUri = settings.imageUri ?? defaultImageUri(region);
+  return {
+    ...(settings.allowedInstanceTypes === undefined
+      ? {}
+      : { allowedInstanceTypes: settings.allowedInstanceTypes }),
+    defaultInstanceType: settings.defaultInstanceType ?? defaults.jobInstanceType,
+    maximumMinutes: settings.maximumMinutes ?? defaults.jobMaximumMinutes,
+    volumeGb: settings.volumeGb ?? 30,
+    ...(imageUri === undefined ? {} : { imageUri }),
+    alertAddresses: settings.alertAddresses ?? [],
+  };
+}
+
+function resolveSchedule(settings: ScheduleSettings, jobs: JobSettings): ResolvedSchedule {
+  return {
+    ...settings,
+    files: settings.files ?? [],
+    timeZone: settings.timeZone ?? "UTC",
+    instanceType: settings.instanceType ?? jobs.defaultInstanceType ?? defaults.jobInstanceType,
+    arguments: settings.arguments ?? [],
+    timeLimitMinutes: settings.timeLimitMinutes ?? Math.min(60, jobs.maximumMinutes ?? 60),
+    enabled: settings.enabled ?? true,
   };
 }
 

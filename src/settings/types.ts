@@ -173,6 +173,89 @@ export interface ExistingSettings {
   readonly domainId?: string;
 }
 
+/** What notebooks as SageMaker Processing jobs may take, and what they start with. */
+export interface JobSettings {
+  /**
+   * Instance types that a job may ask for; IAM refuses the others. Limit: SageMaker API, `ProcessingInstanceType`.
+   * @default any
+   */
+  readonly allowedInstanceTypes?: readonly string[];
+  /**
+   * What a job runs on that names no type.
+   * @default "ml.m5.large"
+   */
+  readonly defaultInstanceType?: string;
+  /**
+   * Minutes after which SageMaker ends a job at the latest. Limit: 12960, 777,600 s (SageMaker API,
+   * `ProcessingMaxRuntimeInSeconds`).
+   * @default 1440
+   */
+  readonly maximumMinutes?: number;
+  /**
+   * GB of a job's volume. Limit: 1-16384 (SageMaker API, `ProcessingVolumeSizeInGB`).
+   * @default 30
+   */
+  readonly volumeGb?: number;
+  /**
+   * The jobs' image, in Amazon ECR: one with Python 3.12, `uv` or pip, and the AWS CLI in `/opt/conda/bin`.
+   * @default SageMaker Distribution 4.4.1 for CPUs; none in regions where its account is not known
+   */
+  readonly imageUri?: string;
+  /**
+   * Who gets an e-mail when a scheduled job fails or cannot be started; each has to confirm the first.
+   * Limit: 1-10 addresses.
+   * @default nobody: the topic is there for others to subscribe
+   */
+  readonly alertAddresses?: readonly string[];
+}
+
+/** A notebook that runs by itself. */
+export interface ScheduleSettings {
+  /**
+   * Names the schedule and its jobs, `marimo-<environment>-<name>-<id>`. Limit: lower-case letters, digits and inner
+   * hyphens; with the environment's name 19 characters (SageMaker API, `ProcessingJobName`: 63, of which 36 are the id).
+   */
+  readonly name: string;
+  /** Path of the notebook in this project. */
+  readonly notebook: string;
+  /**
+   * What lies beside it and goes along, as paths from its folder on. Limit: 100.
+   * @default nothing
+   */
+  readonly files?: readonly string[];
+  /**
+   * Requirements with hashes that it needs beside marimo's, such as `uv export --script … --format requirements-txt`
+   * writes. A path from the notebook's folder on.
+   * @default none
+   */
+  readonly lock?: string;
+  /** When: `cron(…)` with six fields or `rate(…)` (EventBridge Scheduler User Guide, "Schedule types"). */
+  readonly expression: string;
+  /**
+   * Time zone of a cron expression, with its summer time.
+   * @default "UTC"
+   */
+  readonly timeZone?: string;
+  /** @default `jobs.defaultInstanceType` */
+  readonly instanceType?: string;
+  /**
+   * Arguments of the notebook, as `mo.cli_args()` reads them. Limit: 99 of 256 characters (SageMaker API,
+   * `ContainerArguments`).
+   * @default none
+   */
+  readonly arguments?: readonly string[];
+  /**
+   * Minutes after which SageMaker ends it. Limit: `jobs.maximumMinutes`.
+   * @default 60, or `jobs.maximumMinutes` where that is less
+   */
+  readonly timeLimitMinutes?: number;
+  /**
+   * Whether it fires.
+   * @default true
+   */
+  readonly enabled?: boolean;
+}
+
 /** One environment: one stack, one Terraform state, one Studio domain. Only `name` is required. */
 export interface EnvironmentSettings {
   /**
@@ -281,6 +364,13 @@ export interface EnvironmentSettings {
   readonly sampleNotebooks?: boolean;
 
   /**
+   * Name of a folder in `~/marimo-notebooks` whose notebooks each space offers as apps: a tile **marimo apps** in
+   * JupyterLab's launcher opens the gallery of `marimo run`, without code. Limit: one folder, 64 characters.
+   * @default no gallery
+   */
+  readonly appsFolder?: string;
+
+  /**
    * Tags on everything that can carry them, beside `Project` and `Environment`.
    * Limit: 48 beside those two, 50 in all; keys 1-128 and values 0-256 characters (SageMaker API, `TagKey`, `TagValue`),
    * no `aws:` prefix, no two keys that differ in case alone (IAM User Guide: a role's tag keys ignore case).
@@ -293,6 +383,19 @@ export interface EnvironmentSettings {
    * @default volumes alone, of 5 to 100 GB
    */
   readonly guardRails?: GuardRailSettings;
+
+  /**
+   * Notebooks as SageMaker Processing jobs: `marimo-job run`, and `schedules`. They run in the private subnets, with a
+   * role of their own. There are none beside `existing.domainId`, whose network is others'.
+   * @default any instance type, a day at most
+   */
+  readonly jobs?: JobSettings;
+
+  /**
+   * Notebooks that run by themselves, by EventBridge Scheduler.
+   * @default none
+   */
+  readonly schedules?: readonly ScheduleSettings[];
 
   /**
    * Where Terraform keeps its state.
@@ -345,17 +448,31 @@ export interface ResolvedGuardRails
 export type ResolvedBudget = Required<Omit<BudgetSettings, "stopAtPercent">> &
   Pick<BudgetSettings, "stopAtPercent">;
 
+export type ResolvedJobs = Required<Omit<JobSettings, "allowedInstanceTypes" | "imageUri">> &
+  Pick<JobSettings, "allowedInstanceTypes" | "imageUri">;
+
+export type ResolvedSchedule = Required<Omit<ScheduleSettings, "lock">> & Pick<ScheduleSettings, "lock">;
+
 /** An environment with every default filled in: what the constructs work from. */
 export interface ResolvedEnvironment
   extends Required<
       Omit<
         EnvironmentSettings,
-        "userProfiles" | "backend" | "packageIndexUrl" | "permissionsBoundaryArn" | "guardRails"
+        | "userProfiles"
+        | "backend"
+        | "packageIndexUrl"
+        | "permissionsBoundaryArn"
+        | "guardRails"
+        | "appsFolder"
+        | "jobs"
+        | "schedules"
       >
     >,
-    Pick<EnvironmentSettings, "packageIndexUrl" | "permissionsBoundaryArn"> {
+    Pick<EnvironmentSettings, "packageIndexUrl" | "permissionsBoundaryArn" | "appsFolder"> {
   readonly userProfiles: readonly Required<UserProfileSettings>[];
   readonly guardRails: ResolvedGuardRails;
+  readonly jobs: ResolvedJobs;
+  readonly schedules: readonly ResolvedSchedule[];
   readonly backend:
     | LocalBackendSettings
     | (Required<Omit<S3BackendSettings, "kmsKeyId">> & Pick<S3BackendSettings, "kmsKeyId">);

@@ -1,9 +1,11 @@
+import { checkAppsFolder } from "./apps-folder.ts";
 import { checkPolicyArn } from "./arns.ts";
 import { checkBackend, stateBucketOf, stateObjectOf } from "./backend.ts";
 import { type Cidr, overlap } from "./cidr.ts";
 import { checkBesideExisting, checkExisting, existingBucketOf } from "./existing.ts";
 import { checkGuardRails } from "./guard-rails.ts";
 import { checkInstanceType } from "./instance-types.ts";
+import { checkJobs } from "./jobs.ts";
 import { checkEnvironmentName } from "./names.ts";
 import { checkExtraPackages, checkMarimoVersion, checkPackageIndexUrl } from "./packages.ts";
 import {
@@ -19,6 +21,7 @@ import {
 } from "./problems.ts";
 import { checkRegion, isRegion } from "./regions.ts";
 import { defaults } from "./resolve.ts";
+import { checkSchedules } from "./schedules.ts";
 import { checkTags } from "./tags.ts";
 import { type EnvironmentSettings, transports } from "./types.ts";
 import { checkUserProfiles } from "./user-profiles.ts";
@@ -41,8 +44,11 @@ const checks: Readonly<Record<keyof EnvironmentSettings, Check>> = {
   packageIndexUrl: checkPackageIndexUrl,
   transport: oneOf(transports, "src/settings/types.ts"),
   sampleNotebooks: checkBoolean,
+  appsFolder: checkAppsFolder,
   tags: checkTags,
   guardRails: checkGuardRails,
+  jobs: checkJobs,
+  schedules: checkSchedules,
   backend: checkBackend,
   homeFileSystemRetention: oneOf(["Retain", "Delete"], "SageMaker API, RetentionType"),
   existing: checkExisting,

@@ -74,6 +74,9 @@ TERMINAL = "/terminal/ws"
 class ActivityHandler(SuperviseAndProxyHandler):  # type: ignore[misc]  # it has no types
     """Notices what a person does in marimo; the first request begins the watch over marimo's kernels."""
 
+    entry: str
+    """Name of the server in JupyterLab, and last part of its address."""
+
     def on_finish(self) -> None:
         activity = self._activity()
         path = self.request.path
@@ -105,7 +108,9 @@ class Activity:
 
     def __init__(self, handler: Any) -> None:
         self._state: dict[str, Any] = handler.state
-        self._api = f"{handler.base_url}marimo/api"
+        self._api = f"{handler.base_url}{handler.entry}/api"
+        # `marimo run` says nothing of its sessions (marimo 0.25.2: /api/sessions is for the editor).
+        self._tells_of_cells = handler.entry == "marimo"
         self._headers: dict[str, str] = handler.get_request_headers_override()
         self._log: Logger = handler.log
         self._last_move: datetime | None = None
@@ -132,7 +137,7 @@ class Activity:
         last_move, self._last_move = self._last_move, None
         if last_move:
             record(last_move)
-        elif "proc" in self._state and await self._is_running():
+        elif self._tells_of_cells and "proc" in self._state and await self._is_running():
             record(now())
 
     async def _is_running(self) -> bool:

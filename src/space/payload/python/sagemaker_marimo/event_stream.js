@@ -27,7 +27,7 @@
     const isStream = url.origin === location.origin && /\/marimo\/sse$/.test(url.pathname);
     if (isStream) return open(new Request(input, init));
     const { pathname } = url;
-    if (pathname.includes("/marimo/api/kernel/")) sent();
+    if (/\/marimo(-apps)?\/api\/kernel\//.test(pathname)) sent();
     const setsValue = /\/marimo\/api\/kernel\/set_(ui_element|model)_value$/.test(pathname);
     return setsValue ? inOrder(new Request(input, init)) : fetch.call(window, input, init);
   };

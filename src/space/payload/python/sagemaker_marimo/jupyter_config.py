@@ -1,4 +1,4 @@
-"""marimo's entry in JupyterLab: the launcher's tile, and the server behind <base url>/marimo/."""
+"""marimo's entries in JupyterLab: the editor and, by setting, a gallery of apps."""
 
 import os
 import sys
@@ -36,28 +36,10 @@ def icon() -> Path:
     return PAYLOAD / "marimo.svg"
 
 
-def command() -> list[str]:
-    """Read when the server starts, not when JupyterLab does: marimo may have been installed in between."""
-    environment = state.installed_environment()
-    if environment is None:
-        raise RuntimeError("marimo is not installed yet")
-    state.NOTEBOOKS.mkdir(parents=True, exist_ok=True)
-    return [
-        str(environment / "bin/python"),
-        str(PAYLOAD / "server/marimo_server.py"),
-        # Quiet: its greeting would put the token into the log.
-        "--quiet",
-        "edit",
-        str(state.NOTEBOOKS),
-        "--headless",
-        *("--host", "127.0.0.1"),
-        *("--port", "{port}"),
-        *("--base-url", "{base_url}marimo"),
-        "--token",
-        *("--token-password-file", str(state.token_file())),
-        "--skip-update-check",
-        "--no-sandbox",
-    ]
+def apps_folder() -> Path | None:
+    """What the gallery shows, by the environment's setting `appsFolder`."""
+    name = state.settings().get("MARIMO_APPS_FOLDER")
+    return state.NOTEBOOKS / name if name else None
 
 
 def environment() -> dict[str, str]:
@@ -68,12 +50,36 @@ def environment() -> dict[str, str]:
     }
 
 
-def configure(config: Any) -> None:
-    """Adds marimo to jupyter-server-proxy's servers; called from jupyter_server_config.py."""
-    runtime_dir.provide()
+def entry(name: str, title: str, folder: Path, *command: str) -> Any:
+    """A tile in the launcher and, behind <base url>/<name>/, a marimo that serves a folder."""
+
+    def read() -> list[str]:
+        """When the server starts, not when JupyterLab does: marimo may have been installed in between."""
+        environment = state.installed_environment()
+        if environment is None:
+            raise RuntimeError("marimo is not installed yet")
+        folder.mkdir(parents=True, exist_ok=True)
+        return [
+            str(environment / "bin/python"),
+            str(PAYLOAD / "server/marimo_server.py"),
+            # Quiet: its greeting would put the token into the log.
+            "--quiet",
+            command[0],
+            str(folder),
+            "--headless",
+            *("--host", "127.0.0.1"),
+            *("--port", "{port}"),
+            *("--base-url", "{base_url}" + name),
+            "--token",
+            *("--token-password-file", str(state.token_file())),
+            *command[1:],
+            "--no-sandbox",
+        ]
+
     token = state.token_file().read_text().strip()
-    server = server_process(
-        command=command,
+    return server_process(
+        name,
+        command=read,
         environment=environment,
         # marimo knows its own base URL.
         absolute_url=True,
@@ -84,15 +90,24 @@ def configure(config: Any) -> None:
         rewrite_response=[] if server_transport() == "websocket" else [add_script(transport())],
         launcher_entry={
             "enabled": True,
-            "title": "marimo",
-            "path_info": "marimo/",
+            "title": title,
+            "path_info": f"{name}/",
             "category": "Notebook",
             "icon_path": str(icon()),
         },
     )
+
+
+def configure(config: Any) -> None:
+    """Adds marimo to jupyter-server-proxy's servers; called from jupyter_server_config.py."""
+    runtime_dir.provide()
+    entries = {"marimo": entry("marimo", "marimo", state.NOTEBOOKS, "edit", "--skip-update-check")}
+    if apps := apps_folder():
+        # With --watch the gallery lists what its folder has at the moment, not what it had at the start.
+        entries["marimo-apps"] = entry("marimo-apps", "marimo apps", apps, "run", "--watch")
     # update: with `=`, this file and the person's own would overwrite each other's servers.
-    config.ServerProxy.servers.update({"marimo": server})
-    extension.server = server
+    config.ServerProxy.servers.update(entries)
+    extension.entries = entries
     config.ServerApp.jpserver_extensions.update({"sagemaker_marimo.extension": True})
     # "Open in marimo" in JupyterLab's file browser: a prebuilt extension, found without being installed.
     config.LabServerApp.extra_labextensions_path.append(str(PAYLOAD / "labextensions"))

@@ -51,7 +51,7 @@ OTHER_ORIGIN = "marimo takes no requests from other origins"
 
 
 class MarimoHandler(ActivityHandler):
-    streams = EventStreams()
+    streams: EventStreams
     _stream: EventStream | None = None
     _browser_left = False
 
@@ -268,22 +268,28 @@ def add_script(transport: str) -> Callable[[Any], None]:
     return rewrite
 
 
-def server_process(**options: Any) -> Any:
-    """marimo's entry in `c.ServerProxy.servers`, whose requests come to MarimoHandler."""
+def handler_of(name: str) -> type[MarimoHandler]:
+    """One for each entry, since each has a marimo of its own, which counts its own streams."""
+    return type("MarimoHandler", (MarimoHandler,), {"entry": name, "streams": EventStreams()})
+
+
+def server_process(name: str, **options: Any) -> Any:
+    """marimo's entry in `c.ServerProxy.servers`, whose requests come to a MarimoHandler."""
+    handler = handler_of(name)
     if hasattr(config.ServerProcess, "get_proxy_base_class"):
 
         class MarimoServerProcess(config.ServerProcess):  # type: ignore[misc]  # it has no types
             def get_proxy_base_class(self) -> tuple[type, dict[str, Any]]:
-                return MarimoHandler, {"state": {}}
+                return handler, {"state": {}}
 
-        return MarimoServerProcess(name="marimo", **options)
+        return MarimoServerProcess(name=name, **options)
 
     make = config._make_proxy_handler
 
     def make_proxy_handler(server: Any) -> Any:
         made = make(server)
         # What it made is configured in its constructor, and goes before; what it inherits comes after ours.
-        return type("MarimoProxy", (made, MarimoHandler), {}) if server.name == "marimo" else made
+        return type("MarimoProxy", (made, handler), {}) if server.name == name else made
 
     config._make_proxy_handler = make_proxy_handler
     return options

@@ -1,0 +1,94 @@
+import { payloadPrefix } from "./payload.ts";
+
+/** What all jobs of an environment have in common. */
+export interface JobDefaults {
+  readonly region: string;
+  readonly bucketName: string;
+  readonly roleArn: string;
+  readonly imageUri: string;
+  readonly subnetIds: readonly string[];
+  readonly securityGroupIds: readonly string[];
+  readonly encryptionKeyArn: string;
+  readonly volumeGb: number;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface ProcessingJob {
+  readonly name: string;
+  readonly instanceType: string;
+  readonly timeLimitMinutes: number;
+  /** The payload's version: its `job/run.sh` runs the notebook. */
+  readonly payloadHash: string;
+  /** Where in the bucket the notebook is, with all that goes along. */
+  readonly sourcePrefix: string;
+  /** Where in the bucket its page, files and outcome go. */
+  readonly outputPrefix: string;
+  /** File name of the notebook. */
+  readonly notebook: string;
+  readonly arguments: readonly string[];
+}
+
+/**
+ * The request of CreateProcessingJob (SageMaker API). `marimo-job` makes the same one in
+ * `src/space/payload/python/sagemaker_marimo/jobs/request.py`.
+ */
+export function processingJobRequest(defaults: JobDefaults, job: ProcessingJob) {
+  const { bucketName, encryptionKeyArn, region } = defaults;
+  const uri = (prefix: string) => `s3://${bucketName}/${prefix}`;
+  const input = (name: string, prefix: string) => ({
+    InputName: name,
+    S3Input: {
+      S3Uri: uri(`${prefix}/`),
+      LocalPath: `/opt/ml/processing/input/${name}`,
+      S3DataType: "S3Prefix",
+      S3InputMode: "File",
+      S3DataDistributionType: "FullyReplicated",
+    },
+  });
+  return {
+    ProcessingJobName: job.name,
+    RoleArn: defaults.roleArn,
+    AppSpecification: {
+      ImageUri: defaults.imageUri,
+      ContainerEntrypoint: ["/bin/bash", "/opt/ml/processing/input/runtime/job/run.sh"],
+      ContainerArguments: [job.notebook, ...job.arguments],
+    },
+    ProcessingInputs: [
+      input("runtime", `${payloadPrefix}/${job.payloadHash}`),
+      input("source", job.sourcePrefix),
+    ],
+    ProcessingOutputConfig: {
+      KmsKeyId: encryptionKeyArn,
+      Outputs: [
+        {
+          OutputName: "result",
+          S3Output: {
+            S3Uri: uri(job.outputPrefix),
+            LocalPath: "/opt/ml/processing/output",
+            S3UploadMode: "EndOfJob",
+          },
+        },
+      ],
+    },
+    ProcessingResources: {
+      ClusterConfig: {
+        InstanceCount: 1,
+        InstanceType: job.instanceType,
+        VolumeSizeInGB: defaults.volumeGb,
+        VolumeKmsKeyId: encryptionKeyArn,
+      },
+    },
+    NetworkConfig: {
+      VpcConfig: { Subnets: [...defaults.subnetIds], SecurityGroupIds: [...defaults.securityGroupIds] },
+    },
+    StoppingCondition: { MaxRuntimeInSeconds: job.timeLimitMinutes * 60 },
+    Environment: {
+      // SageMaker tells a job no region.
+      AWS_DEFAULT_REGION: region,
+      AWS_REGION: region,
+      MARIMO_BUCKET: bucketName,
+      MARIMO_JOB_OUTPUT: uri(job.outputPrefix),
+    },
+    Tags: Object.entries(defaults.tags).map(([Key, Value]) => ({ Key, Value })),
+  };
+}
