@@ -21,6 +21,10 @@ class ResourceNotFound(ServiceException):
     code = "ResourceNotFound"
 
 
+class ConflictException(ServiceException):
+    code = "ConflictException"
+
+
 class ResourceLimitExceeded(ServiceException):
     code = "ResourceLimitExceeded"
 

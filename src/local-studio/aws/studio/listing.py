@@ -5,11 +5,19 @@ import binascii
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from . import pipelines as pipelines_
 from .errors import ValidationException
 from .state import Members, Resource, Studio
 
 # Source: ListApps and its like, MaxResults: the default.
 _PAGE = 10
+
+# What SortBy's Name is, by the list's own name. Its other values are members.
+_NAMES = {
+    "StudioLifecycleConfigs": "StudioLifecycleConfigName",
+    "ProcessingJobSummaries": "ProcessingJobName",
+    "PipelineSummaries": "PipelineName",
+}
 
 Filter = Callable[[Members, object], bool]
 
@@ -102,6 +110,43 @@ def processing_jobs(studio: Studio, request: Members) -> Members:
     return page
 
 
+def pipelines(studio: Studio, request: Members) -> Members:
+    filters = {
+        "PipelineNamePrefix": lambda members, wanted: members["PipelineName"].startswith(str(wanted)),
+        "CreatedAfter": _time("CreationTime", after=True),
+        "CreatedBefore": _time("CreationTime", after=False),
+    }
+    request.setdefault("SortOrder", "Descending")
+    return _page("PipelineSummaries", studio.pipelines.values(), request, filters)
+
+
+def pipeline_executions(studio: Studio, request: Members) -> Members:
+    filters = {
+        "CreatedAfter": _time("CreationTime", after=True),
+        "CreatedBefore": _time("CreationTime", after=False),
+    }
+    executions = pipelines_.find(studio, request).executions.values()
+    request.setdefault("SortOrder", "Descending")
+    page = _page("PipelineExecutionSummaries", executions, request, filters)
+    page["PipelineExecutionSummaries"] = [
+        {
+            **row,
+            "StartTime": row["CreationTime"],
+            "PipelineExecutionStatus": row["Status"],
+            "PipelineExecutionFailureReason": row.get("FailureReason"),
+        }
+        for row in page["PipelineExecutionSummaries"]
+    ]
+    return page
+
+
+def pipeline_execution_steps(studio: Studio, request: Members) -> Members:
+    steps = pipelines_.steps_of(studio, request)
+    if request.get("SortOrder", "Descending") == "Descending":
+        steps.reverse()
+    return _slice("PipelineExecutionSteps", steps, request)
+
+
 def _page(key: str, resources: Iterable[Resource], request: Members, filters: dict[str, Filter]) -> Members:
     rows = [
         resource.members
@@ -109,14 +154,15 @@ def _page(key: str, resources: Iterable[Resource], request: Members, filters: di
         if all(name not in request or keep(resource.members, request[name]) for name, keep in filters.items())
     ]
     sort_by: str = request.get("SortBy") or "CreationTime"
-    # SortBy's values, other than members' own names.
-    names = {
-        "Name": "ProcessingJobName" if key == "ProcessingJobSummaries" else "StudioLifecycleConfigName",
-    }
+    member = _NAMES[key] if sort_by == "Name" else sort_by
     rows.sort(
-        key=lambda members: members[names.get(sort_by, sort_by)],
+        key=lambda members: members[member],
         reverse=request.get("SortOrder") == "Descending",
     )
+    return _slice(key, rows, request)
+
+
+def _slice(key: str, rows: list[Members], request: Members) -> Members:
     start = _offset(request.get("NextToken"))
     end = start + request.get("MaxResults", _PAGE)
     page: Members = {key: rows[start:end]}

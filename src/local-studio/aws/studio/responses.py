@@ -22,6 +22,7 @@ from . import (
     domains,
     lifecycle_configs,
     listing,
+    pipelines,
     presigned_urls,
     processing_jobs,
     request_validation,
@@ -60,6 +61,17 @@ _OPERATIONS: dict[str, Callable[[Studio, Members], Members | None]] = {
     "DescribeProcessingJob": processing_jobs.describe,
     "StopProcessingJob": processing_jobs.stop,
     "ListProcessingJobs": listing.processing_jobs,
+    "CreatePipeline": pipelines.create,
+    "UpdatePipeline": pipelines.update,
+    "DescribePipeline": pipelines.describe,
+    "DeletePipeline": pipelines.delete,
+    "ListPipelines": listing.pipelines,
+    "StartPipelineExecution": pipelines.start_execution,
+    "StopPipelineExecution": pipelines.stop_execution,
+    "RetryPipelineExecution": pipelines.retry_execution,
+    "DescribePipelineExecution": pipelines.describe_execution,
+    "ListPipelineExecutions": listing.pipeline_executions,
+    "ListPipelineExecutionSteps": listing.pipeline_execution_steps,
 }
 # moto answers these for its own resources.
 _TAG_OPERATIONS: dict[str, Callable[[Resource, Members], Members]] = {

@@ -16,6 +16,7 @@ from app_host import AppHost, AppHostFailure
 from .errors import ResourceInUse, ResourceNotFound
 
 if TYPE_CHECKING:
+    from .pipelines import Pipeline
     from .processing_jobs import ProcessingJob
 
 Key = TypeVar("Key", bound=Hashable)
@@ -90,6 +91,7 @@ class Studio:
     apps: Store[tuple[str, ...]] = field(default_factory=Store)
     lifecycle_configs: Store[str] = field(default_factory=Store)
     processing_jobs: dict[str, "ProcessingJob"] = field(default_factory=dict)
+    pipelines: dict[str, "Pipeline"] = field(default_factory=dict)
 
     def arn(self, resource: str) -> str:
         return f"arn:{self.partition}:sagemaker:{self.region}:{self.account}:{resource}"
@@ -105,7 +107,7 @@ class Studio:
     @property
     def resources(self) -> list[Resource]:
         stores = (self.domains, self.user_profiles, self.spaces, self.apps, self.lifecycle_configs)
-        return [resource for store in stores for resource in store.values()]
+        return [*(resource for store in stores for resource in store.values()), *self.pipelines.values()]
 
     def domain(self, request: Members) -> Resource:
         return self.domains.find(request["DomainId"], f"Domain [{request['DomainId']}]")

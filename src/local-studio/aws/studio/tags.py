@@ -14,7 +14,15 @@ def find(studio: Studio, request: Members) -> Resource | None:
         if resource.arn == arn and resource.status != "Deleted":
             return resource
     kind = arn.split(":", 5)[5].split("/")[0]
-    if kind in ("domain", "user-profile", "space", "app", "studio-lifecycle-config", "processing-job"):
+    if kind in (
+        "domain",
+        "user-profile",
+        "space",
+        "app",
+        "studio-lifecycle-config",
+        "processing-job",
+        "pipeline",
+    ):
         # Guess: the code and the words.
         raise ResourceNotFound(f"Resource [{arn}] does not exist.")
     return None
