@@ -16,9 +16,9 @@ from .state import Members
 _VERSION = "2020-12-01"
 # Source: AWS General Reference, "Amazon SageMaker AI endpoints and quotas": steps in a pipeline.
 _MOST_STEPS = 50
-# Source: SageMaker Developer Guide, "Retry Policy for Pipeline Steps": MaxAttempts.
+# Source: SageMaker Developer Guide, "Retry Policy for Pipeline Steps": attempts of a policy.
 _MOST_ATTEMPTS = 20
-# Source: as above, IntervalSeconds.
+# Source: as above, seconds of an interval.
 _LONGEST_INTERVAL = 43200
 
 # SageMaker Developer Guide, "Retry Policy for Pipeline Steps".

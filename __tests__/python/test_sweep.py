@@ -1,0 +1,420 @@
+"""A sweep's grid, its division into pipelines, their definitions, its course and its table."""
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError
+from botocore.validate import validate_parameters
+
+from sagemaker_marimo.jobs import grid, pipeline, sweep, sweep_command, table
+from sagemaker_marimo.jobs.sweep import Plan, Store, Sweep
+from sagemaker_marimo.jobs.table import Outcome
+
+REQUEST: dict[str, Any] = {
+    "ProcessingJobName": "marimo-dev-analysis-261124173000-ab12",
+    "RoleArn": "arn:aws:iam::123456789012:role/marimo-dev-jobs",
+    "AppSpecification": {
+        "ImageUri": "image",
+        "ContainerEntrypoint": ["/bin/bash", "/opt/ml/processing/input/runtime/job/run.sh"],
+        "ContainerArguments": ["analysis.py", "--of", "the single job"],
+    },
+    "ProcessingResources": {
+        "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 30}
+    },
+    "ProcessingInputs": [
+        {
+            "InputName": "runtime",
+            "S3Input": {
+                "S3Uri": "s3://bucket/marimo/payload/0123/",
+                "LocalPath": "/opt/ml/processing/input/runtime",
+                "S3DataType": "S3Prefix",
+                "S3InputMode": "File",
+            },
+        }
+    ],
+    "ProcessingOutputConfig": {
+        "Outputs": [
+            {
+                "OutputName": "result",
+                "S3Output": {
+                    "S3Uri": "s3://bucket/marimo/jobs/x",
+                    "LocalPath": "/opt/ml/processing/output",
+                    "S3UploadMode": "EndOfJob",
+                },
+            }
+        ]
+    },
+    "Environment": {"AWS_REGION": "us-east-1"},
+}
+
+
+def plan(rows: int = 3, **changes: Any) -> Plan:
+    members: dict[str, Any] = {
+        "name": "analysis-261124173000-ab12",
+        "prefix": "marimo-dev",
+        "request": REQUEST,
+        "pipeline_role": "arn:aws:iam::123456789012:role/marimo-dev-pipelines",
+        "columns": ["n"],
+        "rows": [[str(number)] for number in range(1, rows + 1)],
+        "arguments": ["--env=dev"],
+        "parallel": 4,
+        "attempts": 3,
+        "minutes": 10,
+        "table": "result.csv",
+        "then": None,
+        "hourly": 0.115,
+    }
+    return Plan(**{**members, **changes})
+
+
+def test_a_grid_is_read() -> None:
+    read = grid.read('\ufeffn,name\n1,"a, b"\n\n-2,\n1,"a, b"\n')
+    assert read.columns == ("n", "name")
+    assert read.arguments(1, ["--all"]) == ["--n=1", "--name=a, b", "--all"]
+    # A value may begin with a hyphen; an empty cell is no option; equal rows are runs of their own.
+    assert read.arguments(2, []) == ["--n=-2"]
+    assert read.rows[2] == read.rows[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "it is empty"),
+        ("n\n", "no rows"),
+        ("n,n\n1,2\n", "column 'n' is there 2 times"),
+        ("1st\n1\n", "column '1st' is no option's name"),
+        ("status\n1\n", "column 'status' is a name that the table has itself"),
+        ("n,m\n1\n", "row 1 has 1 cells, and the first line 2"),
+        ("n\n1\n2\n3\n4\n", "it has 4 rows: at most 3"),
+        (f"n\n{'x' * 253}\n", "has 257 characters: at most 256"),
+        (",".join(f"n{i}" for i in range(100)) + "\n" + ",".join("1" * 100) + "\n", "makes 100 arguments"),
+    ],
+)
+def test_a_grid_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(grid.BadGrid, match=problem):
+        grid.read(text, most_rows=3)
+    assert grid.read("n\n1\n2\n3\n", most_rows=3).rows
+    assert grid.read(f"n\n{'x' * 252}\n").rows
+
+
+def test_all_problems_of_a_grid_are_told() -> None:
+    with pytest.raises(grid.BadGrid) as refusal:
+        grid.read("a b,a b,row\n1,2\n")
+    assert len(refusal.value.problems) == 4
+
+
+@pytest.mark.parametrize(("rows", "parallel"), [(1, 1), (50, 4), (51, 4), (200, 7), (1000, 20)])
+def test_rows_are_divided_and_the_limit_is_kept(rows: int, parallel: int) -> None:
+    parts = pipeline.divide("p", rows, parallel, then=False)
+    numbers = [number for part in parts for number in range(part.first, part.last + 1)]
+    assert numbers == list(range(1, rows + 1))
+    assert max(len(part.steps) for part in parts) <= pipeline.MOST_STEPS
+    assert sum(part.parallel for part in parts) == parallel
+    assert min(part.parallel for part in parts) >= 1
+    assert len({part.name for part in parts}) == len(parts)
+
+
+def test_a_limit_below_the_number_of_pipelines_is_refused() -> None:
+    with pytest.raises(ValueError, match="--parallel is 3: at least 4 for 200 rows"):
+        pipeline.divide("p", 200, 3, then=False)
+    with pytest.raises(ValueError, match="at most 49, which are one pipeline"):
+        pipeline.divide("p", 50, 4, then=True)
+    assert len(pipeline.divide("p", 49, 1, then=True)) == 1
+
+
+STORE = Store(None, None, "bucket")
+
+
+def test_steps_are_requests_that_sagemaker_takes() -> None:
+    one = plan(then="summary.py")
+    (part,) = one.parts
+    steps = json.loads(one.definition(STORE, part))["Steps"]
+    assert [step["Name"] for step in steps] == ["row-1", "row-2", "row-3", "then"]
+    shape = (
+        botocore.session.get_session()
+        .get_service_model("sagemaker")
+        .operation_model("CreateProcessingJob")
+        .input_shape
+    )
+    for step in steps:
+        validate_parameters(step["Arguments"], shape)
+        # What a pipeline adds to it has place within the 63 characters of a name.
+        assert len(step["Arguments"]["ProcessingJobName"]) <= 52
+    second = steps[1]["Arguments"]
+    assert second["AppSpecification"]["ContainerArguments"] == ["analysis.py", "--n=2", "--env=dev"]
+    assert second["AppSpecification"]["ContainerEntrypoint"][1].endswith("/job/row.sh")
+    target = "s3://bucket/marimo/jobs/analysis-261124173000-ab12/rows/2"
+    assert second["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"] == target
+    assert second["Environment"]["MARIMO_ROW_SECONDS"] == "600"
+    assert second["StoppingCondition"]["MaxRuntimeInSeconds"] > 600
+    assert steps[3]["DependsOn"] == ["row-1", "row-2", "row-3"]
+    then = steps[3]["Arguments"]
+    assert then["AppSpecification"]["ContainerArguments"][0] == "summary.py"
+    assert then["ProcessingInputs"][1]["S3Input"]["LocalPath"] == pipeline.ROWS_FOLDER
+    # The request that they are made of stays as it was.
+    assert REQUEST["Environment"] == {"AWS_REGION": "us-east-1"}
+    assert len(REQUEST["ProcessingInputs"]) == 1
+
+
+def test_only_what_the_platform_does_is_retried() -> None:
+    def attempts_of(kind: str, attempts: int) -> int:
+        policies = pipeline.retry_policies(attempts)
+        return sum(policy["MaxAttempts"] for policy in policies if kind in policy["ExceptionType"])
+
+    assert attempts_of("SageMaker.JOB_INTERNAL_ERROR", 3) == 2
+    assert attempts_of("SageMaker.JOB_INTERNAL_ERROR", 1) == 0
+    assert attempts_of("SageMaker.RESOURCE_LIMIT", 1) > 0
+
+
+def test_the_cost_is_bounded() -> None:
+    one = plan(rows=100)
+    cost = 100 * 3 * (600 + pipeline.SECONDS_BESIDE) / 3600 * 0.115
+    assert one.most_cost() == pytest.approx(cost)
+    assert sweep_command.problems(one, cost + 0.01) == []
+    assert "more than --max-cost" in sweep_command.problems(one, cost - 0.01)[0]
+    assert "with --max-cost" in sweep_command.problems(plan(rows=150), None)[0]
+    assert sweep_command.problems(plan(rows=3), None) == []
+    unknown = plan(hourly=None)
+    assert "the price of ml.m5.large is not known" in sweep_command.problems(unknown, 1000)[0]
+    assert sweep_command.problems(unknown, float("inf")) == []
+    assert len(sweep_command.problems(plan(rows=200, parallel=1, attempts=21), None)) == 3
+
+
+def test_a_sweep_is_named_after_its_notebook() -> None:
+    name = sweep_command.sweep_name("marimo-dev", "a-very-long-name-of-a-notebook", "261124173000-ab12")
+    assert name.endswith("-261124173000-ab12")
+    assert len(f"marimo-dev-{name}-1000") == pipeline.JOB_NAME_CHARACTERS
+    assert sweep_command.sweep_name("marimo-dev", "short", "261124173000-ab12") == "short-261124173000-ab12"
+
+
+def test_each_row_is_in_the_table() -> None:
+    result = {"exitStatus": 0, "seconds": {"notebook": 1.5}}
+    failed = {"exitStatus": 1, "seconds": {"notebook": 0.5}}
+    text = table.make(
+        ["n"],
+        [["1"], ["2"], ["3"], ["4"]],
+        [
+            Outcome.of_result(result, 2, "", "square,n\n1,x\n"),
+            Outcome.of_result(failed, 1, "ZeroDivisionError, line\n3", None),
+            Outcome.of_result(result, 1, "", "other\n5\n6\n"),
+            Outcome("interrupted", attempts=3, error="InternalServerError"),
+        ],
+    )
+    assert text.splitlines() == [
+        "n,row,status,exit_status,attempts,seconds,error,square,result.n,other",
+        "1,1,done,0,2,1.5,,1,x,",
+        '2,2,failed,1,1,0.5,"ZeroDivisionError, line',
+        '3",,,',
+        "3,3,done,0,1,1.5,,,,5",
+        "3,3,done,0,1,1.5,,,,6",
+        "4,4,interrupted,,3,,InternalServerError,,,",
+    ]
+
+
+def error(code: str, message: str = "") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
+
+
+class FakeS3:
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def put_object(self, **request: Any) -> None:
+        self.objects[request["Key"]] = request["Body"]
+
+    def get_object(self, **request: Any) -> dict[str, Any]:
+        if request["Key"] not in self.objects:
+            raise error("NoSuchKey")
+        return {"Body": io.BytesIO(self.objects[request["Key"]])}
+
+
+class FakeSageMaker:
+    """Pipelines whose steps a test sets; it ends the program where it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.pipelines: dict[str, str] = {}  # token by name
+        self.executions: dict[str, dict[str, Any]] = {}  # by ARN
+        self.dies_at = -1
+
+    def _called(self, name: str) -> None:
+        if len(self.calls) == self.dies_at:
+            raise KeyboardInterrupt
+        self.calls.append(name)
+
+    def create_pipeline(self, **request: Any) -> None:
+        self._called("create")
+        if (
+            self.pipelines.setdefault(request["PipelineName"], request["ClientRequestToken"])
+            != (request["ClientRequestToken"])
+        ):
+            raise error("ValidationException", "already exists")
+
+    def start_pipeline_execution(self, **request: Any) -> dict[str, str]:
+        self._called("start")
+        arn = f"{request['PipelineName']}/{request['ClientRequestToken']}"
+        self.executions.setdefault(arn, {"status": "Executing", "steps": {}})
+        return {"PipelineExecutionArn": arn}
+
+    def list_pipeline_executions(self, **request: Any) -> dict[str, Any]:
+        self._called("list")
+        if request["PipelineName"] not in self.pipelines:
+            raise error("ResourceNotFound")
+        arns = [arn for arn in self.executions if arn.split("/")[0] == request["PipelineName"]]
+        return {"PipelineExecutionSummaries": [{"PipelineExecutionArn": arn} for arn in arns]}
+
+    def describe_pipeline_execution(self, **request: Any) -> dict[str, str]:
+        self._called("describe")
+        return {"PipelineExecutionStatus": self.executions[request["PipelineExecutionArn"]]["status"]}
+
+    def list_pipeline_execution_steps(self, **request: Any) -> dict[str, Any]:
+        self._called("steps")
+        steps = self.executions[request["PipelineExecutionArn"]]["steps"]
+        return {"PipelineExecutionSteps": [{"StepName": name, **step} for name, step in steps.items()]}
+
+    def retry_pipeline_execution(self, **request: Any) -> None:
+        self._called("retry")
+        self.executions[request["PipelineExecutionArn"]] |= {"status": "Executing"}
+
+    def stop_pipeline_execution(self, **request: Any) -> None:
+        self._called("stop")
+        self.executions[request["PipelineExecutionArn"]] |= {"status": "Stopping"}
+
+    def delete_pipeline(self, **request: Any) -> None:
+        self._called("delete")
+        if self.pipelines.pop(request["PipelineName"], None) is None:
+            raise error("ResourceNotFound")
+
+    def describe_processing_job(self, **request: Any) -> dict[str, str]:
+        self._called("job")
+        return {"ExitMessage": f"what {request['ProcessingJobName']} raised"}
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(FakeS3(), FakeSageMaker(), "bucket")
+
+
+def end(store: Store, one: Plan, statuses: Callable[[int], int], status: str = "Succeeded") -> None:
+    """Lets every row end with that exit status."""
+    for arn, execution in store.sagemaker.executions.items():
+        (part,) = [part for part in one.parts if part.name == arn.split("/")[0]]
+        execution["status"] = status
+        for number in range(part.first, part.last + 1):
+            job = {"ProcessingJob": {"Arn": f"arn:processing-job/job-{number}"}}
+            execution["steps"][f"row-{number}"] = {
+                "StepStatus": "Succeeded",
+                "AttemptCount": 1,
+                "Metadata": job,
+            }
+            result = {"exitStatus": statuses(number), "seconds": {"notebook": 1}}
+            store.put(f"{one.name}/rows/{number}/result.json", json.dumps(result))
+            store.put(f"{one.name}/rows/{number}/files/result.csv", f"square\n{number**2}\n")
+
+
+def test_a_sweep_goes_to_its_end(store: Store) -> None:
+    one = plan(rows=60)
+    running = sweep_command.start(store, one)
+    assert store.sagemaker.calls.count("create") == 2
+    assert running.progress().count() == {"waiting": 60}
+    end(store, one, lambda number: int(number == 7))
+    progress = running.progress()
+    assert str(progress) == "60 rows: 59 done, 1 failed"
+    assert running.is_over
+    lines = running.gather().splitlines()
+    assert lines[7] == "7,7,failed,1,1,1.0,what job-7 raised,49"
+    assert [line.split(",")[1] for line in lines[1:]] == [str(number) for number in range(1, 61)]
+    assert store.sagemaker.pipelines == {}
+    assert Sweep.open(store, one.name).plan.finished
+    assert running.table() is not None
+
+
+def test_requests_a_row_are_few(store: Store) -> None:
+    one = plan(rows=200)
+    running = sweep_command.start(store, one)
+    end(store, one, lambda _: 0)
+    running.progress()
+    running.gather()
+    assert len(store.sagemaker.calls) == 4 * len(("list", "create", "start", "describe", "steps", "delete"))
+
+
+@pytest.mark.parametrize("dies_at", range(7))
+def test_a_start_that_was_killed_is_taken_up(store: Store, dies_at: int) -> None:
+    one = plan(rows=60)
+    store.sagemaker.dies_at = dies_at
+    try:
+        sweep_command.start(store, one)
+    except KeyboardInterrupt:
+        assert dies_at < 6
+    store.sagemaker.dies_at = -1
+    again = Sweep.open(store, one.name)
+    again.resume()
+    assert len(store.sagemaker.executions) == 2
+    end(store, one, lambda _: 0)
+    again.progress()
+    assert len(again.gather().splitlines()) == 61
+
+
+def test_what_ended_too_early_is_retried(store: Store) -> None:
+    one = plan(rows=60)
+    running = sweep_command.start(store, one)
+    end(store, one, lambda _: 0)
+    first, second = store.sagemaker.executions.values()
+    first["status"] = "Failed"
+    first["steps"]["row-3"] = {
+        "StepStatus": "Failed",
+        "AttemptCount": 3,
+        "FailureReason": "InternalServerError",
+    }
+    del first["steps"]["row-4"]  # it did not start any more
+    progress = running.progress()
+    assert progress.retries == 2
+    assert str(progress) == "60 rows: 58 done, 1 interrupted, 1 stopped, 2 retried"
+    assert "3,3,interrupted,,3,,InternalServerError," in running.gather()
+    # Neither ended nor deleted.
+    assert len(store.sagemaker.pipelines) == 2
+    again = Sweep.open(store, one.name)
+    assert again.left() == 2
+    again.resume()
+    assert store.sagemaker.calls.count("retry") == 1
+    assert second["status"] == "Succeeded"
+    end(store, one, lambda _: 0)
+    assert str(again.progress()) == "60 rows: 60 done"
+    again.gather()
+    assert store.sagemaker.pipelines == {}
+
+
+def test_a_resume_is_bounded_too(store: Store, tmp_path: Any) -> None:
+    one = plan(rows=60, hourly=100.0)
+    sweep_command.start(store, one)
+    end(store, one, lambda _: 0, "Failed")
+    for execution in store.sagemaker.executions.values():
+        execution["steps"] = {}
+    with pytest.raises(sweep.SweepError, match="may cost"):
+        sweep_command.resume(store, one.name, 1.0, tmp_path, detach=True)
+    assert "retry" not in store.sagemaker.calls
+    assert sweep_command.resume(store, one.name, float("inf"), tmp_path, detach=True) == 0
+    assert store.sagemaker.calls.count("retry") == 2
+
+
+def test_the_exit_status_tells_whose_failure_it_was(store: Store, tmp_path: Any) -> None:
+    one = plan()
+    running = sweep_command.start(store, one)
+    end(store, one, lambda number: int(number == 2))
+    assert sweep_command.follow(running, tmp_path) == sweep_command.ROWS_FAILED
+    assert (tmp_path / one.name / "table.csv").read_text().count("\n") == 4
+
+
+def test_a_sweep_is_stopped_and_not_made_twice(store: Store) -> None:
+    one = plan()
+    running = sweep_command.start(store, one)
+    assert running.stop() == 1
+    assert running.stop() == 0
+    with pytest.raises(sweep.SweepError, match="already"):
+        sweep_command.start(store, one)
+    with pytest.raises(sweep.SweepError, match="there is no sweep other"):
+        Sweep.open(store, "other")

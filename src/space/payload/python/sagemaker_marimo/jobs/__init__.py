@@ -1,0 +1,1 @@
+"""Notebooks as SageMaker Processing jobs: what `marimo-job` is made of."""
