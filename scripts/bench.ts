@@ -1,4 +1,5 @@
 import { createRunFolder } from "../src/local-studio/run-folder.ts";
+import { jobs } from "./bench/jobs.ts";
 import { type Benchmark, publish } from "./bench/report.ts";
 import { space } from "./bench/space.ts";
 import { synthesis } from "./bench/synthesis.ts";
@@ -7,7 +8,7 @@ import { runCommand } from "./lib/command.ts";
 import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
 import { onInterrupt } from "./lib/interrupt.ts";
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { synthesis, space, terraform };
+const benchmarks: Readonly<Record<string, Benchmark>> = { synthesis, space, terraform, jobs };
 const names = Object.keys(benchmarks);
 
 const options = {

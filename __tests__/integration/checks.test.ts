@@ -137,9 +137,8 @@ const checkers = [
           ["--python-executable", aws, "src/local-studio/aws", "__tests__/check_requests.py"],
           ["--python-executable", iam, "src/local-studio/iam"],
           ["src/local-studio/image", "src/local-studio/build_environment.py", "src/local-studio/tether.py"],
-          ["src/space/payload/python", "__tests__/python"],
+          ["src/space/payload/python", "__tests__/python", "scripts/bench"],
           ["src/space/payload/server"],
-          ["scripts/bench"],
         ].map((args) => check(join(bin, "mypy"), ["--no-incremental", ...args])),
       );
       return {

@@ -65,7 +65,7 @@ def plan(rows: int = 3, **changes: Any) -> Plan:
         "attempts": 3,
         "minutes": 10,
         "table": "result.csv",
-        "then": None,
+        "then_notebook": None,
         "hourly": 0.115,
     }
     return Plan(**{**members, **changes})
@@ -130,7 +130,7 @@ STORE = Store(None, None, "bucket")
 
 
 def test_steps_are_requests_that_sagemaker_takes() -> None:
-    one = plan(then="summary.py")
+    one = plan(then_notebook="summary.py")
     (part,) = one.parts
     steps = json.loads(one.definition(STORE, part))["Steps"]
     assert [step["Name"] for step in steps] == ["row-1", "row-2", "row-3", "then"]

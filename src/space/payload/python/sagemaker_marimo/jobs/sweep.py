@@ -83,9 +83,9 @@ class Plan:
     arguments: list[str]  # of every row, beside its own
     parallel: int
     attempts: int
-    minutes: int
+    minutes: float
     table: str
-    then: str | None
+    then_notebook: str | None
     hourly: float | None  # US dollars of an instance
     finished: bool = False
 
@@ -96,14 +96,14 @@ class Plan:
     @property
     def parts(self) -> list[Part]:
         name = f"{self.prefix}-{self.name}"
-        return pipeline.divide(name, len(self.rows), self.parallel, then=self.then is not None)
+        return pipeline.divide(name, len(self.rows), self.parallel, then=self.then_notebook is not None)
 
     @property
     def notebook(self) -> str:
         return str(self.request["AppSpecification"]["ContainerArguments"][0])
 
     def definition(self, store: Store, part: Part) -> str:
-        seconds, base = self.minutes * 60, f"{self.prefix}-{self.name}"
+        seconds, base = int(self.minutes * 60), f"{self.prefix}-{self.name}"
         requests = {}
         for number in range(part.first, part.last + 1):
             requests[pipeline.step_name(number)] = pipeline.row_request(
@@ -113,17 +113,17 @@ class Plan:
                 f"{base}-{number}",
                 seconds,
             )
-        if self.then is None:
+        if self.then_notebook is None:
             return pipeline.definition(requests, self.attempts)
         rows, output = store.uri(f"{self.name}/rows/"), store.uri(f"{self.name}/then")
-        then = pipeline.then_request(self.request, self.then, rows, output, f"{base}-then", seconds)
+        then = pipeline.then_request(self.request, self.then_notebook, rows, output, f"{base}-then", seconds)
         return pipeline.definition(requests, self.attempts, then)
 
     def most_cost(self, rows: int | None = None) -> float | None:
         """US dollars that so many rows may cost at most: each attempt to its time limit."""
         if self.hourly is None:
             return None
-        jobs = (len(self.rows) if rows is None else rows) + (self.then is not None)
+        jobs = (len(self.rows) if rows is None else rows) + (self.then_notebook is not None)
         return jobs * self.attempts * (self.minutes * 60 + pipeline.SECONDS_BESIDE) / 3600 * self.hourly
 
 
@@ -235,7 +235,7 @@ class Sweep:
                 progress.executions.append(self._statuses[part.name])
             rows += [self._state(part, number) for number in range(part.first, part.last + 1)]
         progress.retries = sum(_retries(step) for step in self._steps.values())
-        if self.plan.then is not None:
+        if self.plan.then_notebook is not None:
             progress.then = str(self._steps.get("then", {}).get("StepStatus", WAITING)).lower()
         return progress
 

@@ -116,13 +116,13 @@ def start(store: Store, plan: Plan) -> Sweep:
     return one
 
 
-def follow(one: Sweep, output: Path, *, first_pause: float = FIRST_PAUSE) -> int:
+def follow(one: Sweep, output: Path) -> int:
     """Says how it goes until it ends, and then gathers; the exit status."""
-    began, last, pause = time.monotonic(), "", first_pause
+    began, last, pause = time.monotonic(), "", FIRST_PAUSE
     while True:
         progress = one.progress()
         if str(progress) != last:
-            last, pause = str(progress), first_pause
+            last, pause = str(progress), FIRST_PAUSE
             say(f"{time.monotonic() - began:6.0f} s  {last}")
         if one.is_over:
             return finish(one, progress, output)

@@ -1,0 +1,50 @@
+"""A client of sweeps as a process of its own, which counts what it takes; also for tests, which kill it.
+
+usage: sweep_client.py ORDER
+ORDER is JSON: bucket and folder; and plan, to start a sweep, or sweep, to resume it. Prints JSON at the end:
+seconds, requests by operation, peakKiB. Its exit status is the sweep's.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from sagemaker_marimo.jobs import sweep_command
+from sagemaker_marimo.jobs.sweep import Plan, Store
+
+
+def run(order: dict[str, Any], session: Any) -> int:
+    store = Store(session.client("s3"), session.client("sagemaker"), order["bucket"])
+    folder = Path(order["folder"])
+    if "sweep" in order:
+        return sweep_command.resume(store, order["sweep"], None, folder, detach=False)
+    plan = Plan(**order["plan"])
+    if wrong := sweep_command.problems(plan, None):
+        sys.exit("\n".join(wrong))
+    return sweep_command.follow(sweep_command.start(store, plan), folder)
+
+
+def main(order: dict[str, Any]) -> int:
+    began = time.monotonic()
+    session = boto3.Session()
+    requests: Counter[str] = Counter()
+
+    def count(event_name: str, **_: object) -> None:
+        requests[event_name.split(".")[-1]] += 1
+
+    # Each request that leaves, also one that is tried again (boto3 Developer Guide, "Extensibility guide").
+    session.events.register("before-send", count)
+    status = run(order, session)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"seconds": time.monotonic() - began, "requests": requests, "peakKiB": peak}))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))
