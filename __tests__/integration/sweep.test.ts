@@ -1,0 +1,149 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ListPipelinesCommand, paginateListProcessingJobs } from "@aws-sdk/client-sagemaker";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Jobs } from "./jobs-fixture.ts";
+import { client, jobRequest, plan, steps, uploadPayloads } from "./sweep-fixture.ts";
+
+let jobs: Jobs;
+const folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-sweep-"));
+beforeAll(async () => {
+  jobs = await Jobs.start({ parallelJobs: 4 });
+  await uploadPayloads(jobs, folder);
+});
+afterAll(async () => {
+  await jobs?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** New each time: a test that is tried again has another sweep. */
+const nameOf = (stem: string) => `${stem}-261124173000-${randomUUID().slice(0, 4)}`;
+const cell = (...lines: string[]) =>
+  `@app.cell\ndef _():\n${lines.map((line) => `    ${line}\n`).join("")}    return\n`;
+const notebook = (...cells: string[]) => ["import marimo\n\napp = marimo.App()\n", ...cells].join("\n\n");
+const squares = notebook(
+  cell(
+    "import marimo as mo",
+    'n = mo.cli_args()["n"]',
+    'if n == 13: raise ValueError("thirteen")',
+    'open("result.csv", "w").write(f"square\\n{n * n}\\n")',
+  ),
+);
+
+async function pipelines(): Promise<number> {
+  const { PipelineSummaries } = await jobs.sagemaker.send(new ListPipelinesCommand({}));
+  return PipelineSummaries?.length ?? 0;
+}
+
+/** Names of all jobs of a row, whose names begin so. */
+async function jobsOf(sweep: string, row: number): Promise<string[]> {
+  const found = [];
+  const prefix = `marimo-dev-${sweep}-${row}-`;
+  const pages = paginateListProcessingJobs(
+    { client: jobs.sagemaker, pageSize: 100 },
+    { NameContains: prefix },
+  );
+  for await (const page of pages)
+    found.push(...(page.ProcessingJobSummaries ?? []).map(({ ProcessingJobName = "" }) => ProcessingJobName));
+  return found.filter((name) => name.startsWith(prefix));
+}
+
+const cells = (table: string) =>
+  table
+    .trimEnd()
+    .split("\n")
+    .slice(1)
+    .map((line) => line.split(","));
+
+describe("a sweep", () => {
+  it("of 50 rows survives interruptions and its client's death: each row is in the table once", async () => {
+    const name = nameOf("squares");
+    const request = await jobRequest(jobs, "shared", { "squares.py": squares });
+    const rows = Array.from({ length: 50 }, (_, index) => [String(index + 1)]);
+    const first = await client(jobs, folder, { plan: plan(request, { name, columns: ["n"], rows }) });
+    const pipeline = `marimo-dev-${name}-1`;
+    const interrupted = new Set<string>();
+    const done = async () =>
+      (await steps(jobs, pipeline).catch(() => [])).filter(({ status }) => status === "Succeeded").length;
+
+    /** Interrupts rows that run, until so many were. */
+    const interrupt = (count: number) =>
+      expect
+        .poll(
+          async () => {
+            for (const { name: row, status, job } of await steps(jobs, pipeline)) {
+              const isNew = status === "Executing" && row !== "row-13" && !interrupted.has(row);
+              if (!isNew || (await jobs.describe(job)).ProcessingStartTime === undefined) continue;
+              if (interrupted.size >= count) break;
+              if ((await jobs.describe(job)).ProcessingJobStatus !== "InProgress") continue;
+              await jobs.localAws.interruptProcessingJob(job);
+              interrupted.add(row);
+            }
+            return interrupted.size;
+          },
+          { timeout: 120_000, interval: 200 },
+        )
+        .toBe(count);
+
+    await expect.poll(done, { timeout: 120_000 }).toBeGreaterThan(1);
+    await interrupt(2);
+    await expect.poll(done, { timeout: 120_000 }).toBeGreaterThan(8);
+    first.child.kill("SIGKILL");
+    expect(await first.ended).toBeNull();
+    expect(first.lines.join("\n")).toContain(`marimo-job resume ${name}`);
+    await interrupt(5);
+
+    const second = await client(jobs, folder, { sweep: name });
+    // 1: the row whose notebook raised.
+    expect(await second.ended, second.lines.join("\n")).toBe(1);
+    const table = readFileSync(join(folder, name, "table.csv"), "utf8");
+    expect(await jobs.get(`marimo/jobs/${name}/table.csv`)).toBe(table);
+    expect(table.split("\n")[0]).toBe("n,row,status,exit_status,attempts,seconds,error,square");
+    // The error has lines of its own.
+    const thirteenth = table.slice(table.indexOf("\n13,13,"), table.indexOf("\n14,14,"));
+    expect(thirteenth).toMatch(/^\n13,13,failed,1,1,[\d.]+,"?[\s\S]*Error: thirteen[\s\S]*,$/);
+    const others = cells(table.replace(thirteenth, ""));
+    expect(others.map(([n, row]) => [n, row])).toEqual(rows.filter(([n]) => n !== "13").map(([n]) => [n, n]));
+    for (const [n, row, status, exitStatus, attempts, , error, square] of others) {
+      expect([status, exitStatus, error, square]).toEqual(["done", "0", "", String(Number(n) ** 2)]);
+      expect(attempts, `row ${row}`).toBe(interrupted.has(`row-${row}`) ? "2" : "1");
+    }
+    expect(await jobsOf(name, 13)).toHaveLength(1);
+    const [again = ""] = interrupted;
+    expect(await jobsOf(name, Number(again.replace("row-", "")))).toHaveLength(2);
+    expect(await pipelines()).toBe(0);
+    expect(await jobs.get(`marimo/jobs/${name}/rows/13/page.html`)).toContain("thirteen");
+  }, 290_000);
+
+  it("runs a notebook after its rows, which finds what they left", async () => {
+    const name = nameOf("then");
+    const after = notebook(
+      cell(
+        "from pathlib import Path",
+        "import marimo as mo",
+        'files = sorted(Path(mo.cli_args()["rows"]).glob("*/files/result.csv"))',
+        'open("sum.txt", "w").write(str(sum(int(file.read_text().split()[1]) for file in files)))',
+      ),
+    );
+    const request = await jobRequest(jobs, "own", { "squares.py": squares, "after.py": after });
+    const own = { name, columns: ["n"], rows: [["3"], ["4"]], then_notebook: "after.py" };
+    const one = await client(jobs, folder, { plan: plan(request, own) });
+    expect(await one.ended, one.lines.join("\n")).toBe(0);
+    expect(await jobs.get(`marimo/jobs/${name}/then/files/sum.txt`)).toBe("25");
+  }, 120_000);
+
+  it("ends a row at its time limit, and tells it as the notebook's own failure", async () => {
+    const slow = notebook(
+      cell("import time", 'open("result.csv", "w").write("a\\n1\\n")', "time.sleep(600)"),
+    );
+    const request = await jobRequest(jobs, "shared", { "slow.py": slow });
+    const own = { name: nameOf("slow"), columns: ["n"], rows: [["1"]], minutes: 0.2 };
+    const one = await client(jobs, folder, { plan: plan(request, own) });
+    expect(await one.ended, one.lines.join("\n")).toBe(1);
+    const [row] = cells(readFileSync(join(folder, own.name, "table.csv"), "utf8"));
+    expect(row?.slice(0, 5)).toEqual(["1", "1", "failed", "143", "1"]);
+    expect(row?.at(-1)).toBe("1");
+  }, 120_000);
+});
