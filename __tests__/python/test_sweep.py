@@ -231,6 +231,18 @@ class FakeS3:
             raise error("NoSuchKey")
         return {"Body": io.BytesIO(self.objects[request["Key"]])}
 
+    def list_objects_v2(self, **request: Any) -> dict[str, Any]:
+        found = [key for key in self.objects if key.startswith(request["Prefix"])]
+        below = {key[len(request["Prefix"]) :].split("/")[0] for key in found}
+        prefixes = [{"Prefix": f"{request['Prefix']}{name}/"} for name in sorted(below)]
+        return {"KeyCount": len(found), "CommonPrefixes": prefixes}
+
+    def get_paginator(self, _: str) -> "FakeS3":
+        return self
+
+    def paginate(self, **request: Any) -> list[dict[str, Any]]:
+        return [self.list_objects_v2(**request)]
+
 
 class FakeSageMaker:
     """Pipelines whose steps a test sets; it ends the program where it is told to."""
@@ -296,7 +308,9 @@ class FakeSageMaker:
 
 @pytest.fixture
 def store() -> Store:
-    return Store(FakeS3(), FakeSageMaker(), "bucket")
+    made = Store(FakeS3(), FakeSageMaker(), "bucket")
+    made.s3.put_object(Key="marimo/payload/0123/job/run.sh", Body=b"")
+    return made
 
 
 def end(store: Store, one: Plan, statuses: Callable[[int], int], status: str = "Succeeded") -> None:
@@ -407,6 +421,42 @@ def test_the_exit_status_tells_whose_failure_it_was(store: Store, tmp_path: Any)
     end(store, one, lambda number: int(number == 2))
     assert sweep_command.follow(running, tmp_path) == sweep_command.ROWS_FAILED
     assert (tmp_path / one.name / "table.csv").read_text().count("\n") == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_status", "ends_with"),
+    [
+        ("Succeeded", 0, 0),
+        ("Succeeded", 1, sweep_command.ROWS_FAILED),
+        ("Failed", 0, sweep_command.ROWS_LEFT),
+    ],
+)
+def test_the_notebook_after_the_rows_counts(
+    store: Store, tmp_path: Any, status: str, exit_status: int, ends_with: int
+) -> None:
+    one = plan(then_notebook="summary.py")
+    running = sweep_command.start(store, one)
+    assert running.progress().then == "waiting"
+    end(store, one, lambda _: 0, status)
+    (execution,) = store.sagemaker.executions.values()
+    execution["steps"]["then"] = {"StepStatus": status}
+    store.put(f"{one.name}/then/result.json", json.dumps({"exitStatus": exit_status}))
+    assert sweep_command.follow(running, tmp_path) == ends_with
+
+
+def test_a_resume_without_what_jobs_start_from_is_refused(store: Store) -> None:
+    one = plan()
+    sweep_command.start(store, one)
+    Sweep.open(store, one.name).resume()
+    store.s3.objects.pop("marimo/payload/0123/job/run.sh")
+    with pytest.raises(sweep.SweepError, match="s3://bucket/marimo/payload/0123/ is gone"):
+        Sweep.open(store, one.name).resume()
+
+
+def test_sweeps_are_told_from_jobs(store: Store) -> None:
+    for name in ("b-261124173000-ab12", "a-261124173001-ab12", "marimo-dev-x-261124173002-ab12"):
+        store.put(f"{name}/result.json", "{}")
+    assert store.names("marimo-dev") == ["b-261124173000-ab12", "a-261124173001-ab12"]
 
 
 def test_a_sweep_is_stopped_and_not_made_twice(store: Store) -> None:

@@ -11,7 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -58,16 +58,22 @@ class Store:
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{FOLDER}/{key}"
 
-    def names(self) -> list[str]:
-        """Newest last."""
+    def names(self, prefix: str) -> list[str]:
+        """Oldest first. `prefix` is that of jobs, whose outputs are there too."""
         found = []
         pages = self.s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=f"{FOLDER}/", Delimiter="/"
         )
         for page in pages:
             found += [one["Prefix"].split("/")[-2] for one in page.get("CommonPrefixes", ())]
-        # <stem>-<time>-<4 hex>; a job's name, which is there too, begins with the prefix of jobs.
-        return sorted(found, key=lambda name: name.split("-")[-2:])
+        # <stem>-<time>-<4 hex>
+        sweeps = [name for name in found if not name.startswith(f"{prefix}-")]
+        return sorted(sweeps, key=lambda name: name.split("-")[-2:])
+
+    def has(self, uri: str) -> bool:
+        """Whether anything is below it."""
+        bucket, prefix = uri.removeprefix("s3://").split("/", 1)
+        return bool(self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"))
 
 
 @dataclass(frozen=True)
@@ -133,8 +139,7 @@ class Progress:
 
     rows: list[str]  # the status of each
     retries: int = 0
-    then: str | None = None
-    executions: list[str] = field(default_factory=list)  # status of each part that has begun
+    then: str | None = None  # as a row
 
     def count(self) -> Counter[str]:
         return Counter(self.rows)
@@ -160,6 +165,7 @@ class Sweep:
         self._statuses: dict[str, str] = {}
         self._steps: dict[str, Members] = {}
         self._outcomes: dict[int, Outcome] = {}
+        self._then_status: str | None = None
 
     @classmethod
     def create(cls, store: Store, plan: Plan) -> "Sweep":
@@ -232,12 +238,22 @@ class Sweep:
             arn = self._executions.get(part.name) if self._find(part) else None
             if arn is not None:
                 self._look(part, arn)
-                progress.executions.append(self._statuses[part.name])
             rows += [self._state(part, number) for number in range(part.first, part.last + 1)]
         progress.retries = sum(_retries(step) for step in self._steps.values())
         if self.plan.then_notebook is not None:
-            progress.then = str(self._steps.get("then", {}).get("StepStatus", WAITING)).lower()
+            progress.then = self._then()
         return progress
+
+    def _then(self) -> str:
+        status = self._steps.get("then", {}).get("StepStatus")
+        if status != "Succeeded":
+            return {None: WAITING, "Failed": INTERRUPTED, "Stopped": STOPPED}.get(status, RUNNING)
+        if self._then_status is None:
+            text = self.store.get(f"{self.plan.name}/then/result.json")
+            self._then_status = (
+                INTERRUPTED if text is None else FAILED if json.loads(text)["exitStatus"] else DONE
+            )
+        return self._then_status
 
     def _look(self, part: Part, arn: str) -> None:
         if self._statuses.get(part.name) in ("Succeeded", "Failed", "Stopped"):
@@ -322,6 +338,11 @@ class Sweep:
         begun."""
         if self.plan.finished:
             return
+        for one in self.plan.request["ProcessingInputs"]:
+            uri = one["S3Input"]["S3Uri"]
+            if not self.store.has(uri):
+                # Terraform keeps the payload of now alone.
+                raise SweepError(f"{uri} is gone, which its jobs start from: start a sweep of the rows left")
         self.start()
         self.progress()
         for part in self.ended_parts():

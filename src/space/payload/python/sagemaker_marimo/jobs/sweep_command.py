@@ -138,10 +138,14 @@ def finish(one: Sweep, progress: Progress, output: Path) -> int:
     (folder / "table.csv").write_text(text)
     say(f"{progress}\n{folder / 'table.csv'} has each row; pages and files: {one.store.uri(name)}/rows/")
     count = progress.count()
-    if count[sweep.INTERRUPTED] or count[sweep.STOPPED] or progress.then in ("failed", "stopped"):
+    if (
+        count[sweep.INTERRUPTED]
+        or count[sweep.STOPPED]
+        or progress.then in (sweep.INTERRUPTED, sweep.STOPPED)
+    ):
         say(f"not all of it ran to its end: `marimo-job resume {name}` goes on")
         return ROWS_LEFT
-    return ROWS_FAILED if count[sweep.FAILED] else 0
+    return ROWS_FAILED if count[sweep.FAILED] or progress.then == sweep.FAILED else 0
 
 
 def resume(store: Store, name: str, most_cost: float | None, output: Path, *, detach: bool) -> int:
