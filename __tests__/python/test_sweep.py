@@ -1,5 +1,6 @@
 """A sweep's grid, its division into pipelines, their definitions, its course and its table."""
 
+import argparse
 import io
 import json
 from collections.abc import Callable
@@ -185,10 +186,49 @@ def test_the_cost_is_bounded() -> None:
 
 
 def test_a_sweep_is_named_after_its_notebook() -> None:
-    name = sweep_command.sweep_name("marimo-dev", "a-very-long-name-of-a-notebook", "261124173000-ab12")
+    name = sweep_command.sweep_name("marimo-dev", "a_very_long_name_of_a_notebook.py", "261124173000-ab12")
     assert name.endswith("-261124173000-ab12")
     assert len(f"marimo-dev-{name}-1000") == pipeline.JOB_NAME_CHARACTERS
-    assert sweep_command.sweep_name("marimo-dev", "short", "261124173000-ab12") == "short-261124173000-ab12"
+    assert sweep_command.sweep_name("marimo-dev", "a/b_.py", "261124173000-ab12") == "b-261124173000-ab12"
+
+
+def test_options_make_a_plan() -> None:
+    parser = argparse.ArgumentParser()
+    sweep_command.add_options(parser)
+    options = parser.parse_args(
+        ["--each", "grid.csv", "--parallel", "2", "--max-cost", "none", "--then", "b.py"]
+    )
+    given: dict[str, Any] = {"prefix": "marimo-dev", "pipeline_role": "arn", "minutes": 10, "hourly": 0.115}
+    made = sweep_command.make_plan(options, grid.read("n\n1\n"), REQUEST, ["--x=1"], **given)
+    another = sweep_command.make_plan(options, grid.read("n\n1\n"), REQUEST, ["--x=1"], **given)
+    assert (made.parallel, made.attempts, made.then_notebook, made.table) == (2, 3, "b.py", "result.csv")
+    assert made.name != another.name
+    assert sweep_command.problems(made, options.max_cost) == []
+    # What sweep.json gives back is the same.
+    assert Plan(**json.loads(json.dumps(vars(made)))) == made
+    for wrong in (["--parallel", "0"], ["--max-cost", "-1"], ["--attempts", "x"]):
+        with pytest.raises(SystemExit):
+            parser.parse_args(wrong)
+
+
+def test_ctrl_c_asks(store: Store, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = plan()
+    running = sweep_command.start(store, one)
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupt)
+    assert sweep_command.follow(running, tmp_path, lambda _: False) == 0
+    assert "stop" not in store.sagemaker.calls
+    assert sweep_command.follow(running, tmp_path, lambda name: name == one.name) == 0
+    assert store.sagemaker.calls.count("stop") == 1
+
+
+def test_sweeps_are_listed(store: Store) -> None:
+    sweep_command.start(store, plan())
+    store.put("marimo-dev-x-261124173002-ab12/result.json", "{}")
+    assert sweep_command.lines(store, "marimo-dev") == ["analysis-261124173000-ab12  3 rows  under way"]
 
 
 def test_each_row_is_in_the_table() -> None:

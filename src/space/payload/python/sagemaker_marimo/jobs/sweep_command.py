@@ -1,13 +1,20 @@
 """What `marimo-job` does for sweeps: `run --each`, `resume`, `sweep`, and its part of `stop` and `list`."""
 
 import argparse
+import re
+import secrets
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from botocore.exceptions import ConnectionError, HTTPClientError
 
 from sagemaker_marimo.jobs import grid as grids
 from sagemaker_marimo.jobs import pipeline, sweep
+from sagemaker_marimo.jobs.pipeline import Members
 from sagemaker_marimo.jobs.sweep import Plan, Progress, Store, Sweep
 
 FREE_COST = 10.0
@@ -94,6 +101,37 @@ def read_grid(path: Path, arguments: Sequence[str]) -> grids.Grid:
     return grids.read(text, others=list(arguments))
 
 
+def make_plan(
+    options: argparse.Namespace,
+    grid: grids.Grid,
+    request: Members,
+    arguments: Sequence[str],
+    *,
+    prefix: str,
+    pipeline_role: str,
+    minutes: float,
+    hourly: float | None,
+) -> Plan:
+    """Of what add_options adds to `run` and the request of a single job: a sweep with a name of its own."""
+    notebook = request["AppSpecification"]["ContainerArguments"][0]
+    stamp = f"{datetime.now(UTC):%y%m%d%H%M%S}-{secrets.token_hex(2)}"
+    return Plan(
+        name=sweep_name(prefix, notebook, stamp),
+        prefix=prefix,
+        request=request,
+        pipeline_role=pipeline_role,
+        columns=list(grid.columns),
+        rows=[list(row) for row in grid.rows],
+        arguments=list(arguments),
+        parallel=options.parallel,
+        attempts=options.attempts,
+        minutes=minutes,
+        table=options.table,
+        then_notebook=options.then,
+        hourly=hourly,
+    )
+
+
 def problems(plan: Plan, most_cost: float | None) -> list[str]:
     return list(sweep.problems(plan, most_cost, FREE_COST))
 
@@ -116,16 +154,40 @@ def start(store: Store, plan: Plan) -> Sweep:
     return one
 
 
-def follow(one: Sweep, output: Path) -> int:
-    """Says how it goes until it ends, and then gathers; the exit status."""
+def follow(one: Sweep, output: Path, wants_to_stop: Callable[[str], bool] = lambda _: False) -> int:
+    """Says how it goes to its end, and then gathers; the exit status. Ctrl-C asks whether to stop it."""
+    name, stopping = one.plan.name, False
+    while True:
+        try:
+            return _until_end(one, output)
+        except KeyboardInterrupt:
+            say("")
+        try:
+            if not stopping and wants_to_stop(name):
+                one.stop()
+                stopping = True
+                say(f"{name} is being stopped. Ctrl-C detaches from it.")
+                continue
+        except KeyboardInterrupt:
+            pass
+        say(f"Detached: {name} goes on.\n  marimo-job resume {name}\n  marimo-job stop {name}")
+        return 0
+
+
+def _until_end(one: Sweep, output: Path) -> int:
     began, last, pause = time.monotonic(), "", FIRST_PAUSE
     while True:
-        progress = one.progress()
-        if str(progress) != last:
-            last, pause = str(progress), FIRST_PAUSE
-            say(f"{time.monotonic() - began:6.0f} s  {last}")
-        if one.is_over:
-            return finish(one, progress, output)
+        try:
+            progress = one.progress()
+        except (ConnectionError, HTTPClientError) as error:
+            # A laptop that slept, a network that changed: the sweep does not mind.
+            say(f"{one.plan.name} cannot be asked, trying again: {error}")
+        else:
+            if str(progress) != last:
+                last, pause = str(progress), FIRST_PAUSE
+                say(f"{time.monotonic() - began:6.0f} s  {last}")
+            if one.is_over:
+                return finish(one, progress, output)
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
@@ -148,7 +210,15 @@ def finish(one: Sweep, progress: Progress, output: Path) -> int:
     return ROWS_FAILED if count[sweep.FAILED] or progress.then == sweep.FAILED else 0
 
 
-def resume(store: Store, name: str, most_cost: float | None, output: Path, *, detach: bool) -> int:
+def resume(
+    store: Store,
+    name: str,
+    most_cost: float | None,
+    output: Path,
+    *,
+    detach: bool,
+    wants_to_stop: Callable[[str], bool] = lambda _: False,
+) -> int:
     one = Sweep.open(store, name)
     if one.plan.finished:
         say(f"sweep {name} has ended")
@@ -158,7 +228,7 @@ def resume(store: Store, name: str, most_cost: float | None, output: Path, *, de
         raise sweep.SweepError("\n".join(wrong))
     say(f"sweep {name}: {left} of {len(one.plan.rows)} rows are left")
     one.resume()
-    return 0 if detach else follow(one, output)
+    return 0 if detach else follow(one, output, wants_to_stop)
 
 
 def show(store: Store, name: str) -> int:
@@ -180,7 +250,18 @@ def stop(store: Store, name: str) -> int:
     return 0
 
 
-def sweep_name(prefix: str, stem: str, stamp: str) -> str:
-    """A sweep's name: of the notebook's, cut so that the jobs of its rows can be named after it."""
-    longest = pipeline.JOB_NAME_CHARACTERS - len(prefix) - len(stamp) - len("---") - len(str(grids.MOST_ROWS))
+def sweep_name(prefix: str, notebook: str, stamp: str) -> str:
+    """After the notebook, cut so that the jobs of its rows can be named after it."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", PurePosixPath(notebook).stem).strip("-") or "sweep"
+    longest = pipeline.JOB_NAME_CHARACTERS - len(f"{prefix}---{grids.MOST_ROWS}{stamp}")
     return f"{stem[:longest].rstrip('-')}-{stamp}"
+
+
+def lines(store: Store, prefix: str) -> list[str]:
+    """What `list` says of sweeps, newest first."""
+    found = []
+    for name in reversed(store.names(prefix)):
+        with suppress(sweep.SweepError):
+            plan = Sweep.open(store, name).plan
+            found.append(f"{name}  {len(plan.rows)} rows  {'ended' if plan.finished else 'under way'}")
+    return found
