@@ -146,4 +146,32 @@ describe("a sweep", () => {
     expect(row?.slice(0, 5)).toEqual(["1", "1", "failed", "143", "1"]);
     expect(row?.at(-1)).toBe("1");
   }, 120_000);
+
+  it("ends where a job fails without an outcome of its notebook, and can be resumed", async () => {
+    const request = await jobRequest(jobs, "shared", { "other.py": squares });
+    request.AppSpecification.ContainerArguments[0] = "missing.py";
+    const own = { name: nameOf("missing"), columns: ["n"], rows: [["1"], ["2"]], parallel: 1 };
+    const ended = async (order: object) => {
+      const { ended, lines } = await client(jobs, folder, order);
+      return [await ended, lines.join("\n")] as const;
+    };
+    const [first, lines] = await ended({ plan: plan(request, own) });
+    expect(first, lines).toBe(75);
+    const table = () => cells(readFileSync(join(folder, own.name, "table.csv"), "utf8"));
+    expect(table().map((row) => row.slice(2, 5))).toEqual([
+      ["interrupted", "", "1"],
+      ["stopped", "", "0"],
+    ]);
+    expect(table()[0]?.join()).toContain("exit code: 70");
+    expect(await jobsOf(own.name, 1)).toHaveLength(1);
+    expect(await pipelines()).toBe(1);
+    await jobRequest(jobs, "shared", { "missing.py": squares });
+    const [second, more] = await ended({ sweep: own.name });
+    expect(second, more).toBe(0);
+    expect(table().map((row) => [row[2], row.at(-1)])).toEqual([
+      ["done", "1"],
+      ["done", "4"],
+    ]);
+    expect(await pipelines()).toBe(0);
+  }, 120_000);
 });
