@@ -22,7 +22,7 @@ FREE_COST = 10.0
 # Exit statuses beside 0. SageMaker's own failure is told apart from the notebook's.
 ROWS_FAILED, ROWS_LEFT = 1, 75
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 20.0
-"""Seconds between two looks: the longer the sweep takes, the fewer requests a row."""
+"""Seconds between two looks at a pipeline: the longer the sweep takes, the fewer requests a row."""
 
 
 def say(line: str) -> None:
@@ -175,7 +175,9 @@ def follow(one: Sweep, output: Path, wants_to_stop: Callable[[str], bool] = lamb
 
 
 def _until_end(one: Sweep, output: Path) -> int:
-    began, last, pause = time.monotonic(), "", FIRST_PAUSE
+    began, last = time.monotonic(), ""
+    # A look takes requests for each pipeline.
+    first = pause = min(FIRST_PAUSE * len(one.plan.parts), LONGEST_PAUSE)
     while True:
         try:
             progress = one.progress()
@@ -184,7 +186,7 @@ def _until_end(one: Sweep, output: Path) -> int:
             say(f"{one.plan.name} cannot be asked, trying again: {error}")
         else:
             if str(progress) != last:
-                last, pause = str(progress), FIRST_PAUSE
+                last, pause = str(progress), first
                 say(f"{time.monotonic() - began:6.0f} s  {last}")
             if one.is_over:
                 return finish(one, progress, output)
