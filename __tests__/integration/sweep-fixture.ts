@@ -28,8 +28,10 @@ export async function uploadPayloads(jobs: Jobs, folder: string): Promise<void> 
     // That of the job's own prefix ends with the job.
     [/^python=.*$/m, `python="${python}"`],
     [/"\$\(mktemp -d\)"/, `"${folder}/state"; mkdir -p "$MARIMO_STATE"`],
+    // job_run.py removes it with all that is in it.
+    [/^export MARIMO_STATE$/m, ":"],
     [
-      /build <\/dev\/null/,
+      /heedfully build/,
       '{ flock 9; [[ -f "$environment/.built" ]] || { build && : >"$environment/.built"; }; } 9>>"$MARIMO_STATE/lock"',
     ],
   ] as const) {

@@ -60,6 +60,7 @@ link() {
 link "$MARIMO_STATE/payload/current/bin/start-marimo.sh" "$HOME/start-marimo.sh"
 link "$MARIMO_STATE/payload/current/bin/marimo.sh" "$prefix/bin/marimo"
 link "$MARIMO_STATE/payload/current/bin/marimo-doctor.sh" "$prefix/bin/marimo-doctor"
+link "$MARIMO_STATE/payload/current/bin/marimo-job.sh" "$prefix/bin/marimo-job"
 
 # One environment for each pair of Python and requirements: either may change with a restart, and the last
 # good one stays.
