@@ -135,7 +135,7 @@ mo.md(f"the page of {numpy.__name__}")`;
     const { ExitMessage, FailureReason, ProcessingJobStatus } = await jobs.end(job);
     expect(ProcessingJobStatus).toBe("Failed");
     expect(FailureReason).toContain("exit code: 1");
-    expect(ExitMessage).toMatch(/Traceback[^]*ZeroDivisionError: division by zero$/);
+    expect(ExitMessage).toMatch(/Traceback[\s\S]*ZeroDivisionError: division by zero$/);
     expect(await get("page.html")).toContain("an independent cell");
     expect(await get("files/before.txt")).toBe("x");
     expect((await result()).exitStatus).toBe(1);

@@ -6,7 +6,9 @@ import {
   DescribeLogStreamsCommand,
   GetLogEventsCommand,
 } from "@aws-sdk/client-cloudwatch-logs";
+import { DescribeSecurityGroupsCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
 import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
+import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import {
   CreateProcessingJobCommand,
@@ -22,11 +24,13 @@ import { workFolder } from "../../src/local-studio/paths.ts";
 import type { JobRuntime } from "../../src/local-studio/processing-job.ts";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
+import { imagePython } from "../../src/settings/processing.ts";
+import { bucket } from "./space-fixture.ts";
 
 export type JobRequest = CreateProcessingJobCommandInput & { readonly ProcessingJobName: string };
 type Changes = Omit<Partial<CreateProcessingJobCommandInput>, "ProcessingJobName">;
 
-export const bucket = "jobs-of-a-test";
+export { bucket };
 export const role = "arn:aws:iam::123456789012:role/jobs";
 
 /** A local AWS whose app host runs processing jobs, with a bucket and a role for them. */
@@ -103,6 +107,43 @@ export class Jobs {
 
   async put(key: string, body: string): Promise<void> {
     await this.s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
+  }
+
+  /** What Terraform puts there for `marimo-job`: the payload, the pointer to it, and jobs.json. */
+  async provide(files: Readonly<Record<string, string | Buffer>>): Promise<void> {
+    const payload = "0123456789abcdef";
+    const settings = this.localAws.clientSettings();
+    const ec2 = new EC2Client(settings);
+    const [{ KeyMetadata }, { Subnets }, { SecurityGroups }] = await Promise.all([
+      new KMSClient(settings).send(new CreateKeyCommand()),
+      ec2.send(new DescribeSubnetsCommand()),
+      ec2.send(new DescribeSecurityGroupsCommand()),
+    ]);
+    const jobs = {
+      environment: "dev",
+      region: "us-east-1",
+      bucket,
+      jobNamePrefix: "marimo-dev",
+      roleArn: role,
+      pipelineRoleArn: role,
+      imageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag",
+      python: imagePython,
+      subnetIds: [Subnets?.[0]?.SubnetId],
+      securityGroupIds: [SecurityGroups?.[0]?.GroupId],
+      encryptionKeyArn: KeyMetadata?.Arn,
+      allowedInstanceTypes: null,
+      defaultInstanceType: "ml.m5.large",
+      maximumMinutes: 60,
+      volumeGb: 30,
+      tags: { Project: "sagemaker-marimo", Environment: "dev" },
+    };
+    await Promise.all([
+      ...Object.entries(files).map(([path, content]) =>
+        this.put(`marimo/payload/${payload}/${path}`, content.toString()),
+      ),
+      this.put("marimo/payload/current", `${"a".repeat(64)}  ${payload}\n`),
+      this.put("marimo/payload/jobs.json", JSON.stringify(jobs)),
+    ]);
   }
 
   /** The text of an object; `undefined` where there is none. */

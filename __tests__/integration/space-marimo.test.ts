@@ -58,6 +58,7 @@ describe("a space's first app", () => {
       "02_training_jobs.py",
       "03_from_jupyter.ipynb",
       "03_from_jupyter.py",
+      "04_run_as_a_job.py",
       "prices.csv",
     ]);
     expect(status(space)).toBe("installed\n");

@@ -15,7 +15,7 @@ from botocore.stub import Stubber
 
 from sagemaker_marimo import packages
 from sagemaker_marimo.jobs import command, lock, notebook, request, settings, submit
-from sagemaker_marimo.jobs.settings import Clients, Environment, Refused
+from sagemaker_marimo.jobs.settings import Clients, Refused
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 JOBS_JSON: dict[str, Any] = {
@@ -45,9 +45,7 @@ class S3:
     """Objects by their keys; S3's own errors for those that are missing."""
 
     def __init__(self, **changes: object) -> None:
-        self.real = boto3.client(
-            "s3", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
-        )
+        self.real = client("s3")
         self.objects: dict[str, bytes] = {
             settings.JOBS_JSON: json.dumps(JOBS_JSON | changes).encode(),
             settings.POINTER: POINTER.encode(),
@@ -71,10 +69,13 @@ class S3:
         self.objects[members["Key"]] = members["Body"]
 
 
+def client(service: str) -> Any:
+    """For the API's model alone: it sends nothing."""
+    return boto3.Session("id", "none", region_name="us-east-1").client(service)
+
+
 def sagemaker() -> Any:
-    return boto3.client(
-        "sagemaker", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
-    )
+    return client("sagemaker")
 
 
 @pytest.fixture
@@ -105,13 +106,13 @@ def refusal(folder: Path, *words: str, arguments: Sequence[str] = (), **changes:
 
 def test_a_notebook_that_nothing_speaks_against_is_a_request_of_the_api(folder: Path) -> None:
     prepared = prepare(folder, ["--instance", "ml.m5.xlarge", "--time-limit", "5"], ["--n", "3"])
-    client = sagemaker()
+    api = sagemaker()
     # The stubber checks it against botocore's own model, and that it is just this.
-    with Stubber(client) as stubber:
+    with Stubber(api) as stubber:
         stubber.add_response(
             "create_processing_job", {"ProcessingJobArn": "arn:aws:sagemaker:::"}, prepared.request
         )
-        client.create_processing_job(**prepared.request)
+        api.create_processing_job(**prepared.request)
     assert prepared.request["AppSpecification"]["ContainerArguments"] == ["analysis.py", "--n", "3"]
     assert prepared.request["StoppingCondition"] == {"MaxRuntimeInSeconds": 300}
     runtime, source = (one["S3Input"]["S3Uri"] for one in prepared.request["ProcessingInputs"])

@@ -1,14 +1,8 @@
 """Runs marimo notebooks as SageMaker Processing jobs, one or a sweep of them.
 
-<<<<<<< ours
 Exit status of run and logs --follow: the notebook's own; 75 where the job ended without one (the platform's
 failure, stopped, out of time); 2 where something was refused before anything was sent; 0 where you detached.
 Of a sweep: 0 where all rows ended well, 1 where a notebook raised, 75 where not all of it ran.
-=======
-Exit status of run and logs --follow: the notebook's own; 75 where the job ended without one (the
-platform's failure, stopped, out of time); 2 where something was refused before anything was sent; 0 where
-you detached.
->>>>>>> theirs
 """
 
 import argparse

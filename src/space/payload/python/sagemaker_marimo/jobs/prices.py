@@ -3,8 +3,8 @@
 DATE = "2026"
 REGION = "us-east-1"
 
-# US dollars an hour on demand. aws.amazon.com/sagemaker/pricing, "Processing", N. Virginia.
-# Of types and regions that are not here no price is said.
+# US dollars an hour on demand, as public tables of others had them: AWS's own price page could not be read when
+# this was written. Of types and regions that are not here no price is said.
 HOURLY: dict[str, float] = {
     "ml.t3.medium": 0.05,
     "ml.t3.large": 0.10,
@@ -20,15 +20,9 @@ HOURLY: dict[str, float] = {
     "ml.c5.2xlarge": 0.408,
     "ml.c5.4xlarge": 0.816,
     "ml.c5.9xlarge": 1.836,
-    "ml.c5.18xlarge": 3.672,
     "ml.r5.large": 0.151,
     "ml.r5.xlarge": 0.302,
     "ml.r5.2xlarge": 0.605,
-    "ml.r5.4xlarge": 1.21,
-    "ml.r5.8xlarge": 2.419,
-    "ml.r5.12xlarge": 3.629,
-    "ml.r5.16xlarge": 4.838,
-    "ml.r5.24xlarge": 7.258,
     "ml.p3.2xlarge": 3.825,
     "ml.p3.8xlarge": 14.688,
     "ml.p3.16xlarge": 28.152,
@@ -38,14 +32,6 @@ HOURLY: dict[str, float] = {
     "ml.g4dn.8xlarge": 2.72,
     "ml.g4dn.12xlarge": 4.89,
     "ml.g4dn.16xlarge": 5.44,
-    "ml.g5.xlarge": 1.408,
-    "ml.g5.2xlarge": 1.515,
-    "ml.g5.4xlarge": 2.03,
-    "ml.g5.8xlarge": 3.06,
-    "ml.g5.12xlarge": 7.09,
-    "ml.g5.16xlarge": 5.12,
-    "ml.g5.24xlarge": 10.18,
-    "ml.g5.48xlarge": 20.36,
 }
 
 

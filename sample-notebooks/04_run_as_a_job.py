@@ -1,0 +1,125 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "boto3==1.43.56",
+#     "marimo==0.25.2",
+# ]
+# ///
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="A notebook as a job")
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md("""
+    # A notebook as a job
+
+    Runs `01_explore_data.py` as a SageMaker Processing job, on a machine of its own that is paid by the
+    second and gone at its end, and shows the page that it leaves. In a terminal:
+    `marimo-job run 01_explore_data.py --with prices.csv`
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    import json
+    import shutil
+    import subprocess
+    import tempfile
+    from pathlib import Path
+
+    import marimo as mo
+
+    return Path, json, mo, shutil, subprocess, tempfile
+
+
+@app.cell(hide_code=True)
+def _(mo, shutil, subprocess):
+    def marimo_job(*words):
+        """The last line that `marimo-job` prints, and None; or None, and why not, in words."""
+        program = shutil.which("marimo-job")
+        if program is None:
+            return None, "There is no `marimo-job` here: it is in Studio spaces that were deployed with jobs."
+        result = subprocess.run(
+            [program, *words], capture_output=True, text=True, check=False, cwd=mo.notebook_dir()
+        )
+        if result.returncode != 0:
+            return None, result.stderr.strip() or f"`marimo-job {words[0]}` ended with {result.returncode}."
+        return result.stdout.strip().rpartition("\n")[2], None
+
+    return (marimo_job,)
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    get_job, set_job = mo.state(None)
+    instance = mo.ui.dropdown(["ml.m5.large", "ml.m5.4xlarge"], value="ml.m5.large", label="Instance")
+    start = mo.ui.run_button(label="Run it as a job")
+    mo.hstack([instance, start], justify="start")
+    return get_job, instance, set_job, start
+
+
+@app.cell(hide_code=True)
+def _(instance, json, marimo_job, mo, set_job, start):
+    if mo.app_meta().mode == "script":
+        print("Open this notebook, and press the button.")
+    mo.stop(not start.value)
+    answer, refused = marimo_job(
+        *("run", "01_explore_data.py", "--with", "prices.csv", "--instance", instance.value),
+        *("--time-limit", "15", "--detach", "--json"),
+    )
+    if answer:
+        set_job(json.loads(answer)["job"])
+    mo.callout(mo.md(f"```\n{refused}\n```"), kind="warn") if refused else mo.md(f"Sent: `{answer}`")
+    return
+
+
+@app.cell(hide_code=True)
+def _(get_job, mo):
+    look = mo.ui.refresh(options=["3s", "10s"], default_interval="3s")
+    mo.stop(get_job() is None)
+    look
+    return (look,)
+
+
+@app.cell(hide_code=True)
+def _(get_job, json, look, marimo_job, mo):
+    look
+    mo.stop(get_job() is None)
+    facts, lost = marimo_job("status", get_job(), "--json")
+    mo.stop(facts is None, mo.callout(mo.md(lost or ""), kind="warn"))
+    job = json.loads(facts)
+    mo.hstack(
+        [
+            mo.stat(job["status"], label="Status"),
+            mo.stat(job["instance"], label="Instance type"),
+            mo.stat(f"{job['seconds'] or 0:.0f} s", label="Time on it"),
+            mo.stat("unknown" if job["dollars"] is None else f"{job['dollars']:.4f} USD", label="Cost"),
+        ],
+        justify="start",
+        gap=2,
+    )
+    return (job,)
+
+
+@app.cell(hide_code=True)
+def _(Path, job, marimo_job, mo, tempfile):
+    mo.stop(job["status"] not in ("Completed", "Failed", "Stopped"))
+    folder = tempfile.mkdtemp()
+    _, missing = marimo_job("open", job["job"], "--output", folder)
+    page = Path(folder, job["job"], "page.html")
+    mo.vstack(
+        [
+            mo.callout(mo.md(job["reason"]), kind="danger") if job["reason"] else mo.md("### Its page"),
+            mo.iframe(page.read_text(), height="600px") if page.is_file() else mo.md(missing or "No page."),
+        ]
+    )
+    return
+
+
+if __name__ == "__main__":
+    app.run()
