@@ -279,6 +279,7 @@ export class StudioStack extends TerraformStack {
     new RemovalGuard(this, "removal_guard", {
       account,
       scripts,
+      prefix,
       domainId: domain.id,
       userProfileNames: Fn.keys(userProfiles.asAnyMap),
       homeFileSystemRetention: environment.homeFileSystemRetention,

@@ -111,6 +111,7 @@ export class Notebooks extends TerraformStack {
       profilesDependOn: [payload.pointer],
     });
     new RemovalGuard(this, "guard", {
+      prefix,
       account,
       scripts,
       domainId: domain.id,

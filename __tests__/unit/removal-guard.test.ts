@@ -9,10 +9,12 @@ import { expression, resource, resourceNames, synthesize } from "./synthesize.ts
 const options: GuardOptions = {
   account: "123456789012",
   domainId: "d-1",
+  prefix: "marimo-dev",
   ownProfiles: ["ana"],
   retention: "Delete",
   bucket: { name: "work", accessLogsName: "work-logs", forceDestroy: true },
   payloadPrefix: "marimo/payload/",
+  schedulesPrefix: "marimo/schedules/",
   wheelsPrefix: "marimo/wheels/",
   consent: undefined,
 };
@@ -21,10 +23,14 @@ interface World {
   spaces: Record<string, unknown>[];
   apps: Record<string, unknown>[];
   profiles: string[];
+  /** Names, each with its status and role. */
+  jobs: Record<string, { status: string; role: string }>;
+  pipelines: Record<string, { execution: string; role: string }>;
   alive: boolean;
   bytes: number;
   /** Keys of the objects, by bucket. */
   objects: Record<string, string[]>;
+  /** Also what was stopped. */
   deleted: string[];
   /** What AWS answers in place of every deletion. */
   failure?: Error;
@@ -34,15 +40,76 @@ const quiet = (): World => ({
   spaces: [],
   apps: [],
   profiles: ["ana"],
+  jobs: {},
+  pipelines: {},
   alive: true,
   bytes: 12 * 1024,
-  objects: { work: ["marimo/payload/current", "marimo/wheels/1/a.whl"], "work-logs": [] },
+  objects: {
+    work: [
+      "marimo/payload/current",
+      "marimo/payload/jobs.json",
+      "marimo/schedules/daily/1/a.py",
+      "marimo/wheels/1/a.whl",
+    ],
+    "work-logs": [],
+  },
   deleted: [],
 });
 
 const named = (name: string, message = name) => Object.assign(new Error(message), { name });
 
+const roleArn = (name: string) => `arn:aws:iam::123456789012:role/${name}`;
+
+/** Jobs and pipelines, which stop at once. Undefined for any other command. */
+function answerAsJobs(world: World, command: string, input: Record<string, string>): unknown {
+  const name = input.ProcessingJobName ?? input.PipelineName ?? input.PipelineExecutionArn ?? "";
+  switch (command) {
+    case "ListProcessingJobsCommand":
+      return {
+        ProcessingJobSummaries: Object.entries(world.jobs)
+          .filter(
+            ([job, { status }]) => job.includes(input.NameContains ?? "") && status === input.StatusEquals,
+          )
+          .map(([ProcessingJobName]) => ({ ProcessingJobName })),
+      };
+    case "DescribeProcessingJobCommand":
+      return {
+        RoleArn: roleArn(world.jobs[name]?.role ?? ""),
+        ProcessingResources: { ClusterConfig: { InstanceType: "ml.m5.large" } },
+      };
+    case "StopProcessingJobCommand":
+      world.deleted.push(`${command} ${name}`);
+      delete world.jobs[name];
+      return {};
+    case "ListPipelinesCommand":
+      return {
+        PipelineSummaries: Object.entries(world.pipelines)
+          .filter(([pipeline]) => pipeline.startsWith(input.PipelineNamePrefix ?? ""))
+          .map(([PipelineName, { role }]) => ({ PipelineName, RoleArn: roleArn(role) })),
+      };
+    case "ListPipelineExecutionsCommand":
+      return {
+        PipelineExecutionSummaries: [
+          { PipelineExecutionArn: name, PipelineExecutionStatus: world.pipelines[name]?.execution },
+        ],
+      };
+    case "StopPipelineExecutionCommand":
+      world.deleted.push(`${command} ${name}`);
+      world.pipelines[name] = { execution: "Stopped", role: world.pipelines[name]?.role ?? "" };
+      return {};
+    case "DeletePipelineCommand":
+      if (world.pipelines[name]?.execution === "Executing") throw named("ConflictException");
+      world.deleted.push(`${command} ${name}`);
+      delete world.pipelines[name];
+      return {};
+    default:
+      return undefined;
+  }
+}
+
 function answer(world: World, command: string, input: Record<string, string>): unknown {
+  const asJobs = answerAsJobs(world, command, input);
+  if (asJobs !== undefined) return asJobs;
   if (command.startsWith("Delete")) {
     if (world.failure) throw world.failure;
     const name = input.AppName ?? input.SpaceName ?? input.UserProfileName ?? "";
@@ -183,6 +250,58 @@ describe("the guard before a destroy", () => {
     expect(result).toContain("nothing was destroyed");
   });
 
+  const withJobs = (): World => ({
+    ...quiet(),
+    jobs: {
+      "marimo-dev-train-1": { status: "InProgress", role: "marimo-dev-jobs" },
+      "marimo-dev-train-2": { status: "Stopping", role: "marimo-dev-jobs" },
+      "marimo-dev-train-3": { status: "Completed", role: "marimo-dev-jobs" },
+      // Of the environment "dev-two", and of somebody who named it so.
+      "marimo-dev-two-train": { status: "InProgress", role: "marimo-dev-two-jobs" },
+      "not-marimo-dev-train": { status: "InProgress", role: "marimo-dev-jobs" },
+    },
+    pipelines: {
+      "marimo-dev-grid-1": { execution: "Executing", role: "marimo-dev-pipelines" },
+      "marimo-dev-grid-2": { execution: "Succeeded", role: "marimo-dev-pipelines" },
+      "marimo-dev-two-grid": { execution: "Executing", role: "marimo-dev-two-pipelines" },
+    },
+  });
+
+  it("lists running jobs and pipelines of this environment, and stops none of them", async () => {
+    const world = withJobs();
+    const { result, said } = await run(world);
+    expect(said.split("\n  ").slice(1)).toEqual([
+      "job marimo-dev-train-1, InProgress, on ml.m5.large",
+      "job marimo-dev-train-2, Stopping, on ml.m5.large",
+      "pipeline marimo-dev-grid-1",
+      "pipeline marimo-dev-grid-2",
+    ]);
+    expect(result).toContain("nothing was destroyed");
+    expect(world.deleted).toEqual([]);
+  });
+
+  it("stops and deletes sweeps, then jobs, with consent, also where the domain is gone already", async () => {
+    for (const alive of [true, false]) {
+      const world: World = { ...withJobs(), alive };
+      delete world.jobs["marimo-dev-train-2"];
+      expect((await run(world, { consent: "d-1" })).result).toBe("done");
+      expect(world.deleted).toEqual([
+        "StopPipelineExecutionCommand marimo-dev-grid-1",
+        "DeletePipelineCommand marimo-dev-grid-1",
+        "DeletePipelineCommand marimo-dev-grid-2",
+        "StopProcessingJobCommand marimo-dev-train-1",
+      ]);
+      expect(Object.keys(world.pipelines)).toEqual(["marimo-dev-two-grid"]);
+    }
+  });
+
+  it("waits for a job that stops already, and says which one does not", async () => {
+    const world = withJobs();
+    const { result } = await run(world, { consent: "d-1" });
+    expect(result).toContain("AWS has not deleted jobs marimo-dev-train-2 within 10 minutes");
+    expect(world.deleted).not.toContain("StopProcessingJobCommand marimo-dev-train-2");
+  });
+
   it("refuses, with consent too, where S3 would keep a bucket", async () => {
     const logged = { ...quiet(), objects: { work: [], "work-logs": ["artifacts/1"] } };
     const refused = await run(logged, {
@@ -191,6 +310,11 @@ describe("the guard before a destroy", () => {
     });
     expect(refused.result).toContain("S3 would not delete work-logs");
     expect((await run(logged, { consent: "d-1" })).result).toBe("done");
+    const bucket = { name: "work", accessLogsName: "work-logs", forceDestroy: false };
+    const own = { ...logged, objects: { work: ["marimo/schedules/daily/1/a.py"], "work-logs": [] } };
+    expect((await run(own, { bucket })).result).toBe("done");
+    own.objects.work.push("marimo/jobs/daily/page.html");
+    expect((await run(own, { bucket, consent: "d-1" })).result).toContain("S3 would not delete work (");
   });
 
   it("asks for nothing that is in a bucket of others, which stays", async () => {

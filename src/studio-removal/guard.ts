@@ -15,6 +15,7 @@ import {
 } from "./aws.ts";
 import { contentOf, describeContent } from "./buckets.ts";
 import { domainExists, homeFileSystems } from "./home-file-systems.ts";
+import { deleteMadeAsJobs, type MadeAsJobs, madeAsJobs } from "./jobs.ts";
 import { deleteMadeInStudio, type MadeInStudio, madeInStudio } from "./studio.ts";
 
 /** Holds the domain's id where its people's work may go: nobody has that set by habit. */
@@ -23,6 +24,8 @@ export const consentVariable = "SAGEMAKER_MARIMO_DELETE_WORK_IN";
 export interface GuardOptions {
   readonly account: string;
   readonly domainId: string;
+  /** How the names of the environment's jobs, pipelines and roles begin. */
+  readonly prefix: string;
   /** Names of the user profiles that Terraform made. */
   readonly ownProfiles: readonly string[];
   readonly retention: "Retain" | "Delete";
@@ -35,6 +38,7 @@ export interface GuardOptions {
   };
   /** Prefixes of what Terraform itself put into the bucket, and of what `npm run wheelhouse` did: nobody's work. */
   readonly payloadPrefix: string;
+  readonly schedulesPrefix: string;
   readonly wheelsPrefix: string;
   readonly consent: string | undefined;
 }
@@ -54,8 +58,10 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
   const made = alive
     ? await madeInStudio(options, clients.sagemaker)
     : { apps: [], spaces: [], profiles: [] };
+  const asJobs = await madeAsJobs(options.prefix, clients.sagemaker);
   const lost = [
     ...describeMade(made),
+    ...describeAsJobs(asJobs),
     ...(await homeFilesAtRisk(options, tools)),
     ...(await objectsAtRisk(options, tools)),
   ];
@@ -69,6 +75,7 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
   }
   if (refusals.length > 0) throw new Error(["nothing was destroyed:", ...refusals].join("\n- "));
 
+  await deleteMadeAsJobs(options.prefix, tools);
   if (alive) await deleteMadeInStudio(options, tools);
   log(lost.length > 0 ? `${consentVariable} lets it go` : `nobody loses work with ${domainId}`);
 }
@@ -94,8 +101,18 @@ function describeMade({ apps, spaces, profiles }: MadeInStudio): string[] {
     ...others.map((app) => `app ${app.AppType}/${app.AppName} of ${app.UserProfileName}, ${app.Status}`),
     ...profiles.map(({ UserProfileName }) => `user profile ${UserProfileName}, not made by Terraform`),
   );
+  return first(lines);
+}
+
+const describeAsJobs = ({ jobs, pipelines }: MadeAsJobs): string[] =>
+  first([
+    ...jobs.map(({ instanceType, name, status }) => `job ${name}, ${status}, on ${instanceType}`),
+    ...pipelines.map(({ PipelineName }) => `pipeline ${PipelineName}`),
+  ]);
+
+function first(lines: readonly string[]): string[] {
   const more = lines.length - mostLines;
-  return more > 0 ? [...lines.slice(0, mostLines), `and ${more} more`] : lines;
+  return more > 0 ? [...lines.slice(0, mostLines), `and ${more} more`] : [...lines];
 }
 
 /**
@@ -121,21 +138,21 @@ async function homeFilesAtRisk(
 }
 
 async function objectsAtRisk(options: GuardOptions, { clients }: Tools<GuardClients>): Promise<string[]> {
-  const { bucket, payloadPrefix, wheelsPrefix } = options;
+  const { bucket, payloadPrefix, schedulesPrefix, wheelsPrefix } = options;
   if (bucket === undefined) return [];
-  const content = await contentOf(bucket.name, [payloadPrefix, wheelsPrefix], clients.s3);
+  const content = await contentOf(bucket.name, [payloadPrefix, schedulesPrefix, wheelsPrefix], clients.s3);
   return content.versions === 0 ? [] : [`bucket ${bucket.name}, ${describeContent(content)}`];
 }
 
 /** S3 deletes no bucket with anything in it: found out only then, Terraform would stop half-way. */
 async function undeletableBuckets(
-  { bucket: own, payloadPrefix }: GuardOptions,
+  { bucket: own, payloadPrefix, schedulesPrefix }: GuardOptions,
   { clients }: Tools<GuardClients>,
 ): Promise<string[]> {
   if (own === undefined || own.forceDestroy) return [];
   const full: string[] = [];
   for (const [bucket, except] of [
-    [own.name, [payloadPrefix]],
+    [own.name, [payloadPrefix, schedulesPrefix]],
     [own.accessLogsName, []],
   ] as const) {
     const content = await contentOf(bucket, except, clients.s3);
@@ -153,6 +170,7 @@ await runAsScript(import.meta.url, "removal guard", async (env, tools) => {
     {
       account: variable(env, "GUARD_ACCOUNT"),
       domainId: variable(env, "GUARD_DOMAIN_ID"),
+      prefix: variable(env, "GUARD_PREFIX"),
       ownProfiles: JSON.parse(variable(env, "GUARD_OWN_PROFILES")) as string[],
       retention: retentionOf(env, "GUARD_RETENTION"),
       ...(env.GUARD_BUCKET === undefined
@@ -165,6 +183,7 @@ await runAsScript(import.meta.url, "removal guard", async (env, tools) => {
             },
           }),
       payloadPrefix: `${variable(env, "GUARD_PAYLOAD_PREFIX")}/`,
+      schedulesPrefix: `${variable(env, "GUARD_SCHEDULES_PREFIX")}/`,
       wheelsPrefix: `${variable(env, "GUARD_WHEELS_PREFIX")}/`,
       consent: env[consentVariable],
     },
