@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import {
   CreateSecurityGroupCommand,
   CreateSubnetCommand,
@@ -10,25 +11,31 @@ import {
   DescribeMountTargetsCommand,
   EFSClient,
 } from "@aws-sdk/client-efs";
+import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
 import { DescribeKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { DeleteObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import {
   CreateAppCommand,
+  CreatePipelineCommand,
+  CreateProcessingJobCommand,
   CreateSpaceCommand,
   CreateUserProfileCommand,
   DescribeAppCommand,
+  DescribeProcessingJobCommand,
   DescribeSpaceCommand,
   DescribeUserProfileCommand,
 } from "@aws-sdk/client-sagemaker";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { consentVariable } from "../../src/studio-removal/guard.ts";
+import { deleteMadeAsJobs, runningJobs } from "../../src/studio-removal/jobs.ts";
+import { Jobs } from "./jobs-fixture.ts";
 import { StackFixture } from "./stack-fixture.ts";
 
 /** Asks until AWS says that it is in service. */
 async function inService(describe: () => Promise<{ Status?: string | undefined }>): Promise<void> {
   for (let attempt = 0; (await describe()).Status !== "InService"; attempt++) {
     if (attempt === 100) throw new Error("it never came into service");
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await setTimeout(100);
   }
 }
 
@@ -56,6 +63,24 @@ async function makeSpace(
   await inService(() => sagemaker.send(new DescribeAppCommand(app)));
 }
 
+/** Of one row. */
+const sweep = JSON.stringify({
+  Version: "2020-12-01",
+  Steps: [
+    {
+      Name: "row-1",
+      Type: "Processing",
+      Arguments: {
+        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-jobs",
+        AppSpecification: { ImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag" },
+        ProcessingResources: {
+          ClusterConfig: { InstanceCount: 1, InstanceType: "ml.m5.large", VolumeSizeInGB: 30 },
+        },
+      },
+    },
+  ],
+});
+
 describe("an environment where people worked", () => {
   let stack: StackFixture;
   let domainId: string;
@@ -71,6 +96,14 @@ describe("an environment where people worked", () => {
     await inService(() => stack.sagemaker.send(new DescribeUserProfileCommand(byHand)));
     await makeSpace(stack, domainId, { name: "mine", owner: "data-scientist", sharing: "Private" });
     await makeSpace(stack, domainId, { name: "ours", owner: byHand.UserProfileName, sharing: "Shared" });
+    await stack.sagemaker.send(
+      new CreatePipelineCommand({
+        PipelineName: "marimo-dev-grid-1",
+        ClientRequestToken: "a".repeat(32),
+        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-pipelines",
+        PipelineDefinition: sweep,
+      }),
+    );
     await new S3Client(stack.client).send(
       new PutObjectCommand({
         Bucket: await stack.output("artifact_bucket"),
@@ -91,6 +124,7 @@ describe("an environment where people worked", () => {
     for (const lost of [
       "space mine, of data-scientist, private, volume of 7 GB, JupyterLab InService",
       "space ours, of made-in-the-console, shared, volume of 7 GB, JupyterLab InService",
+      "pipeline marimo-dev-grid-1",
       "user profile made-in-the-console, not made by Terraform",
       "1 objects, 1 versions, 2.0 KiB",
       `${consentVariable}=${domainId}`,
@@ -145,7 +179,7 @@ describe("an environment where people worked", () => {
     });
     // The guard deletes the profile that was made by hand, Terraform the other.
     while (!ended && ((await stack.localAws.faults())[0]?.matched ?? 0) < 2) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await setTimeout(20);
     }
     await stack.localAws.setFaults([{ operation: "*", fault: "expired-token" }]);
     const { code, output } = await destroyed;
@@ -171,6 +205,46 @@ describe("an environment where people worked", () => {
     expect(Math.min(...broken)).toBeGreaterThan(3);
     expect(await stack.localAws.inventory()).toEqual([]);
     expect(await stack.state()).toEqual([]);
+  });
+});
+
+describe("a job that runs, and one of another environment", () => {
+  let jobs: Jobs;
+  beforeAll(async () => {
+    jobs = await Jobs.start({}, { jobGraceSeconds: 1 });
+  });
+  afterAll(() => jobs?.stop());
+
+  it("are told apart by their roles, and the first alone is stopped", async () => {
+    const names = ["marimo-dev", "marimo-dev-two"].map((prefix) => ({ prefix, name: `${prefix}-train-1` }));
+    const statement = {
+      Effect: "Allow",
+      Principal: { Service: "sagemaker.amazonaws.com" },
+      Action: "sts:AssumeRole",
+    };
+    const AssumeRolePolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
+    for (const { name, prefix } of names) {
+      const role = { RoleName: `${prefix}-jobs`, AssumeRolePolicyDocument };
+      const { Role } = await new IAMClient(jobs.localAws.clientSettings()).send(new CreateRoleCommand(role));
+      const request = await jobs.request("sleep 600", { RoleArn: Role?.Arn });
+      await jobs.sagemaker.send(new CreateProcessingJobCommand({ ...request, ProcessingJobName: name }));
+    }
+    const [dev, two] = await Promise.all(names.map(({ prefix }) => runningJobs(prefix, jobs.sagemaker)));
+    expect(dev).toEqual([{ name: "marimo-dev-train-1", status: "InProgress", instanceType: "ml.m5.large" }]);
+    expect(two).toEqual([expect.objectContaining({ name: "marimo-dev-two-train-1" })]);
+    const lines: string[] = [];
+    await deleteMadeAsJobs("marimo-dev", {
+      clients: { sagemaker: jobs.sagemaker },
+      log: (line) => lines.push(line),
+      wait: (milliseconds) => setTimeout(milliseconds),
+    });
+    expect(lines).toContain("stopped 1 jobs");
+    const statuses = await Promise.all(
+      names.map(({ name }) =>
+        jobs.sagemaker.send(new DescribeProcessingJobCommand({ ProcessingJobName: name })),
+      ),
+    );
+    expect(statuses.map(({ ProcessingJobStatus }) => ProcessingJobStatus)).toEqual(["Stopped", "InProgress"]);
   });
 });
 

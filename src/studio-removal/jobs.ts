@@ -49,9 +49,15 @@ export async function runningJobs(prefix: string, client: SageMakerClient): Prom
 
 export async function pipelinesOf(prefix: string, client: SageMakerClient): Promise<PipelineSummary[]> {
   const pipelines: PipelineSummary[] = [];
-  const query = { PipelineNamePrefix: `${prefix}-`, MaxResults: 100 };
+  // Its pattern takes no hyphen at the end (SageMaker API, PipelineName).
+  const query = { PipelineNamePrefix: prefix, MaxResults: 100 };
   for await (const { PipelineSummaries = [] } of paginateListPipelines({ client }, query)) {
-    pipelines.push(...PipelineSummaries.filter(({ RoleArn }) => isRole(RoleArn, `${prefix}-pipelines`)));
+    pipelines.push(
+      ...PipelineSummaries.filter(
+        ({ PipelineName = "", RoleArn }) =>
+          PipelineName.startsWith(`${prefix}-`) && isRole(RoleArn, `${prefix}-pipelines`),
+      ),
+    );
   }
   return pipelines;
 }
