@@ -54,7 +54,10 @@ async function main(values: Values): Promise<number> {
     state.ids.has(type === undefined ? id : `${type} ${id}`) ||
     (domainId !== undefined && state.ids.has(domainId));
   const left = found.filter(
-    (one) => !managed(one) && (one.partOf === undefined || state.ids.has(one.partOf)),
+    (one) =>
+      !managed(one) &&
+      (one.partOf === undefined || state.ids.has(one.partOf)) &&
+      (one.madeWith === undefined || !state.ids.has(one.madeWith)),
   );
   const count = found.filter(managed).length;
   if (count > 0) {

@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CloudWatchClient, PutMetricAlarmCommand } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient, CreateLogGroupCommand } from "@aws-sdk/client-cloudwatch-logs";
 import {
   AllocateAddressCommand,
@@ -15,9 +16,18 @@ import {
   EC2Client,
   type ResourceType,
 } from "@aws-sdk/client-ec2";
+import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
 import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreatePipelineCommand, SageMakerClient } from "@aws-sdk/client-sagemaker";
+import {
+  CreateScheduleCommand,
+  CreateScheduleGroupCommand,
+  SchedulerClient,
+} from "@aws-sdk/client-scheduler";
+import { CreateTopicCommand, SNSClient, SubscribeCommand } from "@aws-sdk/client-sns";
+import { CreateQueueCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { copyProject } from "../../scripts/lib/project-copy.ts";
 import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
@@ -75,13 +85,67 @@ async function makeParts(environment: string): Promise<void> {
   await kms.send(new CreateAliasCommand({ AliasName: `alias/${prefix}`, TargetKeyId }));
   const iam = new IAMClient(client);
   const RoleName = `${prefix}-execution`;
-  const AssumeRolePolicyDocument = '{"Version":"2012-10-17","Statement":[]}';
-  await iam.send(new CreateRoleCommand({ RoleName, AssumeRolePolicyDocument }));
+  const trust = {
+    Effect: "Allow",
+    Principal: { Service: "scheduler.amazonaws.com" },
+    Action: "sts:AssumeRole",
+  };
+  const AssumeRolePolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [trust] });
+  for (const name of [RoleName, `${prefix}-jobs`, `${prefix}-pipelines`, `${prefix}-scheduler`]) {
+    await iam.send(new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument }));
+  }
   const statement = { Effect: "Allow", Action: "s3:ListBucket", Resource: "*" };
   const PolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
   await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: "artifacts", PolicyDocument }));
   const logs = new CloudWatchLogsClient(client);
   await logs.send(new CreateLogGroupCommand({ logGroupName: `${prefix}-vpc-flow-logs` }));
+  await makeJobs(prefix);
+}
+
+const roleArn = (name: string) => `arn:aws:iam::123456789012:role/${name}`;
+
+/** A sweep of people's, and what schedules need. */
+async function makeJobs(prefix: string): Promise<void> {
+  const client = localAws.clientSettings();
+  await new SchedulerClient(client).send(new CreateScheduleGroupCommand({ Name: prefix }));
+  await new SQSClient(client).send(new CreateQueueCommand({ QueueName: `${prefix}-schedules` }));
+  const sns = new SNSClient(client);
+  const { TopicArn } = await sns.send(new CreateTopicCommand({ Name: `${prefix}-jobs` }));
+  await sns.send(new SubscribeCommand({ TopicArn, Protocol: "email", Endpoint: "ana@example.com" }));
+  const events = new EventBridgeClient(client);
+  const Rule = `${prefix}-failed-jobs`;
+  await events.send(new PutRuleCommand({ Name: Rule, EventPattern: '{"source":["aws.sagemaker"]}' }));
+  await events.send(new PutTargetsCommand({ Rule, Targets: [{ Id: "topic", Arn: TopicArn }] }));
+  await new CloudWatchClient(client).send(
+    new PutMetricAlarmCommand({
+      AlarmName: `${prefix}-dead-letters`,
+      Namespace: "AWS/SQS",
+      MetricName: "ApproximateNumberOfMessagesVisible",
+      Statistic: "Maximum",
+      Period: 300,
+      EvaluationPeriods: 1,
+      ComparisonOperator: "GreaterThanThreshold",
+      Threshold: 0,
+    }),
+  );
+  const row = {
+    RoleArn: roleArn(`${prefix}-jobs`),
+    AppSpecification: { ImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag" },
+    ProcessingResources: {
+      ClusterConfig: { InstanceCount: 1, InstanceType: "ml.m5.large", VolumeSizeInGB: 30 },
+    },
+  };
+  await new SageMakerClient(client).send(
+    new CreatePipelineCommand({
+      PipelineName: `${prefix}-grid-1`,
+      ClientRequestToken: "a".repeat(32),
+      RoleArn: roleArn(`${prefix}-pipelines`),
+      PipelineDefinition: JSON.stringify({
+        Version: "2020-12-01",
+        Steps: [{ Name: "row-1", Type: "Processing", Arguments: row }],
+      }),
+    }),
+  );
 }
 
 beforeAll(async () => {
@@ -101,7 +165,8 @@ it("lists what no state knows, and deletes nothing unasked", async () => {
   const before = await localAws.inventory();
   const listed = await leftovers();
   expect(listed.status).toBe(1);
-  expect(listed.output.match(/^ {2}\S.*/gm)).toHaveLength(before.length - others.length);
+  // A topic's subscription goes with it.
+  expect(listed.output.match(/^ {2}\S.*/gm)).toHaveLength(before.length - others.length - 1);
   expect(listed.output).toContain(
     "bucket marimo-dev-123456789012-us-east-1 (1 objects, 1 versions, 5 bytes)",
   );
@@ -132,6 +197,34 @@ it("lists a route and an association by themselves where the state has their tab
     `  route ${route} (to 0.0.0.0/0 in ${RouteTableId})`,
   ]);
   expect(await listedWith(RouteTableId, association, route)).toBe(null);
+  rmSync(file);
+});
+
+it("lists a schedule by itself where the state has its group, and a sweep unless it has its role", async () => {
+  await new SchedulerClient(localAws.clientSettings()).send(
+    new CreateScheduleCommand({
+      Name: "daily",
+      GroupName: "marimo-dev",
+      ScheduleExpression: "cron(0 7 1 1 ? 2199)",
+      FlexibleTimeWindow: { Mode: "OFF" },
+      Target: {
+        Arn: "arn:aws:scheduler:::aws-sdk:sagemaker:createProcessingJob",
+        RoleArn: roleArn("marimo-dev-scheduler"),
+        Input: "{}",
+      },
+    }),
+  );
+  const file = join(project.folder, "terraform.dev.tfstate");
+  const listedWith = async (type: string, id: string) => {
+    const resources = [{ mode: "managed", type, instances: [{ attributes: { id } }] }];
+    writeFileSync(file, JSON.stringify({ resources }));
+    const { output } = await leftovers();
+    return output.match(/^ {2}(schedule|pipeline).*/gm);
+  };
+  const [group, schedule] = ["  schedule group marimo-dev", "  schedule marimo-dev/daily"];
+  const sweep = "  pipeline marimo-dev-grid-1";
+  expect(await listedWith("aws_scheduler_schedule_group", "marimo-dev")).toEqual([schedule, sweep]);
+  expect(await listedWith("aws_iam_role", "marimo-dev-pipelines")).toEqual([group]);
   rmSync(file);
 });
 

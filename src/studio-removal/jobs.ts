@@ -96,17 +96,21 @@ export async function deletePipeline(
   await unlessGone(() => sagemaker.send(new DeletePipelineCommand({ PipelineName })));
 }
 
+/** Those of an environment. */
 export async function stopJobs(
+  jobs: readonly RunningJob[],
   prefix: string,
   tools: Tools<{ readonly sagemaker: SageMakerClient }>,
 ): Promise<void> {
   const { sagemaker } = tools.clients;
-  const jobs = await runningJobs(prefix, sagemaker);
   for (const { name, status } of jobs) {
     if (status === "Stopping") continue;
     await unlessGone(() => sagemaker.send(new StopProcessingJobCommand({ ProcessingJobName: name })));
   }
-  const left = async () => (await runningJobs(prefix, sagemaker)).map(({ name }) => name);
+  const left = async () => {
+    const names = (await runningJobs(prefix, sagemaker)).map(({ name }) => name);
+    return names.filter((name) => jobs.some((job) => job.name === name));
+  };
   await untilGone("jobs", left, tools);
   if (jobs.length > 0) tools.log(`stopped ${jobs.length} jobs`);
 }
@@ -119,5 +123,5 @@ export async function deleteMadeAsJobs(
   const pipelines = await pipelinesOf(prefix, tools.clients.sagemaker);
   for (const { PipelineName = "" } of pipelines) await deletePipeline(PipelineName, tools);
   if (pipelines.length > 0) tools.log(`deleted ${pipelines.length} pipelines`);
-  await stopJobs(prefix, tools);
+  await stopJobs(await runningJobs(prefix, tools.clients.sagemaker), prefix, tools);
 }

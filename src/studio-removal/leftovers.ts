@@ -74,21 +74,22 @@ import {
   homeFileSystems,
   mountTargetsOf,
 } from "./home-file-systems.ts";
+import { findJobs, type JobClients, jobClients } from "./leftover-jobs.ts";
 import { deleteMadeInStudio } from "./studio.ts";
 
-export interface LeftoversClients {
+export interface LeftoversClients extends JobClients {
   readonly ec2: EC2Client;
   readonly efs: EFSClient;
   readonly iam: IAMClient;
   readonly kms: KMSClient;
   readonly logs: CloudWatchLogsClient;
   readonly s3: S3Client;
-  readonly sagemaker: SageMakerClient;
 }
 
 export function leftoversClients(region: string): LeftoversClients {
   const settings = clientSettings(region);
   return {
+    ...jobClients(settings),
     ec2: new EC2Client(settings),
     efs: new EFSClient(settings),
     iam: new IAMClient(settings),
@@ -115,6 +116,8 @@ export interface Leftover {
   readonly keyId?: string;
   /** What it goes with: a leftover of its own only where Terraform's state has that. */
   readonly partOf?: string;
+  /** Made by people with this, as `TYPE id`: no leftover while Terraform's state has it. */
+  readonly madeWith?: string;
   readonly remove: () => Promise<unknown>;
 }
 
@@ -138,6 +141,7 @@ export async function findLeftovers(
   const vpcs = await findVpcs(names, tools);
   const vpcIds = vpcs.map(({ id }) => id);
   return [
+    ...(await findJobs(names, tools)),
     ...(await findDomains(names, tools)),
     ...(await findLifecycleConfigurations(names, tools)),
     ...(await findHomeFileSystems({ vpcIds, keyIds: keys.map(({ id }) => id) }, tools)),
@@ -444,7 +448,9 @@ async function findLogGroups({ prefix }: EnvironmentNames, { clients: { logs } }
 
 async function findRoles({ prefix }: EnvironmentNames, { clients: { iam } }: Tools<LeftoversClients>) {
   const found: Leftover[] = [];
-  const own = [`${prefix}-execution`, `${prefix}-vpc-flow-logs`];
+  const own = ["execution", "jobs", "pipelines", "scheduler", "vpc-flow-logs"].map(
+    (name) => `${prefix}-${name}`,
+  );
   for await (const { Roles = [] } of paginateListRoles({ client: iam }, {})) {
     for (const { RoleName = "" } of Roles) {
       if (!own.includes(RoleName)) continue;
