@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { costsOf } from "../../src/plan-review/costs.ts";
 import { differencesOf } from "../../src/plan-review/differences.ts";
+import { kindOf } from "../../src/plan-review/kinds.ts";
 import { code } from "../../src/plan-review/markdown.ts";
 import { readPlan } from "../../src/plan-review/plan.ts";
 import { report, unknownNamesText } from "../../src/plan-review/report.ts";
@@ -229,6 +230,28 @@ describe("text of a plan", () => {
   });
 });
 
+describe("a kind of resource", () => {
+  it.each([
+    ["aws_scheduler_schedule.daily", {}, "Jobs", "schedule"],
+    ["aws_scheduler_schedule_group.group", {}, "Jobs", "scheduler schedule group"],
+    ["aws_sqs_queue.dead_letters", {}, "Jobs", "queue"],
+    [
+      "aws_s3_object.sources",
+      { key: "marimo/schedules/daily/0123456789abcdef/a.py" },
+      "Jobs",
+      "notebook of a schedule",
+    ],
+    ["aws_s3_object.settings", { key: "marimo/payload/jobs.json" }, "Jobs", "settings of jobs"],
+    ["aws_s3_object.current", { key: "marimo/payload/current" }, "Space runtime", "payload"],
+    ["aws_s3_object.result", { key: "marimo/jobs/daily/page.html" }, "Storage", "object"],
+    ["aws_sns_topic.topic", {}, "Monitoring", "topic"],
+    ["aws_sns_topic_policy.policy", {}, "Permissions", "topic policy"],
+    ["aws_cloudwatch_event_rule.rule", {}, "Monitoring", "event rule"],
+  ])("is known by its type, or its key: %s %o", (address, values, concern, noun) => {
+    expect(kindOf(change(address, null, values))).toEqual({ concern, noun });
+  });
+});
+
 describe("the monthly cost", () => {
   const endpoint = (subnets: number) => ({
     vpc_endpoint_type: "Interface",
@@ -247,6 +270,21 @@ describe("the monthly cost", () => {
     expect(fixed.map(({ monthly }) => monthly.toFixed(2))).toEqual(["-32.85", "-3.65", "14.60"]);
     expect(total.toFixed(2)).toBe("-21.90");
     expect(usage).toEqual(["NAT gateway: 0.045 a GB", "interface endpoints: 0.01 a GB"]);
+  });
+
+  it("knows what schedules cost", () => {
+    const of = plan([
+      change("aws_scheduler_schedule.daily", null, { name: "daily" }),
+      change("aws_scheduler_schedule_group.group", null, { name: "marimo-dev" }),
+      change("aws_cloudwatch_metric_alarm.dead_letters", null, { alarm_name: "marimo-dev-dead-letters" }),
+      change("aws_sns_topic.topic", { name: "marimo-dev-jobs" }, null),
+    ]);
+    const { total, usage } = costsOf(of);
+    expect(total).toBe(0.1);
+    expect(usage).toEqual([
+      "SNS: 2.00 for 100,000 e-mails, the first 1,000 a month free",
+      "a scheduled job: by the hour, such as 0.115 for ml.m5.large; its start is free",
+    ]);
   });
 
   it("takes the zones of an endpoint from the configuration while its subnets have no ids", () => {

@@ -101,6 +101,21 @@ const cases: readonly Case[] = [
     ],
   },
   {
+    what: "a schedule that goes",
+    risk: "replaced-schedule:daily",
+    changes: [change("aws_scheduler_schedule.daily", { schedule_expression: "rate(1 day)" }, null)],
+    harmless: [
+      change("aws_scheduler_schedule.daily", { state: "ENABLED" }, { state: "DISABLED" }),
+      change("aws_scheduler_schedule.weekly", null, { schedule_expression: "rate(7 days)" }),
+    ],
+  },
+  {
+    what: "a replaced topic of alerts",
+    risk: "replaced-alerts:topic",
+    changes: [replaced("aws_sns_topic.topic", { name: "a" }, { name: "b" }, "name")],
+    harmless: [change("aws_sns_topic_subscription.address", { endpoint: "ana@example.com" }, null)],
+  },
+  {
     what: "a file system that goes",
     risk: "replaced-file-system:home",
     changes: [change("aws_efs_file_system.home", { id: "fs-1" }, null)],

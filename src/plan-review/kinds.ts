@@ -4,6 +4,7 @@ import { after, before, type ResourceChange, text, valuesOf } from "./plan.ts";
 export const concerns = [
   "Studio",
   "Space runtime",
+  "Jobs",
   "Network",
   "Permissions",
   "Encryption",
@@ -30,6 +31,10 @@ const kinds: Readonly<Record<string, Kind>> = {
   aws_sagemaker_app: kind("Studio", "app"),
   aws_sagemaker_studio_lifecycle_config: kind("Space runtime", "lifecycle configuration"),
   aws_sagemaker_: kind("Studio", ""),
+  aws_scheduler_schedule: kind("Jobs", "schedule"),
+  aws_scheduler_: kind("Jobs", ""),
+  aws_sqs_queue: kind("Jobs", "queue"),
+  aws_sqs_: kind("Jobs", ""),
   aws_vpc: kind("Network", "VPC"),
   aws_subnet: kind("Network", "subnet"),
   aws_nat_gateway: kind("Network", "NAT gateway"),
@@ -46,7 +51,14 @@ const kinds: Readonly<Record<string, Kind>> = {
   aws_vpc_security_group_egress_rule: kind("Network", "outbound security group rule"),
   aws_flow_log: kind("Monitoring", "flow log"),
   aws_cloudwatch_log_group: kind("Monitoring", "log group"),
+  aws_cloudwatch_event_rule: kind("Monitoring", "event rule"),
+  aws_cloudwatch_event_target: kind("Monitoring", "target of an event rule"),
+  aws_cloudwatch_metric_alarm: kind("Monitoring", "alarm"),
   aws_cloudwatch_: kind("Monitoring", ""),
+  aws_sns_topic: kind("Monitoring", "topic"),
+  aws_sns_topic_policy: kind("Permissions", "topic policy"),
+  aws_sns_topic_subscription: kind("Monitoring", "subscription"),
+  aws_sns_: kind("Monitoring", ""),
   aws_budgets_: kind("Monitoring", ""),
   aws_iam_role: kind("Permissions", "role"),
   aws_iam_role_policy: kind("Permissions", "role policy"),
@@ -68,9 +80,19 @@ const names = Object.keys(kinds).toSorted((a, b) => b.length - a.length);
 /** The objects that src/constructs/payload.ts uploads. */
 export const payloadKey = /^marimo\/payload\/(?:current$|([0-9a-f]{16})\/)/;
 
+/** Those of src/constructs/schedules.ts and jobs.ts. */
+const jobKeys: Readonly<Record<string, RegExp>> = {
+  "notebook of a schedule": /^marimo\/schedules\//,
+  "settings of jobs": /^marimo\/payload\/jobs\.json$/,
+};
+
 export function kindOf(one: ResourceChange): Kind {
-  if (one.type === "aws_s3_object" && payloadKey.test(text({ ...before(one), ...after(one) }.key) ?? ""))
-    return kind("Space runtime", "payload");
+  if (one.type === "aws_s3_object") {
+    const key = text({ ...before(one), ...after(one) }.key) ?? "";
+    if (payloadKey.test(key)) return kind("Space runtime", "payload");
+    const [noun] = Object.entries(jobKeys).find(([, keys]) => keys.test(key)) ?? [];
+    if (noun !== undefined) return kind("Jobs", noun);
+  }
   const name = names.find((name) => (name.endsWith("_") ? one.type.startsWith(name) : one.type === name));
   const found = name === undefined ? kind("Other", "") : (kinds[name] ?? kind("Other", ""));
   return found.noun === ""
@@ -88,6 +110,7 @@ export function nameOf(one: ResourceChange): string {
     "studio_lifecycle_config_name",
     "bucket",
     "key",
+    "alarm_name",
   ];
   const name = [...own, "name"].map((attribute) => text(values[attribute])).find(Boolean);
   return name ?? text(valuesOf(values.tags).Name) ?? one.address;

@@ -1,7 +1,7 @@
 import { after, before, configurationOf, type Plan, type ResourceChange, text, type Values } from "./plan.ts";
 
 /**
- * Public prices of AWS's price pages (Amazon VPC, AWS PrivateLink, AWS KMS) in us-east-1, US dollars, for a month of 730
+ * Public prices of AWS's price pages (Amazon VPC, AWS PrivateLink, AWS KMS, Amazon CloudWatch) in us-east-1, US dollars, for a month of 730
  * hours; the same as in README.md. To plan with, not a quote.
  */
 export const prices = {
@@ -12,6 +12,7 @@ export const prices = {
   /** For each zone. */
   interfaceEndpoint: 0.01 * 730,
   key: 1,
+  alarm: 0.1,
 } as const;
 
 /** What one resource costs each month whether it is used or not; nothing where there is no such price. */
@@ -25,6 +26,8 @@ export function monthly(one: ResourceChange, side: "before" | "after", plan: Pla
     case "aws_kms_key":
     case "aws_kms_replica_key":
       return prices.key;
+    case "aws_cloudwatch_metric_alarm":
+      return prices.alarm;
     case "aws_vpc_endpoint":
       return text(values.vpc_endpoint_type) === "Interface"
         ? prices.interfaceEndpoint * zonesOf(one, values, plan)
@@ -58,6 +61,9 @@ const usagePrices: Readonly<Record<string, string>> = {
   aws_s3_bucket: "S3: 0.023 a GB",
   aws_cloudwatch_log_group: "CloudWatch logs: 0.50 a GB written",
   aws_efs_file_system: "EFS: 0.30 a GB",
+  aws_scheduler_schedule: "a scheduled job: by the hour, such as 0.115 for ml.m5.large; its start is free",
+  aws_sns_topic: "SNS: 2.00 for 100,000 e-mails, the first 1,000 a month free",
+  aws_sqs_queue: "SQS: 0.40 for a million requests, the first million a month free",
   aws_sagemaker_domain: "the home file system (EFS): 0.30 a GB",
   aws_sagemaker_user_profile:
     "a running space: by the hour, such as 0.05 for ml.t3.medium, 0.115 for ml.m5.large; its volume by the GB",

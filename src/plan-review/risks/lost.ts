@@ -57,6 +57,18 @@ const losses: Readonly<
         : "the bucket; S3 refuses to delete it while it holds any object, and the apply stops half-way"),
     instead: "undo the change, or copy what is in it to another bucket first (`aws s3 sync`)",
   }),
+  aws_scheduler_schedule: (one) => ({
+    lost: isReplaced(one)
+      ? "runs that fall due while it is replaced"
+      : `every further run (${code(text(before(one).schedule_expression) ?? "?")}). What ran is still in the bucket`,
+    instead: "undo the change, or set `enabled: false` in src/environments.ts where it only has to pause",
+  }),
+  aws_sns_topic: (one) => ({
+    lost:
+      "the alert of a scheduled job that fails" +
+      (isReplaced(one) ? ", until whoever gets it has confirmed the new topic's e-mail" : ""),
+    instead: "undo the change. Subscriptions that were made by hand go too: note them first",
+  }),
   aws_efs_file_system: () => ({
     lost: "every file in it",
     instead: "undo the change, or restore a backup of it to another file system first (AWS Backup)",
@@ -69,6 +81,8 @@ export const lostRules: readonly Rule[] = [
   rule("replaced-space", "A space goes", "aws_sagemaker_space"),
   rule("replaced-key", "An encryption key goes", "aws_kms_key"),
   rule("replaced-bucket", "A bucket goes", "aws_s3_bucket"),
+  rule("replaced-schedule", "A schedule goes", "aws_scheduler_schedule"),
+  rule("replaced-alerts", "The alerts of failed jobs go", "aws_sns_topic"),
   rule("replaced-file-system", "A file system goes", "aws_efs_file_system"),
 ];
 
