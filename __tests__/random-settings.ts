@@ -359,7 +359,7 @@ function agreeWithExisting(agreed: Settings, given: Settings, region: string): v
     things.encryptionKeyArn = things.encryptionKeyArn.replace("REGION", region);
   }
   const ofNetwork = ["vpcCidr", "availabilityZones", "egress"];
-  const ofDomain = ["authentication", "defaultInstanceType", "idleTimeoutMinutes", "guardRails"];
+  const ofDomain = ["authentication", "defaultInstanceType", "idleTimeoutMinutes", "guardRails", "jobs"];
   const decided = [
     ...(things.bucket === undefined ? [] : ["bucketForceDestroy"]),
     ...(things.network === undefined ? [] : ofNetwork),

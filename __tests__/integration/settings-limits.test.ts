@@ -8,7 +8,9 @@ import { capture } from "../../src/local-studio/processes.ts";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { findTerraform, terraformEnvironment } from "../../src/local-studio/terraform-cli.ts";
 import { studioInstanceTypes } from "../../src/settings/instance-types.ts";
+import { longestMinutes, processingInstanceTypes } from "../../src/settings/processing.ts";
 import { providerRegions, sagemakerRegions } from "../../src/settings/regions.ts";
+import { longestSchedulePrefix } from "../../src/settings/schedules.ts";
 
 /** What botocore's own data says of the limits that the settings are checked against. */
 const question = `
@@ -25,6 +27,14 @@ regions = {
 }
 print(json.dumps({
     "instanceTypes": shapes["AppInstanceType"]["enum"],
+    "processingInstanceTypes": shapes["ProcessingInstanceType"]["enum"],
+    "processing": {
+        "seconds": shapes["ProcessingMaxRuntimeInSeconds"]["max"],
+        "volumeGb": shapes["ProcessingVolumeSizeInGB"]["max"],
+        "name": shapes["ProcessingJobName"]["max"],
+        "image": shapes["ImageUri"]["max"],
+        "arguments": [shapes["ContainerArguments"]["max"], shapes["ContainerArgument"]["max"]],
+    },
     "regions": sorted(regions),
     "idle": {key: shapes["IdleTimeoutInMinutes"][key] for key in ("min", "max")},
     "tagKey": shapes["TagKey"]["max"],
@@ -47,6 +57,12 @@ describe("the limits in src/settings", () => {
     expect([...studioInstanceTypes].sort()).toEqual(types.sort());
   });
 
+  it("know every instance type of processing jobs", () => {
+    expect([...processingInstanceTypes].sort()).toEqual(
+      (botocore.processingInstanceTypes as string[]).toSorted(),
+    );
+  });
+
   it("know every region of SageMaker", () => {
     expect([...sagemakerRegions].sort()).toEqual(botocore.regions);
   });
@@ -54,6 +70,13 @@ describe("the limits in src/settings", () => {
   it("are the numbers and patterns of SageMaker's service model", () => {
     expect(botocore).toMatchObject({
       idle: { min: 60, max: 525_600 },
+      processing: {
+        seconds: longestMinutes * 60,
+        volumeGb: 16_384,
+        name: longestSchedulePrefix + 36,
+        image: 255,
+        arguments: [100, 256],
+      },
       tagKey: 128,
       tagValue: 256,
       userProfileName: { max: 63, pattern: "[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}" },

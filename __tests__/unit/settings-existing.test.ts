@@ -194,6 +194,12 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     "contradicts existing.domainId",
   ],
   [
+    "jobs beside a domain",
+    existing({ domainId: "d-a" }, { jobs: { volumeGb: 50 } }),
+    "jobs:",
+    "contradicts existing.domainId",
+  ],
+  [
     "a retention beside a domain",
     existing({ domainId: "d-a" }, { homeFileSystemRetention: "Delete" }),
     "contradicts existing.domainId",

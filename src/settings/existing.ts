@@ -83,6 +83,7 @@ const replaced: Readonly<Partial<Record<keyof ExistingSettings, readonly (keyof 
     "idleTimeoutMinutes",
     "homeFileSystemRetention",
     "guardRails",
+    "jobs",
   ],
 };
 
