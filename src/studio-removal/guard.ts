@@ -75,8 +75,9 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
   }
   if (refusals.length > 0) throw new Error(["nothing was destroyed:", ...refusals].join("\n- "));
 
-  await deleteMadeAsJobs(options.prefix, tools);
+  // Notebooks first: while one runs, it can send jobs.
   if (alive) await deleteMadeInStudio(options, tools);
+  await deleteMadeAsJobs(options.prefix, tools);
   log(lost.length > 0 ? `${consentVariable} lets it go` : `nobody loses work with ${domainId}`);
 }
 
