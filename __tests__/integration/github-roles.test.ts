@@ -26,6 +26,10 @@ const environments: readonly EnvironmentSettings[] = [
     egress: "nat-per-zone",
     vpcCidr: "10.1.0.0/16",
     userProfiles: [{ name: "ana" }, { name: "bo" }],
+    jobs: { alertAddresses: ["ana@example.com"] },
+    schedules: [
+      { name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "cron(0 7 1 1 ? 2199)" },
+    ],
   },
   {
     name: "closed",
@@ -40,9 +44,10 @@ const environments: readonly EnvironmentSettings[] = [
   homeFileSystemRetention: "Delete",
   backend: { type: "s3", bucket },
 }));
-/** A change of what can change: tags, people and their settings. */
+/** A change of what can change: tags, people and their settings, schedules. */
 const changed = environments.map((one) => ({
   ...one,
+  ...(one.schedules && { schedules: one.schedules.map((daily) => ({ ...daily, enabled: false })) }),
   tags: { Owner: "b" },
   idleTimeoutMinutes: 90,
   userProfiles: one.userProfiles?.length
@@ -67,6 +72,11 @@ const unasked: Readonly<Record<string, string>> = {
   "kms:CreateGrant": "Amazon SageMaker AI Developer Guide: a domain's key for its home file system",
   "kms:Decrypt": "of objects and a state that a KMS key encrypts",
   "kms:GenerateDataKey": "the same, to write them",
+  "sagemaker:DeletePipeline": "the removal guard's, with consent, where people made sweeps",
+  "sagemaker:DescribeProcessingJob": "the removal guard's, where jobs run",
+  "sagemaker:ListPipelineExecutions": "as for DeletePipeline",
+  "sagemaker:StopPipelineExecution": "the same",
+  "sagemaker:StopProcessingJob": "the removal guard's, with consent, where jobs run",
   "kms:PutKeyPolicy": "of CreateKey with a policy, and for a change of it",
 };
 /** Terraform's own plan does not ask, the review of it does. */

@@ -48,6 +48,8 @@ _S3 = {
 }
 # Where botocore's folder has another name than the signature's scope, which is IAM's prefix.
 _MODELS = {"elasticfilesystem": "efs"}
+# Where the signature's scope is not IAM's prefix.
+_PREFIXES = {"monitoring": "cloudwatch"}
 _loader = Loader()
 
 
@@ -59,7 +61,9 @@ def _definition() -> dict[str, Any]:
 
 def _operation(request: dict[str, str]) -> str:
     named = request["action"] or request["target"].rpartition(".")[2]
-    return named or _rest_operation(request)
+    # Smithy RPC v2 CBOR: the operation is the path's end.
+    rpc = re.fullmatch(r"/service/\w+/operation/(\w+)", request["path"])
+    return rpc[1] if rpc else named or _rest_operation(request)
 
 
 def _rest_operation(request: dict[str, str]) -> str:
@@ -120,7 +124,7 @@ def main() -> None:
     definition = _definition()
     needed: dict[str, list[str]] = {}
     for request in asked["requests"]:
-        service = request["service"]
+        service = _PREFIXES.get(request["service"], request["service"])
         for name in _needed(request, definition[service]["privileges"]):
             needed.setdefault(f"{service}:{name}", []).append(request["path"])
     levels: dict[str, str | None] = {}
