@@ -40,7 +40,6 @@ it("starts a job from its button, follows it, and shows the page that it leaves"
   await marimo.open(`${container.url}/marimo/?file=04_run_as_a_job.py`, patience);
   await marimo.waitForKernel(patience);
   await page.getByRole("button", { name: "Run it as a job" }).click({ timeout: patience });
-  await page.getByText("InProgress").first().waitFor({ timeout: patience });
   await page.getByText("Completed").first().waitFor({ timeout: patience });
   await page.getByText("Its page").waitFor({ timeout: patience });
   await page.locator("iframe").first().waitFor({ timeout: patience });

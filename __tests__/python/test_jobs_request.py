@@ -1,6 +1,7 @@
 """What `marimo-job run` refuses, and what it sends."""
 
 import io
+import importlib.metadata
 import json
 import re
 import sys
@@ -152,6 +153,21 @@ def test_refusal(folder: Path, words: list[str], arguments: list[str], says: str
 )
 def test_what_is_just_within_passes(folder: Path, words: list[str], arguments: list[str]) -> None:
     prepare(folder, words, arguments)
+
+
+def test_knows_what_a_space_has_and_what_it_lacks() -> None:
+    have = {"pandas": "2.3.3", "boto3": "1.43.56"}
+    met = ["pandas", "Pandas==2.3.3", "boto3>=1.40", "missing; python_version < '3'"]
+    unmet = ["pandas==2.3.4", "polars", "pandas @ https://example.com/p.whl", "not a requirement"]
+    assert [lock.is_met(line, have) for line in met] == [True] * len(met)
+    assert [lock.is_met(line, have) for line in unmet] == [False] * len(unmet)
+
+
+def test_a_space_needs_no_lock_for_what_it_has(folder: Path, environment: Path) -> None:
+    (environment / lock.packages.LOCKED).write_text("{}")
+    version = importlib.metadata.version("boto3")
+    (folder / "nb.py").write_text(f'# /// script\n# dependencies = ["boto3=={version}"]\n# ///\n{NOTEBOOK}')
+    assert lock.find(folder / "nb.py", None, HERE, "0.25.2") is None
 
 
 @pytest.mark.parametrize(

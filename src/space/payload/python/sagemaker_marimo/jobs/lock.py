@@ -1,10 +1,14 @@
 """The lock file of a notebook's own packages, which a job installs beside marimo."""
 
+import importlib.metadata
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
 
 from sagemaker_marimo import packages, state
 from sagemaker_marimo.jobs import notebook
@@ -27,7 +31,9 @@ def find(path: Path, given: Path | None, python: str, marimo: str) -> str | None
         # --frozen: what was locked, also where the notebook's metadata have changed since.
         text = uv(["export", "--script", str(path), "--frozen", "--no-header"], f"{script_lock}")
         return checked(text, str(script_lock), marimo)
-    wanted = [name for name in dependencies(path) if not re.match(r"marimo\b(?!-)", name)]
+    environment = state.installed_environment()
+    have = {} if environment is None else versions(environment)
+    wanted = [line for line in dependencies(path) if not is_met(line, {"marimo": marimo, **have})]
     if wanted:
         raise Refused(
             [
@@ -35,11 +41,35 @@ def find(path: Path, given: Path | None, python: str, marimo: str) -> str | None
                 f"uv lock --script {path}, or --lock FILE"
             ]
         )
-    environment = state.installed_environment()
     added = {} if environment is None else packages.added(environment)
     if not added:
         return None
     return checked(lock_added(list(added.values()), python), "what you added to marimo's environment", marimo)
+
+
+def versions(environment: Path) -> dict[str, str]:
+    """What a notebook in this space can import, and in a job too.
+
+    That is what marimo's environment has, of which what was added is sent along, and what the image has.
+    """
+    paths = [[str(packages.site_packages(environment))], sys.path]
+    found: dict[str, str] = {}
+    for path in reversed(paths):
+        for package in importlib.metadata.distributions(path=path):
+            found[packages.normalized(package.metadata["Name"])] = package.version
+    return found
+
+
+def is_met(line: str, have: dict[str, str]) -> bool:
+    """Whether a requirement (PEP 508) asks for nothing but what is there."""
+    try:
+        wanted = Requirement(line)
+    except InvalidRequirement:
+        return False
+    if wanted.marker is not None and not wanted.marker.evaluate():
+        return True
+    version = have.get(packages.normalized(wanted.name))
+    return wanted.url is None and version is not None and wanted.specifier.contains(version, prereleases=True)
 
 
 def dependencies(path: Path) -> list[str]:

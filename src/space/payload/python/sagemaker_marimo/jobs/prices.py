@@ -3,8 +3,8 @@
 DATE = "2026"
 REGION = "us-east-1"
 
-# US dollars an hour on demand, as public tables of others had them: AWS's own price page could not be read when
-# this was written. Of types and regions that are not here no price is said.
+# US dollars an hour on demand, as public tables of others had them: AWS's own price page could not be read
+# when this was written. Of types and regions that are not here no price is said.
 HOURLY: dict[str, float] = {
     "ml.t3.medium": 0.05,
     "ml.t3.large": 0.10,
