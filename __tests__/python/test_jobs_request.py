@@ -1,7 +1,7 @@
 """What `marimo-job run` refuses, and what it sends."""
 
-import io
 import importlib.metadata
+import io
 import json
 import re
 import sys
@@ -164,7 +164,7 @@ def test_knows_what_a_space_has_and_what_it_lacks() -> None:
 
 
 def test_a_space_needs_no_lock_for_what_it_has(folder: Path, environment: Path) -> None:
-    (environment / lock.packages.LOCKED).write_text("{}")
+    (environment / packages.LOCKED).write_text("{}")
     version = importlib.metadata.version("boto3")
     (folder / "nb.py").write_text(f'# /// script\n# dependencies = ["boto3=={version}"]\n# ///\n{NOTEBOOK}')
     assert lock.find(folder / "nb.py", None, HERE, "0.25.2") is None
