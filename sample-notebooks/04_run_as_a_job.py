@@ -57,14 +57,15 @@ def _(mo, shutil, subprocess):
 @app.cell(hide_code=True)
 def _(mo):
     get_job, set_job = mo.state(None)
+    get_ended, set_ended = mo.state(None)
     instance = mo.ui.dropdown(["ml.m5.large", "ml.m5.4xlarge"], value="ml.m5.large", label="Instance")
     start = mo.ui.run_button(label="Run it as a job")
     mo.hstack([instance, start], justify="start")
-    return get_job, instance, set_job, start
+    return get_ended, get_job, instance, set_ended, set_job, start
 
 
 @app.cell(hide_code=True)
-def _(instance, json, marimo_job, mo, set_job, start):
+def _(instance, json, marimo_job, mo, set_ended, set_job, start):
     if mo.app_meta().mode == "script":
         print("Open this notebook, and press the button.")
     mo.stop(not start.value)
@@ -72,27 +73,32 @@ def _(instance, json, marimo_job, mo, set_job, start):
         *("run", "01_explore_data.py", "--with", "prices.csv", "--instance", instance.value),
         *("--time-limit", "15", "--detach", "--json"),
     )
-    if answer:
-        set_job(json.loads(answer)["job"])
-    mo.callout(mo.md(f"```\n{refused}\n```"), kind="warn") if refused else mo.md(f"Sent: `{answer}`")
+    mo.stop(answer is None, mo.callout(mo.md(f"```\n{refused}\n```"), kind="warn"))
+    name = json.loads(answer)["job"]
+    set_ended(None)
+    set_job(name)
+    mo.md(f"Sent: `{name}`")
     return
 
 
 @app.cell(hide_code=True)
-def _(get_job, mo):
-    look = mo.ui.refresh(options=["3s", "10s"], default_interval="3s")
+def _(get_ended, get_job, mo):
+    # A job that has ended is not asked again.
+    look = mo.ui.refresh(options=["3s", "10s"], default_interval=None if get_ended() else "3s")
     mo.stop(get_job() is None)
     look
     return (look,)
 
 
 @app.cell(hide_code=True)
-def _(get_job, json, look, marimo_job, mo):
+def _(get_ended, get_job, json, look, marimo_job, mo, set_ended):
     look
     mo.stop(get_job() is None)
     facts, lost = marimo_job("status", get_job(), "--json")
     mo.stop(facts is None, mo.callout(mo.md(lost or ""), kind="warn"))
     job = json.loads(facts)
+    if get_ended() is None and job["status"] in ("Completed", "Failed", "Stopped"):
+        set_ended(job)
     mo.hstack(
         [
             mo.stat(job["status"], label="Status"),
@@ -103,18 +109,19 @@ def _(get_job, json, look, marimo_job, mo):
         justify="start",
         gap=2,
     )
-    return (job,)
+    return
 
 
 @app.cell(hide_code=True)
-def _(Path, job, marimo_job, mo, tempfile):
-    mo.stop(job["status"] not in ("Completed", "Failed", "Stopped"))
+def _(Path, get_ended, marimo_job, mo, tempfile):
+    mo.stop(get_ended() is None)
+    ended = get_ended()
     folder = tempfile.mkdtemp()
-    _, missing = marimo_job("open", job["job"], "--output", folder)
-    page = Path(folder, job["job"], "page.html")
+    _, missing = marimo_job("open", ended["job"], "--output", folder)
+    page = Path(folder, ended["job"], "page.html")
     mo.vstack(
         [
-            mo.callout(mo.md(job["reason"]), kind="danger") if job["reason"] else mo.md("### Its page"),
+            mo.callout(mo.md(ended["reason"]), kind="danger") if ended["reason"] else mo.md("### Its page"),
             mo.iframe(page.read_text(), height="600px") if page.is_file() else mo.md(missing or "No page."),
         ]
     )
