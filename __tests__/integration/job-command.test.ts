@@ -2,32 +2,12 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DescribeSecurityGroupsCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
-import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { projectFolder } from "../../src/local-studio/paths.ts";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
-import { imagePython } from "../../src/settings/processing.ts";
-import { bucket, Jobs, role } from "./jobs-fixture.ts";
+import { bucket, Jobs } from "./jobs-fixture.ts";
 import { realPayload } from "./space-fixture.ts";
-
-const payload = "0123456789abcdef";
-const jobsJson = {
-  environment: "dev",
-  region: "us-east-1",
-  bucket,
-  jobNamePrefix: "marimo-dev",
-  roleArn: role,
-  pipelineRoleArn: role,
-  imageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag",
-  python: imagePython,
-  allowedInstanceTypes: null,
-  defaultInstanceType: "ml.m5.large",
-  maximumMinutes: 60,
-  volumeGb: 30,
-  tags: { Project: "sagemaker-marimo" },
-};
 
 let jobs: Jobs;
 let folder: string;
@@ -36,29 +16,7 @@ let home: string;
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), "sagemaker-marimo-job-home-"));
   jobs = await Jobs.start();
-  const files = {
-    ...realPayload(),
-    "settings.env": "MARIMO_TRANSPORT=auto\n",
-  };
-  await Promise.all(
-    Object.entries(files).map(([path, content]) =>
-      jobs.put(`marimo/payload/${payload}/${path}`, content.toString()),
-    ),
-  );
-  await jobs.put("marimo/payload/current", `${"a".repeat(64)}  ${payload}\n`);
-  const settings = jobs.localAws.clientSettings();
-  const ec2 = new EC2Client(settings);
-  const [{ KeyMetadata }, { Subnets }, { SecurityGroups }] = await Promise.all([
-    new KMSClient(settings).send(new CreateKeyCommand()),
-    ec2.send(new DescribeSubnetsCommand()),
-    ec2.send(new DescribeSecurityGroupsCommand()),
-  ]);
-  const own = {
-    subnetIds: [Subnets?.[0]?.SubnetId],
-    securityGroupIds: [SecurityGroups?.[0]?.GroupId],
-    encryptionKeyArn: KeyMetadata?.Arn,
-  };
-  await jobs.put("marimo/payload/jobs.json", JSON.stringify({ ...jobsJson, ...own }));
+  await jobs.provide({ ...realPayload(), "settings.env": "MARIMO_TRANSPORT=auto\n" });
 });
 afterAll(async () => {
   await jobs.stop();

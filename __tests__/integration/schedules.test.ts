@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GetObjectCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
@@ -126,6 +126,24 @@ describe("a scheduled notebook", () => {
     expect(job.ProcessingJobStatus).toBe("Failed");
     await expect.poll(received, { timeout: 20_000 }).toContain(job.ProcessingJobName);
     expect(await get(`${job.output}/page.html`)).toContain("as it was told to");
+  });
+
+  it("is run by hand too, with what the stack tells marimo-job", async () => {
+    const { python } = await pythonEnvironment("image");
+    const reports = join(fixture.folder, "reports");
+    const script = join(fixture.folder, "src/space/payload/python/sagemaker_marimo/jobs/command.py");
+    const environment = { HOME: reports, MARIMO_BUCKET: await bucket(), AWS_REGION: "us-east-1" };
+    const { code, output } = await fixture.run(
+      python,
+      ["-B", script, "run", "daily.py", "--output", reports],
+      reports,
+      environment,
+    );
+    expect(code, output).toBe(0);
+    const [folder = ""] = readdirSync(reports).filter((name) => name.startsWith("marimo-dev-daily-"));
+    expect(readFileSync(join(reports, folder, "files/result.csv"), "utf8")).toBe("answer\n42\n");
+    const refused = await fixture.run(python, ["-B", script, "run", "none.py"], reports, environment);
+    expect([refused.code, refused.output]).toEqual([2, expect.stringContaining("none.py does not exist")]);
   });
 
   it("goes on with what changed in the project, and the second plan is empty", async () => {

@@ -1,30 +1,42 @@
 import { mkdirSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DescribeSecurityGroupsCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
 import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
+import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { paginateListProcessingJobs, SageMakerClient } from "@aws-sdk/client-sagemaker";
+import {
+  DescribeProcessingJobCommand,
+  paginateListProcessingJobs,
+  SageMakerClient,
+} from "@aws-sdk/client-sagemaker";
 import { AppHost } from "../../src/local-studio/app-host.ts";
 import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
 import { projectFolder } from "../../src/local-studio/paths.ts";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
 import { Steps } from "../../src/local-studio/steps.ts";
+import { lockFileOf } from "../../src/settings/locks.ts";
+import { imagePython } from "../../src/settings/processing.ts";
+import { resolveEnvironment } from "../../src/settings/resolve.ts";
 import { runProgram } from "../lib/program.ts";
 import { type Benchmark, type BenchmarkProps, median, type Report, table } from "./report.ts";
 
+const packages = resolveEnvironment({ name: "bench" });
 const fewRows = 20;
 const manyRows = 200;
 const parallel = 8;
+const jobSeconds = 20;
 const bucket = "marimo-bench";
 const role = "arn:aws:iam::123456789012:role/bench";
 
 /** In place of the notebook, which would take the most of the time: its outcome, and what it wrote. */
 const trivial = `
 output="$(cd "$(dirname "\${BASH_SOURCE[0]}")/../../../.." && pwd)/processing/output"
+if [[ "\${2:-}" == --sleep=* ]]; then sleep "\${2#--sleep=}"; fi
 sudo -n chmod -R a+rwX "$output"; mkdir "$output/files"
 echo '{"exitStatus": 0, "seconds": {"packages": 0, "notebook": 0}}' > "$output/result.json"
-printf 'square\\n%d\\n' "\${2#--n=}" > "$output/files/result.csv"
+printf 'square\\n%s\\n' "\${2#--n=}" > "$output/files/result.csv"
 `;
 
 /** What sweep_client.py prints. */
@@ -42,6 +54,16 @@ interface Sample {
   readonly requests: number;
   readonly requestsByOperation: Readonly<Record<string, number>>;
   readonly peakMiB: number;
+}
+
+/** One job by `marimo-job run`. */
+interface Single {
+  /** Seconds from the command to the job's creation: checks, `marimo check` among them, and what is sent. */
+  readonly submit: number;
+  /** Seconds from the job's creation to its end. */
+  readonly job: number;
+  /** Seconds from the job's end to the command's: noticed, and fetched. */
+  readonly fetch: number;
 }
 
 interface Setup {
@@ -78,7 +100,11 @@ async function run({ runs, folder, signal }: BenchmarkProps): Promise<Report> {
     mkdirSync(setup.folder);
     await upload(localAws);
     const samples: { few: Sample[]; many: Sample[] } = { few: [], many: [] };
+    const singles: Single[] = [];
+    // uv fetches the marimo that checks notebooks once.
+    await steps.run("a job, to begin with", () => single(setup));
     for (let index = 0; index < runs; index += 1) {
+      singles.push(await steps.run(`${index + 1}/${runs}: a job of ${jobSeconds} s`, () => single(setup)));
       for (const [of, rows] of [
         ["few", fewRows],
         ["many", manyRows],
@@ -87,7 +113,7 @@ async function run({ runs, folder, signal }: BenchmarkProps): Promise<Report> {
         samples[of].push(await steps.run(told, () => sweep(setup, rows, `${of}-${index}`)));
       }
     }
-    return report(samples.few, samples.many);
+    return report(singles, samples.few, samples.many);
   } finally {
     await appHost.close();
     await localAws?.stop();
@@ -99,9 +125,12 @@ async function upload(localAws: LocalAws): Promise<void> {
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));
   const row = await readFile(join(projectFolder, "src/space/payload/job/row.sh"), "utf8");
   for (const [Key, Body] of [
-    ["marimo/payload/0123/job/row.sh", row],
-    ["marimo/payload/0123/job/run.sh", trivial],
+    ["marimo/payload/0123012301230123/job/row.sh", row],
+    ["marimo/payload/0123012301230123/job/run.sh", trivial],
     ["marimo/job-sources/0123/trivial.py", "# run.sh stands for it\n"],
+    ["marimo/payload/0123012301230123/requirements.txt", await readFile(lockFileOf(packages), "utf8")],
+    ["marimo/payload/current", `${"0".repeat(64)}  0123012301230123\n`],
+    ["marimo/payload/jobs.json", JSON.stringify(await settingsOf(localAws))],
   ] as const)
     await s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
   const trust = {
@@ -115,6 +144,69 @@ async function upload(localAws: LocalAws): Promise<void> {
       AssumeRolePolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [trust] }),
     }),
   );
+}
+
+/** What Terraform tells `marimo-job`. */
+async function settingsOf(localAws: LocalAws): Promise<object> {
+  const settings = localAws.clientSettings();
+  const ec2 = new EC2Client(settings);
+  const [{ KeyMetadata }, { Subnets }, { SecurityGroups }] = await Promise.all([
+    new KMSClient(settings).send(new CreateKeyCommand()),
+    ec2.send(new DescribeSubnetsCommand()),
+    ec2.send(new DescribeSecurityGroupsCommand()),
+  ]);
+  return {
+    ...{ environment: "bench", region: "us-east-1", bucket, jobNamePrefix: "marimo-bench" },
+    ...{ roleArn: role, pipelineRoleArn: role, imageUri: "image", python: imagePython },
+    subnetIds: [Subnets?.[0]?.SubnetId],
+    securityGroupIds: [SecurityGroups?.[0]?.GroupId],
+    encryptionKeyArn: KeyMetadata?.Arn,
+    ...{ allowedInstanceTypes: null, defaultInstanceType: "ml.m5.large", maximumMinutes: 60, volumeGb: 30 },
+    tags: {},
+  };
+}
+
+const notebook = `import marimo
+
+__generated_with = "${packages.marimoVersion}"
+app = marimo.App()
+
+
+@app.cell
+def _():
+    return
+
+
+if __name__ == "__main__":
+    app.run()
+`;
+
+async function single({ python, localAws, folder, signal }: Setup): Promise<Single> {
+  const file = join(folder, "trivial.py");
+  await writeFile(file, notebook);
+  const began = Date.now();
+  const { status, stdout, stderr } = await runProgram({
+    command: [
+      ...[python, "-B", join(projectFolder, "src/space/payload/python/sagemaker_marimo/jobs/command.py")],
+      ...["run", file, "--time-limit", "5", "--output", folder, "--json", "--", `--sleep=${jobSeconds}`],
+    ],
+    cwd: folder,
+    environment: {
+      ...networkSettings(process.env),
+      ...localAws.environment,
+      ...{ PATH: process.env.PATH, HOME: folder, MARIMO_BUCKET: bucket, AWS_REGION: "us-east-1" },
+    },
+    signal,
+  });
+  const ended = Date.now();
+  if (status !== 0) throw new Error(`marimo-job ended with ${status}:\n${stderr}`);
+  const { job } = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as { job: string };
+  const { CreationTime, ProcessingEndTime } = await new SageMakerClient(localAws.clientSettings()).send(
+    new DescribeProcessingJobCommand({ ProcessingJobName: job }),
+  );
+  const [created, over] = [CreationTime, ProcessingEndTime].map((time) => time?.getTime() ?? Number.NaN);
+  const seconds = (from = Number.NaN, to = Number.NaN) => (to - from) / 1000;
+  return { submit: seconds(began, created), job: seconds(created, over), fetch: seconds(over, ended) };
 }
 
 const input = (InputName: string, prefix: string) => ({
@@ -134,7 +226,10 @@ const request = {
   ProcessingResources: {
     ClusterConfig: { InstanceCount: 1, InstanceType: "ml.m5.large", VolumeSizeInGB: 30 },
   },
-  ProcessingInputs: [input("runtime", "marimo/payload/0123"), input("source", "marimo/job-sources/0123")],
+  ProcessingInputs: [
+    input("runtime", "marimo/payload/0123012301230123"),
+    input("source", "marimo/job-sources/0123"),
+  ],
   ProcessingOutputConfig: {
     Outputs: [
       {
@@ -200,7 +295,9 @@ async function sweep(setup: Setup, rows: number, name: string): Promise<Sample> 
   };
 }
 
-function report(few: readonly Sample[], many: readonly Sample[]): Report {
+function report(singles: readonly Single[], few: readonly Sample[], many: readonly Sample[]): Report {
+  const middle = (part: keyof Single) => median(singles.map((one) => one[part]));
+  const [submit, own, fetched] = [middle("submit"), middle("job"), middle("fetch")];
   const of = (samples: readonly Sample[], rows: number) => ({
     rows,
     timeToJobs: median(samples.map(({ seconds, jobs }) => seconds / jobs)),
@@ -209,7 +306,17 @@ function report(few: readonly Sample[], many: readonly Sample[]): Report {
     peakMiB: median(samples.map(({ peakMiB }) => peakMiB)),
   });
   const [small, large] = [of(few, fewRows), of(many, manyRows)];
-  const text = table(
+  const one = table(
+    ["a job of its own", "submit", "the job", "fetch", "all, of the job"],
+    [
+      [
+        `of ${jobSeconds} s`,
+        ...[submit, own, fetched].map((seconds) => `${seconds.toFixed(1)} s`),
+        ((submit + own + fetched) / own).toFixed(2),
+      ],
+    ],
+  );
+  const sweeps = table(
     ["sweep", "its jobs", "all, of its jobs", "requests a row", "peak memory"],
     [small, large].map((one) => [
       `${one.rows} rows`,
@@ -219,7 +326,13 @@ function report(few: readonly Sample[], many: readonly Sample[]): Report {
       `${one.peakMiB.toFixed(0)} MiB`,
     ]),
   );
+  const text = `${one}\n\n${sweeps}`;
   const targets = [
+    {
+      target: `a job of ${jobSeconds} s: submit, follow and fetch within 1.25x of it`,
+      value: (submit + own + fetched) / own,
+      limit: 1.25,
+    },
     {
       target: `${manyRows} rows: submit, follow and fetch within 1.25x of the jobs`,
       value: large.timeToJobs,
@@ -232,11 +345,11 @@ function report(few: readonly Sample[], many: readonly Sample[]): Report {
       limit: 1.2,
     },
   ];
-  return { text, targets, results: { few, many } };
+  return { text, targets, results: { singles, few, many } };
 }
 
 export const jobs: Benchmark = {
-  about: `sweeps of ${fewRows} and ${manyRows} trivial rows: what the client adds around their jobs, its requests\nand its memory`,
+  about: `a job of ${jobSeconds} s, and sweeps of ${fewRows} and ${manyRows} trivial rows: what the client adds around their jobs, its requests\nand its memory`,
   defaultRuns: 1,
   run,
 };

@@ -9,7 +9,7 @@ import type { AwsAccount } from "./aws-account.ts";
 import { type JobRights, useJobs } from "./job-rights.ts";
 import { payloadPrefix, schedulesPrefix, wheelsPrefix } from "./payload.ts";
 import { checkPrefix } from "./prefix.ts";
-import { serviceTrust } from "./service-trust.ts";
+import { sagemakerTrust } from "./service-trust.ts";
 
 /** What Studio and people's notebooks run as: a role of the environment's own, or one that is there already. */
 export interface EnvironmentRole {
@@ -52,16 +52,7 @@ export class ExecutionRole extends Construct implements EnvironmentRole {
     super(scope, id);
     const { account, prefix } = props;
     checkPrefix(this, prefix);
-    const trust = new DataAwsIamPolicyDocument(this, "trust", {
-      statement: [
-        serviceTrust({
-          sid: "SageMaker",
-          account,
-          service: account.servicePrincipal("sagemaker"),
-          sourceArn: account.arn("sagemaker", "*"),
-        }),
-      ],
-    });
+    const trust = sagemakerTrust(this, "trust", account);
     const role = new IamRole(this, "role", {
       name: `${prefix}-execution`,
       description: "Studio spaces and the notebooks in them",

@@ -8,7 +8,7 @@ import type { CodeArtifactRepository } from "../settings/code-artifact.ts";
 import type { AwsAccount } from "./aws-account.ts";
 import { packages } from "./execution-role.ts";
 import { checkPrefix } from "./prefix.ts";
-import { serviceTrust } from "./service-trust.ts";
+import { sagemakerTrust } from "./service-trust.ts";
 
 /** Where jobs leave their pages, files and outcomes in the bucket. */
 export const jobsPrefix = "marimo/jobs";
@@ -39,16 +39,7 @@ export class JobRole extends Construct {
     super(scope, id);
     const { account, prefix } = props;
     checkPrefix(this, prefix);
-    const trust = new DataAwsIamPolicyDocument(this, "trust", {
-      statement: [
-        serviceTrust({
-          sid: "SageMaker",
-          account,
-          service: account.servicePrincipal("sagemaker"),
-          sourceArn: account.arn("sagemaker", "*"),
-        }),
-      ],
-    });
+    const trust = sagemakerTrust(this, "trust", account);
     const role = new IamRole(this, "role", {
       name: `${prefix}-jobs`,
       description: "Notebooks in processing jobs",

@@ -14,7 +14,7 @@ import type { EnvironmentNetwork } from "./network.ts";
 import { payloadPrefix } from "./payload.ts";
 import { checkPrefix } from "./prefix.ts";
 import type { JobDefaults } from "./processing-job.ts";
-import { serviceTrust } from "./service-trust.ts";
+import { sagemakerTrust } from "./service-trust.ts";
 import { SpaceSecurityGroup } from "./space-security-group.ts";
 
 export interface JobsProps {
@@ -122,16 +122,7 @@ export class Jobs extends Construct {
 
   /** What SageMaker Pipelines, which runs the rows of a sweep, sends jobs as. */
   private pipelineRole({ account, prefix }: JobsProps, rights: Omit<JobRights, "pipelineRoleArn">) {
-    const trust = new DataAwsIamPolicyDocument(this, "pipelines_trust", {
-      statement: [
-        serviceTrust({
-          sid: "SageMaker",
-          account,
-          service: account.servicePrincipal("sagemaker"),
-          sourceArn: account.arn("sagemaker", "*"),
-        }),
-      ],
-    });
+    const trust = sagemakerTrust(this, "pipelines_trust", account);
     const role = new IamRole(this, "pipelines_role", {
       name: `${prefix}-pipelines`,
       description: "SageMaker Pipelines, which sends the jobs of a sweep",

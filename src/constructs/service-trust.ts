@@ -1,4 +1,6 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import type { Construct } from "constructs";
 import type { AwsAccount } from "./aws-account.ts";
 
 export interface ServiceTrustProps {
@@ -25,3 +27,16 @@ export function serviceTrust(props: ServiceTrustProps): DataAwsIamPolicyDocument
     ],
   };
 }
+
+/** Trust of a role that SageMaker assumes, for this account and region alone. */
+export const sagemakerTrust = (scope: Construct, id: string, account: AwsAccount): DataAwsIamPolicyDocument =>
+  new DataAwsIamPolicyDocument(scope, id, {
+    statement: [
+      serviceTrust({
+        sid: "SageMaker",
+        account,
+        service: account.servicePrincipal("sagemaker"),
+        sourceArn: account.arn("sagemaker", "*"),
+      }),
+    ],
+  });

@@ -5,6 +5,7 @@ import {
   checkAddress,
   checkKeys,
   checkList,
+  checkParts,
   isRecord,
   isWhole,
   quote,
@@ -33,15 +34,7 @@ const percentRule = { allowed: "a whole number of per cent, 1 to 1000", source: 
 
 export const checkGuardRails: Check = (value, report, settings) => {
   if (!isRecord(value)) return report(value, "is no set of guard-rails", rule);
-  checkKeys(value, Object.keys(checks), report);
-  for (const [key, check] of Object.entries(checks)) {
-    if (value[key] === undefined) continue;
-    check(
-      value[key],
-      (given, problem, rule, within = "") => report(given, problem, rule, `.${key}${within}`),
-      settings,
-    );
-  }
+  checkParts(value, checks, report, settings);
 };
 
 /** What spaces are given for their start must be allowed: otherwise nobody could start one. */

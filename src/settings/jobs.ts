@@ -1,4 +1,4 @@
-import { type Check, checkAddress, checkKeys, checkList, isRecord, isWhole, quote } from "./problems.ts";
+import { type Check, checkAddress, checkList, checkParts, isRecord, isWhole, quote } from "./problems.ts";
 import { checkImageUri, checkProcessingInstanceType, longestMinutes } from "./processing.ts";
 import { defaults } from "./resolve.ts";
 
@@ -19,15 +19,7 @@ export const checkJobs: Check = (value, report, settings) => {
       source: types,
     });
   }
-  checkKeys(value, Object.keys(checks), report);
-  for (const [key, check] of Object.entries(checks)) {
-    if (value[key] === undefined) continue;
-    check(
-      value[key],
-      (given, problem, rule, within = "") => report(given, problem, rule, `.${key}${within}`),
-      settings,
-    );
-  }
+  checkParts(value, checks, report, settings);
   const allowed = value.allowedInstanceTypes;
   const started = value.defaultInstanceType ?? defaults.jobInstanceType;
   if (Array.isArray(allowed) && !allowed.includes(started)) {

@@ -64,6 +64,24 @@ export const checkBoolean: Check = (value, report) => {
   if (typeof value !== "boolean") report(value, "is no boolean", rule);
 };
 
+/** Checks an object's keys, and each part that was given by the check of its name. */
+export function checkParts(
+  value: Untyped,
+  checks: Readonly<Record<string, Check>>,
+  report: Report,
+  settings: Untyped,
+): void {
+  checkKeys(value, Object.keys(checks), report);
+  for (const [key, check] of Object.entries(checks)) {
+    if (value[key] === undefined) continue;
+    check(
+      value[key],
+      (given, problem, rule, within = "") => report(given, problem, rule, `.${key}${within}`),
+      settings,
+    );
+  }
+}
+
 /** Reports the keys of an object that are none of `known`. */
 export function checkKeys(object: Untyped, known: readonly string[], report: Report, within = ""): void {
   for (const key of Object.keys(object)) {

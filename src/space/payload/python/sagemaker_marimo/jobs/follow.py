@@ -12,10 +12,10 @@ from typing import Any
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
-"""Its stream begins with JOB/ (aws/sagemaker-python-sdk, session.py, logs_for_processing_job)."""
+"""Its stream begins with JOB/ (aws/sagemaker-python-sdk shows it: JOB/algo-1-…)."""
 OVER = ("Completed", "Failed", "Stopped")
-EVERY = 5.0
-"""Seconds between two looks at a job."""
+EVERY = 10.0
+"""Most seconds between two looks at a job."""
 UNCHANGED = 60.0
 """Seconds after which a status that has not changed is told again, where no terminal can rewrite its line."""
 
@@ -162,6 +162,7 @@ def follow(sagemaker: Any, logs: Any, job: str, *, every: float = EVERY) -> Desc
 
 
 def until_end(sagemaker: Any, job: str, log: Log, screen: Screen, every: float) -> Description:
+    began = time.monotonic()
     while True:
         try:
             description = describe(sagemaker, job)
@@ -173,7 +174,8 @@ def until_end(sagemaker: Any, job: str, log: Log, screen: Screen, every: float) 
         except (ConnectionError, HTTPClientError) as error:
             # A laptop that slept, a network that changed: the job does not mind.
             screen.status(f"{job} cannot be asked, trying again: {error}")
-        time.sleep(every)
+        # A twentieth of the time that it has taken: its end is noticed in time, and a long job asked rarely.
+        time.sleep(min(every, max(1.0, (time.monotonic() - began) / 20)))
     # CloudWatch may have the last lines a little later than SageMaker the end.
     time.sleep(min(every, 2.0))
     for line in log.new_lines():
