@@ -65,6 +65,17 @@ const texts: Readonly<Record<string, readonly TextLimit[]>> = {
   ],
   aws_vpc_security_group_egress_rule: [{ attribute: "description", most: 255, pattern: securityGroupText }],
   aws_vpc_security_group_ingress_rule: [{ attribute: "description", most: 255, pattern: securityGroupText }],
+  // EventBridge Scheduler API, CreateSchedule; Amazon SQS API, CreateQueue; Amazon SNS API, CreateTopic.
+  aws_scheduler_schedule: [
+    { attribute: "name", most: 64, pattern: /^[\w.-]+$/, unique: "environment" },
+    { attribute: "description", most: 512, pattern: /^/ },
+  ],
+  aws_scheduler_schedule_group: [{ attribute: "name", most: 64, pattern: /^[\w.-]+$/, unique: "region" }],
+  aws_sqs_queue: [{ attribute: "name", most: 80, pattern: /^[\w-]+$/, unique: "region" }],
+  aws_sns_topic: [{ attribute: "name", most: 256, pattern: /^[\w-]+$/, unique: "region" }],
+  // Amazon EventBridge API, PutRule; CloudWatch API, PutMetricAlarm.
+  aws_cloudwatch_event_rule: [{ attribute: "name", most: 64, pattern: /^[\w.-]+$/, unique: "region" }],
+  aws_cloudwatch_metric_alarm: [{ attribute: "alarm_name", most: 255, pattern: /^/, unique: "region" }],
   // SageMaker API; its patterns are the service model's.
   aws_sagemaker_domain: [{ attribute: "domain_name", most: 63, pattern: /^/, unique: "region" }],
   aws_sagemaker_user_profile: [

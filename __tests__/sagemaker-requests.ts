@@ -22,7 +22,13 @@ const operations: Readonly<Record<string, string>> = {
 export function sagemakerRequests(values: KnownValues): readonly SageMakerRequest[] {
   const tags = Object.entries(values.stack.provider.aws[0]?.default_tags[0]?.tags ?? {});
   const Tags = tags.map(([Key, Value]) => ({ Key, Value }));
-  return Object.entries(operations).flatMap(([type, operation]) =>
+  const scheduled = values.instances("aws_scheduler_schedule").map(({ block, each }): SageMakerRequest => {
+    const { input } = values.valueOf(block.target, each) as { readonly input: string };
+    // The scheduler fills it in: 36 characters.
+    const id = "1234abcd-12ab-34cd-56ef-1234567890ab";
+    return ["CreateProcessingJob", JSON.parse(input.replaceAll("<aws.scheduler.execution-id>", id))];
+  });
+  const made = Object.entries(operations).flatMap(([type, operation]) =>
     values.instances(type).flatMap(({ block, each }) => {
       const given = Object.entries(block).filter(([key]) => !notCreated.includes(key));
       const members = awsNames(values.valueOf(Object.fromEntries(given), each)) as Record<string, unknown>;
@@ -32,6 +38,7 @@ export function sagemakerRequests(values: KnownValues): readonly SageMakerReques
       return [create, ["DeleteDomain", { DomainId: "d-abcdefghijkl", RetentionPolicy }] as const];
     }),
   );
+  return [...made, ...scheduled];
 }
 
 /** `vpc_id` is `VpcId`, at every depth. */

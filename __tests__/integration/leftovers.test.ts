@@ -87,7 +87,7 @@ async function makeParts(environment: string): Promise<void> {
   const RoleName = `${prefix}-execution`;
   const trust = {
     Effect: "Allow",
-    Principal: { Service: "scheduler.amazonaws.com" },
+    Principal: { Service: ["sagemaker.amazonaws.com", "scheduler.amazonaws.com"] },
     Action: "sts:AssumeRole",
   };
   const AssumeRolePolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [trust] });
