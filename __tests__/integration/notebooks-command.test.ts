@@ -37,7 +37,7 @@ const notebook = (...cells: string[]) =>
 describe("npm run notebooks", () => {
   it("passes the samples", async () => {
     const result = await command();
-    expect(result?.stdout, result?.stderr).toContain("3 notebooks, 0 failures");
+    expect(result?.stdout, result?.stderr).toContain("4 notebooks, 0 failures");
     expect(result?.status).toBe(0);
   });
 
