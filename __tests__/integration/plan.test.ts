@@ -103,7 +103,13 @@ describe("npm run plan", () => {
     const unknown = names.filter((name) => name.startsWith("unknown-permissions:"));
     expect(names).toEqual(["replaced-domain:studio_domain", ...unknown]);
     expect(unknown.length).toBeLessThanOrEqual(3);
-    const accepted = await review("--plan", saved, "--in", stack(), "--accept", ...names);
+    const accepted = await review(
+      "--plan",
+      saved,
+      "--in",
+      stack(),
+      ...names.flatMap((name) => ["--accept", name]),
+    );
     expect(accepted.status, accepted.stderr).toBe(2);
     const mistyped = await review("--plan", saved, "--in", stack(), "--accept", "replaced-domain");
     expect(mistyped.status).toBe(1);
