@@ -6,6 +6,7 @@ import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import type { CodeArtifactRepository } from "../settings/code-artifact.ts";
 import type { AwsAccount } from "./aws-account.ts";
+import { inThisRegion } from "./conditions.ts";
 import { type JobRights, useJobs } from "./job-rights.ts";
 import { payloadPrefix, schedulesPrefix, wheelsPrefix } from "./payload.ts";
 import { checkPrefix } from "./prefix.ts";
@@ -103,17 +104,6 @@ export function executionPolicies(
     ([name, { json }]) =>
       new IamRolePolicy(scope, name, { name: `${namePrefix}${name}`, role, policy: json }),
   );
-}
-
-/** Calls that IAM knows no resource for: held to the one region instead. */
-function inThisRegion(account: AwsAccount) {
-  return [
-    {
-      test: "StringEquals",
-      variable: "aws:RequestedRegion",
-      values: [account.region],
-    },
-  ];
 }
 
 /** SageMaker Developer Guide, "Give your users access to spaces": each statement is one of that policy. */

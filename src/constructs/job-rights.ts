@@ -1,16 +1,15 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import type { AwsAccount } from "./aws-account.ts";
+import { inThisRegion, passedToSageMaker } from "./conditions.ts";
 import { jobLogGroup } from "./job-role.ts";
+import type { JobPlacement } from "./processing-job.ts";
 
 /** Which jobs may be sent: the environment's own, in its network, with its key and its role. */
-export interface JobRights {
+export interface JobRights extends JobPlacement {
   /** How the jobs' names begin. */
   readonly prefix: string;
   readonly jobRoleArn: string;
   readonly pipelineRoleArn: string;
-  readonly subnetIds: readonly string[];
-  readonly securityGroupIds: readonly string[];
-  readonly encryptionKeyArn: string;
   /** Longest that a job may run. */
   readonly maximumMinutes: number;
   /** @default any */
@@ -61,13 +60,7 @@ export function submitJobs(
       sid: "RolesOfJobs",
       actions: ["iam:PassRole"],
       resources: [...roles],
-      condition: [
-        {
-          test: "StringEquals",
-          variable: "iam:PassedToService",
-          values: [account.servicePrincipal("sagemaker")],
-        },
-      ],
+      condition: passedToSageMaker(account),
     },
   ];
 }
@@ -99,7 +92,7 @@ export function useJobs(account: AwsAccount, rights: JobRights): DataAwsIamPolic
       sid: "ListSweeps",
       actions: ["sagemaker:ListPipelines"],
       resources: ["*"],
-      condition: [{ test: "StringEquals", variable: "aws:RequestedRegion", values: [account.region] }],
+      condition: inThisRegion(account),
     },
     {
       sid: "FindLogsOfJobs",

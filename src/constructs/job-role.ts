@@ -6,8 +6,10 @@ import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import type { CodeArtifactRepository } from "../settings/code-artifact.ts";
 import type { AwsAccount } from "./aws-account.ts";
+import { inThisRegion } from "./conditions.ts";
 import { packages } from "./execution-role.ts";
 import { checkPrefix } from "./prefix.ts";
+import type { JobPlacement } from "./processing-job.ts";
 import { sagemakerTrust } from "./service-trust.ts";
 
 /** Where jobs leave their pages, files and outcomes in the bucket. */
@@ -15,14 +17,11 @@ export const jobsPrefix = "marimo/jobs";
 /** Log group of all processing jobs of the account and region: SageMaker names it. */
 export const jobLogGroup = "/aws/sagemaker/ProcessingJobs";
 
-export interface JobRoleProps {
+export interface JobRoleProps extends JobPlacement {
   readonly prefix: string;
   readonly account: AwsAccount;
   readonly bucketArn: string;
-  readonly encryptionKeyArn: string;
   readonly imageUri?: string | undefined;
-  readonly subnetIds: readonly string[];
-  readonly securityGroupIds: readonly string[];
   readonly packages?: CodeArtifactRepository | undefined;
 }
 
@@ -146,7 +145,7 @@ function network(account: AwsAccount, props: JobRoleProps): DataAwsIamPolicyDocu
         "ec2:DescribeVpcs",
       ],
       resources: ["*"],
-      condition: [{ test: "StringEquals", variable: "aws:RequestedRegion", values: [account.region] }],
+      condition: inThisRegion(account),
     },
   ];
 }

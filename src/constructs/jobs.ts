@@ -11,7 +11,7 @@ import type { AwsAccount } from "./aws-account.ts";
 import { type JobRights, submitJobs } from "./job-rights.ts";
 import { JobRole } from "./job-role.ts";
 import type { EnvironmentNetwork } from "./network.ts";
-import { payloadPrefix } from "./payload.ts";
+import { encryptedObject, payloadPrefix } from "./payload.ts";
 import { checkPrefix } from "./prefix.ts";
 import type { JobDefaults } from "./processing-job.ts";
 import { sagemakerTrust } from "./service-trust.ts";
@@ -93,9 +93,7 @@ export class Jobs extends Construct {
       bucket: bucket.name,
       key: `${payloadPrefix}/jobs.json`,
       contentType: "application/json",
-      serverSideEncryption: "aws:kms",
-      kmsKeyId: encryptionKeyArn,
-      overrideProvider: { defaultTags: { tags: {} } },
+      ...encryptedObject(encryptionKeyArn),
       content: JSON.stringify(
         {
           environment: props.environment,

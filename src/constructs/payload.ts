@@ -108,6 +108,15 @@ export function readPayload(source: PayloadSource): PayloadContent {
   };
 }
 
+/** What every object of the stack has. */
+export const encryptedObject = (encryptionKeyArn: string) =>
+  ({
+    serverSideEncryption: "aws:kms",
+    kmsKeyId: encryptionKeyArn,
+    // S3 takes ten tags an object, and a team may have set more: the bucket carries them.
+    overrideProvider: { defaultTags: { tags: {} } },
+  }) satisfies Partial<S3ObjectConfig>;
+
 export interface PayloadProps {
   readonly source: PayloadSource;
   /** A bucket with versions, such as `ArtifactBucket`. */
@@ -129,11 +138,8 @@ export class Payload extends Construct {
     this.hash = payload.hash;
     const common = {
       bucket: props.bucket.name,
-      serverSideEncryption: "aws:kms",
-      kmsKeyId: props.encryptionKeyArn,
-      // S3 takes ten tags an object, and a team may have set more: the bucket carries them.
-      overrideProvider: { defaultTags: { tags: {} } },
-    } satisfies Partial<S3ObjectConfig>;
+      ...encryptedObject(props.encryptionKeyArn),
+    };
     const key = (path: string) => `${payloadPrefix}/${payload.hash}/${path}`;
 
     // A new version is a new key, hence a new object; the old ones go only once the pointer has moved.

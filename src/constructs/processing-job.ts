@@ -1,14 +1,18 @@
 import { payloadPrefix } from "./payload.ts";
 
+/** Where an environment's jobs run, and the key of their volumes and outputs. */
+export interface JobPlacement {
+  readonly subnetIds: readonly string[];
+  readonly securityGroupIds: readonly string[];
+  readonly encryptionKeyArn: string;
+}
+
 /** What all jobs of an environment have in common. */
-export interface JobDefaults {
+export interface JobDefaults extends JobPlacement {
   readonly region: string;
   readonly bucketName: string;
   readonly roleArn: string;
   readonly imageUri: string;
-  readonly subnetIds: readonly string[];
-  readonly securityGroupIds: readonly string[];
-  readonly encryptionKeyArn: string;
   readonly volumeGb: number;
   readonly tags: Readonly<Record<string, string>>;
 }

@@ -20,9 +20,10 @@ import { longestSchedulePrefix } from "../settings/schedules.ts";
 import type { ResolvedSchedule } from "../settings/types.ts";
 import type { EnvironmentBucket } from "./artifact-bucket.ts";
 import type { AwsAccount } from "./aws-account.ts";
+import { passedToSageMaker } from "./conditions.ts";
 import { jobsPrefix } from "./job-role.ts";
 import { pathOfModule } from "./path-of-module.ts";
-import { type Payload, schedulesPrefix } from "./payload.ts";
+import { encryptedObject, type Payload, schedulesPrefix } from "./payload.ts";
 import { checkPrefix } from "./prefix.ts";
 import { type JobDefaults, processingJobRequest } from "./processing-job.ts";
 import { serviceTrust } from "./service-trust.ts";
@@ -105,7 +106,7 @@ export class Schedules extends Construct {
           retryPolicy: { maximumRetryAttempts: 2, maximumEventAgeInSeconds: 900 },
           deadLetterConfig: { arn: queue.arn },
         },
-        dependsOn: [role.policy, props.payload.pointer, ...sources.objects],
+        dependsOn: [role.policy, props.payload.pointer, sources.objects],
       });
       skipChecks(made, {
         CKV_AWS_297: "What it holds is a request: ARNs and arguments, which are no secrets; AWS's own key",
@@ -142,13 +143,7 @@ export class Schedules extends Construct {
           sid: "TheOneRole",
           actions: ["iam:PassRole"],
           resources: [jobs.roleArn],
-          condition: [
-            {
-              test: "StringEquals",
-              variable: "iam:PassedToService",
-              values: [account.servicePrincipal("sagemaker")],
-            },
-          ],
+          condition: passedToSageMaker(account),
         },
         { sid: "DeadLetters", actions: ["sqs:SendMessage"], resources: [queueArn] },
       ],
@@ -196,12 +191,10 @@ export class Schedules extends Construct {
       key: `${prefix}/${sources.key}`,
       source: pathOfModule(TerraformStack.of(this), sources.getString("source")),
       sourceHash: sources.getString("sha256"),
-      serverSideEncryption: "aws:kms",
-      kmsKeyId: jobs.encryptionKeyArn,
-      overrideProvider: { defaultTags: { tags: {} } },
+      ...encryptedObject(jobs.encryptionKeyArn),
       lifecycle: { createBeforeDestroy: true },
       dependsOn: [...bucket.ready],
     });
-    return { prefix, objects: [objects] };
+    return { prefix, objects };
   }
 }

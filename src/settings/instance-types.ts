@@ -37,9 +37,7 @@ const sizesByFamily = {
 } as const;
 
 /** Every instance type that a Studio app can run on. */
-export const studioInstanceTypes: readonly string[] = Object.entries(sizesByFamily).flatMap(
-  ([family, sizes]) => sizes.split(" ").map((size) => `ml.${family}.${size}`),
-);
+export const studioInstanceTypes = typesOf(sizesByFamily);
 
 /**
  * Those that Terraform's provider takes for an instance type, from the lower end of its range on: 5.100.0 refuses the
@@ -59,3 +57,10 @@ export const checkInstanceType: Check = (value, report) => {
   if (!isString(value, report, rule) || known.has(value)) return;
   report(value, `is no instance type of a Studio app${nearest(value, studioInstanceTypes)}`, rule);
 };
+
+/** SageMaker's names of instance types. A value holds a family's sizes, with spaces between. */
+export function typesOf(sizesByFamily: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(sizesByFamily).flatMap(([family, sizes]) =>
+    sizes.split(" ").map((size) => `ml.${family}.${size}`),
+  );
+}

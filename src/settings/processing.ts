@@ -1,3 +1,4 @@
+import { typesOf } from "./instance-types.ts";
 import { type Check, isString, nearest } from "./problems.ts";
 
 /** `ProcessingInstanceType` of the SageMaker API by family: botocore 1.43.56, `data/sagemaker/2017-07-24/service-2.json`. */
@@ -25,9 +26,7 @@ const sizesByFamily = {
 } as const;
 
 /** Every instance type that a processing job can run on. Not every region has every type. */
-export const processingInstanceTypes: readonly string[] = Object.entries(sizesByFamily).flatMap(
-  ([family, sizes]) => sizes.split(" ").map((size) => `ml.${family}.${size}`),
-);
+export const processingInstanceTypes = typesOf(sizesByFamily);
 
 const known = new Set(processingInstanceTypes);
 const instanceRule = {

@@ -25,13 +25,9 @@ from sagemaker_marimo.jobs import follow, prices, results, settings, submit, swe
 from sagemaker_marimo.jobs.grid import BadGrid
 from sagemaker_marimo.jobs.settings import Clients, Environment, Refused
 from sagemaker_marimo.jobs.sweep import Store, SweepError
+from sagemaker_marimo.jobs.sweep_command import say
 
 REFUSED = 2
-
-
-def say(line: str) -> None:
-    """Progress, beside what is printed as a result."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def run(

@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sagemaker_marimo.jobs import table
+from sagemaker_marimo.jobs import request, table
 
 MOST_ROWS = 1000
 """Twenty pipelines. A sweep of more is several."""
-# CreateProcessingJob, ContainerArguments: 256 characters each, 100 at most, the notebook being the first.
-ARGUMENT_CHARACTERS = 256
-MOST_ARGUMENTS = 99
+# The notebook is the first of a job's.
+MOST_ARGUMENTS = request.MOST_ARGUMENTS - 1
 # How marimo reads an option: what follows two hyphens, up to "=" or a space.
 OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -79,8 +78,8 @@ def _argument_problems(grid: Grid, others: list[str]) -> Iterator[str]:
         if len(arguments) > MOST_ARGUMENTS:
             yield f"row {number} makes {len(arguments)} arguments: at most {MOST_ARGUMENTS}"
         for argument in arguments:
-            if len(argument) > ARGUMENT_CHARACTERS:
+            if len(argument) > request.MOST_CHARACTERS:
                 yield (
                     f"row {number}: {argument[:40]!r}… has {len(argument)} characters: "
-                    f"at most {ARGUMENT_CHARACTERS}"
+                    f"at most {request.MOST_CHARACTERS}"
                 )

@@ -1,19 +1,17 @@
 """What `marimo-job` does for sweeps: `run --each`, `resume`, `sweep`, and its part of `stop` and `list`."""
 
 import argparse
-import re
-import secrets
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from botocore.exceptions import ConnectionError, HTTPClientError
 
 from sagemaker_marimo.jobs import grid as grids
 from sagemaker_marimo.jobs import pipeline, sweep
+from sagemaker_marimo.jobs import request as jobs_request
 from sagemaker_marimo.jobs.pipeline import Members
 from sagemaker_marimo.jobs.sweep import Plan, Progress, Store, Sweep
 
@@ -114,9 +112,8 @@ def make_plan(
 ) -> Plan:
     """Of what add_options adds to `run` and the request of a single job: a sweep with a name of its own."""
     notebook = request["AppSpecification"]["ContainerArguments"][0]
-    stamp = f"{datetime.now(UTC):%y%m%d%H%M%S}-{secrets.token_hex(2)}"
     return Plan(
-        name=sweep_name(prefix, notebook, stamp),
+        name=sweep_name(prefix, notebook, jobs_request.stamp()),
         prefix=prefix,
         request=request,
         pipeline_role=pipeline_role,
@@ -254,7 +251,7 @@ def stop(store: Store, name: str) -> int:
 
 def sweep_name(prefix: str, notebook: str, stamp: str) -> str:
     """After the notebook, cut so that the jobs of its rows can be named after it."""
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", PurePosixPath(notebook).stem).strip("-") or "sweep"
+    stem = jobs_request.stem(PurePosixPath(notebook).name)
     longest = pipeline.JOB_NAME_CHARACTERS - len(f"{prefix}---{grids.MOST_ROWS}{stamp}")
     return f"{stem[:longest].rstrip('-')}-{stamp}"
 
