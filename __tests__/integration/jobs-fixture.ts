@@ -6,9 +6,7 @@ import {
   DescribeLogStreamsCommand,
   GetLogEventsCommand,
 } from "@aws-sdk/client-cloudwatch-logs";
-import { DescribeSecurityGroupsCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
 import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
-import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import {
   CreateProcessingJobCommand,
@@ -18,13 +16,13 @@ import {
   paginateListProcessingJobs,
   SageMakerClient,
 } from "@aws-sdk/client-sagemaker";
+import { jobSettings } from "../../scripts/lib/job-settings.ts";
 import { AppHost } from "../../src/local-studio/app-host.ts";
 import { type LocalAws, type LocalAwsProps, startLocalAws } from "../../src/local-studio/local-aws.ts";
 import { workFolder } from "../../src/local-studio/paths.ts";
 import type { JobRuntime } from "../../src/local-studio/processing-job.ts";
 import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
-import { imagePython } from "../../src/settings/processing.ts";
 import { bucket } from "./space-fixture.ts";
 
 export type JobRequest = CreateProcessingJobCommandInput & { readonly ProcessingJobName: string };
@@ -112,31 +110,8 @@ export class Jobs {
   /** What Terraform puts there for `marimo-job`: the payload, the pointer to it, and jobs.json. */
   async provide(files: Readonly<Record<string, string | Buffer>>): Promise<void> {
     const payload = "0123456789abcdef";
-    const settings = this.localAws.clientSettings();
-    const ec2 = new EC2Client(settings);
-    const [{ KeyMetadata }, { Subnets }, { SecurityGroups }] = await Promise.all([
-      new KMSClient(settings).send(new CreateKeyCommand()),
-      ec2.send(new DescribeSubnetsCommand()),
-      ec2.send(new DescribeSecurityGroupsCommand()),
-    ]);
-    const jobs = {
-      environment: "dev",
-      region: "us-east-1",
-      bucket,
-      jobNamePrefix: "marimo-dev",
-      roleArn: role,
-      pipelineRoleArn: role,
-      imageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag",
-      python: imagePython,
-      subnetIds: [Subnets?.[0]?.SubnetId],
-      securityGroupIds: [SecurityGroups?.[0]?.GroupId],
-      encryptionKeyArn: KeyMetadata?.Arn,
-      allowedInstanceTypes: null,
-      defaultInstanceType: "ml.m5.large",
-      maximumMinutes: 60,
-      volumeGb: 30,
-      tags: { Project: "sagemaker-marimo", Environment: "dev" },
-    };
+    const { localAws } = this;
+    const jobs = await jobSettings({ localAws, environment: "dev", bucket, roleArn: role });
     await Promise.all([
       ...Object.entries(files).map(([path, content]) =>
         this.put(`marimo/payload/${payload}/${path}`, content.toString()),

@@ -2,8 +2,10 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { ListPipelinesCommand, paginateListProcessingJobs } from "@aws-sdk/client-sagemaker";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { deletePipeline } from "../../src/studio-removal/jobs.ts";
 import { Jobs } from "./jobs-fixture.ts";
 import { client, jobRequest, plan, steps, uploadPayloads } from "./sweep-fixture.ts";
 
@@ -16,6 +18,13 @@ beforeAll(async () => {
 afterAll(async () => {
   await jobs?.stop();
   rmSync(folder, { recursive: true, force: true });
+});
+
+// What a test that failed left behind would count in the next, and run on beside it.
+afterEach(async () => {
+  const { PipelineSummaries = [] } = await jobs.sagemaker.send(new ListPipelinesCommand({}));
+  const tools = { clients: { sagemaker: jobs.sagemaker }, log: () => {}, wait: setTimeout };
+  for (const { PipelineName = "" } of PipelineSummaries) await deletePipeline(PipelineName, tools);
 });
 
 /** New each time: a test that is tried again has another sweep. */

@@ -1,9 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DescribeSecurityGroupsCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
 import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
-import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import {
   DescribeProcessingJobCommand,
@@ -17,8 +15,8 @@ import { pythonEnvironment } from "../../src/local-studio/python-environment.ts"
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
 import { Steps } from "../../src/local-studio/steps.ts";
 import { lockFileOf } from "../../src/settings/locks.ts";
-import { imagePython } from "../../src/settings/processing.ts";
 import { resolveEnvironment } from "../../src/settings/resolve.ts";
+import { jobSettings } from "../lib/job-settings.ts";
 import { runProgram } from "../lib/program.ts";
 import { type Benchmark, type BenchmarkProps, median, type Report, table } from "./report.ts";
 
@@ -130,7 +128,10 @@ async function upload(localAws: LocalAws): Promise<void> {
     ["marimo/job-sources/0123/trivial.py", "# run.sh stands for it\n"],
     ["marimo/payload/0123012301230123/requirements.txt", await readFile(lockFileOf(packages), "utf8")],
     ["marimo/payload/current", `${"0".repeat(64)}  0123012301230123\n`],
-    ["marimo/payload/jobs.json", JSON.stringify(await settingsOf(localAws))],
+    [
+      "marimo/payload/jobs.json",
+      JSON.stringify(await jobSettings({ localAws, environment: "bench", bucket, roleArn: role })),
+    ],
   ] as const)
     await s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
   const trust = {
@@ -144,26 +145,6 @@ async function upload(localAws: LocalAws): Promise<void> {
       AssumeRolePolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [trust] }),
     }),
   );
-}
-
-/** What Terraform tells `marimo-job`. */
-async function settingsOf(localAws: LocalAws): Promise<object> {
-  const settings = localAws.clientSettings();
-  const ec2 = new EC2Client(settings);
-  const [{ KeyMetadata }, { Subnets }, { SecurityGroups }] = await Promise.all([
-    new KMSClient(settings).send(new CreateKeyCommand()),
-    ec2.send(new DescribeSubnetsCommand()),
-    ec2.send(new DescribeSecurityGroupsCommand()),
-  ]);
-  return {
-    ...{ environment: "bench", region: "us-east-1", bucket, jobNamePrefix: "marimo-bench" },
-    ...{ roleArn: role, pipelineRoleArn: role, imageUri: "image", python: imagePython },
-    subnetIds: [Subnets?.[0]?.SubnetId],
-    securityGroupIds: [SecurityGroups?.[0]?.GroupId],
-    encryptionKeyArn: KeyMetadata?.Arn,
-    ...{ allowedInstanceTypes: null, defaultInstanceType: "ml.m5.large", maximumMinutes: 60, volumeGb: 30 },
-    tags: {},
-  };
 }
 
 const notebook = `import marimo
