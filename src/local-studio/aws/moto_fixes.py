@@ -109,11 +109,16 @@ def _refuse_deletions_with_dependents() -> None:
 
 
 def _release_nat_gateways() -> None:
-    """moto leaves a deleted NAT gateway's network interface behind, which would keep its subnet for ever."""
+    """moto leaves a deleted NAT gateway's network interface behind, which would keep its subnet for ever, and
+    its public address taken, which no other gateway could then have.
+    Source: Amazon EC2 API reference, DeleteNatGateway: the address is disassociated, and not released."""
     delete_nat_gateway = EC2Backend.delete_nat_gateway
 
     def delete_with_interface(ec2: EC2Backend, nat_gateway_id: str) -> NatGateway:
         gateway = delete_nat_gateway(ec2, nat_gateway_id)
+        for address in ec2.addresses:
+            if address.eni is gateway._eni:
+                ec2.disassociate_address(address=address.public_ip)
         ec2.enis.pop(gateway._eni.id, None)
         return gateway
 
