@@ -59,9 +59,8 @@ def follow_orders(command: subprocess.Popen[bytes]) -> None:
             command.terminate()
         elif line == "kill\n":
             command.kill()
-            kill_descendants()
-    kill_descendants()
-    os._exit(1)
+    # Whoever collects the command's exit status takes it from `main`, which alone ends the others.
+    command.kill()
 
 
 def main() -> None:
