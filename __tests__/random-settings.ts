@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { formatCidr, networkOf } from "../src/settings/cidr.ts";
 import { studioInstanceTypes } from "../src/settings/instance-types.ts";
+import { mostJobInstanceTypes } from "../src/settings/jobs.ts";
 import { processingInstanceTypes } from "../src/settings/processing.ts";
 import { providerRegions } from "../src/settings/regions.ts";
 import { defaults } from "../src/settings/resolve.ts";
@@ -185,15 +186,22 @@ const guardRails: Arbitraries<GuardRailSettings> = {
   budget: mostly(some(budget, ["monthlyUsd", "alertAddresses"])),
 };
 
-const jobType = fc.constantFrom(...processingInstanceTypes);
+/** As many as there may be, and the longest: IAM's policy of them must still be short enough. */
+const jobTypes = [
+  ...new Set([
+    defaults.jobInstanceType,
+    ...processingInstanceTypes.toSorted((one, other) => other.length - one.length),
+  ]),
+].slice(0, mostJobInstanceTypes);
+const jobType = fc.constantFrom(...jobTypes);
 /** One time in five: what has much of the rest decided. */
 const seldom = (arbitrary: fc.Arbitrary<unknown>) =>
   fc.oneof({ weight: 1, arbitrary }, { weight: 4, arbitrary: fc.constant(undefined) });
 
 const jobs: Arbitraries<JobSettings> = {
   allowedInstanceTypes: mostly(
-    fc.constant([...processingInstanceTypes]),
-    fc.constantFrom([], ["ml.t3.micro"]),
+    fc.constant(jobTypes),
+    fc.constantFrom([], ["ml.t3.micro"], [...processingInstanceTypes]),
   ),
   defaultInstanceType: mostly(jobType, fc.constant("ml.p4d.24xlarge")),
   maximumMinutes: mostly(fc.integer({ min: 60, max: 12_960 }), fc.constantFrom(0, 12_961, 1.5)),

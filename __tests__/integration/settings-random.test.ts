@@ -93,6 +93,7 @@ function synthesize(environments: readonly EnvironmentSettings[], keepIn?: strin
   // cdktf records a stack trace with every token, and vitest maps each: most of the time a synthesis takes.
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
+  const forget = tokensOfNow();
   try {
     const app = new App({ outdir });
     for (const settings of environments) new StudioStack(app, resolveEnvironment(settings));
@@ -109,8 +110,28 @@ function synthesize(environments: readonly EnvironmentSettings[], keepIn?: strin
     });
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
+    forget();
     if (keepIn === undefined) rmSync(outdir, { recursive: true, force: true });
   }
+}
+
+/**
+ * Removes the tokens that came since from cdktf's map of all tokens (lib/tokens/private/token-map.ts), which lives as
+ * long as the process and holds whole apps: 600 of them are more than Node.js gives a worker.
+ */
+function tokensOfNow(): () => void {
+  const { __cdktfTokenMap } = globalThis as unknown as {
+    readonly __cdktfTokenMap: Readonly<Record<"stringTokenMap" | "numberTokenMap", Map<unknown, unknown>>>;
+  };
+  const forgetters = [__cdktfTokenMap.stringTokenMap, __cdktfTokenMap.numberTokenMap].map((tokens) => {
+    const kept = new Set(tokens.keys());
+    return () => {
+      for (const token of tokens.keys()) if (!kept.has(token)) tokens.delete(token);
+    };
+  });
+  return () => {
+    for (const forget of forgetters) forget();
+  };
 }
 
 /** What main.ts says of settings before it synthesizes. */

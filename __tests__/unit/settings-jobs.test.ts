@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { processingInstanceTypes } from "../../src/settings/processing.ts";
 import { validateEnvironments } from "../../src/settings/validate.ts";
 
 const notebook = "sample-notebooks/01_explore_data.py";
 const problems = (settings: object) => validateEnvironments([{ name: "dev", ...settings }]);
+const someTypes = (count: number) => processingInstanceTypes.slice(0, count);
 const schedule = (changes: object) =>
   problems({ schedules: [{ name: "daily", notebook, expression: "rate(1 day)", ...changes }] });
 
@@ -11,6 +13,7 @@ describe("settings of jobs", () => {
     ["nothing", {}],
     ["each of its limits", { maximumMinutes: 12_960, volumeGb: 16_384 }],
     ["types with the default one", { allowedInstanceTypes: ["ml.m5.large", "ml.g5.xlarge"] }],
+    ["64 types", { defaultInstanceType: "ml.t3.medium", allowedInstanceTypes: someTypes(64) }],
     ["an image", { imageUri: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/b@sha256:0123" }],
   ])("may be %s", (_, jobs) => {
     expect(problems({ jobs })).toEqual([]);
@@ -29,6 +32,7 @@ describe("settings of jobs", () => {
       { allowedInstanceTypes: ["ml.m5.xlarge"] },
       'lacks "ml.m5.large", which is defaultInstanceType',
     ],
+    ["65 types", { defaultInstanceType: "ml.t3.medium", allowedInstanceTypes: someTypes(65) }, "lists 65."],
     ["too long", { maximumMinutes: 12_961 }, ".maximumMinutes: 12961 is out of range"],
     ["no minutes", { maximumMinutes: 0 }, "is out of range"],
     ["too large a volume", { volumeGb: 16_385 }, ".volumeGb: 16385 is out of range"],

@@ -176,7 +176,8 @@ export interface ExistingSettings {
 /** What notebooks as SageMaker Processing jobs may take, and what they start with. */
 export interface JobSettings {
   /**
-   * Instance types that a job may ask for; IAM refuses the others. Limit: SageMaker API, `ProcessingInstanceType`.
+   * Instance types that a job may ask for; IAM refuses the others. Limit: SageMaker API, `ProcessingInstanceType`; at
+   * most 64 (IAM User Guide, "IAM and AWS STS quotas": inline policies of a role).
    * @default any
    */
   readonly allowedInstanceTypes?: readonly string[];
