@@ -200,7 +200,7 @@ export class Jobs {
     name: string,
     holds: (job: DescribeProcessingJobCommandOutput) => boolean,
   ): Promise<DescribeProcessingJobCommandOutput> {
-    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(50)) {
+    for (const deadline = Date.now() + 180_000; Date.now() < deadline; await sleep(50)) {
       const job = await this.describe(name);
       if (holds(job)) return job;
     }
