@@ -32,7 +32,7 @@ export async function uploadPayloads(jobs: Jobs, folder: string): Promise<void> 
     [/^export MARIMO_STATE$/m, ":"],
     [
       /heedfully build/,
-      '{ flock 9; [[ -f "$environment/.built" ]] || { build && : >"$environment/.built"; }; } 9>>"$MARIMO_STATE/lock"',
+      '{ flock 9; [[ -f "$environment/.built" ]] || { build && link_image_packages && : >"$environment/.built"; }; } 9>>"$MARIMO_STATE/lock"',
     ],
   ] as const) {
     if (!own.test(run)) throw new Error(`run.sh has no ${own}`);
