@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * Two projects: `unit` needs Node.js alone and stays under 20 s; `integration` runs the real programs (Terraform,
+ * Two projects: `unit` needs Node.js alone; `integration` runs the real programs (Terraform,
  * JupyterLab, marimo, Chromium, the local AWS) and prepares what it needs before the first test.
  */
 export default defineConfig({
