@@ -6,7 +6,7 @@ import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import type { CodeArtifactRepository } from "../settings/code-artifact.ts";
 import type { AwsAccount } from "./aws-account.ts";
-import { inThisRegion } from "./conditions.ts";
+import { inRegion } from "./conditions.ts";
 import { type JobRights, useJobs } from "./job-rights.ts";
 import { payloadPrefix, schedulesPrefix, wheelsPrefix } from "./payload.ts";
 import { checkPrefix } from "./prefix.ts";
@@ -143,7 +143,7 @@ function spaces(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
         "sagemaker:ListUserProfiles",
       ],
       resources: ["*"],
-      condition: inThisRegion(account),
+      condition: inRegion(account.region),
     },
     {
       sid: "DescribeStudio",
@@ -259,7 +259,7 @@ function jobs(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
       sid: "ListJobs",
       actions: ["sagemaker:ListProcessingJobs", "sagemaker:ListTrainingJobs"],
       resources: ["*"],
-      condition: inThisRegion(account),
+      condition: inRegion(account.region),
     },
     {
       sid: "DescribeJobs",

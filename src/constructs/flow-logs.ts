@@ -5,6 +5,7 @@ import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
 import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js";
 import { Construct } from "constructs";
 import type { AwsAccount } from "./aws-account.ts";
+import { inRegion } from "./conditions.ts";
 import { serviceTrust } from "./service-trust.ts";
 
 export interface FlowLogsProps {
@@ -54,13 +55,7 @@ export class FlowLogs extends Construct {
           sid: "FindTheGroup",
           actions: ["logs:DescribeLogGroups"],
           resources: ["*"],
-          condition: [
-            {
-              test: "StringEquals",
-              variable: "aws:RequestedRegion",
-              values: [account.region],
-            },
-          ],
+          condition: inRegion(account.region),
         },
       ],
     });

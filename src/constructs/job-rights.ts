@@ -1,6 +1,6 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import type { AwsAccount } from "./aws-account.ts";
-import { inThisRegion, passedToSageMaker } from "./conditions.ts";
+import { inRegion, passedToSageMaker } from "./conditions.ts";
 import { jobLogGroup } from "./job-role.ts";
 import type { JobPlacement } from "./processing-job.ts";
 
@@ -92,7 +92,7 @@ export function useJobs(account: AwsAccount, rights: JobRights): DataAwsIamPolic
       sid: "ListSweeps",
       actions: ["sagemaker:ListPipelines"],
       resources: ["*"],
-      condition: inThisRegion(account),
+      condition: inRegion(account.region),
     },
     {
       sid: "FindLogsOfJobs",

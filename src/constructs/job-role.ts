@@ -6,7 +6,7 @@ import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import type { CodeArtifactRepository } from "../settings/code-artifact.ts";
 import type { AwsAccount } from "./aws-account.ts";
-import { inThisRegion } from "./conditions.ts";
+import { inRegion } from "./conditions.ts";
 import { packages } from "./execution-role.ts";
 import { checkPrefix } from "./prefix.ts";
 import type { JobPlacement } from "./processing-job.ts";
@@ -145,7 +145,7 @@ function network(account: AwsAccount, props: JobRoleProps): DataAwsIamPolicyDocu
         "ec2:DescribeVpcs",
       ],
       resources: ["*"],
-      condition: inThisRegion(account),
+      condition: inRegion(account.region),
     },
   ];
 }
@@ -165,7 +165,7 @@ function image(account: AwsAccount, uri: string): DataAwsIamPolicyDocumentStatem
       sid: "TokenForTheRegistry",
       actions: ["ecr:GetAuthorizationToken"],
       resources: ["*"],
-      condition: [{ test: "StringEquals", variable: "aws:RequestedRegion", values: [region] }],
+      condition: inRegion(region),
     },
   ];
 }
