@@ -93,7 +93,7 @@ function synthesize(environments: readonly EnvironmentSettings[], keepIn?: strin
   // cdktf records a stack trace with every token, and vitest maps each: most of the time a synthesis takes.
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
-  const forget = tokensOfNow();
+  const forgetTokens = tokenForgetter();
   try {
     const app = new App({ outdir });
     for (const settings of environments) new StudioStack(app, resolveEnvironment(settings));
@@ -110,27 +110,23 @@ function synthesize(environments: readonly EnvironmentSettings[], keepIn?: strin
     });
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
-    forget();
+    forgetTokens();
     if (keepIn === undefined) rmSync(outdir, { recursive: true, force: true });
   }
 }
 
 /**
- * Removes the tokens that came since from cdktf's map of all tokens (lib/tokens/private/token-map.ts), which lives as
+ * What removes the tokens that came since from cdktf's map of all tokens (lib/tokens/private/token-map.ts), which lives as
  * long as the process and holds whole apps: 600 of them are more than Node.js gives a worker.
  */
-function tokensOfNow(): () => void {
+function tokenForgetter(): () => void {
   const { __cdktfTokenMap } = globalThis as unknown as {
     readonly __cdktfTokenMap: Readonly<Record<"stringTokenMap" | "numberTokenMap", Map<unknown, unknown>>>;
   };
-  const forgetters = [__cdktfTokenMap.stringTokenMap, __cdktfTokenMap.numberTokenMap].map((tokens) => {
-    const kept = new Set(tokens.keys());
-    return () => {
-      for (const token of tokens.keys()) if (!kept.has(token)) tokens.delete(token);
-    };
-  });
+  const maps = [__cdktfTokenMap.stringTokenMap, __cdktfTokenMap.numberTokenMap];
+  const kept = new Set(maps.flatMap((tokens) => [...tokens.keys()]));
   return () => {
-    for (const forget of forgetters) forget();
+    for (const tokens of maps) for (const token of tokens.keys()) if (!kept.has(token)) tokens.delete(token);
   };
 }
 

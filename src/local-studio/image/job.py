@@ -59,7 +59,7 @@ def follow_orders(command: subprocess.Popen[bytes]) -> None:
             command.terminate()
         elif line == "kill\n":
             command.kill()
-    # Whoever collects the command's exit status takes it from `main`, which alone ends the others.
+    # `main` ends the others: psutil, waiting in kill_descendants, could take the exit status from it.
     command.kill()
 
 
