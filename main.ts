@@ -1,13 +1,27 @@
 import { createRequire } from "node:module";
 import { environments } from "./src/environments.ts";
+import { resolveEnvironment } from "./src/settings/environment.ts";
 import { checkLocks } from "./src/settings/locks.ts";
-import { resolveEnvironment } from "./src/settings/resolve.ts";
+import { untestedVersionWarning } from "./src/settings/marimo.ts";
+import { checkProviderLocks, copyProviderLocks } from "./src/settings/provider-lock.ts";
 import { checkStateFiles } from "./src/settings/state-file.ts";
 import { validateEnvironments } from "./src/settings/validate.ts";
 
-const wrong = validateEnvironments(environments);
+const { CDKTF_OUTDIR, SAGEMAKER_MARIMO_REHEARSAL } = process.env;
+// Loaded only in a rehearsal, whose variables `npm start` sets and prints.
+const rehearsal = SAGEMAKER_MARIMO_REHEARSAL
+  ? (await import("./src/local-studio/rehearsed-synthesis.ts")).rehearsedSynthesis({
+      file: SAGEMAKER_MARIMO_REHEARSAL,
+      output: CDKTF_OUTDIR,
+      environments,
+    })
+  : undefined;
+const wrong = [...(rehearsal?.problems ?? []), ...validateEnvironments(environments)];
 const resolved = wrong.length > 0 ? [] : environments.map(resolveEnvironment);
-const problems = wrong.length > 0 ? wrong : [...checkLocks(resolved), ...checkStateFiles(resolved)];
+const problems =
+  wrong.length > 0
+    ? wrong
+    : [...checkLocks(resolved), ...checkStateFiles(resolved), ...checkProviderLocks(resolved)];
 if (problems.length > 0) {
   console.error(`src/environments.ts: ${problems.length} to correct, nothing was synthesized\n`);
   for (const problem of problems) console.error(`- ${problem}`);
@@ -20,8 +34,14 @@ if (problems.length > 0) {
   // Node.js parses each CommonJS file that ES modules import, cdktf and the bindings, for its exports before it runs it.
   const require = createRequire(import.meta.url);
   const { App } = require("cdktf") as typeof import("cdktf");
-  const { StudioStack } = require("./src/studio-stack.ts") as typeof import("./src/studio-stack.ts");
+  const { StudioStack } =
+    require("./src/stack/studio-stack.ts") as typeof import("./src/stack/studio-stack.ts");
   const app = new App();
-  for (const environment of resolved) new StudioStack(app, environment);
+  const chosen = resolved.filter(({ name }) => !rehearsal?.leavesOut(name));
+  for (const warning of chosen.flatMap((environment) => untestedVersionWarning(environment) ?? []))
+    console.warn(warning);
+  for (const environment of chosen) new StudioStack(app, environment);
   app.synth();
+  copyProviderLocks(chosen, app.outdir);
+  rehearsal?.writeOverride();
 }

@@ -1,7 +1,7 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = [
-#     "boto3==1.43.56",
+#     "boto3==1.43.75",
 #     "marimo==0.25.2",
 #     "pandas==2.3.3",
 # ]
@@ -18,7 +18,10 @@ def _(mo):
     mo.md("""
     # SageMaker training jobs
 
-    The latest 20 jobs of this account and region. Pick one to see how it went.
+    Cells not run yet? Click **Run all stale cells** (▷, lower right), or press Ctrl+Shift+R
+    (⌘+Shift+R on a Mac).
+
+    The latest 20 jobs in this account and region. Select one to see its details.
     """)
     return
 
@@ -37,7 +40,7 @@ def _():
 @app.cell(hide_code=True)
 def _(boto3, botocore):
     def ask_sagemaker(operation, **parameters):
-        """The answer, and None; or None, and what is missing, in words."""
+        """Returns the response and None, or None and a description of the problem."""
         quick = botocore.config.Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 2})
         try:
             client = boto3.client("sagemaker", config=quick)
@@ -51,7 +54,7 @@ def _(boto3, botocore):
             if reason["Code"] in ("AccessDeniedException", "AccessDenied"):
                 action = client.meta.method_to_api_mapping[operation]
                 return None, f"The execution role lacks the permission `sagemaker:{action}`."
-            return None, f"SageMaker refused: {reason['Code']}: {reason['Message']}"
+            return None, f"SageMaker returned an error: {reason['Code']}: {reason['Message']}"
         except botocore.exceptions.BotoCoreError as error:
             return None, f"SageMaker cannot be reached: {error}"
 
@@ -85,27 +88,34 @@ def _(job_names, mo):
     selected = mo.ui.dropdown(
         options=job_names, value=job_names[0] if job_names else None, label="Training job"
     )
-    mo.stop(not job_names)
-    selected
+    selected if job_names else None
     return (selected,)
 
 
 @app.cell(hide_code=True)
 def _(ask_sagemaker, mo, refresh, selected):
     refresh
-    mo.stop(selected.value is None)
-    job, job_problem = ask_sagemaker("describe_training_job", TrainingJobName=selected.value)
+    job, job_problem = (
+        ask_sagemaker("describe_training_job", TrainingJobName=selected.value)
+        if selected.value
+        else (None, None)
+    )
     if job_problem and mo.app_meta().mode == "script":
         print(job_problem)
-    mo.stop(job is None, mo.callout(mo.md(job_problem or ""), kind="warn"))
+    mo.callout(mo.md(job_problem), kind="warn") if job_problem else None
+    return (job,)
 
+
+@app.cell(hide_code=True)
+def _(job, mo):
+    mo.stop(job is None)
     resources = job.get("ResourceConfig", {})
     seconds = job.get("TrainingTimeInSeconds")
     if mo.app_meta().mode == "script":
-        print(f"{selected.value}: {job['TrainingJobStatus']}")
+        print(f"{job['TrainingJobName']}: {job['TrainingJobStatus']}")
     mo.vstack(
         [
-            mo.md(f"## {selected.value}"),
+            mo.md(f"## {job['TrainingJobName']}"),
             mo.hstack(
                 [
                     mo.stat(job["TrainingJobStatus"], label="Status"),
@@ -119,11 +129,12 @@ def _(ask_sagemaker, mo, refresh, selected):
             mo.callout(mo.md(job["FailureReason"]), kind="danger") if job.get("FailureReason") else mo.md(""),
         ]
     )
-    return (job,)
+    return
 
 
 @app.cell(hide_code=True)
 def _(job, mo, pd):
+    mo.stop(job is None)
     _metrics = [
         {"metric": metric["MetricName"], "value": metric["Value"]}
         for metric in job.get("FinalMetricDataList", [])
@@ -141,7 +152,8 @@ def _(job, mo, pd):
 
 @app.cell(hide_code=True)
 def _(job, mo, pd):
-    # Absent for jobs that were created without any.
+    mo.stop(job is None)
+    # Missing if the job was created without hyperparameters.
     _parameters = [
         {"hyperparameter": name, "value": value} for name, value in job.get("HyperParameters", {}).items()
     ]

@@ -18,8 +18,11 @@ def _(mo):
     mo.md(r"""
     # Stock value by category
 
-    Converted with `marimo convert 03_from_jupyter.ipynb -o 03_from_jupyter.py`, then refined: the number to
-    change by hand became a slider, and no cell changes what another one made.
+    Cells not run yet? Click **Run all stale cells** (▷, lower right), or press Ctrl+Shift+R
+    (⌘+Shift+R on a Mac).
+
+    Converted with `marimo convert 03_from_jupyter.ipynb -o 03_from_jupyter.py`, then refined: a slider
+    replaces the number that was edited by hand, and no cell modifies another cell's variables.
     """)
     return
 

@@ -1,7 +1,7 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = [
-#     "boto3==1.43.56",
+#     "boto3==1.43.75",
 #     "marimo==0.25.2",
 # ]
 # ///
@@ -17,8 +17,11 @@ def _(mo):
     mo.md("""
     # A notebook as a job
 
-    Runs `01_explore_data.py` as a SageMaker Processing job, on a machine of its own that is paid by the
-    second and gone at its end, and shows the page that it leaves. In a terminal:
+    Cells not run yet? Click **Run all stale cells** (▷, lower right), or press Ctrl+Shift+R
+    (⌘+Shift+R on a Mac).
+
+    This notebook runs `01_explore_data.py` as a SageMaker Processing job on a separate instance, which is
+    billed per second until the job ends, and shows the resulting page. To do the same in a terminal:
     `marimo-job run 01_explore_data.py --with prices.csv`
     """)
     return
@@ -40,10 +43,10 @@ def _():
 @app.cell(hide_code=True)
 def _(mo, shutil, subprocess):
     def marimo_job(*words):
-        """The last line that `marimo-job` prints, and None; or None, and why not, in words."""
+        """Returns the last line that `marimo-job` prints and None, or None and the error."""
         program = shutil.which("marimo-job")
         if program is None:
-            return None, "There is no `marimo-job` here: it is in Studio spaces that were deployed with jobs."
+            return None, "`marimo-job` was not found. Studio spaces have it if they were deployed with jobs."
         result = subprocess.run(
             [program, *words], capture_output=True, text=True, check=False, cwd=mo.notebook_dir()
         )
@@ -67,8 +70,11 @@ def _(mo):
 @app.cell(hide_code=True)
 def _(instance, json, marimo_job, mo, set_ended, set_job, start):
     if mo.app_meta().mode == "script":
-        print("Open this notebook, and press the button.")
-    mo.stop(not start.value)
+        print("Open this notebook and press the button.")
+    mo.stop(
+        not start.value,
+        mo.md("Choose an instance, and press **Run it as a job**. The job's page appears here in minutes."),
+    )
     answer, refused = marimo_job(
         *("run", "01_explore_data.py", "--with", "prices.csv", "--instance", instance.value),
         *("--time-limit", "15", "--detach", "--json"),
@@ -83,10 +89,9 @@ def _(instance, json, marimo_job, mo, set_ended, set_job, start):
 
 @app.cell(hide_code=True)
 def _(get_ended, get_job, mo):
-    # A job that has ended is not asked again.
+    # The status of a job that has ended does not change.
     look = mo.ui.refresh(options=["3s", "10s"], default_interval=None if get_ended() else "3s")
-    mo.stop(get_job() is None)
-    look
+    look if get_job() else None
     return (look,)
 
 
@@ -101,9 +106,9 @@ def _(get_ended, get_job, json, look, marimo_job, mo, set_ended):
         set_ended(job)
     mo.hstack(
         [
-            mo.stat(job["status"], label="Status"),
+            mo.stat(job["state"], label="Status"),
             mo.stat(job["instance"], label="Instance type"),
-            mo.stat(f"{job['seconds'] or 0:.0f} s", label="Time on it"),
+            mo.stat(f"{job['seconds'] or 0:.0f} s", label="Billed time"),
             mo.stat("unknown" if job["dollars"] is None else f"{job['dollars']:.4f} USD", label="Cost"),
         ],
         justify="start",

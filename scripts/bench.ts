@@ -1,45 +1,47 @@
-import { createRunFolder } from "../src/local-studio/run-folder.ts";
+import { runCommand } from "../src/cli/command.ts";
+import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
+import { onInterrupt } from "../src/cli/interrupt.ts";
+import { createRunFolder } from "../src/cli/run-folder.ts";
 import { jobs } from "./bench/jobs.ts";
 import { type Benchmark, publish } from "./bench/report.ts";
 import { space } from "./bench/space.ts";
+import { start } from "./bench/start.ts";
 import { synthesis } from "./bench/synthesis.ts";
 import { terraform } from "./bench/terraform.ts";
-import { runCommand } from "./lib/command.ts";
-import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
-import { onInterrupt } from "./lib/interrupt.ts";
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { synthesis, space, terraform, jobs };
+const benchmarks: Readonly<Record<string, Benchmark>> = { synthesis, start, space, terraform, jobs };
 const names = Object.keys(benchmarks);
 
 const options = {
   runs: {
     value: "N",
-    help: `how often each case runs, 1-100; the median counts (default: ${names
+    help: `runs of each case, 1-100; the median is reported\n(default: ${names
       .map((name) => `${name} ${benchmarks[name]?.defaultRuns}`)
       .join(", ")})`,
   },
-  help: { help: "show this" },
+  help: { help: "show this help" },
 } as const satisfies Options;
 
 const help = `usage: npm run bench [-- [BENCHMARK] [options]]
 
-Measures, one thing beside the other in one run, prints tables, and writes bench-BENCHMARK.json into .local-studio/.
+Runs a benchmark against its reference, prints tables, and writes bench-BENCHMARK.json to .local-studio/.
 BENCHMARK is one of (default: ${names[0]}):
 
 ${names.map((name) => `  ${name.padEnd(10)} ${benchmarks[name]?.about.replaceAll("\n", `\n${" ".repeat(13)}`)}`).join("\n")}
 
 ${optionsHelp(options)}
 
-Exit status: 0 all targets met, 1 a target missed or a run failed, 2 for a wrong command line, 130 when interrupted.`;
+Exit status: 0 if all targets are met, 1 if a target is missed or a run failed, 2 for an invalid command line, 130 if
+interrupted.`;
 
 function problems({ runs }: Values): readonly string[] {
   const allowed = runs === undefined || /^([1-9][0-9]?|100)$/.test(String(runs));
-  return allowed ? [] : [`--runs takes a whole number from 1 to 100, got "${runs}"`];
+  return allowed ? [] : [`--runs must be a whole number from 1 to 100, got "${runs}"`];
 }
 
 async function main(values: Values, name = names[0] ?? ""): Promise<number> {
   const benchmark = benchmarks[name];
-  if (benchmark === undefined) throw new Error(`there is no benchmark "${name}"`);
+  if (benchmark === undefined) throw new Error(`unknown benchmark "${name}"`);
   const runs = Number(values.runs ?? benchmark.defaultRuns);
   const folder = createRunFolder();
   const signal = onInterrupt({ message: "Stopping.", cleanUp: () => folder.remove() });

@@ -1,42 +1,40 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { resolveEnvironment } from "../src/settings/resolve.ts";
-import { roleDocument, roleName, roles } from "./github/roles.ts";
-import { runCommand } from "./lib/command.ts";
-import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
-import { chosenEnvironment, environmentProblems } from "./lib/environment-option.ts";
+import { runCommand } from "../src/cli/command.ts";
+import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
+import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
+import { roleDocument, roleEntry, roleName, roles, roleVariables } from "../src/github/roles.ts";
+import { resolveEnvironment } from "../src/settings/environment.ts";
 
 const options = {
-  environment: { value: "NAME", help: "one of src/environments.ts (default: the first)" },
+  ...environmentOption,
   account: { value: "ID", help: "the environment's AWS account" },
-  repository: { value: "OWNER/NAME", help: "the GitHub repository whose workflows take the roles" },
-  to: { value: "FOLDER", help: "where to write the documents (default: cdktf.out/roles)" },
-  help: { help: "show this" },
+  repository: { value: "OWNER/NAME", help: "the GitHub repository whose workflows assume the roles" },
+  to: { value: "FOLDER", help: "folder for the documents (default: cdktf.out/roles)" },
+  help: { help: "show this help" },
 } as const satisfies Options;
 
 const help = `usage: npm run github-roles -- --account ID --repository OWNER/NAME [options]
 
-Fills in the trust and the permissions of the two roles that GitHub's workflows take (.github/roles) for an environment,
-writes them into a folder, and prints the commands with which an administrator creates the roles. It calls nothing.
+Writes the trust policies and permissions policies of the two roles that the GitHub workflows assume (.github/roles) for an
+environment, and prints the commands for an administrator to create the roles and set them as repository variables.
+It does not call AWS or GitHub.
 
 ${optionsHelp(options)}
 
-Exit status: 0 when the documents are written, 1 when a step failed, 2 for a wrong command line.`;
+Exit status: 0 if the documents were written, 1 if a step failed, 2 for an invalid command line.`;
 
 const defaultFolder = "cdktf.out/roles";
 
 function problems(values: Values): readonly string[] {
   const { account, repository } = values;
   const rules = [
-    ["account", account, /^\d{12}$/, "the 12 digits of an AWS account"],
+    ["account", account, /^\d{12}$/, "the 12 digits of an AWS account ID"],
     ["repository", repository, /^[\w.-]+\/[\w.-]+$/, "a GitHub repository as owner/name"],
   ] as const;
-  return [
-    ...environmentProblems(values),
-    ...rules.flatMap(([name, value, pattern, allowed]) =>
-      pattern.test(String(value ?? "")) ? [] : [`--${name} takes ${allowed}, got "${value ?? ""}"`],
-    ),
-  ];
+  return rules.flatMap(([name, value, pattern, allowed]) =>
+    pattern.test(String(value ?? "")) ? [] : [`--${name} must be ${allowed}, got "${value ?? ""}"`],
+  );
 }
 
 async function main(values: Values): Promise<number> {
@@ -53,7 +51,7 @@ async function main(values: Values): Promise<number> {
   }
   console.log(
     [
-      "# Once in an account:",
+      "# Once per account:",
       "aws iam create-open-id-connect-provider --url https://token.actions.githubusercontent.com --client-id-list sts.amazonaws.com",
       `# The two roles of "${environment.name}":`,
       ...roles.flatMap((role) => {
@@ -63,6 +61,11 @@ async function main(values: Values): Promise<number> {
           `aws iam create-role --role-name ${name}${session} --assume-role-policy-document file://${file(role, "trust")}`,
           `aws iam put-role-policy --role-name ${name} --policy-name ${role} --policy-document file://${file(role, "policy")}`,
         ];
+      }),
+      "# Without these variables, the workflows are skipped. For several environments, put one entry for each into each list:",
+      ...roles.map((role) => {
+        const list = JSON.stringify([roleEntry(role, props)]);
+        return `gh variable set ${roleVariables[role]} --repo ${props.repository} --body '${list}'`;
       }),
     ].join("\n"),
   );

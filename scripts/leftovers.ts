@@ -1,39 +1,40 @@
 import { createInterface } from "node:readline/promises";
 import { setTimeout } from "node:timers/promises";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
-import { Problem } from "../src/local-studio/problem.ts";
-import { Steps } from "../src/local-studio/steps.ts";
-import { artifactBucketName, prefixOf } from "../src/settings/names.ts";
-import { resolveEnvironment } from "../src/settings/resolve.ts";
-import { clientSettings, whyItStopped } from "../src/studio-removal/aws.ts";
-import { consentVariable } from "../src/studio-removal/guard.ts";
-import { findLeftovers, type Leftover, leftoversClients } from "../src/studio-removal/leftovers.ts";
-import { runCommand } from "./lib/command.ts";
-import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
-import { chosenEnvironment, environmentProblems } from "./lib/environment-option.ts";
-import { managedIds } from "./lib/terraform-state.ts";
+import { runCommand } from "../src/cli/command.ts";
+import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
+import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
+import { Problem } from "../src/cli/problem.ts";
+import { Steps } from "../src/cli/steps.ts";
+import { leftoversClients } from "../src/leftovers/clients.ts";
+import type { Leftover } from "../src/leftovers/leftover.ts";
+import { findLeftovers } from "../src/leftovers/leftovers.ts";
+import { managedIds } from "../src/leftovers/terraform-state.ts";
+import { clientSettings, whyItStopped } from "../src/removal/aws.ts";
+import { consentVariable } from "../src/removal/guard.ts";
+import { artifactBucketName, prefixOf } from "../src/settings/basics.ts";
+import { resolveEnvironment } from "../src/settings/environment.ts";
 
 const options = {
-  environment: { value: "NAME", help: "which of src/environments.ts (default: the first)" },
-  remove: { help: "delete what Terraform's state does not manage; asks for the environment's name first" },
-  yes: { help: "with --remove: do not ask" },
-  help: { help: "show this" },
+  ...environmentOption,
+  remove: { help: "delete the leftovers, after you confirm with the environment's name" },
+  yes: { help: "with --remove: delete without confirmation" },
+  help: { help: "show this help" },
 } as const satisfies Options;
 
 const help = `usage: npm run leftovers -- [options]
 
-Lists what an environment has in the account, by its tags and names, and which of it Terraform's state manages. The rest
-is what an interrupted apply or a failed destroy left behind: --remove deletes it. What the state manages goes with
-npx cdktf destroy. A Studio domain that is alive, and a home file system with people's files, are deleted only where
-${consentVariable} holds the id of the domain; without it they stay, and so does their key.
+Finds an environment's resources in the account by their tags and names, and lists those that are not in Terraform's state.
+An interrupted apply or a failed destroy leaves them behind, and --remove deletes them. To delete the resources in the
+state, run npx cdktf destroy. An existing Studio domain and a home file system with files are deleted only if
+${consentVariable} is set to the domain's ID. Otherwise they are kept, with their KMS key.
 
 ${optionsHelp(options)}
 
-Exit status: 0 when nothing is left over (any more), 1 when something is, 2 for a wrong command line.`;
+Exit status: 0 if there are no leftovers, 1 if there are, 2 for an invalid command line.`;
 
 function problems(values: Values): readonly string[] {
-  const alone = values.yes === true && values.remove !== true;
-  return [...environmentProblems(values), ...(alone ? ["--yes goes with --remove"] : [])];
+  return values.yes === true && values.remove !== true ? ["--yes requires --remove"] : [];
 }
 
 async function main(values: Values): Promise<number> {
@@ -49,7 +50,7 @@ async function main(values: Values): Promise<number> {
     wait: (milliseconds: number) => setTimeout(milliseconds),
   };
   const names = { environment: name, prefix, bucket: artifactBucketName({ prefix, account, region }) };
-  const found = await new Steps().run("look through the account", () => findLeftovers(names, tools));
+  const found = await new Steps().run("search the account", () => findLeftovers(names, tools));
   const managed = ({ id, type, domainId }: Leftover) =>
     state.ids.has(type === undefined ? id : `${type} ${id}`) ||
     (domainId !== undefined && state.ids.has(domainId));
@@ -61,13 +62,15 @@ async function main(values: Values): Promise<number> {
   );
   const count = found.filter(managed).length;
   if (count > 0) {
-    console.log(`${count} things of "${name}" are in ${state.place}: npx cdktf destroy ${name} removes them`);
+    console.log(
+      `${count} resources of "${name}" are in ${state.place}. To delete them, run npx cdktf destroy ${name}`,
+    );
   }
   if (left.length === 0) {
-    console.log(`nothing of "${name}" is left over in account ${account}, ${region}`);
+    console.log(`no leftovers of "${name}" in account ${account}, ${region}`);
     return 0;
   }
-  console.log(`Left over of "${name}" in account ${account}, ${region}, unknown to ${state.place}:`);
+  console.log(`Leftovers of "${name}" in account ${account}, ${region}, which are not in ${state.place}:`);
   console.log(left.map(describe).join("\n"));
   if (values.remove !== true) return 1;
   if (values.yes !== true && !(await confirmed(name))) return 1;
@@ -79,36 +82,36 @@ const describe = ({ kind, id, note }: Leftover) => `  ${kind} ${id}${note ? ` ($
 async function confirmed(name: string): Promise<boolean> {
   if (!process.stdin.isTTY) {
     throw new Problem({
-      message: "There is no terminal to ask on, and nothing was deleted.",
-      remedy: "add --yes once you have read the list",
+      message: "Confirmation needs a terminal, and there is none: nothing was deleted.",
+      remedy: "read the list, then add --yes",
     });
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await terminal.question(`Type ${name} to delete all of these: `);
   terminal.close();
   if (answer === name) return true;
-  console.log(`"${answer}" is not ${name}: nothing was deleted`);
+  console.log(`The answer "${answer}" is not ${name}: nothing was deleted.`);
   return false;
 }
 
 async function removeAll(left: readonly Leftover[]): Promise<number> {
   const consent = process.env[consentVariable];
   const kept = left.filter(({ domainId, work }) => work && domainId !== consent);
-  // Nothing around a domain that lives: it would stop working, and still be there.
+  // An existing domain needs the resources around it, so none of them is deleted.
   const alive = kept.find(({ id, domainId }) => id === domainId);
   if (alive !== undefined) {
     throw new Problem({
-      message: `Studio domain ${alive.id} is alive, with its people's work. Nothing was deleted.`,
+      message: `Studio domain ${alive.id} still exists and contains users' work: nothing was deleted.`,
       remedy:
-        `run npx cdktf destroy where its Terraform state is, or, where that is lost, set ${consentVariable}=${alive.id} ` +
-        "and run this again",
+        `run npx cdktf destroy with its Terraform state. If the state is lost, set ${consentVariable}=${alive.id} ` +
+        "and run this command again",
     });
   }
   const neededKeys = kept.flatMap(({ keyId }) => keyId ?? []);
-  const stays = (one: Leftover) => kept.includes(one) || neededKeys.includes(one.id);
+  const isKept = (one: Leftover) => kept.includes(one) || neededKeys.includes(one.id);
   let failures = 0;
   for (const one of left) {
-    if (stays(one)) {
+    if (isKept(one)) {
       console.log(`kept: ${describe(one).trim()}`);
       continue;
     }
@@ -121,9 +124,10 @@ async function removeAll(left: readonly Leftover[]): Promise<number> {
     }
   }
   for (const { domainId } of kept) {
-    console.log(`To delete people's files too: ${consentVariable}=${domainId}`);
+    console.log(`To delete users' files too, set ${consentVariable}=${domainId}`);
   }
-  if (failures > 0) console.error(`${failures} could not be deleted: run this again in some minutes`);
+  if (failures > 0)
+    console.error(`${failures} could not be deleted: run this command again in a few minutes`);
   return failures > 0 || kept.length > 0 ? 1 : 0;
 }
 

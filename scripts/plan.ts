@@ -1,72 +1,78 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { environments } from "../src/environments.ts";
-import { projectFolder } from "../src/local-studio/paths.ts";
-import { Problem } from "../src/local-studio/problem.ts";
-import { createRunFolder } from "../src/local-studio/run-folder.ts";
-import { Steps } from "../src/local-studio/steps.ts";
-import { findTerraform, providerProblem, terraformEnvironment } from "../src/local-studio/terraform-cli.ts";
-import { type Plan, priorResources, readPlan, regionOf, text } from "../src/plan-review/plan.ts";
+import { runCommand } from "../src/cli/command.ts";
+import { listOf, type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
+import { environmentOption } from "../src/cli/environment-option.ts";
+import { onInterrupt } from "../src/cli/interrupt.ts";
+import { projectFolder } from "../src/cli/paths.ts";
+import { Problem } from "../src/cli/problem.ts";
+import { enterRehearsal, lockPatience, rehearsalOptions } from "../src/cli/rehearsal-option.ts";
+import { createRunFolder } from "../src/cli/run-folder.ts";
+import { Steps } from "../src/cli/steps.ts";
+import { acceptOption, acceptProblems } from "../src/plan-review/accept-option.ts";
+import { type Plan, readPlan, regionOf, text } from "../src/plan-review/plan.ts";
+import { planEnvironment, Runner, runningAppsIfNeeded } from "../src/plan-review/planning.ts";
 import { report, unknownNamesText } from "../src/plan-review/report.ts";
 import { reviewOf, statusOf } from "../src/plan-review/review.ts";
-import { asksForApps } from "../src/plan-review/risks/studio.ts";
-import type { RunningApps } from "../src/plan-review/running-apps.ts";
-import { resolveEnvironment } from "../src/settings/resolve.ts";
-import { runCommand } from "./lib/command.ts";
-import { listOf, type Options, optionsHelp, type Values } from "./lib/command-line.ts";
-import { chosenEnvironment } from "./lib/environment-option.ts";
-import { onInterrupt } from "./lib/interrupt.ts";
-import { type Program, runProgram } from "./lib/program.ts";
-import { askForRunningApps } from "./lib/running-apps.ts";
 
 const options = {
-  accept: {
-    value: "NAME",
-    repeated: true,
-    help: "accept the risk that the review calls NAME; once for each",
+  ...environmentOption,
+  ...acceptOption,
+  out: {
+    value: "FILE",
+    help: "write the review to FILE as Markdown (default: cdktf.out/plan/ENVIRONMENT.md)",
   },
-  out: { value: "FILE", help: "the review, as Markdown (default: cdktf.out/plan/ENVIRONMENT.md)" },
-  save: { value: "FILE", help: "the plan, for terraform apply (default: cdktf.out/plan/ENVIRONMENT.tfplan)" },
+  save: {
+    value: "FILE",
+    help: "save the plan for terraform apply (default: cdktf.out/plan/ENVIRONMENT.tfplan)",
+  },
   plan: {
     value: "FILE",
-    help: "review this plan, and plan nothing: what terraform plan -out wrote, or the JSON of\nterraform show -json; of any configuration",
+    help: "review an existing plan of any Terraform configuration: a file of terraform plan -out,\nor the output of terraform show -json",
   },
   in: {
     value: "FOLDER",
-    help: "with --plan: the initialized folder the plan was made in (default: FILE's own)",
+    help: "with --plan: the initialized folder of the plan (default: the folder of FILE)",
   },
-  "ask-aws": { help: "with --plan: ask Studio, with your credentials, for apps that run" },
-  help: { help: "show this" },
+  ...rehearsalOptions,
+  "ask-aws": { help: "with --plan: list running apps in Studio with your AWS credentials" },
+  help: { help: "show this help" },
 } as const satisfies Options;
 
-const names = environments.map(({ name }) => name);
-
-const help = `usage: npm run plan -- [environment] [options]
+const help = `usage: npm run plan -- [options]
        npm run plan -- --plan FILE [options]
+       npm run plan -- --rehearsal [options]
 
-Synthesizes an environment of src/environments.ts (${names.join(", ")}; without a name, the first), plans it with Terraform, and
-reviews the plan: the risks first, with what is lost, for whom, and what to do instead; then all changes by concern; then
-the change in fixed monthly cost. The review is Markdown, on the terminal and in a file. Nothing is applied.
+Synthesizes an environment of src/environments.ts, plans it with Terraform, and reviews the plan. The review lists the
+risks first, with what is lost, for whom, and what to do instead. Then it lists all changes by area, and the change of the
+fixed monthly cost. It is printed and written to a Markdown file. Nothing is applied.
 
 ${optionsHelp(options)}
 
-Exit status: 0 when nothing changes, 2 for changes, 3 for changes with a risk that no --accept names, 1 when anything
-failed, for a wrong command line, or an --accept that names no risk of this plan, 130 when interrupted.
-Needs Terraform, and AWS credentials that may read what is deployed and lock the state. ListApps and ListSpaces tell whether
-an app is in the way. A saved plan holds sensitive values as they are: keep it as you keep the state.`;
+Exit status: 0 for no changes, 4 for changes, 3 for changes with a risk that was not accepted, 1 for an error or if an
+--accept names no risk of this plan, 2 for an invalid command line, 130 if interrupted.
+Requires Terraform, and AWS credentials that can read the deployed resources and lock the state. With sagemaker:ListApps
+and sagemaker:ListSpaces, the review also finds running apps that block a change.
+A saved plan contains sensitive values in plain text: protect it like the state.`;
 
 function problems(values: Values): readonly string[] {
   const withPlan = ["in", "ask-aws"].filter((name) => values[name] !== undefined);
+  const withoutPlan = ["environment", "save"].filter((name) => values[name] !== undefined);
+  const notRehearsed = ["plan", "save"].filter((name) => values[name] !== undefined);
   return [
-    ...(values.plan === undefined ? withPlan.map((name) => `--${name} goes with --plan only`) : []),
-    ...(values.plan !== undefined && values.save !== undefined
-      ? ["--save goes with a plan of our own: --plan has its file already"]
-      : []),
+    ...acceptProblems(values),
+    ...(values.plan === undefined
+      ? withPlan.map((name) => `--${name} requires --plan`)
+      : withoutPlan.map((name) => `--${name} cannot be combined with --plan`)),
+    ...(values.rehearsal === undefined
+      ? []
+      : notRehearsed.map((name) => `--${name} cannot be combined with --rehearsal`)),
+    ...(values.run !== undefined && values.rehearsal === undefined ? ["--run requires --rehearsal"] : []),
   ];
 }
 
 interface Planned {
-  /** How the review calls it. */
+  /** The subject of the review. */
   readonly of: string;
   readonly plan: Plan;
   readonly out: string | undefined;
@@ -74,13 +80,9 @@ interface Planned {
   readonly ask: boolean;
 }
 
-async function main(values: Values, operand: string | undefined): Promise<number> {
-  if (operand !== undefined && values.plan !== undefined) {
-    console.error(`- "${operand}" and --plan are two plans: give one of them\nSee npm run plan -- --help`);
-    return 1;
-  }
+async function main(values: Values): Promise<number> {
   const signal = onInterrupt({
-    message: "Stopping: Terraform ends and gives its lock back.",
+    message: "Stopping: waiting for Terraform to release its state lock.",
     cleanUp: () => {},
   });
   const folder = createRunFolder();
@@ -90,9 +92,9 @@ async function main(values: Values, operand: string | undefined): Promise<number
     const file = text(values.plan);
     const { of, plan, out, region, ask } =
       file === undefined
-        ? await planEnvironment(values, operand, steps, runner)
+        ? await planned(values, { folder: folder.path, steps, runner })
         : await readSaved(resolve(file), values, steps, runner);
-    const apps = await askIfNeeded(plan, { region, ask, steps, signal });
+    const apps = await runningAppsIfNeeded(plan, { region, ask, steps, signal });
     const review = reviewOf({ plan, apps, accept: listOf(values.accept) });
     const markdown = report(of, review);
     console.log(markdown);
@@ -111,33 +113,22 @@ async function main(values: Values, operand: string | undefined): Promise<number
   }
 }
 
-async function planEnvironment(
+async function planned(
   values: Values,
-  operand: string | undefined,
-  steps: Steps,
-  runner: Runner,
+  { folder, ...tools }: { readonly folder: string; readonly steps: Steps; readonly runner: Runner },
 ): Promise<Planned> {
-  const output = join(projectFolder, "cdktf.out");
-  await steps.run("synthesize", async () => {
-    const environment = { ...process.env, CDKTF_OUTDIR: output };
-    const node = [process.execPath, "--import", "tsx", "main.ts"];
-    await runner.run({ what: "synthesize", command: node, cwd: projectFolder, environment });
+  const session = values.rehearsal === undefined ? undefined : enterRehearsal(values);
+  // The rehearsal's folder contains the applied stack, so a plan needs another folder.
+  const output = join(session === undefined ? projectFolder : folder, "cdktf.out");
+  const fileOf = (option: "out" | "save", file: string) =>
+    resolve(text(values[option]) ?? join(session?.folder ?? output, "plan", file));
+  const { name, plan, region, saved } = await planEnvironment({
+    ...{ environmentName: session?.environmentName ?? text(values.environment), output, ...tools },
+    save: (of) => fileOf("save", `${of}.tfplan`),
+    args: session === undefined ? undefined : [lockPatience],
   });
-  // Only now, since the synthesis has found the settings to be in order.
-  const { name, region } = resolveEnvironment(chosenEnvironment({ environment: operand }));
-  const stack = join(output, "stacks", name);
-  const fileOf = (option: "out" | "save", ending: string) =>
-    resolve(text(values[option]) ?? join(output, "plan", `${name}.${ending}`));
-  const saved = fileOf("save", "tfplan");
-
-  await steps.run("terraform init", () => runner.terraform(stack, "init", "-input=false"));
-  mkdirSync(dirname(saved), { recursive: true });
-  const plan = await steps.run("terraform plan", async () => {
-    await runner.terraform(stack, "plan", "-input=false", `-out=${saved}`);
-    return readPlan(await runner.terraform(stack, "show", "-json", saved), saved);
-  });
-  console.error(`written: ${saved}`);
-  return { of: name, plan, out: fileOf("out", "md"), region, ask: true };
+  if (session === undefined) console.error(`written: ${saved}`);
+  return { of: name, plan, out: fileOf("out", `${name}.md`), region, ask: true };
 }
 
 async function readSaved(file: string, values: Values, steps: Steps, runner: Runner): Promise<Planned> {
@@ -146,9 +137,9 @@ async function readSaved(file: string, values: Values, steps: Steps, runner: Run
     content = readFileSync(file);
   } catch (error) {
     const message = `--plan: ${error instanceof Error ? error.message : error}`;
-    throw new Problem({ message, remedy: "name a file that `terraform plan -out` wrote" });
+    throw new Problem({ message, remedy: "pass a file that `terraform plan -out` wrote" });
   }
-  // A plan file is a zip archive; JSON begins with a brace.
+  // A plan file is a zip archive.
   const saved = content.subarray(0, 2).toString("latin1") === "PK";
   const folder = resolve(text(values.in) ?? dirname(file));
   const json = saved
@@ -165,66 +156,4 @@ async function readSaved(file: string, values: Values, steps: Steps, runner: Run
   };
 }
 
-async function askIfNeeded(
-  plan: Plan,
-  props: {
-    readonly region: string | undefined;
-    readonly ask: boolean;
-    readonly steps: Steps;
-    readonly signal: AbortSignal;
-  },
-): Promise<RunningApps> {
-  const domainIds = priorResources(plan, "aws_sagemaker_domain").flatMap(
-    ({ values }) => text(values?.id) ?? [],
-  );
-  const { region, signal } = props;
-  if (!props.ask) return { notAsked: "--ask-aws was not given" };
-  if (region === undefined) return { notAsked: "the plan does not say its region" };
-  if (domainIds.length === 0 || !asksForApps(plan)) return { running: [] };
-  return props.steps.run("ask Studio which apps run", () => askForRunningApps({ region, domainIds, signal }));
-}
-
-/** Runs Terraform as this machine has it, and what comes before it, to what they print. */
-class Runner {
-  private readonly runFolder: string;
-  private readonly signal: AbortSignal;
-
-  constructor(runFolder: string, signal: AbortSignal) {
-    this.runFolder = runFolder;
-    this.signal = signal;
-  }
-
-  async terraform(cwd: string, command: string, ...args: readonly string[]): Promise<string> {
-    const { command: terraform } = await findTerraform();
-    const environment = {
-      ...process.env,
-      ...(await terraformEnvironment({ command: terraform, runFolder: this.runFolder })),
-    };
-    const words = [terraform, command, ...(command === "show" ? [] : ["-no-color"]), ...args];
-    return this.run({ what: `terraform ${command}`, command: words, cwd, environment });
-  }
-
-  async run(program: Omit<Program, "signal"> & { readonly what: string }): Promise<string> {
-    const { status, stdout, stderr } = await runProgram({ ...program, signal: this.signal });
-    this.signal.throwIfAborted();
-    if (status === 0) return stdout;
-    const said = `${stderr.trim() || stdout.trim()}`.split("\n").slice(-40).join("\n");
-    throw (
-      providerProblem(said) ??
-      new Problem({
-        message: `\`${program.what}\` failed with status ${status}:\n${said}`,
-        remedy: `see the message above; it ran in ${program.cwd}`,
-      })
-    );
-  }
-}
-
-await runCommand({
-  name: "npm run plan",
-  options,
-  operands: names,
-  help,
-  problems,
-  usageStatus: 1,
-  run: main,
-});
+await runCommand({ name: "npm run plan", options, help, problems, run: main });

@@ -1,6 +1,16 @@
 import { cpSync } from "node:fs";
-import { basename, join } from "node:path";
-import { findChromium } from "../src/local-studio/chromium.ts";
+import { basename, join, resolve } from "node:path";
+import { runCommand } from "../src/cli/command.ts";
+import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
+import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
+import { onInterrupt } from "../src/cli/interrupt.ts";
+import { workFolder } from "../src/cli/paths.ts";
+import { describeError, Problem } from "../src/cli/problem.ts";
+import { watchMemory } from "../src/cli/process-tree.ts";
+import { requirements } from "../src/cli/requirements.ts";
+import { createRunFolder } from "../src/cli/run-folder.ts";
+import { Steps } from "../src/cli/steps.ts";
+import { columns, timesTable } from "../src/cli/terminal.ts";
 import {
   defaultGatewayProfile,
   type GatewayProfile,
@@ -8,101 +18,127 @@ import {
   gatewayProfiles,
 } from "../src/local-studio/gateway-faults.ts";
 import { firstNotebook, useMarimo, withSpace } from "../src/local-studio/journey.ts";
-import { workFolder } from "../src/local-studio/paths.ts";
-import { describeError, Problem } from "../src/local-studio/problem.ts";
-import { watchMemory } from "../src/local-studio/process-tree.ts";
-import { findPython } from "../src/local-studio/python-environment.ts";
+import { openKeptFolder } from "../src/local-studio/kept-folder.ts";
 import { Rehearsal } from "../src/local-studio/rehearsal.ts";
-import { createRunFolder } from "../src/local-studio/run-folder.ts";
-import { Steps } from "../src/local-studio/steps.ts";
-import { findTerraform } from "../src/local-studio/terraform-cli.ts";
-import { type Transport, transports } from "../src/settings/types.ts";
-import { runCommand } from "./lib/command.ts";
-import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
-import { chosenEnvironment, environmentProblems } from "./lib/environment-option.ts";
-import { onInterrupt } from "./lib/interrupt.ts";
-import { columns, timesTable } from "./lib/terminal.ts";
+import {
+  exportsFileOf,
+  exportsOf,
+  inShell,
+  removeSession,
+  writeSession,
+} from "../src/local-studio/session.ts";
+import { text } from "../src/plan-review/plan.ts";
+import { type Transport, transports } from "../src/settings/marimo.ts";
 
 const options = {
-  check: { help: "open the first sample notebook in headless Chromium, use it, destroy everything, end" },
-  json: { help: "print one line of JSON on standard output as soon as all is up" },
+  check: { help: "test the first sample notebook in headless Chromium, destroy everything and exit" },
+  json: { help: "print one line of JSON on standard output when the rehearsal is ready" },
   gateway: {
     value: "PROFILE",
     among: gatewayProfileNames,
-    help: `what the gateway in front of JupyterLab does (default: ${defaultGatewayProfile}):\n${gatewayProfileNames
+    help: `fault of the gateway in front of JupyterLab (default: ${defaultGatewayProfile}):\n${gatewayProfileNames
       .map((name) => `${name.padEnd(17)} ${gatewayProfiles[name].description}`)
       .join("\n")}`,
   },
-  environment: { value: "NAME", help: "which of src/environments.ts to rehearse (default: the first)" },
+  complete: {
+    help: "also deploy the buckets' lifecycle rules, for which the AWS provider waits 50 s\n(default: left out)",
+  },
+  ...environmentOption,
   transport: {
     value: "NAME",
     among: transports,
-    help: "marimo's connection to its kernel (default: the environment's); websocket shows what Studio's gateway breaks",
+    help: "marimo's connection to its kernel (default: the environment's); websocket shows the effect of Studio's\ngateway on stock marimo",
   },
-  help: { help: "show this" },
+  keep: {
+    value: "FOLDER",
+    help: "keep the Terraform state, the local AWS and the home directories in FOLDER on Ctrl-C; the next start\nwith --keep FOLDER continues with them; delete FOLDER to remove them",
+  },
+  help: { help: "show this help" },
 } as const satisfies Options;
 
 const help = `usage: npm start -- [options]
 
-Rehearses the whole path on this machine, without an AWS account: starts a local AWS, deploys the stack to it with the
-real cdktf and Terraform, starts a JupyterLab space with its lifecycle configuration, and stays until Ctrl-C (or npm's
-end), which destroys it all. A second Ctrl-C ends everything at once. Nothing listens but on the loopback interface, where the
-gateway lets in whoever asks: the presigned URL's sign-in is played, not enforced.
+Rehearses the deployment on this machine, without an AWS account: starts a local AWS, deploys the stack to it with cdktf
+and Terraform, and starts a JupyterLab space with its lifecycle configuration. Ctrl-C destroys everything, and so does the
+end of npm. A second Ctrl-C stops immediately.
+Another terminal can use the rehearsal: with \`npm run plan -- --rehearsal\` and \`npm run apply -- --rehearsal\`, or, after
+the printed exports, with cdktf, Terraform and the AWS CLI.
+Everything listens on the loopback interface only. The links sign you in for 12 hours. Anyone who has them can act as you,
+so do not share them.
 
 ${optionsHelp(options)}
 
-Exit status: 0 when all went well, 1 when a step failed, 2 for a wrong command line, 130 when interrupted on the way up;
-npm itself answers 130 after any Ctrl-C. npm also prints two lines of its own on standard output:
-\`npm start --silent -- --json\` leaves the one line of JSON.
-Needs Terraform (or OpenTofu) 1.10, Python 3.11, and for --check Chromium or Chrome (or CHROMIUM_PATH).`;
+Exit status: 0 for success, 1 if a step failed, 2 for an invalid command line, 130 if interrupted during the start.
+npm itself exits with 130 after any Ctrl-C. npm also prints two lines on standard output:
+\`npm start --silent -- --json\` prints only the line of JSON.
+Requires Terraform (or OpenTofu) 1.10, Python 3.11, and for --check Chromium or Chrome (or CHROMIUM_PATH).`;
 
 async function main(values: Values): Promise<number> {
   const check = values.check === true;
   const chromium = await requirements(check);
+  const { name: environmentName, awsProviderVersion } = chosenEnvironment(values);
   return rehearse({
-    environmentName: chosenEnvironment(values).name,
+    environmentName,
+    awsProviderVersion,
     check,
     json: values.json === true,
+    complete: values.complete === true,
     profile: (values.gateway ?? defaultGatewayProfile) as GatewayProfile,
     transport: values.transport as Transport | undefined,
     chromium,
+    keep: text(values.keep),
   });
 }
 
+const problems = (values: Values): readonly string[] =>
+  values.check && values.keep
+    ? ["--check cannot be combined with --keep, because it destroys what it deployed"]
+    : [];
+
 interface Choices {
   readonly environmentName: string;
+  readonly awsProviderVersion: string | undefined;
   readonly check: boolean;
   readonly json: boolean;
+  readonly complete: boolean;
   readonly profile: GatewayProfile;
   readonly transport: Transport | undefined;
   readonly chromium: string;
+  readonly keep: string | undefined;
 }
 
 async function rehearse(choices: Choices): Promise<number> {
-  const { check, json, environmentName, profile, transport, chromium } = choices;
+  const { check, json, complete, environmentName, awsProviderVersion, profile, transport, chromium } =
+    choices;
   const say = json ? console.error : console.log;
+  const kept = choices.keep ? openKeptFolder(resolve(choices.keep), environmentName) : undefined;
   const folder = createRunFolder();
   const memory = watchMemory();
   const steps = new Steps();
   const interrupted = onInterrupt({
-    message: "Stopping: destroying what was deployed.",
-    cleanUp: () => folder.remove(),
+    message: kept ? "Stopping. Nothing is destroyed." : "Stopping: destroying the deployed resources.",
+    cleanUp: () => {
+      folder.remove();
+      kept?.release();
+    },
   });
-  const spaceName = `rehearsal-${process.pid}`;
+  const spaceName = kept ? "rehearsal" : `rehearsal-${process.pid}`;
   let rehearsal: Rehearsal | undefined;
   let up = false;
   let failure: unknown;
   try {
     const running = await Rehearsal.start({
-      ...{ environmentName, profile, transport, folder, steps },
+      ...{ environmentName, awsProviderVersion, profile, transport, complete, folder, steps, kept },
       signal: interrupted,
     });
     rehearsal = running;
-    const { studio } = running;
-    await withSpace({ studio, spaceName, steps, signal: interrupted }, async () => {
+    const { studio, session } = running;
+    const space = { studio, spaceName, steps, signal: interrupted, keep: kept !== undefined };
+    await withSpace(space, async () => {
       up = true;
+      writeSession(session);
       const found = await links(running, spaceName);
-      if (json) console.log(JSON.stringify(found.json));
+      if (json) console.log(JSON.stringify(found));
       if (check) {
         await useMarimo({
           ...{ studio, spaceName, steps, chromium },
@@ -110,95 +146,114 @@ async function rehearse(choices: Choices): Promise<number> {
           signal: interrupted,
         });
       } else {
-        say(upMessage(found, running, steps, memory.peakMebibytes()));
+        say(upMessage(found, running, steps, memory.peakMebibytes()) + leftOut(complete));
+        say(
+          kept ? `Ctrl-C stops the rehearsal and keeps it in ${kept.path}.` : "Ctrl-C destroys everything.",
+        );
         await new Promise((resolve) => interrupted.addEventListener("abort", resolve, { once: true }));
       }
+      removeSession(session);
     });
   } catch (error) {
     failure = error;
   }
   try {
-    await rehearsal?.destroy();
+    if (kept === undefined) await rehearsal?.destroy();
   } catch (error) {
     failure ??= error;
   }
-  await rehearsal?.stop();
+  try {
+    await rehearsal?.stop();
+  } catch (error) {
+    failure ??= error;
+  }
   memory.stop();
   const stopped = interrupted.aborted && !(failure instanceof Problem);
   if (failure !== undefined && !stopped) {
-    const kept = join(workFolder, "failed", basename(folder.path));
-    cpSync(folder.logs, kept, { recursive: true });
-    console.error(`\n${describeError(failure).replaceAll(folder.logs, kept)}\nAll logs: ${kept}`);
+    const logs = join(workFolder, "failed", basename(folder.path));
+    cpSync(folder.logs, logs, { recursive: true });
+    console.error(`\n${describeError(failure).replaceAll(folder.logs, logs)}\nAll logs: ${logs}`);
   } else if (check && !stopped) {
-    say(`\n${timesTable(steps)}\nPeak memory: ${memory.peakMebibytes()} MiB. The check passed.`);
+    say(
+      `\n${timesTable(steps)}\nPeak memory: ${memory.peakMebibytes()} MiB. The check passed.${leftOut(complete)}`,
+    );
   }
   folder.remove();
+  kept?.release();
+  if (kept) {
+    say(
+      `Kept in ${kept.path}. To continue, run \`npm start -- --keep ${kept.path}\`. To remove it, delete the folder.`,
+    );
+  }
   if (failure !== undefined && !stopped) return 1;
   return interrupted.aborted && (check || !up) ? 130 : 0;
 }
 
-/** Finds all that is missing at once; the path of the browser where one is needed. */
-async function requirements(browser: boolean): Promise<string> {
-  const outcomes = await Promise.allSettled([
-    browser ? Promise.resolve().then(() => findChromium()) : "",
-    findTerraform(),
-    findPython(process.env),
-  ]);
-  const missing = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
-  if (missing.length > 0) throw new AggregateError(missing);
-  return outcomes[0].status === "fulfilled" ? outcomes[0].value : "";
+function leftOut(complete: boolean): string {
+  if (complete) return "";
+  return "\nNot deployed: the buckets' lifecycle rules. To deploy them, run `npm start -- --complete`.";
 }
 
+/** The output of `--json`. The links are valid while the rehearsal runs. */
 interface Links {
-  readonly studio: string;
-  readonly jupyterLab: string;
-  readonly json: {
-    readonly awsEndpoint: string;
-    readonly domainId: string;
-    readonly spaceName: string;
-    readonly jupyterUrl: string;
-    readonly gatewayUrl: string;
-    readonly marimoUrl: string;
-  };
+  readonly awsEndpoint: string;
+  /** Environment variables with which the AWS CLI, an SDK or Terraform use it. */
+  readonly awsEnvironment: Readonly<Record<string, string>>;
+  /** The file of exports for a shell that uses it. */
+  readonly exports: string;
+  readonly domainId: string;
+  readonly spaceName: string;
+  readonly jupyterUrl: string;
+  readonly gatewayUrl: string;
+  readonly studioUrl: string;
+  readonly jupyterLabUrl: string;
+  readonly marimoUrl: string;
 }
 
-async function links({ appHost, studio, localAws }: Rehearsal, spaceName: string): Promise<Links> {
-  const { domainId, userProfileName } = studio.user;
-  const space = await appHost.find(domainId, spaceName);
+async function links({ appHost, studio, localAws, session }: Rehearsal, spaceName: string): Promise<Links> {
+  const space = await appHost.find(studio.user.domainId, spaceName);
   if (space?.upstreamPort === undefined)
-    throw new Error(`space ${spaceName} is in service, but nothing runs`);
-  const gatewayUrl = space.gateway.url;
-  const base = `${gatewayUrl}/jupyterlab/default`;
+    throw new Error(`space ${spaceName} is in service, but its app is not running`);
+  const open = (path: string) =>
+    appHost.signInUrl({ ...studio.user, spaceName, landingUri: `app:JupyterLab:${path}` });
   return {
-    studio: `${appHost.url}/studio/${domainId}/${userProfileName}`,
-    jupyterLab: `${base}/lab`,
-    json: {
-      awsEndpoint: localAws.endpoint,
-      domainId,
-      spaceName,
-      jupyterUrl: `http://127.0.0.1:${space.upstreamPort}/jupyterlab/default`,
-      gatewayUrl,
-      marimoUrl: `${base}/marimo/?file=${firstNotebook}`,
-    },
+    awsEndpoint: localAws.endpoint,
+    awsEnvironment: localAws.environment,
+    exports: exportsFileOf(session),
+    domainId: studio.user.domainId,
+    spaceName,
+    jupyterUrl: `http://127.0.0.1:${space.upstreamPort}/jupyterlab/default`,
+    gatewayUrl: space.gateway.url,
+    studioUrl: await appHost.signInUrl(studio.user),
+    jupyterLabUrl: await open("lab"),
+    marimoUrl: await open(`marimo/?file=${firstNotebook}`),
   };
 }
 
-function upMessage(found: Links, { created }: Rehearsal, steps: Steps, mebibytes: number): string {
+function upMessage(found: Links, { created, session }: Rehearsal, steps: Steps, mebibytes: number): string {
   const total = [...created.values()].reduce((sum, count) => sum + count, 0);
   const kinds = [...created].sort(([a], [b]) => a.localeCompare(b));
   return `
-  Studio      ${found.studio}
-  JupyterLab  ${found.jupyterLab}
-  marimo      ${found.json.marimoUrl}
-  AWS         ${found.json.awsEndpoint} (AWS_ENDPOINT_URL; keys test, test)
-
 ${timesTable(steps)}
 
-Created ${total} resources:
+Deployed ${total} resources:
 ${columns(kinds.map(([kind, count]) => `${String(count).padStart(3)} ${kind}`))}
-Memory so far: ${mebibytes} MiB at most
+Peak memory so far: ${mebibytes} MiB
 
-Ctrl-C destroys all of it.`;
+${exportsOf(session)}
+In another terminal, after a change of src/environments.ts:
+  npm run plan -- --rehearsal     reviews the change
+  npm run apply -- --rehearsal    applies the change
+To use npx cdktf deploy ${session.environmentName}, Terraform or the AWS CLI in that terminal, first run:
+  . ${inShell(exportsFileOf(session))}
+For marimo-job there, also run:
+  uv tool install src/space/payload/python
+
+  Studio      ${found.studioUrl}
+  JupyterLab  ${found.jupyterLabUrl}
+  marimo      ${found.marimoUrl}
+  AWS         ${found.awsEndpoint}
+`;
 }
 
-await runCommand({ name: "npm start", options, help, problems: environmentProblems, run: main });
+await runCommand({ name: "npm start", options, help, problems, run: main });

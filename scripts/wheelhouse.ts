@@ -3,51 +3,47 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
-import { wheelsPrefix } from "../src/constructs/payload.ts";
+import { runCommand } from "../src/cli/command.ts";
+import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
+import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
+import { Problem } from "../src/cli/problem.ts";
+import { capture } from "../src/cli/processes.ts";
+import { pythonEnvironment } from "../src/cli/python/python-environment.ts";
 import { environments } from "../src/environments.ts";
-import { Problem } from "../src/local-studio/problem.ts";
-import { capture } from "../src/local-studio/processes.ts";
-import { pythonEnvironment } from "../src/local-studio/python-environment.ts";
+import { artifactBucketName, prefixOf } from "../src/settings/basics.ts";
+import { type ResolvedEnvironment, resolveEnvironment } from "../src/settings/environment.ts";
 import { checkLocks, lockFileOf, requirementsOf } from "../src/settings/locks.ts";
-import { artifactBucketName, prefixOf } from "../src/settings/names.ts";
-import { resolveEnvironment } from "../src/settings/resolve.ts";
-import type { ResolvedEnvironment } from "../src/settings/types.ts";
+import { bucketPrefixes } from "../src/settings/names.ts";
 import { validateEnvironments } from "../src/settings/validate.ts";
-import { runCommand } from "./lib/command.ts";
-import { type Options, optionsHelp, type Values } from "./lib/command-line.ts";
-import { chosenEnvironment, environmentProblems } from "./lib/environment-option.ts";
 
 const options = {
-  environment: { value: "NAME", help: "whose packages, of src/environments.ts (default: the first)" },
+  ...environmentOption,
   python: {
     value: "VERSION",
-    help: "Python of the spaces' image: 3.12 (SageMaker Distribution 3.x and 4.x, the default) or 3.11 (2.x)",
+    help: "Python version of the spaces' image (default: 3.12, as in SageMaker Distribution 4.x)",
   },
-  to: { value: "FOLDER", help: "put the packages into this folder, and upload nothing" },
-  help: { help: "show this" },
+  to: { value: "FOLDER", help: "write the packages to FOLDER and upload nothing" },
+  help: { help: "show this help" },
 } as const satisfies Options;
 
 const help = `usage: npm run wheelhouse -- [options]
 
-Downloads the packages of an environment's lock file, as the spaces' image needs them (Linux, x86-64), and uploads them
-to the environment's bucket, with your AWS credentials: spaces then install marimo without any way to a package index.
-Run it after npm run lock and after the first deployment; again after each change of the lock file.
+Downloads the packages of an environment's lock file for the spaces' image (Linux, x86-64), and uploads them to the
+environment's bucket with your AWS credentials. Spaces then install marimo without access to a package index.
+Run it after the first deployment, and after each change of the lock file.
 
 ${optionsHelp(options)}
 
-Exit status: 0 when all packages are in place, 1 when a step failed, 2 for a wrong command line.
-Needs a way to the package index, as uv and pip are configured to find it (UV_DEFAULT_INDEX, PIP_INDEX_URL), and
-permission for s3:ListBucket, s3:PutObject and the key's kms:GenerateDataKey.`;
+Exit status: 0 if all packages were uploaded or written, 1 if a step failed, 2 for an invalid command line.
+Requires access to the package index that uv and pip are configured for (UV_DEFAULT_INDEX, PIP_INDEX_URL), and permission
+for s3:ListBucket, s3:PutObject and, on the key, kms:GenerateDataKey.`;
 
 const pythonOf = ({ python }: Values) => String(python ?? "3.12");
 
 function problems(values: Values): readonly string[] {
   const python = pythonOf(values);
   const known = /^3\.1[1-9]$/.test(python);
-  return [
-    ...environmentProblems(values),
-    ...(known ? [] : [`--python takes 3.11 or later, such as 3.12, got "${python}"`]),
-  ];
+  return known ? [] : [`--python must be 3.11 or later, such as 3.12, got "${python}"`];
 }
 
 async function main(values: Values): Promise<number> {
@@ -58,7 +54,7 @@ async function main(values: Values): Promise<number> {
   if (unlocked.length > 0) {
     throw new Problem({
       message: `src/environments.ts:\n${unlocked.map((problem) => `- ${problem}`).join("\n")}`,
-      remedy: "correct the settings, run npm run lock, then run this again",
+      remedy: "correct the settings, run npm run lock, then run this command again",
     });
   }
   const environment = resolveEnvironment(settings);
@@ -72,22 +68,23 @@ async function main(values: Values): Promise<number> {
     await download({ prefix, lockFile, python, folder, temporary });
     const count = readdirSync(folder).filter((name) => name.endsWith(".whl")).length;
     console.log(
-      `${count} packages for Python ${python}: ${requirementsOf(environment).join(" ")} with all it needs`,
+      `${count} packages for Python ${python}: ${requirementsOf(environment).join(" ")} and dependencies`,
     );
     if (values.to === undefined) {
-      const target = `s3://${await bucketOf(environment)}/${wheelsPrefix}/${wheelsKey(lockFile)}/`;
+      const target = `s3://${await bucketOf(environment)}/${bucketPrefixes.wheels}/${wheelsKey(lockFile)}/`;
       await run("upload the packages", join(prefix, "bin/aws"), [
         ...["s3", "sync", "--only-show-errors", "--region", environment.region, folder, target],
       ]);
       console.log(`uploaded to ${target}`);
-    } else console.log(`in ${folder}; their place in the bucket: ${wheelsPrefix}/${wheelsKey(lockFile)}/`);
+    } else
+      console.log(`in ${folder}; prefix in the bucket: ${bucketPrefixes.wheels}/${wheelsKey(lockFile)}/`);
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
   return 0;
 }
 
-/** As install.sh names it: the first 16 digits of the lock file's SHA-256. */
+/** The first 16 digits of the lock file's SHA-256, as in install.sh. */
 function wheelsKey(lockFile: string): string {
   return createHash("sha256").update(readFileSync(lockFile)).digest("hex").slice(0, 16);
 }
@@ -106,7 +103,7 @@ async function download(props: {
   readonly temporary: string;
 }): Promise<void> {
   const { prefix, lockFile, python, folder, temporary } = props;
-  // pip reads markers as this machine is, not as the image is: uv chooses the image's packages first.
+  // pip evaluates markers for this machine, not for the image, so uv selects the image's packages first.
   const chosen = join(temporary, "chosen.txt");
   await run("choose the image's packages", join(prefix, "bin/uv"), [
     ...["pip", "compile", lockFile, "--output-file", chosen, "--quiet", "--no-deps"],
@@ -116,7 +113,7 @@ async function download(props: {
   const forImage = join(temporary, "requirements.txt");
   writeFileSync(forImage, onlyPins(readFileSync(lockFile, "utf8"), readFileSync(chosen, "utf8")));
   const abi = `cp${python.replace(".", "")}`;
-  // Wheels are built for the oldest glibc they run with; the image's is newer than all of these.
+  // A wheel's platform tag names its minimum glibc version. The image's glibc is newer than all of these.
   const platforms = ["manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"];
   await run("download the packages", join(prefix, "bin/python"), [
     ...["-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:", "--quiet"],
@@ -126,7 +123,7 @@ async function download(props: {
   ]);
 }
 
-/** The lock file's own pins and hashes of these packages, without their markers. */
+/** The lock file's pins and hashes of the selected packages, without markers. */
 function onlyPins(lock: string, chosen: string): string {
   const pin = /^\S+==[^\s;]+/;
   const wanted = new Set(chosen.split("\n").flatMap((line) => pin.exec(line)?.[0] ?? []));
@@ -147,8 +144,8 @@ async function run(what: string, command: string, args: readonly string[]): Prom
   throw new Problem({
     message: `Could not ${what}:\n${output.map((line) => `    ${line}`).join("\n")}`,
     remedy:
-      "see the message above; a package without a wheel for Linux cannot be installed offline, and the bucket is " +
-      "there only after npx cdktf deploy",
+      "see the output above. A package without a wheel for Linux cannot be installed offline. npx cdktf deploy creates " +
+      "the bucket",
   });
 }
 

@@ -1,8 +1,8 @@
-import type { EnvironmentSettings } from "./settings/types.ts";
+import type { EnvironmentSettings } from "./settings/environment.ts";
 
 /**
  * The file a team edits: one entry per environment, one stack per entry.
- * Every setting but `name` has a default; `src/settings/types.ts` documents them all.
+ * Every setting but `name` has a default; the files of `src/settings` document them.
  */
 export const environments: readonly EnvironmentSettings[] = [
   {

@@ -1,6 +1,11 @@
 import pytest
 
-from sagemaker_marimo.command_line import NOT_HERE, WITHOUT_EFFECT, WITHOUT_EFFECT_WITH_VALUE, paths_of
+from sagemaker_marimo.command_line import (
+    IGNORED_OPTIONS,
+    IGNORED_OPTIONS_WITH_VALUE,
+    UNSUPPORTED_OPTIONS,
+    paths_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -11,48 +16,50 @@ from sagemaker_marimo.command_line import NOT_HERE, WITHOUT_EFFECT, WITHOUT_EFFE
         (["--headless", "a.py", "-p", "2718"], ["a.py"], ["--headless", "-p"]),
         (["--port=2718", "a.py", "b.py"], ["a.py", "b.py"], ["--port"]),
         (["a.py", "--host"], ["a.py"], ["--host"]),
-        # Else the value would be opened as a notebook.
+        # Otherwise the value would be opened as a notebook.
         (["--base-url", "/x", "a.py"], ["a.py"], ["--base-url"]),
     ],
 )
-def test_paths_and_what_is_without_effect(
+def test_paths_and_ignored_options(
     arguments: list[str], paths: list[str], ignored: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert paths_of("edit", arguments) == paths
-    told = f"Without effect on the space's server: {' '.join(ignored)}\n" if ignored else ""
-    assert capsys.readouterr().err == told
+    warning = f"Ignored in a space: {' '.join(ignored)}\n" if ignored else ""
+    assert capsys.readouterr().err == warning
 
 
-@pytest.mark.parametrize("option", sorted(WITHOUT_EFFECT))
-def test_option_without_effect(option: str) -> None:
+@pytest.mark.parametrize("option", sorted(IGNORED_OPTIONS))
+def test_ignored_option(option: str) -> None:
     assert paths_of("edit", [option, "a.py"]) == ["a.py"]
 
 
-@pytest.mark.parametrize("option", sorted(WITHOUT_EFFECT_WITH_VALUE))
-def test_option_without_effect_with_its_value(option: str) -> None:
+@pytest.mark.parametrize("option", sorted(IGNORED_OPTIONS_WITH_VALUE))
+def test_ignored_option_with_a_value(option: str) -> None:
     assert paths_of("edit", [option, "value", "a.py"]) == ["a.py"]
     assert paths_of("edit", [f"{option}=value", "a.py"]) == ["a.py"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         *(
             ([option], f"marimo run {option} does not work in a space: {why}")
-            for option, why in NOT_HERE.items()
+            for option, why in UNSUPPORTED_OPTIONS.items()
         ),
         (["--sandbox=yes", "a.py"], "marimo run --sandbox does not work in a space"),
         (["a.py", "--mcp"], "marimo run --mcp does not work in a space"),
         (["--unheard-of", "a.py"], "marimo run has no option --unheard-of in a space"),
-        (["a.py", "--n", "3"], "As a script it takes them: python a.py …"),
-        (["a.py", "--", "3"], "As a script it takes them: python a.py …"),
-        (["--"], "As a script it takes them: python NOTEBOOK.py …"),
+        (["a.py", "--n", "3"], "Run the notebook as a script instead: marimo-python a.py …"),
+        (["a.py", "--", "3"], "Run the notebook as a script instead: marimo-python a.py …"),
+        (["--"], "Run the notebook as a script instead: marimo-python NOTEBOOK.py …"),
         (["https://host/a.py"], "curl -LO https://host/a.py"),
         (["http://host/a.py"], "curl -LO http://host/a.py"),
     ],
 )
-def test_refusals_say_what_to_do(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rejections_say_what_to_do(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as refused:
         paths_of("run", arguments)
-    assert refused.value.code == 2, "as for any wrong command line"
-    assert told in capsys.readouterr().err
+    assert refused.value.code == 2, "as for any invalid command line"
+    assert message in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The stream behind a page, against a stand-in for marimo."""
+"""The event stream of a page, with a fake marimo server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Marimo:
-    """Sends what it is told to; knows when it was let go."""
+    """A fake marimo server: sends the queued pieces, and notices when the connection is closed."""
 
     def __init__(self) -> None:
         self.pieces: asyncio.Queue[bytes] = asyncio.Queue()
@@ -68,7 +68,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_numbers_and_replays(marimo: Marimo, stream: EventStream) -> None:
-    # In pieces that end within events and within the empty line between them.
+    # The pieces end inside events and inside the empty line between them.
     for piece in (b"data: 1\n", b"\ndata: 2\n\nda", b"ta: 3\n\n", b": keep-alive\n\n"):
         marimo.pieces.put_nowait(piece)
         await asyncio.sleep(0.02)
@@ -77,15 +77,13 @@ async def test_numbers_and_replays(marimo: Marimo, stream: EventStream) -> None:
     assert stream.after(0) == everything
     assert stream.after(2) == everything[2:]
     assert stream.after(3) == []
-    assert stream.after(4) is None, "a number that was never given"
+    assert stream.after(4) is None, "a number that no event has"
     assert stream.after(-1) is None
     assert marimo.asked == ["Bearer token"]
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096])
-async def test_loses_no_byte_however_marimo_cuts_its_events(
-    size: int, marimo: Marimo, stream: EventStream
-) -> None:
+async def test_loses_no_byte_for_any_size_of_pieces(size: int, marimo: Marimo, stream: EventStream) -> None:
     events = [b"data: %s" % (b"%d," % number * number) for number in range(1, 40)]
     sent = b"".join(event + b"\n\n" for event in events)
     for start in range(0, len(sent), size):
@@ -94,29 +92,55 @@ async def test_loses_no_byte_however_marimo_cuts_its_events(
     assert stream.after(0) == [b"id: %d\n%s\n\n" % pair for pair in enumerate(events, start=1)]
 
 
-async def test_is_bounded(marimo: Marimo, stream: EventStream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "KEPT_BYTES", 1000)
-    for _ in range(100):
-        marimo.pieces.put_nowait(b"data: %s\n\n" % (b"x" * 100))
-    await until(lambda: stream.last == 100)
-    assert stream.after(0) is None, "told that it missed something"
-    kept = stream.after(95)
-    assert kept is not None and len(kept) == 5
-    assert sum(len(event) for event in stream._events) <= 1000
+async def test_forgets_what_the_page_has(marimo: Marimo, stream: EventStream) -> None:
+    for _ in range(5):
+        marimo.pieces.put_nowait(b"data: x\n\n")
+    await until(lambda: stream.last == 5)
+    stream.confirm(3)
+    assert stream.after(2) is None
+    assert stream.after(3) == [b"id: 4\ndata: x\n\n", b"id: 5\ndata: x\n\n"]
 
 
-async def test_keeps_an_event_that_is_larger_than_what_is_kept(
-    marimo: Marimo, stream: EventStream, monkeypatch: pytest.MonkeyPatch
+READY = b'data: {"op": "kernel-ready", "data": {"resumed": %s, "kiosk": %s, "stable_session_id": "x"}}'
+
+
+@pytest.mark.parametrize(
+    ("resumed", "kiosk", "instantiated", "is_new"),
+    [
+        (b"true", b"false", set(), True),
+        (b"true", b"false", {"x"}, False),
+        (b"true", b"true", set(), False),
+        (b"false", b"false", set(), True),
+    ],
+)
+async def test_a_session_that_no_page_instantiated_is_new(
+    resumed: bytes, kiosk: bytes, instantiated: set[str], is_new: bool, marimo: Marimo
 ) -> None:
-    monkeypatch.setattr(event_stream, "KEPT_BYTES", 1000)
-    large = b"data: %s" % (b"x" * 5000)
-    marimo.pieces.put_nowait(b"data: 1\n\n" + large + b"\n\n")
+    stream = EventStream("s_1", "a.py", "name", instantiated)
+    await stream.open(marimo.url, {})
+    marimo.pieces.put_nowait(b'data: {"op": "startup"}\n\n' + READY % (resumed, kiosk) + b"\n\n")
     await until(lambda: stream.last == 2)
-    assert stream.after(1) == [b"id: 2\n%s\n\n" % large]
-    assert stream.after(0) is None
+    events = stream.after(1) or []
+    assert (b'"resumed": false' in events[0]) == is_new
+    assert stream.stable_session == "x"
+    await stream.close()
 
 
-async def test_lets_go(marimo: Marimo) -> None:
+async def test_notes_which_sessions_were_instantiated(marimo: Marimo) -> None:
+    streams = EventStreams()
+    stream = EventStream("s_1", "a.py", "name", streams.instantiated)
+    await stream.open(marimo.url, {})
+    streams.add(stream)
+    marimo.pieces.put_nowait(READY % (b"false", b"false") + b"\n\n")
+    await until(lambda: stream.last == 1)
+    streams.note_instantiated("s_other")
+    assert streams.instantiated == set()
+    streams.note_instantiated("s_1")
+    assert streams.instantiated == {"x"}
+    await stream.close()
+
+
+async def test_a_page_that_left_is_replaced(marimo: Marimo) -> None:
     streams = EventStreams()
     old = EventStream("s_old", "a.py", "name")
     await old.open(marimo.url, {})
@@ -125,18 +149,18 @@ async def test_lets_go(marimo: Marimo) -> None:
     assert streams.find("s_old", "other") is None
     assert streams.find("s_old", "") is None
     with old.reading():
-        assert not await streams.make_room("s_new", "a.py"), "someone is there: marimo decides who edits"
+        assert not await streams.make_room("s_new", "a.py"), "the page is present: marimo decides who edits"
     assert not await streams.make_room("s_new", "a.py"), "between two polls"
     old.leave()
-    assert not await streams.make_room("s_new", "b.py"), "another notebook's"
-    assert not await streams.make_room("s_new", ""), "a viewer's replaces nobody's"
-    assert await streams.make_room("s_new", "a.py"), "cut off, and replaced at once"
+    assert not await streams.make_room("s_new", "b.py"), "another notebook"
+    assert not await streams.make_room("s_new", ""), "a viewer replaces no page"
+    assert await streams.make_room("s_new", "a.py"), "interrupted, and replaced at once"
     await asyncio.wait_for(marimo.left.wait(), 20)
     assert streams.find("s_old", "name") is None
     assert streams.open_streams == 0
 
 
-async def test_is_replaced_by_its_own_session_even_while_it_is_read(marimo: Marimo) -> None:
+async def test_a_session_replaces_its_own_stream_even_while_it_is_read(marimo: Marimo) -> None:
     streams = EventStreams()
     old = EventStream("s_1", "a.py", "name")
     await old.open(marimo.url, {})
@@ -151,28 +175,28 @@ async def test_forgets_streams_that_ended() -> None:
     ended, other = EventStream("s_1", "a.py", "1"), EventStream("s_2", "a.py", "2")
     streams.add(ended)
     ended.end()
-    assert streams.find("s_1", "1") is ended, "its last events can still be asked for"
+    assert streams.find("s_1", "1") is ended, "its last events can still be requested"
     streams.add(other)
     assert streams.find("s_1", "1") is None
     newer = EventStream("s_2", "a.py", "3")
     streams.add(newer)
     streams.discard(other)
-    assert streams.find("s_2", "3") is newer, "an older stream of the session takes no newer one away"
+    assert streams.find("s_2", "3") is newer, "discarding an older stream keeps the newer one of the session"
 
 
-async def test_loses_patience(marimo: Marimo, stream: EventStream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "PATIENCE", 0.2)
+async def test_ends_if_the_page_stays_away(
+    marimo: Marimo, stream: EventStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "MAX_AWAY_SECONDS", 0.2)
     with stream.reading():
         await asyncio.sleep(0.5)
-        assert not stream.ended, "someone is there"
+        assert not stream.ended, "the page is present"
     await asyncio.wait_for(marimo.left.wait(), 20)
     assert stream.ended
 
 
-async def test_has_patience_with_a_page_that_comes_back(
-    stream: EventStream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(event_stream, "PATIENCE", 0.2)
+async def test_does_not_end_if_the_page_returns(stream: EventStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "MAX_AWAY_SECONDS", 0.2)
     with stream.reading():
         pass
     with stream.reading():
@@ -200,14 +224,14 @@ async def test_wakes_its_reader(marimo: Marimo, stream: EventStream) -> None:
     assert await stream.change(20)
 
 
-async def test_tells_of_a_refusal(marimo: Marimo) -> None:
+async def test_raises_if_marimo_rejects_the_request(marimo: Marimo) -> None:
     marimo.status = 401
     with pytest.raises(Refused) as refused:
         await EventStream("s_1", "a.py", "name").open(marimo.url, {})
     assert refused.value.status == 401
 
 
-async def test_tells_of_a_marimo_that_is_not_there(marimo: Marimo) -> None:
+async def test_raises_if_marimo_is_not_running(marimo: Marimo) -> None:
     await marimo.stop()
     stream = EventStream("s_1", "a.py", "name")
     with pytest.raises(aiohttp.ClientConnectionError):
@@ -215,7 +239,7 @@ async def test_tells_of_a_marimo_that_is_not_there(marimo: Marimo) -> None:
     assert stream.ended
 
 
-async def test_does_not_lose_its_end(marimo: Marimo, stream: EventStream) -> None:
+async def test_keeps_the_close_event(marimo: Marimo, stream: EventStream) -> None:
     marimo.pieces.put_nowait(b'event: close\ndata: {"code": 1000}\n\n')
     marimo.pieces.put_nowait(b"")
     await until(lambda: stream.ended)

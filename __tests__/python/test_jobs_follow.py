@@ -1,4 +1,4 @@
-"""A job followed in a terminal: its log once, its status, and what Ctrl-C does."""
+"""Following a job in a terminal: its log, its status, and Ctrl-C."""
 
 import os
 import pty
@@ -28,11 +28,11 @@ def described(status: str, **more: object) -> dict[str, Any]:
 
 
 def refused(code: str, operation: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "as told"}}, operation)
+    return ClientError({"Error": {"Code": code, "Message": "as requested"}}, operation)
 
 
 class Client:
-    """Answers from lists, the last answer for ever; each request must be one that botocore would send."""
+    """A fake AWS client. Answers from lists, repeating the last answer; botocore validates each request."""
 
     def __init__(self, service: str, **answers: list[Any]) -> None:
         self._model = SESSION.get_service_model(service)
@@ -63,7 +63,7 @@ def log_of(*pages: dict[str, Any]) -> Client:
     return Client("logs", describe_log_streams=[stream], get_log_events=list(pages))
 
 
-def test_a_request_that_the_api_does_not_know_is_refused_here_too() -> None:
+def test_the_fake_client_rejects_invalid_requests() -> None:
     with pytest.raises(Exception, match="ProcessingJobNam"):
         Client("sagemaker", describe_processing_job=[{}]).describe_processing_job(ProcessingJobNam=JOB)
 
@@ -71,18 +71,17 @@ def test_a_request_that_the_api_does_not_know_is_refused_here_too() -> None:
 def test_each_line_is_shown_once_and_an_empty_page_is_not_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     logs = log_of(page("f/1", "one"), page("f/2"), page("f/3", "two"), page("f/3"))
     sagemaker = Client("sagemaker", describe_processing_job=[described("InProgress"), described("Completed")])
-    end = follow.follow(sagemaker, logs, JOB, every=0)
+    end = follow.follow(sagemaker, logs, JOB, poll_seconds=0)
     assert end is not None
     assert end["ProcessingJobStatus"] == "Completed"
     shown = capsys.readouterr()
     assert shown.out == "one\ntwo\n"
-    assert "InProgress, waiting for the instance" in shown.err
-    assert f"{JOB}: Completed after" in shown.err
+    assert "starting: waiting for the instance" in shown.err
     tokens = [parameters.get("nextToken") for name, parameters in logs.requests if name == "GetLogEvents"]
     assert tokens[:4] == [None, "f/1", "f/2", "f/3"]
 
 
-def test_a_log_that_is_not_there_yet_has_no_lines_and_any_other_refusal_is_told() -> None:
+def test_a_missing_log_has_no_lines_and_other_errors_are_raised() -> None:
     missing = Client(
         "logs", describe_log_streams=[refused("ResourceNotFoundException", "DescribeLogStreams")]
     )
@@ -92,29 +91,32 @@ def test_a_log_that_is_not_there_yet_has_no_lines_and_any_other_refusal_is_told(
         list(follow.Log(denied, JOB).new_lines())
 
 
-def test_a_network_that_is_away_for_a_while_does_not_end_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_continues_after_a_network_error(capsys: pytest.CaptureFixture[str]) -> None:
     away = EndpointConnectionError(endpoint_url="https://example.invalid")
     sagemaker = Client("sagemaker", describe_processing_job=[away, described("Completed")])
-    assert follow.follow(sagemaker, log_of(page("f/0"), page("f/0")), JOB, every=0) is not None
-    assert "cannot be asked, trying again" in capsys.readouterr().err
+    assert follow.follow(sagemaker, log_of(page("f/0"), page("f/0")), JOB, poll_seconds=0) is not None
+    assert f"cannot get the status of {JOB}, trying again" in capsys.readouterr().err
     denied = Client("sagemaker", describe_processing_job=[refused("AccessDeniedException", "Describe")])
     with pytest.raises(ClientError, match="AccessDenied"):
-        follow.follow(denied, log_of(page("f/0")), JOB, every=0)
+        follow.follow(denied, log_of(page("f/0")), JOB, poll_seconds=0)
 
 
-def test_a_status_that_stays_is_not_told_again_where_there_is_no_terminal(
+def test_without_a_terminal_an_unchanged_status_is_printed_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     answers = [described("InProgress")] * 5 + [described("Completed")]
     sagemaker = Client("sagemaker", describe_processing_job=answers)
-    follow.follow(sagemaker, log_of(page("f/0"), page("f/0")), JOB, every=0)
-    assert capsys.readouterr().err.count("InProgress") == 1
+    follow.follow(sagemaker, log_of(page("f/0"), page("f/0")), JOB, poll_seconds=0)
+    assert capsys.readouterr().err.count("starting") == 1
 
 
-def test_stop_of_a_job_that_has_just_ended_is_no_error_and_any_other_is() -> None:
+def test_stop_ignores_only_the_error_of_a_job_that_needs_no_stop() -> None:
     refusal = refused("ValidationException", "StopProcessingJob")
-    over, running = described("Completed"), described("InProgress")
-    follow.stop(Client("sagemaker", stop_processing_job=[refusal], describe_processing_job=[over]), JOB)
+    running = described("InProgress")
+    for answer in (described("Completed"), described("Stopping")):
+        for answers in ([answer], [running, answer]):
+            sagemaker = Client("sagemaker", stop_processing_job=[refusal], describe_processing_job=answers)
+            assert follow.stop(sagemaker, JOB) == answer
     with pytest.raises(ClientError):
         follow.stop(
             Client("sagemaker", stop_processing_job=[refusal], describe_processing_job=[running]), JOB
@@ -129,19 +131,33 @@ def test_duration(seconds: float, text: str) -> None:
     assert follow.duration(seconds) == text
 
 
-def test_the_status_says_whether_the_instance_is_there() -> None:
+def test_the_status_says_whether_the_instance_has_started() -> None:
     now = CREATED + timedelta(minutes=5)
     started = described("InProgress", ProcessingStartTime=CREATED + timedelta(minutes=3))
-    assert (
-        follow.status_line(described("InProgress"), now)
-        == "InProgress, waiting for the instance (5 min 00 s)"
-    )
-    assert "running since 2 min 00 s (5 min 00 s)" in follow.status_line(started, now)
-    ended = described("Failed", ProcessingEndTime=CREATED + timedelta(seconds=61))
-    assert follow.status_line(ended, now) == "Failed after 1 min 01 s"
+    waiting = follow.status_line(described("InProgress"), {}, now)
+    assert waiting == "starting: waiting for the instance (5 min 00 s)"
+    running = follow.status_line(started, {}, now)
+    assert running == "running for 2 min 00 s (5 min 00 s since it was created)"
 
 
-# In a process of its own, whose terminal Ctrl-C reaches.
+@pytest.mark.parametrize(
+    ("status", "result", "line"),
+    [
+        ("Completed", {"exitStatus": 0}, "done after 1 min 01 s"),
+        ("Completed", {}, "done after 1 min 01 s"),
+        # A sweep's row whose notebook raised an exception.
+        ("Completed", {"exitStatus": 1}, "failed after 1 min 01 s"),
+        ("Failed", {"exitStatus": 0}, "failed after 1 min 01 s"),
+        ("Stopped", {"exitStatus": 143}, "stopped after 1 min 01 s"),
+        ("Stopping", {}, "stopping (1 min 01 s)"),
+    ],
+)
+def test_the_status_says_what_the_notebook_did(status: str, result: dict[str, int], line: str) -> None:
+    ended = described(status, ProcessingEndTime=CREATED + timedelta(seconds=61))
+    assert follow.status_line(ended, result, CREATED) == line
+
+
+# Runs in a separate process, whose terminal receives Ctrl-C.
 PROGRAM = """
 import fcntl, sys, termios
 from datetime import UTC, datetime
@@ -167,13 +183,13 @@ class Logs:
 
 
 SLOW = sys.argv[1]
-end = follow.follow(SageMaker(), Logs(), "the-job", every=0.05)
+end = follow.follow(SageMaker(), Logs(), "the-job", poll_seconds=0.05)
 print("end:", end and end["ProcessingJobStatus"], flush=True)
 """
 
 
 class Terminal:
-    """The program with a terminal; what is typed, and what appears."""
+    """Runs the program in a terminal: types input and reads the output."""
 
     def __init__(self, slow_stop: str = "") -> None:
         self._ours, theirs = pty.openpty()
@@ -210,21 +226,21 @@ class Terminal:
             os.close(self._ours)
 
 
-ASKED = "or [s]top it? "
+QUESTION = "or [s]top it? "
 
 
 @pytest.mark.parametrize(
     ("dialogue", "slow_stop", "end"),
     [
-        ([("InProgress", "\x03"), (ASKED, "d\n")], "", "end: None"),
-        ([("InProgress", "\x03"), (ASKED, "s\n")], "", "end: Stopped"),
-        ([("InProgress", "\x03"), (ASKED, "what\n"), (ASKED, "s\n")], "", "end: Stopped"),
-        ([("InProgress", "\x03"), (ASKED, "\x03")], "", "end: None"),
-        # It stops, but takes its time: Ctrl-C leaves it to that, without another question.
-        ([("InProgress", "\x03"), (ASKED, "s\n"), ("is being stopped", "\x03")], "Stopping", "end: None"),
+        ([("starting", "\x03"), (QUESTION, "d\n")], "", "end: None"),
+        ([("starting", "\x03"), (QUESTION, "s\n")], "", "end: Stopped"),
+        ([("starting", "\x03"), (QUESTION, "what\n"), (QUESTION, "s\n")], "", "end: Stopped"),
+        ([("starting", "\x03"), (QUESTION, "\x03")], "", "end: None"),
+        # While a stop takes time, Ctrl-C detaches without another question.
+        ([("starting", "\x03"), (QUESTION, "s\n"), ("is being stopped", "\x03")], "Stopping", "end: None"),
     ],
 )
-def test_ctrl_c_asks(dialogue: list[tuple[str, str]], slow_stop: str, end: str) -> None:
+def test_ctrl_c_asks_whether_to_stop(dialogue: list[tuple[str, str]], slow_stop: str, end: str) -> None:
     terminal = Terminal(slow_stop)
     for text, typed in dialogue:
         terminal.until(text)
@@ -246,7 +262,7 @@ def test_ctrl_c_without_a_terminal_detaches_and_says_how_to_stop() -> None:
         start_new_session=True,
     )
     assert process.stderr is not None
-    assert "InProgress" in process.stderr.readline()
+    assert "starting" in process.stderr.readline()
     process.send_signal(2)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (0, "end: None\n")

@@ -1,4 +1,4 @@
-"""What `marimo-job run` refuses, and what it sends."""
+"""The requests that `marimo-job run` sends, and those it rejects."""
 
 import importlib.metadata
 import io
@@ -14,28 +14,19 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from sagemaker_marimo import packages
-from sagemaker_marimo.jobs import command, lock, notebook, request, settings, submit
+from sagemaker_marimo import image_packages, names, packages
+from sagemaker_marimo.jobs import lock, notebook, prices, request, settings, submit, sweep_command
+from sagemaker_marimo.jobs.parser import parser
 from sagemaker_marimo.jobs.settings import Clients, Refused
 
+MARIMO = "1.2.3"  # of the deployed requirements.txt
+LOCKED_MARIMO = f"marimo=={MARIMO} \\\n    --hash=sha256:00\n"
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
-JOBS_JSON: dict[str, Any] = {
-    "environment": "dev",
-    "region": "us-east-1",
-    "bucket": "bucket-of-dev",
-    "jobNamePrefix": "marimo-dev",
-    "roleArn": "arn:aws:iam::123456789012:role/marimo-dev-jobs",
-    "pipelineRoleArn": "arn:aws:iam::123456789012:role/marimo-dev-pipelines",
-    "imageUri": "885854791233.dkr.ecr.us-east-1.amazonaws.com/sagemaker-distribution-prod:4.4.1-cpu",
+# __tests__/unit/stack/processing-job.test.ts holds the stack to the same file.
+CONTRACT = json.loads((Path(__file__).parents[1] / "support/job-contract.json").read_text())
+JOBS_JSON: dict[str, Any] = CONTRACT["jobs.json"] | {
     "python": HERE,
-    "subnetIds": ["subnet-0123456789abcdef0"],
-    "securityGroupIds": ["sg-0123456789abcdef0"],
-    "encryptionKeyArn": "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
     "allowedInstanceTypes": ["ml.m5.large", "ml.m5.xlarge"],
-    "defaultInstanceType": "ml.m5.large",
-    "maximumMinutes": 60,
-    "volumeGb": 30,
-    "tags": {"Project": "sagemaker-marimo", "Environment": "dev"},
 }
 POINTER = f"{'a' * 64}  0123456789abcdef\n"
 NOTEBOOK = "import marimo\n\napp = marimo.App()\n\n\n@app.cell\ndef _():\n    return\n"
@@ -43,14 +34,14 @@ PINNED = "numpy==2.0.0 --hash=sha256:" + "0" * 64 + "\n"
 
 
 class S3:
-    """Objects by their keys; S3's own errors for those that are missing."""
+    """A fake S3 with objects by key, and S3's own errors for missing ones."""
 
     def __init__(self, **changes: object) -> None:
         self.real = client("s3")
         self.objects: dict[str, bytes] = {
-            settings.JOBS_JSON: json.dumps(JOBS_JSON | changes).encode(),
-            settings.POINTER: POINTER.encode(),
-            "marimo/payload/0123456789abcdef/requirements.txt": b"marimo==0.25.2 \\\n    --hash=sha256:00\n",
+            names.JOBS_JSON: json.dumps(JOBS_JSON | changes).encode(),
+            names.POINTER: POINTER.encode(),
+            "marimo/payload/0123456789abcdef/requirements.txt": LOCKED_MARIMO.encode(),
         }
 
     def _missing(self, operation: str, code: str) -> Exception:
@@ -71,7 +62,7 @@ class S3:
 
 
 def client(service: str) -> Any:
-    """For the API's model alone: it sends nothing."""
+    """A client for the API's model only; it sends nothing."""
     return boto3.Session("id", "none", region_name="us-east-1").client(service)
 
 
@@ -93,7 +84,7 @@ def prepare(
     words = list(words)
     if not any(word.endswith(".py") for word in words):
         words.insert(0, str(folder / "analysis.py"))
-    options: Namespace = command.parser().parse_args(["run", *words])
+    options: Namespace = parser().parse_args(["run", *words])
     return submit.prepare(
         Clients(s3, sagemaker(), None), settings.read(s3, "bucket-of-dev"), options, arguments
     )
@@ -105,10 +96,70 @@ def refusal(folder: Path, *words: str, arguments: Sequence[str] = (), **changes:
     return str(refused.value)
 
 
-def test_a_notebook_that_nothing_speaks_against_is_a_request_of_the_api(folder: Path) -> None:
+def test_the_request_is_the_one_that_a_schedule_makes() -> None:
+    job = CONTRACT["job"]
+    bucket = S3()
+    bucket.objects[names.JOBS_JSON] = json.dumps(CONTRACT["jobs.json"]).encode()
+    bucket.objects[names.POINTER] = f"{'a' * 64}  {job['payloadHash']}\n".encode()
+    environment = settings.read(bucket, CONTRACT["jobs.json"]["bucket"])
+    options = request.JobOptions(
+        notebook=job["notebook"],
+        arguments=job["arguments"],
+        instance=job["instanceType"],
+        minutes=job["timeLimitMinutes"],
+        volume_gb=environment.volume_gb,
+        secrets=[f"{name}={arn}" for name, arn in job["secrets"].items()],
+    )
+    built = request.build(options, environment, f"{job['sourcePrefix']}/", job["name"])
+    assert built == CONTRACT["request"]
+    assert request.output_prefix(job["name"]) == job["outputPrefix"]
+
+
+def test_each_family_has_the_image_and_the_volume_key_that_a_schedule_uses(folder: Path) -> None:
+    uris = {"cpu": JOBS_JSON["imageUri"], "gpu": JOBS_JSON["gpuImageUri"]}
+    for one in CONTRACT["instanceTypes"]:
+        built = prepare(folder, ["--instance", one["instanceType"]], allowedInstanceTypes=None).request
+        assert built["AppSpecification"]["ImageUri"] == uris[one["image"]]
+        assert ("VolumeKmsKeyId" in built["ProcessingResources"]["ClusterConfig"]) == one["hasVolumeKey"], one
+
+
+def test_another_image_must_be_in_a_repository_that_the_role_can_read(folder: Path) -> None:
+    other = JOBS_JSON["imageUri"].replace("-cpu", "-other")
+    built = prepare(folder, ["--image", other]).request
+    assert built["AppSpecification"]["ImageUri"] == other
+    for image in ("python:3", other.replace("sagemaker-distribution-prod", "elsewhere")):
+        assert "is in no repository that jobs of dev can read" in refusal(folder, "--image", image)
+
+
+def test_a_secret_is_in_the_request_by_its_arn_only(folder: Path) -> None:
+    arn = JOBS_JSON["secrets"][0]
+    built = prepare(folder, ["--secret", f"WAREHOUSE={arn}"]).request
+    assert built["Environment"]["MARIMO_SECRET_WAREHOUSE"] == arn
+    assert "must be NAME=ARN" in refusal(folder, "--secret", arn)
+    other = arn.replace("warehouse", "other")
+    assert f"jobs of dev can read {arn} (jobs.secrets)" in refusal(folder, "--secret", f"X={other}")
+    assert "jobs of dev can read no secret" in refusal(folder, "--secret", f"X={arn}", secrets=[])
+
+
+def test_names_of_jobs_are_those_that_the_role_may_use() -> None:
+    prefix, end = CONTRACT["jobs.json"]["jobNamePrefix"], "261126101500-0a1b"
+    assert request.job_name(prefix, CONTRACT["job"]["notebook"], end) == CONTRACT["job"]["name"]
+    assert sweep_command.sweep_name(prefix, CONTRACT["job"]["notebook"], end) == CONTRACT["sweep"]["name"]
+
+
+@pytest.mark.parametrize("member", CONTRACT["jobs.json"])
+def test_each_member_of_jobs_json_is_required(member: str) -> None:
+    s3 = S3()
+    members = {name: value for name, value in JOBS_JSON.items() if name != member}
+    s3.put_object(Key=names.JOBS_JSON, Body=json.dumps(members).encode())
+    with pytest.raises(Refused, match=f"lacks '{member}'"):
+        settings.read(s3, "bucket-of-dev")
+
+
+def test_a_valid_notebook_makes_a_valid_request(folder: Path) -> None:
     prepared = prepare(folder, ["--instance", "ml.m5.xlarge", "--time-limit", "5"], ["--n", "3"])
     api = sagemaker()
-    # The stubber checks it against botocore's own model, and that it is just this.
+    # The stubber validates the request with botocore's model and compares it with the expected one.
     with Stubber(api) as stubber:
         stubber.add_response(
             "create_processing_job", {"ProcessingJobArn": "arn:aws:sagemaker:::"}, prepared.request
@@ -122,22 +173,27 @@ def test_a_notebook_that_nothing_speaks_against_is_a_request_of_the_api(folder: 
     assert prepared.cost()["atMostByTheTimeLimit"].startswith("0.0192 USD")
 
 
+def test_the_cost_of_a_type_without_a_price_is_unknown() -> None:
+    assert prices.cost("ml.c8i.xlarge", 3600) is None
+    assert "has no price for ml.c8i.xlarge" in prices.describe("ml.c8i.xlarge", 3600)
+
+
 @pytest.mark.parametrize(
     ("words", "arguments", "says"),
     [
         (["--instance", "ml.m5.2xlarge"], [], "is not allowed in dev"),
-        (["--instance", "ml.m5.huge"], [], "is no instance type"),
-        (["--time-limit", "61"], [], "--time-limit 61 is outside 1 to 60"),
-        (["--time-limit", "0"], [], "--time-limit 0 is outside"),
-        (["--volume", "0"], [], "--volume 0 is outside"),
+        (["--instance", "ml.m5.huge"], [], "is not an instance type"),
+        (["--time-limit", "61"], [], "--time-limit 61 must be 1 to 60"),
+        (["--time-limit", "0"], [], "--time-limit 0 must be"),
+        (["--volume", "0"], [], "--volume 0 must be"),
         ([], ["x"] * 100, "101 arguments"),
         ([], ["x" * 257], "has 257 characters"),
         (["--with", "nothing.csv"], [], "--with nothing.csv does not exist"),
-        (["--with", "/etc/hostname"], [], "is not below"),
+        (["--with", "/etc/hostname"], [], "must be inside"),
         (["no-such.py"], [], "no-such.py does not exist"),
     ],
 )
-def test_refusal(folder: Path, words: list[str], arguments: list[str], says: str) -> None:
+def test_rejected(folder: Path, words: list[str], arguments: list[str], says: str) -> None:
     assert says in refusal(folder, *words, arguments=arguments)
 
 
@@ -151,63 +207,74 @@ def test_refusal(folder: Path, words: list[str], arguments: list[str], says: str
         ([], ["x" * 256]),
     ],
 )
-def test_what_is_just_within_passes(folder: Path, words: list[str], arguments: list[str]) -> None:
+def test_values_at_the_limits_are_accepted(folder: Path, words: list[str], arguments: list[str]) -> None:
     prepare(folder, words, arguments)
 
 
-def test_knows_what_a_space_has_and_what_it_lacks() -> None:
+def test_satisfied_and_unsatisfied_requirements() -> None:
     have = {"pandas": "2.3.3", "boto3": "1.43.56"}
     met = ["pandas", "Pandas==2.3.3", "boto3>=1.40", "missing; python_version < '3'"]
     unmet = ["pandas==2.3.4", "polars", "pandas @ https://example.com/p.whl", "not a requirement"]
-    assert [lock.is_met(line, have) for line in met] == [True] * len(met)
-    assert [lock.is_met(line, have) for line in unmet] == [False] * len(unmet)
+    assert [lock.is_satisfied(line, have) for line in met] == [True] * len(met)
+    assert [lock.is_satisfied(line, have) for line in unmet] == [False] * len(unmet)
 
 
-def test_a_space_needs_no_lock_for_what_it_has(folder: Path, environment: Path) -> None:
-    (environment / packages.LOCKED).write_text("{}")
+def test_installed_packages_need_no_lock_file(folder: Path, environment: Path) -> None:
+    (environment / image_packages.LOCKED).write_text("{}")
     version = importlib.metadata.version("boto3")
     (folder / "nb.py").write_text(f'# /// script\n# dependencies = ["boto3=={version}"]\n# ///\n{NOTEBOOK}')
-    assert lock.find(folder / "nb.py", None, HERE, "0.25.2") is None
+    assert lock.find(folder / "nb.py", None, HERE, MARIMO) is None
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("print(1)\n", "nothing in it calls marimo.App()"),
-        ("def\n", "is no Python: line 1"),
+        ("print(1)\n", "it must import marimo and call marimo.App()"),
+        ("def\n", "is not valid Python: line 1"),
         (f'# /// script\n# requires-python = "<3"\n# ///\n{NOTEBOOK}', "requires-python '<3'"),
         (f'# /// script\n# dependencies = ["cowsay"]\n# ///\n{NOTEBOOK}', "has no lock file"),
     ],
 )
-def test_a_notebook_that_cannot_run_is_refused(folder: Path, text: str, says: str) -> None:
+def test_a_notebook_that_cannot_run_is_rejected(folder: Path, text: str, says: str) -> None:
     (folder / "analysis.py").write_text(text)
     assert says in refusal(folder)
 
 
-def test_a_notebook_whose_metadata_go_with_the_image_passes(folder: Path) -> None:
+def test_metadata_that_the_image_satisfies_are_accepted(folder: Path) -> None:
     head = '# /// script\n# requires-python = ">=3.11"\n# dependencies = ["marimo"]\n# ///\n'
     (folder / "analysis.py").write_text(head + NOTEBOOK)
     assert prepare(folder).sources.lock is None
 
 
-def test_all_problems_are_told_at_once(folder: Path) -> None:
-    told = refusal(folder, "--instance", "x", "--time-limit", "0", "--with", "none", imageUri=None)
-    for part in ("--instance x", "--time-limit 0", "--with none", "has no image"):
-        assert part in told
+def test_all_problems_are_reported_at_once(folder: Path) -> None:
+    message = refusal(folder, "--instance", "x", "--time-limit", "0", "--with", "none", imageUri=None)
+    for part in ("--instance x", "--time-limit 0", "--with none", "no image of SageMaker Distribution"):
+        assert part in message
 
 
-def test_another_python_is_refused(folder: Path) -> None:
+def test_another_python_version_is_rejected(folder: Path) -> None:
     assert f"this is Python {HERE}" in refusal(folder, python="3.1")
 
 
 def test_an_environment_without_jobs_says_what_to_do() -> None:
     s3 = S3()
-    del s3.objects[settings.JOBS_JSON]
-    with pytest.raises(Refused, match="Deploy it again"):
+    del s3.objects[names.JOBS_JSON]
+    with pytest.raises(Refused, match="deploy it again"):
         settings.read(s3, "bucket-of-dev")
 
 
-def test_what_it_imports_beside_it_is_sent_with_a_packages_data(folder: Path) -> None:
+def test_expired_credentials_are_no_rejected_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = S3()
+
+    def expired(**_: str) -> dict[str, Any]:
+        raise s3._missing("GetObject", "ExpiredToken")
+
+    monkeypatch.setattr(s3, "get_object", expired)
+    with pytest.raises(s3.real.exceptions.ClientError, match="ExpiredToken"):
+        settings.read(s3, "bucket-of-dev")
+
+
+def test_local_imports_and_package_data_are_sent(folder: Path) -> None:
     (folder / "analysis.py").write_text(f"{NOTEBOOK}import beside, os\nfrom deep.inner import x\n")
     for name in ("beside.py", "second.py", "other.py", "deep/__init__.py", "deep/inner.py", "deep/data.csv"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -221,15 +288,61 @@ def test_what_it_imports_beside_it_is_sent_with_a_packages_data(folder: Path) ->
     }
 
 
-def test_a_file_that_stays_behind_though_the_notebook_names_it_is_told(folder: Path) -> None:
+def test_the_files_of_the_app_are_sent(folder: Path) -> None:
+    options = 'layout_file="layouts/analysis.grid.json", css_file="own.css", html_head_file="deep/head.html"'
+    (folder / "analysis.py").write_text(NOTEBOOK.replace("App()", f"App({options}, app_title='other.txt')"))
+    sent = {"layouts/analysis.grid.json", "own.css", "deep/head.html"}
+    for name in (*sent, "other.txt", "layouts/other.grid.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+    prepared = prepare(folder)
+    assert set(prepared.sources.files) == {"analysis.py", *sent}
+    assert len(prepared.warnings) == 1  # other.txt
+
+
+@pytest.mark.parametrize("value", ["", "none.css", "../outside.css", "data:application/json;base64,e30="])
+def test_a_file_of_the_app_that_cannot_be_sent_is_left_out(folder: Path, value: str) -> None:
+    (folder.parent / "outside.css").write_text("")
+    (folder / "analysis.py").write_text(NOTEBOOK.replace("App()", f"App(css_file={value!r})"))
+    assert set(prepare(folder).sources.files) == {"analysis.py"}
+
+
+def test_links_that_lead_out_are_not_followed(folder: Path) -> None:
+    outside = folder.parent / "outside"
+    (outside / "deep").mkdir(parents=True)
+    for name in ("credentials", "deep/secret.csv", "module.py"):
+        (outside / name).write_text("secret")
+    (folder / "data").mkdir()
+    (folder / "data/own.csv").write_text("a")
+    (folder / "data/inside.csv").symlink_to("own.csv")
+    (folder / "data/credentials.csv").symlink_to(outside / "credentials")
+    (folder / "data/deep").symlink_to(outside / "deep")
+    (folder / "data/loop").symlink_to("loop")
+    (folder / "module.py").symlink_to(outside / "module.py")
+    (folder / "analysis.py").write_text(f"{NOTEBOOK}import module\n")
+    prepared = prepare(folder, ["--with", str(folder / "data")])
+    assert set(prepared.sources.files) == {"analysis.py", "data/own.csv", "data/inside.csv"}
+    assert "secret" not in str(prepared.sources.files)
+    for link in ("data/credentials.csv", "data/deep", "module.py"):
+        assert f"{link} is a link that leads out of {folder}" in "\n".join(prepared.warnings)
+    assert len(prepared.warnings) == 3
+    assert "and not a link that leads out of it" in refusal(folder, "--with", str(folder / "data/deep"))
+
+
+def test_the_output_does_not_land_in_the_current_folder(folder: Path) -> None:
+    assert parser().parse_args(["run", "a.py"]).output == Path.home() / "marimo-jobs"
+    assert parser().parse_args(["logs", "job", "--output", "."]).output == Path()
+
+
+def test_a_file_that_the_notebook_names_but_is_not_sent_is_reported(folder: Path) -> None:
     (folder / "analysis.py").write_text(f"{NOTEBOOK}open('prices.csv')\n")
-    assert prepare(folder).left_behind == []
+    assert prepare(folder).warnings == []
     (folder / "prices.csv").write_text("a\n")
-    assert prepare(folder).left_behind == ["prices.csv"]
-    assert prepare(folder, ["--with", str(folder / "prices.csv")]).left_behind == []
+    assert "names the file prices.csv, which is not sent" in "".join(prepare(folder).warnings)
+    assert prepare(folder, ["--with", str(folder / "prices.csv")]).warnings == []
 
 
-def test_sources_are_sent_once_and_a_change_is_another_prefix(folder: Path) -> None:
+def test_sources_are_uploaded_once_and_a_change_has_another_prefix(folder: Path) -> None:
     s3, first = S3(), prepare(folder).sources
     assert (first.upload(s3, "b"), first.upload(s3, "b")) == (1, 0)
     (folder / "analysis.py").write_text(f"{NOTEBOOK}\n")
@@ -241,26 +354,62 @@ def test_sources_are_sent_once_and_a_change_is_another_prefix(folder: Path) -> N
     [
         (f"{PINNED}cowsay>=6\n", "is not pinned"),
         ("cowsay==6.1\n", "has no --hash"),
-        ("marimo==0.1.0 --hash=sha256:00\n", "has marimo 0.1.0, and jobs run marimo 0.25.2"),
+        ("marimo==0.1.0 --hash=sha256:00\n", f"has marimo 0.1.0, but jobs run marimo {MARIMO}"),
     ],
 )
-def test_a_lock_that_a_job_cannot_install_is_refused(folder: Path, text: str, says: str) -> None:
+def test_an_invalid_lock_file_is_rejected(folder: Path, text: str, says: str) -> None:
     (folder / "mine.lock").write_text(text)
     assert says in refusal(folder, "--lock", str(folder / "mine.lock"))
 
 
 def test_a_lock_with_the_same_marimo_is_sent(folder: Path) -> None:
-    text = f"# made by uv\n{PINNED}marimo==0.25.2 \\\n    --hash=sha256:00\n"
+    text = f"# made by uv\n{PINNED}{LOCKED_MARIMO}"
     (folder / "mine.lock").write_text(text)
     sources = prepare(folder, ["--lock", str(folder / "mine.lock")]).sources
     assert dict(sources.contents())["requirements.lock"] == text.encode()
 
 
-def test_a_package_added_from_a_folder_is_refused(folder: Path, environment: Path, monkeypatch: Any) -> None:
+def test_a_package_added_from_a_folder_is_rejected(folder: Path, environment: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(packages, "added", lambda _: {"mine": "-e file:///home/x/mine"})
     assert "from a folder" in refusal(folder)
     monkeypatch.setattr(packages, "added", lambda _: {})
-    assert lock.find(folder / "analysis.py", None, HERE, "0.25.2") is None
+    assert lock.find(folder / "analysis.py", None, HERE, MARIMO) is None
+
+
+COMMIT = f"mine @ git+https://example.com/mine@{'a' * 40}"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_accepted"), [(COMMIT, True), (f"{COMMIT}#subdirectory=x", True), (COMMIT[:-1], False)]
+)
+def test_a_package_from_git_is_pinned_by_its_whole_commit(line: str, is_accepted: bool) -> None:
+    if is_accepted:
+        assert lock.checked(f"{line}\n", "the lock", MARIMO)
+    else:
+        with pytest.raises(Refused, match="is not pinned"):
+            lock.checked(f"{line}\n", "the lock", MARIMO)
+
+
+def test_what_added_packages_need_and_nothing_has_is_reported(environment: Path) -> None:
+    (environment / image_packages.LOCKED).write_text("{}")
+    site = packages.site_packages(environment)
+
+    def add(name: str, *requires: str) -> None:
+        folder = site / f"{name}-1.0.dist-info"
+        folder.mkdir(parents=True)
+        lines = [f"Requires-Dist: {line}\n" for line in requires]
+        (folder / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{''.join(lines)}"
+        )
+
+    add("added", "boto3", "other >= 1", "only_extra ; extra == 'all'")
+    assert lock.unmet(environment) == ["added 1.0 needs other >= 1, but other is not installed"]
+    add("other")
+    assert lock.unmet(environment) == []
+    add("from-address", "boto3 @ https://example.com/boto3.whl")
+    assert lock.unmet(environment) == []
+    add("third", "other >= 2")
+    assert lock.unmet(environment) == ["third 1.0 needs other >= 2, but other is 1.0"]
 
 
 @pytest.mark.parametrize("name", ["a.py", f"{'long name ' * 9}.py", "---.py", "Ünïcode & co.py"])

@@ -1,4 +1,4 @@
-"""What a job left in the bucket, and which exit status its end means."""
+"""A job's output in the bucket, and its exit status."""
 
 import io
 import json
@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
@@ -23,7 +24,7 @@ def described(status: str, **more: object) -> dict[str, Any]:
 
 
 def fetched(folder: Path, objects: dict[str, str], refused: tuple[str, ...] = ()) -> list[str]:
-    """What fetch brings of these objects; those in `refused` are listed, but nobody may ask for them."""
+    """The files that fetch downloads. Objects in `refused` are listed but must not be requested."""
     s3 = boto3.client(
         "s3",
         region_name="us-east-1",
@@ -64,7 +65,7 @@ def test_all_pages_are_fetched_and_the_html_page_comes_first(tmp_path: Path) -> 
     assert {name: (tmp_path / name).read_text() for name in objects} == objects
 
 
-def test_a_key_that_leads_out_of_the_folder_is_left_and_so_is_an_empty_folder(tmp_path: Path) -> None:
+def test_keys_outside_the_folder_and_empty_folders_are_ignored(tmp_path: Path) -> None:
     refused = ("../../evil", "files/", "files/../../evil", "/etc/evil")
     assert fetched(tmp_path / "in", {"page.html": "p", "files/..a": "dots"}, refused) == [
         "page.html",
@@ -78,12 +79,14 @@ def test_a_key_that_leads_out_of_the_folder_is_left_and_so_is_an_empty_folder(tm
     [
         (described("Completed"), {"exitStatus": 0}, 0),
         (described("Completed"), {}, 0),
+        # A sweep's row whose notebook raised an exception.
+        (described("Completed"), {"exitStatus": 1}, 1),
         (described("Failed"), {"exitStatus": 1}, 1),
         (described("Failed", FailureReason="AlgorithmError: , exit code: 3"), {}, 3),
         (described("Failed", FailureReason="AlgorithmError: Exit Code: 139"), {}, 139),
         (described("Failed", FailureReason="InternalServerError: try again, exit code: 3"), {}, 75),
         (described("Failed", FailureReason="CapacityError: none"), {}, 75),
-        # The notebook went well, what came after did not.
+        # The notebook succeeded, but a later step failed.
         (described("Failed"), {"exitStatus": 0}, 75),
         (described("Failed"), {"exitStatus": "1"}, 75),
         (described("Stopped"), {"exitStatus": 143}, 143),
@@ -95,7 +98,7 @@ def test_exit_status(description: dict[str, Any], result: dict[str, Any], status
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "no json", None])
-def test_a_result_that_is_none_is_empty(tmp_path: Path, content: str | None) -> None:
+def test_an_invalid_result_is_empty(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "result.json").write_text(content)
     assert results.read_result(tmp_path) == {}
@@ -106,7 +109,28 @@ def test_a_result_is_read(tmp_path: Path) -> None:
     assert results.read_result(tmp_path) == {"exitStatus": 1}
 
 
-def test_what_is_paid_is_the_containers_time() -> None:
+def test_the_result_is_read_from_the_bucket(tmp_path: Path) -> None:
+    class S3:
+        def get_object(self, **request: str) -> dict[str, Any]:
+            assert request["Bucket"] == "bucket"
+            if request["Key"] != f"{PREFIX}/result.json":
+                raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+            return {"Body": io.BytesIO(b'{"exitStatus": 1}')}
+
+    assert results.fetch_result(S3(), described("Completed")) == {"exitStatus": 1}
+    other = {"OutputName": "result", "S3Output": {"S3Uri": "s3://bucket/marimo/jobs/other"}}
+    stopped = described("Stopped") | {"ProcessingOutputConfig": {"Outputs": [other]}}
+    assert results.fetch_result(S3(), stopped) == {}
+
+
+def test_a_page_is_named_only_if_there_is_one(tmp_path: Path) -> None:
+    result, page = tmp_path / "result.json", tmp_path / "page.html"
+    assert results.describe("job", tmp_path, [page, result]) == f"2 files in {tmp_path}; the page is {page}"
+    assert results.describe("job", tmp_path, [result]) == f"1 file in {tmp_path}; there is no page"
+    assert results.describe("job", tmp_path, []) == "job has no output"
+
+
+def test_the_billed_time_is_the_containers() -> None:
     times = {"ProcessingStartTime": START, "ProcessingEndTime": START + timedelta(seconds=90)}
     assert results.seconds(described("Completed", CreationTime=START - timedelta(hours=1), **times)) == 90
     assert results.seconds(described("Failed", ProcessingEndTime=START)) == 0

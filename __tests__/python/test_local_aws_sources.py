@@ -1,4 +1,4 @@
-"""Every refusal, transition and limit of the local AWS says from where it is known, or that it is a guess."""
+"""Every error, transition and limit of the local AWS must name its source, or say that it is a guess."""
 
 import ast
 import re
@@ -11,17 +11,20 @@ from botocore.loaders import Loader
 FOLDER = Path(__file__).parents[2] / "src/local-studio/aws"
 MARK = re.compile(r"\b(Source|Guess): \w")
 TRANSITIONS = ("set_status", "settle", "remove", "ask_app_host")
-# Refusals are exceptions of moto's kind; these are the others.
+# Errors of AWS are moto's exceptions; these exceptions are not.
 NOT_AWS = ("ArgumentTypeError", "AppHostFailure", "NotDeliveredError", "ValueError")
 
-# Names of AWS, such as CreateDomain, SubnetIds, VpcOnly; beside them one of every service, and the service.
+# Names of AWS, such as CreateDomain, SubnetIds, VpcOnly. OTHERS are valid but not in the service model.
 NAME = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
 OTHERS = ("InternalFailure", "SageMaker")
-MODULES = ("event_bus.py", "moto_fixes.py", "orders.py", "policies.py", "scheduler.py")
+MODULES = (
+    *("event_bus.py", "moto_fixes.py", "orders.py", "policies.py"),
+    *("scheduler.py", "schedule_expression.py", "schedule_invocation.py"),
+)
 
 
 def unmarked(text: str) -> list[int]:
-    """Lines of statements that need a mark in the comment right above them, and have none."""
+    """Lines of statements that need a mark in the comment directly above, but have none."""
     lines = text.split("\n")
     found = []
     for statement in _statements(ast.parse(text)):
@@ -36,7 +39,7 @@ def unmarked(text: str) -> list[int]:
 
 
 def sources(text: str) -> Iterator[tuple[int, str]]:
-    """What each comment says after `Source:`, on one line, up to its guess and without titles of pages."""
+    """The text after `Source:` of each comment, on one line, up to its guess and without page titles."""
     comment = ""
     for number, line in enumerate([*text.split("\n"), ""], 1):
         if line.lstrip().startswith("#"):
@@ -53,7 +56,7 @@ def _service_model() -> dict[str, Any]:
 
 
 def _names(model: dict[str, Any]) -> set[str]:
-    """Everything that the service model names: operations, shapes, their members and their values."""
+    """All names in the service model: operations, shapes, members and enum values."""
     names = {*model["operations"], *model["shapes"]}
     for shape in model["shapes"].values():
         names |= {*shape.get("members", ()), *shape.get("enum", ())}
@@ -61,7 +64,7 @@ def _names(model: dict[str, Any]) -> set[str]:
 
 
 def wrong(text: str, model: dict[str, Any]) -> list[str]:
-    """Names in sources that the service model has not, and errors that an operation has not."""
+    """Names in sources that are not in the service model, and errors that an operation does not have."""
     known = _names(model)
     found = []
     for line, source in sources(text):
@@ -78,7 +81,7 @@ def wrong(text: str, model: dict[str, Any]) -> list[str]:
 def _statements(tree: ast.AST) -> Iterator[ast.stmt]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise):
-            # `raise` of something made elsewhere passes on what is marked there.
+            # An exception that was created elsewhere has its mark there.
             if isinstance(node.exc, ast.Call) and _name(node.exc.func) not in NOT_AWS:
                 yield node
         elif isinstance(node, ast.Expr):
@@ -111,13 +114,13 @@ def files() -> list[Path]:
     return sorted([*(FOLDER / "studio").glob("*.py"), *(FOLDER / name for name in MODULES)])
 
 
-def test_everything_is_marked() -> None:
+def test_every_statement_is_marked() -> None:
     missing = [f"{path.name}:{line}" for path in files() for line in unmarked(path.read_text())]
     assert missing == []
 
 
-def test_what_is_marked_is_there() -> None:
-    """So that the test above did not look at nothing."""
+def test_there_are_statements_to_check() -> None:
+    """Otherwise the test above would pass without checking anything."""
     marked = sum(1 for path in files() for _ in _statements(ast.parse(path.read_text())))
     assert marked > 60
 
@@ -140,7 +143,7 @@ def test_a_statement_without_a_mark_is_found() -> None:
     assert sorted(unmarked(text)) == [4, 5, 8, 10]
 
 
-def test_what_sources_name_is_in_the_service_model() -> None:
+def test_names_in_sources_are_in_the_service_model() -> None:
     model = _service_model()
     texts = {path.name: path.read_text() for path in files()}
     assert [f"{name}:{line}" for name, text in texts.items() for line in wrong(text, model)] == []
@@ -148,7 +151,7 @@ def test_what_sources_name_is_in_the_service_model() -> None:
     assert len(named) > 60
 
 
-def test_a_source_that_the_service_model_has_not_is_found() -> None:
+def test_a_source_with_an_unknown_name_is_found() -> None:
     text = "\n".join(
         [
             "# Source: CreateDomain, SubnetNames: not there. Guess: that NobodyCares.",

@@ -1,4 +1,4 @@
-"""What a person added to marimo's environment, and what becomes of it."""
+"""Packages that a user added to marimo's virtual environment."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sagemaker_marimo import packages, state
+from sagemaker_marimo import image_packages, packages, state
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def files(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def add(environment: Path, name: str, version: str = "1.0", origin: object = None) -> None:
-    """As an installer records it (Python Packaging User Guide, "Recording installed projects")."""
+    """Adds a package as an installer does (Python Packaging User Guide, "Recording installed projects")."""
     info = packages.site_packages(environment) / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -29,7 +29,7 @@ def add(environment: Path, name: str, version: str = "1.0", origin: object = Non
 
 
 class Installer:
-    """Stands for packages.install: knows what was asked for, and refuses what it is told to."""
+    """A fake packages.install. Records its calls, and rejects the lines in `refuses`."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[bool, str]] = []
@@ -37,7 +37,7 @@ class Installer:
 
     def __call__(self, environment: Path, arguments: Sequence[str], *, offline: bool = False) -> bool:
         last = arguments[-1]
-        # packages() finds them in the folder's own order.
+        # packages() returns them in the order of the folder.
         lines = sorted(Path(last).read_text().splitlines()) if last.startswith("/") else [" ".join(arguments)]
         wanted = "\n".join(lines)
         self.calls.append((offline, wanted))
@@ -55,7 +55,7 @@ def installer(monkeypatch: pytest.MonkeyPatch) -> Installer:
     ("name", "normal"), [("Zope.Interface", "zope-interface"), ("a__b-.c", "a-b-c"), ("plain", "plain")]
 )
 def test_normalized_name(name: str, normal: str) -> None:
-    assert packages.normalized(name) == normal
+    assert image_packages.normalized(name) == normal
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_requirement_that_installs_the_same_again(origin: object, line: str, env
     assert packages.packages(environment) == {"my-tool": line}
 
 
-def test_added_is_what_was_not_built_in(environment: Path) -> None:
+def test_added_packages_are_those_not_built_in(environment: Path) -> None:
     add(environment, "marimo")
     packages.carry_over(environment, environment)
     assert packages.added(environment) == {}
@@ -86,13 +86,15 @@ def test_added_is_what_was_not_built_in(environment: Path) -> None:
     assert packages.added(environment) == {"mine": "mine==2.0"}
 
 
-def test_added_outlives_the_environment(environment: Path, tmp_path: Path) -> None:
-    (environment / packages.LOCKED).write_text("{}")
+def test_added_packages_are_kept_without_the_environment(environment: Path, tmp_path: Path) -> None:
+    (environment / image_packages.LOCKED).write_text("{}")
     add(environment, "mine", "2.0")
     add(environment, "tool", origin={"url": "file:///home/me/tool", "dir_info": {"editable": True}})
     packages.remember(environment)
     assert packages.added(tmp_path / "gone") == {"mine": "mine==2.0", "tool": "-e file:///home/me/tool"}
-    assert [path.name for path in state.STATE.glob("*added*")] == ["added-packages.txt"], "no half file"
+    assert [path.name for path in state.STATE.glob("*added*")] == ["added-packages.txt"], (
+        "no temporary file is left"
+    )
 
 
 def test_nothing_was_added_before_the_first_start(tmp_path: Path) -> None:
@@ -102,13 +104,13 @@ def test_nothing_was_added_before_the_first_start(tmp_path: Path) -> None:
 class TestCarryOver:
     @pytest.fixture
     def new(self, environment: Path) -> Path:
-        """Beside one to which `mine` and `tool` were added."""
-        (environment / packages.LOCKED).write_text("{}")
+        """A new environment; `mine` and `tool` were added to the old one."""
+        (environment / image_packages.LOCKED).write_text("{}")
         add(environment, "mine", "2.0")
         add(environment, "tool", origin={"url": "https://host/tool.whl"})
         new = environment.with_name("new")
         (new / "lib/python3.12/site-packages").mkdir(parents=True)
-        add(new, "marimo", "0.25.2")
+        add(new, "marimo", "1.2.3")
         return new
 
     def test_from_the_cache_first(self, environment: Path, new: Path, installer: Installer) -> None:
@@ -120,22 +122,38 @@ class TestCarryOver:
         packages.carry_over(environment, new)
         assert [offline for offline, _ in installer.calls] == [True, False]
 
-    def test_then_each_alone_in_any_version(
+    def test_then_each_one_in_any_version(
         self, environment: Path, new: Path, installer: Installer, capsys: pytest.CaptureFixture[str]
     ) -> None:
         installer.refuses = {"mine==2.0", "tool @ https://host/tool.whl"}
         packages.carry_over(environment, new)
         assert sorted(installer.calls[2:]) == [(False, "mine"), (False, "tool @ https://host/tool.whl")]
-        assert "tool was not carried over" in (said := capsys.readouterr().out)
-        assert "mine was not carried over" not in said
+        assert "tool was not carried over" in (output := capsys.readouterr().out)
+        assert "mine was not carried over" not in output
 
-    def test_not_what_the_new_one_has_itself(
+    def test_not_packages_of_the_new_environment(
         self, environment: Path, new: Path, installer: Installer
     ) -> None:
         add(new, "mine", "3.0")
         packages.carry_over(environment, new)
         assert installer.calls == [(True, "tool @ https://host/tool.whl")]
-        assert packages.locked(new) == {"marimo": "marimo==0.25.2", "mine": "mine==3.0"}
+        assert image_packages.locked(new) == {"marimo": "marimo==1.2.3", "mine": "mine==3.0"}
+
+
+def test_is_intact_if_it_has_every_locked_package(environment: Path) -> None:
+    assert not packages.is_intact(environment), "nothing is known about it"
+    add(environment, "marimo", "1.2.3")
+    add(environment, "starlette", "1.0")
+    (environment / image_packages.LOCKED).write_text(json.dumps(packages.packages(environment)))
+    assert packages.is_intact(environment)
+    add(environment, "mine", "2.0")
+    assert packages.is_intact(environment), "added packages do not matter"
+    (environment / image_packages.LOCKED).write_text(
+        '{"marimo": "marimo==1.2.3", "starlette": "starlette==2.0"}'
+    )
+    assert not packages.is_intact(environment)
+    (environment / image_packages.LOCKED).write_text('{"marimo": "marimo==1.2.3", "gone": "gone==2.0"}')
+    assert not packages.is_intact(environment)
 
 
 class TestRequirements:
@@ -166,13 +184,38 @@ class TestRequirements:
             self.start(environment, f"{line}\n")
         assert len(installer.calls) == 1
 
-    def test_that_were_refused_are_tried_again(self, environment: Path, installer: Installer) -> None:
+    def test_that_failed_are_tried_again(self, environment: Path, installer: Installer) -> None:
         installer.refuses = {"no-such"}
         for _ in range(2):
             self.start(environment, "no-such\n")
         assert len(installer.calls) == 2
 
-    def test_that_come_back_are_installed_again(self, environment: Path, installer: Installer) -> None:
+    def test_keep_marimos_page_waiting_while_they_are_installed(
+        self, environment: Path, installer: Installer
+    ) -> None:
+        def outcome(status: str) -> str | None:
+            (state.STATE / "status").write_text(f"{status}\n")
+            return packages.requirements_outcome(environment)
+
+        assert outcome("installing") is None, "without the file"
+        packages.REQUIREMENTS.write_text("a\n")
+        assert outcome("installing") == "installing"
+        assert outcome("installed") is None, "the file is newer than the start"
+        packages.install_requirements(environment)
+        assert outcome("installing") is None, "it has not changed"
+        installer.refuses = {"no-such"}
+        self.start(environment, "no-such\n")
+        assert outcome("installed") == "failed"
+        assert outcome("installing") == "installing", "the next start tries again"
+        packages.REQUIREMENTS.write_text("corrected\n")
+        assert outcome("installed") is None, "another file failed"
+
+    def test_that_cannot_be_read_keep_no_page_waiting(self, environment: Path) -> None:
+        (state.STATE / "status").write_text("installing\n")
+        packages.REQUIREMENTS.mkdir()
+        assert packages.requirements_outcome(environment) is None
+
+    def test_that_are_restored_are_installed_again(self, environment: Path, installer: Installer) -> None:
         self.start(environment, "a\n")
         packages.REQUIREMENTS.unlink()
         packages.install_requirements(environment)
@@ -180,7 +223,7 @@ class TestRequirements:
         assert len(installer.calls) == 2
 
 
-def test_index_of_the_teams_settings_unless_the_person_has_set_another(
+def test_package_index_of_the_settings_unless_the_user_has_set_another(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert packages.installer_environment() == {}
@@ -195,26 +238,35 @@ def test_index_of_the_teams_settings_unless_the_person_has_set_another(
     "requirement",
     ["tool @ https://me:{}@127.0.0.1:9/tool-1.0-py3-none-any.whl", "-i https://{}@127.0.0.1:9/\ntool"],
 )
-def test_secret_in_a_requirement_reaches_no_log(
+def test_a_secret_in_a_requirement_is_not_logged(
     requirement: str, environment: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What uv prints goes to CloudWatch."""
+    """The output of uv goes to CloudWatch."""
     venv = [sys.executable, "-m", "venv", "--without-pip", str(environment)]
     subprocess.run(venv, check=True)  # noqa: S603  # no shell
-    add(environment, "marimo", "0.25.2")
+    add(environment, "marimo", "1.2.3")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("UV_NO_CONFIG", "1")
     packages.REQUIREMENTS.write_text(requirement.format("s3cret"))
     packages.install_requirements(environment)
-    said = "".join(capfd.readouterr())
-    assert "127.0.0.1:9" in said, "uv says what it could not reach"
-    assert "was not installed; the lines above say why" in said
-    assert "s3cret" not in said
+    output = "".join(capfd.readouterr())
+    assert "127.0.0.1:9" in output, "uv prints the address that it could not reach"
+    assert "was not installed: see the lines above" in output
+    assert "s3cret" not in output
 
 
-def test_package_panel_means_marimos_environment(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_package_panel_uses_marimos_environment(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(packages, "find_uv", lambda: "/opt/conda/bin/uv")
-    assert packages.server_environment() == {"VIRTUAL_ENV": str(environment), "UV": "/opt/conda/bin/uv"}
+    monkeypatch.setenv("PATH", "/usr/bin")
+    folder = state.PAYLOAD / "bin"
+    assert packages.server_environment() == {
+        "VIRTUAL_ENV": str(environment),
+        "UV": str(folder / "uv"),
+        "MARIMO_UV": "/opt/conda/bin/uv",
+        "PATH": f"{folder}:/usr/bin",
+    }
     monkeypatch.setattr(packages, "find_uv", lambda: None)
     assert packages.server_environment() == {"VIRTUAL_ENV": str(environment)}
 
@@ -222,10 +274,10 @@ def test_package_panel_means_marimos_environment(environment: Path, monkeypatch:
 @pytest.mark.parametrize(
     "arguments", [["carry-over", "/nonexistent/old", "/nonexistent/new"], ["requirements", "/"]]
 )
-def test_nothing_that_goes_wrong_stops_marimo(
+def test_an_error_does_not_stop_marimo(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["packages.py", *arguments])
     packages.REQUIREMENTS.write_text("a\n")
     packages.main()
-    assert "packages that were added are left as they are" in capsys.readouterr().out
+    assert "added packages could not be updated" in capsys.readouterr().out

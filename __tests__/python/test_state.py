@@ -1,11 +1,32 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from sagemaker_marimo import state
+from sagemaker_marimo import image, state
 
 
-def test_token_is_made_once_and_for_its_owner_alone(home: Path) -> None:
+@pytest.mark.parametrize(
+    ("home", "is_mounted", "expected"),
+    [
+        ("root", True, "volume"),
+        ("root", False, "root"),
+        ("volume", True, "volume"),
+        ("volume/user", True, "volume/user"),
+    ],
+)
+def test_home_folder_of_an_image(
+    home: str, is_mounted: bool, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A root image's HOME is not on the volume, so it would be lost at each start."""
+    volume = str(tmp_path / "volume")
+    monkeypatch.setattr(image, "VOLUME", volume)
+    monkeypatch.setattr(os.path, "ismount", lambda path: is_mounted and path == volume)
+    monkeypatch.setenv("HOME", str(tmp_path / home))
+    assert state.home_folder() == tmp_path / expected
+
+
+def test_token_is_created_once_and_is_private(home: Path) -> None:
     file = state.token_file()
     token = file.read_text()
     assert len(token) >= 43, "32 random bytes"
@@ -13,24 +34,22 @@ def test_token_is_made_once_and_for_its_owner_alone(home: Path) -> None:
     assert state.token_file().read_text() == token
 
 
-def test_token_is_not_open_to_others_for_a_moment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_is_private_from_the_start(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, mode: int) -> None:
-        raise AssertionError(f"{path} was not made with mode {mode:o}")
+        raise AssertionError(f"{path} was not created with mode {mode:o}")
 
     monkeypatch.setattr(Path, "chmod", refuse)
     assert state.token_file().stat().st_mode & 0o777 == 0o600
 
 
-def test_token_is_another_in_another_space(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_space_has_its_own_token(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = state.token_file().read_text()
     monkeypatch.setattr(state, "STATE", tmp_path / "another/state")
     assert state.token_file().read_text() != first
 
 
 @pytest.mark.parametrize("content", ["", " \n"])
-def test_empty_token_is_made_anew(content: str, home: Path) -> None:
+def test_empty_token_is_replaced(content: str, home: Path) -> None:
     file = state.STATE / "token"
     file.write_text(content)
     file.chmod(0o644)
@@ -38,13 +57,13 @@ def test_empty_token_is_made_anew(content: str, home: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_token_that_others_could_read_is_closed(home: Path) -> None:
+def test_readable_token_is_made_private(home: Path) -> None:
     state.token_file().chmod(0o640)
     assert state.token_file().stat().st_mode & 0o777 == 0o600
 
 
-def test_token_is_not_touched_where_nothing_is_to_be_done(home: Path) -> None:
-    """A home that is read-only refuses even what would change nothing."""
+def test_valid_token_is_not_changed(home: Path) -> None:
+    """On a read-only home, chmod fails even if it would change nothing."""
     before = state.token_file().stat()
     after = state.token_file().stat()
     assert (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns)
@@ -65,10 +84,12 @@ def test_settings_of_the_payload_and_of_the_lifecycle_script(home: Path) -> None
 
 
 def test_environment_in_place(environment: Path) -> None:
-    assert state.installed_environment() == environment, "resolved: a running server stays in its own"
+    assert state.installed_environment() == environment, (
+        "resolved, so that a running server stays in its environment"
+    )
 
 
-def test_environment_that_is_not_finished(environment: Path) -> None:
+def test_incomplete_environment(environment: Path) -> None:
     (environment / ".complete").unlink()
     assert state.installed_environment() is None
 

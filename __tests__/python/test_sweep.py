@@ -1,18 +1,36 @@
-"""A sweep's grid, its division into pipelines, their definitions, its course and its table."""
+"""Sweeps: the grid, its division into pipelines, their definitions, the progress and the table."""
 
 import argparse
 import io
 import json
+import sys
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 
-from sagemaker_marimo.jobs import grid, pipeline, sweep, sweep_command, table
-from sagemaker_marimo.jobs.sweep import Plan, Store, Sweep
+from sagemaker_marimo.jobs import (
+    command,
+    follow,
+    grid,
+    listing,
+    pipeline,
+    request,
+    results,
+    sweep_command,
+    table,
+)
+from sagemaker_marimo.jobs.parser import parser
+from sagemaker_marimo.jobs.settings import Clients, Environment
+from sagemaker_marimo.jobs.sweep import Sweep, SweepError
+from sagemaker_marimo.jobs.sweep_plan import Plan
+from sagemaker_marimo.jobs.sweep_progress import Progress
+from sagemaker_marimo.jobs.sweep_store import Store
 from sagemaker_marimo.jobs.table import Outcome
 
 REQUEST: dict[str, Any] = {
@@ -72,11 +90,22 @@ def plan(rows: int = 3, **changes: Any) -> Plan:
     return Plan(**{**members, **changes})
 
 
+def test_names_of_pipelines_and_jobs_are_those_that_the_role_may_use() -> None:
+    """__tests__/unit/stack/processing-job.test.ts holds the stack to the same file."""
+    contract = json.loads((Path(__file__).parents[1] / "support/job-contract.json").read_text())
+    names = contract["sweep"]
+    one = plan(1, name=names["name"], prefix=contract["jobs.json"]["jobNamePrefix"])
+    (part,) = one.parts
+    (step,) = json.loads(one.definition(Store(None, None, "bucket"), part))["Steps"]
+    assert part.name == names["pipeline"]
+    assert step["Arguments"]["ProcessingJobName"] == names["jobOfRow"]
+
+
 def test_a_grid_is_read() -> None:
     read = grid.read('\ufeffn,name\n1,"a, b"\n\n-2,\n1,"a, b"\n')
     assert read.columns == ("n", "name")
     assert read.arguments(1, ["--all"]) == ["--n=1", "--name=a, b", "--all"]
-    # A value may begin with a hyphen; an empty cell is no option; equal rows are runs of their own.
+    # A value may begin with a hyphen, an empty cell adds no option, and equal rows are separate runs.
     assert read.arguments(2, []) == ["--n=-2"]
     assert read.rows[2] == read.rows[0]
 
@@ -84,26 +113,26 @@ def test_a_grid_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "it is empty"),
+        ("", "the file is empty"),
         ("n\n", "no rows"),
-        ("n,n\n1,2\n", "column 'n' is there 2 times"),
-        ("1st\n1\n", "column '1st' is no option's name"),
-        ("status\n1\n", "column 'status' is a name that the table has itself"),
-        ("n,m\n1\n", "row 1 has 1 cells, and the first line 2"),
-        ("n\n1\n2\n3\n4\n", "it has 4 rows: at most 3"),
-        (f"n\n{'x' * 253}\n", "has 257 characters: at most 256"),
-        (",".join(f"n{i}" for i in range(100)) + "\n" + ",".join("1" * 100) + "\n", "makes 100 arguments"),
+        ("n,n\n1,2\n", "column 'n' appears 2 times"),
+        ("1st\n1\n", "column '1st' is not a valid option name"),
+        ("status\n1\n", "column 'status' is reserved for the result table"),
+        ("n,m\n1\n", "row 1 has 1 cells, but the first line has 2"),
+        ("n\n1\n2\n3\n4\n", "there are 4 rows, at most 3 are allowed"),
+        (f"n\n{'x' * 253}\n", "has 257 characters, at most 256 are allowed"),
+        (",".join(f"n{i}" for i in range(100)) + "\n" + ",".join("1" * 100) + "\n", "has 100 arguments"),
     ],
 )
-def test_a_grid_is_refused(text: str, problem: str) -> None:
-    with pytest.raises(grid.BadGrid, match=problem):
-        grid.read(text, most_rows=3)
-    assert grid.read("n\n1\n2\n3\n", most_rows=3).rows
+def test_an_invalid_grid_is_rejected(text: str, problem: str) -> None:
+    with pytest.raises(grid.GridError, match=problem):
+        grid.read(text, max_rows=3)
+    assert grid.read("n\n1\n2\n3\n", max_rows=3).rows
     assert grid.read(f"n\n{'x' * 252}\n").rows
 
 
-def test_all_problems_of_a_grid_are_told() -> None:
-    with pytest.raises(grid.BadGrid) as refusal:
+def test_all_problems_of_a_grid_are_reported() -> None:
+    with pytest.raises(grid.GridError) as refusal:
         grid.read("a b,a b,row\n1,2\n")
     assert len(refusal.value.problems) == 4
 
@@ -113,16 +142,16 @@ def test_rows_are_divided_and_the_limit_is_kept(rows: int, parallel: int) -> Non
     parts = pipeline.divide("p", rows, parallel, then=False)
     numbers = [number for part in parts for number in range(part.first, part.last + 1)]
     assert numbers == list(range(1, rows + 1))
-    assert max(len(part.steps) for part in parts) <= pipeline.MOST_STEPS
+    assert max(len(part.steps) for part in parts) <= pipeline.MAX_STEPS
     assert sum(part.parallel for part in parts) == parallel
     assert min(part.parallel for part in parts) >= 1
     assert len({part.name for part in parts}) == len(parts)
 
 
-def test_a_limit_below_the_number_of_pipelines_is_refused() -> None:
-    with pytest.raises(ValueError, match="--parallel is 3: at least 4 for 200 rows"):
+def test_a_limit_below_the_number_of_pipelines_is_rejected() -> None:
+    with pytest.raises(ValueError, match="--parallel is 3, but must be at least 4 for 200 rows"):
         pipeline.divide("p", 200, 3, then=False)
-    with pytest.raises(ValueError, match="at most 49, which are one pipeline"):
+    with pytest.raises(ValueError, match="at most 49 rows, which fit into one pipeline"):
         pipeline.divide("p", 50, 4, then=True)
     assert len(pipeline.divide("p", 49, 1, then=True)) == 1
 
@@ -130,7 +159,7 @@ def test_a_limit_below_the_number_of_pipelines_is_refused() -> None:
 STORE = Store(None, None, "bucket")
 
 
-def test_steps_are_requests_that_sagemaker_takes() -> None:
+def test_steps_are_valid_requests() -> None:
     one = plan(then_notebook="summary.py")
     (part,) = one.parts
     steps = json.loads(one.definition(STORE, part))["Steps"]
@@ -143,7 +172,7 @@ def test_steps_are_requests_that_sagemaker_takes() -> None:
     )
     for step in steps:
         validate_parameters(step["Arguments"], shape)
-        # What a pipeline adds to it has place within the 63 characters of a name.
+        # With the pipeline's suffix, the name must have at most 63 characters.
         assert len(step["Arguments"]["ProcessingJobName"]) <= 52
     second = steps[1]["Arguments"]
     assert second["AppSpecification"]["ContainerArguments"] == ["analysis.py", "--n=2", "--env=dev"]
@@ -156,12 +185,12 @@ def test_steps_are_requests_that_sagemaker_takes() -> None:
     then = steps[3]["Arguments"]
     assert then["AppSpecification"]["ContainerArguments"][0] == "summary.py"
     assert then["ProcessingInputs"][1]["S3Input"]["LocalPath"] == pipeline.ROWS_FOLDER
-    # The request that they are made of stays as it was.
+    # The original request is not changed.
     assert REQUEST["Environment"] == {"AWS_REGION": "us-east-1"}
     assert len(REQUEST["ProcessingInputs"]) == 1
 
 
-def test_only_what_the_platform_does_is_retried() -> None:
+def test_only_platform_failures_are_retried() -> None:
     def attempts_of(kind: str, attempts: int) -> int:
         policies = pipeline.retry_policies(attempts)
         return sum(policy["MaxAttempts"] for policy in policies if kind in policy["ExceptionType"])
@@ -171,17 +200,36 @@ def test_only_what_the_platform_does_is_retried() -> None:
     assert attempts_of("SageMaker.RESOURCE_LIMIT", 1) > 0
 
 
-def test_the_cost_is_bounded() -> None:
+def test_the_cost_is_limited() -> None:
     one = plan(rows=100)
-    cost = 100 * 3 * (600 + pipeline.SECONDS_BESIDE) / 3600 * 0.115
-    assert one.most_cost() == pytest.approx(cost)
+    cost = 100 * 3 * (600 + pipeline.OVERHEAD_SECONDS) / 3600 * 0.115
+    assert one.max_cost() == pytest.approx(cost)
     assert sweep_command.problems(one, cost + 0.01) == []
     assert "more than --max-cost" in sweep_command.problems(one, cost - 0.01)[0]
     assert "with --max-cost" in sweep_command.problems(plan(rows=150), None)[0]
     assert sweep_command.problems(plan(rows=3), None) == []
     unknown = plan(hourly=None)
-    assert "the price of ml.m5.large is not known" in sweep_command.problems(unknown, 1000)[0]
+    assert "the price of ml.m5.large is unknown" in sweep_command.problems(unknown, 1000)[0]
     assert sweep_command.problems(unknown, float("inf")) == []
+
+
+@pytest.mark.parametrize(
+    ("hourly", "terminal", "answer", "is_accepted"),
+    [
+        (None, True, "y\n", True),
+        (None, True, "\n", False),
+        (None, False, "y\n", False),
+        (0.1, True, "y\n", False),  # nothing is asked
+    ],
+)
+def test_a_type_without_a_price_asks(
+    hourly: float | None, terminal: bool, answer: str, is_accepted: bool, monkeypatch: Any
+) -> None:
+    for name in ("stdin", "stderr"):
+        stream = io.StringIO(answer)
+        stream.isatty = lambda: terminal  # type: ignore[method-assign]
+        monkeypatch.setattr(sys, name, stream)
+    assert sweep_command.accepts_unknown_cost(plan(hourly=hourly)) == is_accepted
     assert len(sweep_command.problems(plan(rows=200, parallel=1, attempts=21), None)) == 3
 
 
@@ -192,26 +240,50 @@ def test_a_sweep_is_named_after_its_notebook() -> None:
     assert sweep_command.sweep_name("marimo-dev", "a/b_.py", "261124173000-ab12") == "b-261124173000-ab12"
 
 
+@pytest.mark.parametrize(
+    ("prefix", "notebook", "stem"),
+    [
+        ("marimo-dev", "marimo_dev_report.py", "sweep-marimo-dev-r"),
+        ("marimo-dev", "marimo_dev.py", "sweep-marimo-dev"),
+        # Shortened to the prefix.
+        ("marimo-staging", "marimo_staging2.py", "sweep-marimo-s"),
+        ("marimo-dev", "marimo_devices.py", "marimo-devices"),
+        ("marimo-dev", "sweep.py", "sweep"),
+    ],
+)
+def test_a_sweep_is_never_named_like_a_job(store: Store, prefix: str, notebook: str, stem: str) -> None:
+    stamp = "261124173000-ab12"
+    assert request.job_name(prefix, notebook, stamp).startswith(f"{prefix}-")
+    name = sweep_command.sweep_name(prefix, notebook, stamp)
+    assert name == f"{stem}-{stamp}"
+    assert len(f"{prefix}-{name}-1000") <= pipeline.JOB_NAME_CHARACTERS
+    sweep_command.start(store, plan(name=name, prefix=prefix))
+    (entry,) = listing.entries(store, prefix, 20)
+    assert (entry.name, entry.text) == (name, "running, 3 rows: 0 done, 3 waiting")
+    options = argparse.Namespace(job=name)
+    environment = cast(Environment, SimpleNamespace(prefix=prefix, bucket="bucket"))
+    for _ in range(2):  # the second time it is stopping already
+        assert command.stop(Clients(store.s3, store.sagemaker, None), environment, options) == 0
+    assert store.sagemaker.calls.count("stop") == 1
+
+
 def test_options_make_a_plan() -> None:
-    parser = argparse.ArgumentParser()
-    sweep_command.add_options(parser)
-    options = parser.parse_args(
-        ["--each", "grid.csv", "--parallel", "2", "--max-cost", "none", "--then", "b.py"]
-    )
+    words = ["--each", "grid.csv", "--parallel", "2", "--max-cost", "none", "--then", "b.py"]
+    options = parser().parse_args(["run", "analysis.py", *words])
     given: dict[str, Any] = {"prefix": "marimo-dev", "pipeline_role": "arn", "minutes": 10, "hourly": 0.115}
     made = sweep_command.make_plan(options, grid.read("n\n1\n"), REQUEST, ["--x=1"], **given)
     another = sweep_command.make_plan(options, grid.read("n\n1\n"), REQUEST, ["--x=1"], **given)
     assert (made.parallel, made.attempts, made.then_notebook, made.table) == (2, 3, "b.py", "result.csv")
     assert made.name != another.name
     assert sweep_command.problems(made, options.max_cost) == []
-    # What sweep.json gives back is the same.
+    # The plan survives the round trip through sweep.json.
     assert Plan(**json.loads(json.dumps(vars(made)))) == made
     for wrong in (["--parallel", "0"], ["--max-cost", "-1"], ["--attempts", "x"]):
         with pytest.raises(SystemExit):
-            parser.parse_args(wrong)
+            parser().parse_args(["run", "analysis.py", *wrong])
 
 
-def test_ctrl_c_asks(store: Store, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_asks_whether_to_stop(store: Store, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     one = plan()
     running = sweep_command.start(store, one)
 
@@ -225,10 +297,23 @@ def test_ctrl_c_asks(store: Store, tmp_path: Any, monkeypatch: pytest.MonkeyPatc
     assert store.sagemaker.calls.count("stop") == 1
 
 
-def test_sweeps_are_listed(store: Store) -> None:
-    sweep_command.start(store, plan())
-    store.put("marimo-dev-x-261124173002-ab12/result.json", "{}")
-    assert sweep_command.lines(store, "marimo-dev") == ["analysis-261124173000-ab12  3 rows  under way"]
+def test_expired_credentials_are_not_the_end(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def expired(*_: object, **__: object) -> None:
+        raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}, "Describe")
+
+    running = sweep_command.start(store, plan())
+    monkeypatch.setattr(running, "progress", expired)
+    assert sweep_command.follow(running, tmp_path) == results.NO_ANSWER
+    monkeypatch.setattr(follow, "describe", expired)
+    clients = Clients(store.s3, store.sagemaker, None)
+    assert command.follow_to_end(clients, "job-1", tmp_path, as_json=False) == results.NO_ANSWER
+    said = capsys.readouterr().err
+    assert f"{running.plan.name} continues" in said
+    assert "job-1 continues. With valid credentials: marimo-job logs job-1 --follow" in said
+    # Control: a platform failure is the end of a job, with another status.
+    assert results.WITHOUT_STATUS != results.NO_ANSWER
 
 
 def test_each_row_is_in_the_table() -> None:
@@ -285,7 +370,7 @@ class FakeS3:
 
 
 class FakeSageMaker:
-    """Pipelines whose steps a test sets; it ends the program where it is told to."""
+    """A fake SageMaker whose steps a test sets. Interrupts the program at the call `dies_at`."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -341,6 +426,12 @@ class FakeSageMaker:
         if self.pipelines.pop(request["PipelineName"], None) is None:
             raise error("ResourceNotFound")
 
+    def get_paginator(self, _: str) -> "FakeSageMaker":
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        return [{"ProcessingJobSummaries": []}]
+
     def describe_processing_job(self, **request: Any) -> dict[str, str]:
         self._called("job")
         return {"ExitMessage": f"what {request['ProcessingJobName']} raised"}
@@ -354,7 +445,7 @@ def store() -> Store:
 
 
 def end(store: Store, one: Plan, statuses: Callable[[int], int], status: str = "Succeeded") -> None:
-    """Lets every row end with that exit status."""
+    """Ends every row with its exit status."""
     for arn, execution in store.sagemaker.executions.items():
         (part,) = [part for part in one.parts if part.name == arn.split("/")[0]]
         execution["status"] = status
@@ -370,7 +461,7 @@ def end(store: Store, one: Plan, statuses: Callable[[int], int], status: str = "
             store.put(f"{one.name}/rows/{number}/files/result.csv", f"square\n{number**2}\n")
 
 
-def test_a_sweep_goes_to_its_end(store: Store) -> None:
+def test_a_sweep_from_start_to_end(store: Store) -> None:
     one = plan(rows=60)
     running = sweep_command.start(store, one)
     assert store.sagemaker.calls.count("create") == 2
@@ -379,25 +470,62 @@ def test_a_sweep_goes_to_its_end(store: Store) -> None:
     progress = running.progress()
     assert str(progress) == "60 rows: 59 done, 1 failed"
     assert running.is_over
-    lines = running.gather().splitlines()
+    text = running.collect_table()
+    lines = text.splitlines()
     assert lines[7] == "7,7,failed,1,1,1.0,what job-7 raised,49"
     assert [line.split(",")[1] for line in lines[1:]] == [str(number) for number in range(1, 61)]
     assert store.sagemaker.pipelines == {}
-    assert Sweep.open(store, one.name).plan.finished
-    assert running.table() is not None
+    finished = Sweep.open(store, one.name)
+    assert finished.plan.finished
+    assert str(finished.progress()) == "60 rows: 59 done, 1 failed"
+    assert store.get(f"{one.name}/table.csv") == text
 
 
-def test_requests_a_row_are_few(store: Store) -> None:
+def test_a_sweep_with_a_failed_row_is_failed(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    one = plan(rows=5)
+    running = sweep_command.start(store, one)
+    assert running.progress().state == "running"
+    end(store, one, lambda number: int(number == 2))
+    for finish in (False, True):  # the table is read instead of the steps after a collection
+        if finish:
+            running.collect_table()
+        capsys.readouterr()
+        assert sweep_command.show(store, one.name) == 0
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"{one.name}: failed, 5 rows: 4 done, 1 failed\n")
+        assert "row 2 failed: what job-2 raised\n" in shown
+        assert f"{one.name}/rows/2/page.html" in shown
+        assert ("table.csv" in shown) == finish
+
+
+@pytest.mark.parametrize(
+    ("rows", "then", "state"),
+    [
+        (["done", "done"], None, "done"),
+        (["done", "failed"], None, "failed"),
+        (["done", "done"], "failed", "failed"),
+        # Rows that were waiting are stopped when another one is interrupted.
+        (["interrupted", "stopped"], None, "failed"),
+        (["failed", "stopped"], None, "stopped"),
+    ],
+)
+def test_the_state_of_a_sweep(rows: list[str], then: str | None, state: str) -> None:
+    assert Progress(rows, then=then, is_over=True).state == state
+    assert Progress(rows, then=then).state == "running"
+    assert Progress(rows, then=then, is_stopping=True).state == "stopping"
+
+
+def test_the_number_of_requests_is_small(store: Store) -> None:
     one = plan(rows=200)
     running = sweep_command.start(store, one)
     end(store, one, lambda _: 0)
     running.progress()
-    running.gather()
+    running.collect_table()
     assert len(store.sagemaker.calls) == 4 * len(("list", "create", "start", "describe", "steps", "delete"))
 
 
 @pytest.mark.parametrize("dies_at", range(7))
-def test_a_start_that_was_killed_is_taken_up(store: Store, dies_at: int) -> None:
+def test_a_killed_start_can_be_resumed(store: Store, dies_at: int) -> None:
     one = plan(rows=60)
     store.sagemaker.dies_at = dies_at
     try:
@@ -410,10 +538,10 @@ def test_a_start_that_was_killed_is_taken_up(store: Store, dies_at: int) -> None
     assert len(store.sagemaker.executions) == 2
     end(store, one, lambda _: 0)
     again.progress()
-    assert len(again.gather().splitlines()) == 61
+    assert len(again.collect_table().splitlines()) == 61
 
 
-def test_what_ended_too_early_is_retried(store: Store) -> None:
+def test_unfinished_rows_are_retried(store: Store) -> None:
     one = plan(rows=60)
     running = sweep_command.start(store, one)
     end(store, one, lambda _: 0)
@@ -424,38 +552,38 @@ def test_what_ended_too_early_is_retried(store: Store) -> None:
         "AttemptCount": 3,
         "FailureReason": "InternalServerError",
     }
-    del first["steps"]["row-4"]  # it did not start any more
+    del first["steps"]["row-4"]  # it was never started
     progress = running.progress()
     assert progress.retries == 2
     assert str(progress) == "60 rows: 58 done, 1 interrupted, 1 stopped, 2 retried"
-    assert "3,3,interrupted,,3,,InternalServerError," in running.gather()
-    # Neither ended nor deleted.
+    assert "3,3,interrupted,,3,,InternalServerError," in running.collect_table()
+    # An unfinished sweep keeps its pipelines.
     assert len(store.sagemaker.pipelines) == 2
     again = Sweep.open(store, one.name)
-    assert again.left() == 2
+    assert again.remaining_rows() == 2
     again.resume()
     assert store.sagemaker.calls.count("retry") == 1
     assert second["status"] == "Succeeded"
     end(store, one, lambda _: 0)
     assert str(again.progress()) == "60 rows: 60 done"
-    again.gather()
+    again.collect_table()
     assert store.sagemaker.pipelines == {}
 
 
-def test_a_resume_is_bounded_too(store: Store, tmp_path: Any) -> None:
+def test_the_cost_of_a_resume_is_limited(store: Store, tmp_path: Any) -> None:
     one = plan(rows=60, hourly=100.0)
     sweep_command.start(store, one)
     end(store, one, lambda _: 0, "Failed")
     for execution in store.sagemaker.executions.values():
         execution["steps"] = {}
-    with pytest.raises(sweep.SweepError, match="may cost"):
+    with pytest.raises(SweepError, match="may cost"):
         sweep_command.resume(store, one.name, 1.0, tmp_path, detach=True)
     assert "retry" not in store.sagemaker.calls
     assert sweep_command.resume(store, one.name, float("inf"), tmp_path, detach=True) == 0
     assert store.sagemaker.calls.count("retry") == 2
 
 
-def test_the_exit_status_tells_whose_failure_it_was(store: Store, tmp_path: Any) -> None:
+def test_the_exit_status_of_a_failed_row(store: Store, tmp_path: Any) -> None:
     one = plan()
     running = sweep_command.start(store, one)
     end(store, one, lambda number: int(number == 2))
@@ -471,7 +599,7 @@ def test_the_exit_status_tells_whose_failure_it_was(store: Store, tmp_path: Any)
         ("Failed", 0, sweep_command.ROWS_LEFT),
     ],
 )
-def test_the_notebook_after_the_rows_counts(
+def test_the_exit_status_includes_the_last_notebook(
     store: Store, tmp_path: Any, status: str, exit_status: int, ends_with: int
 ) -> None:
     one = plan(then_notebook="summary.py")
@@ -484,27 +612,30 @@ def test_the_notebook_after_the_rows_counts(
     assert sweep_command.follow(running, tmp_path) == ends_with
 
 
-def test_a_resume_without_what_jobs_start_from_is_refused(store: Store) -> None:
+def test_a_resume_without_the_payload_is_rejected(store: Store) -> None:
     one = plan()
     sweep_command.start(store, one)
     Sweep.open(store, one.name).resume()
     store.s3.objects.pop("marimo/payload/0123/job/run.sh")
-    with pytest.raises(sweep.SweepError, match="s3://bucket/marimo/payload/0123/ is gone"):
+    with pytest.raises(
+        SweepError, match="s3://bucket/marimo/payload/0123/, which the jobs need, no longer exists"
+    ):
         Sweep.open(store, one.name).resume()
 
 
-def test_sweeps_are_told_from_jobs(store: Store) -> None:
+def test_sweeps_are_distinguished_from_jobs(store: Store) -> None:
     for name in ("b-261124173000-ab12", "a-261124173001-ab12", "marimo-dev-x-261124173002-ab12"):
         store.put(f"{name}/result.json", "{}")
     assert store.names("marimo-dev") == ["b-261124173000-ab12", "a-261124173001-ab12"]
 
 
-def test_a_sweep_is_stopped_and_not_made_twice(store: Store) -> None:
+def test_a_sweep_is_stopped_and_not_created_twice(store: Store) -> None:
     one = plan()
     running = sweep_command.start(store, one)
     assert running.stop() == 1
+    assert running.progress().state == "stopping"
     assert running.stop() == 0
-    with pytest.raises(sweep.SweepError, match="already"):
+    with pytest.raises(SweepError, match="already"):
         sweep_command.start(store, one)
-    with pytest.raises(sweep.SweepError, match="there is no sweep other"):
+    with pytest.raises(SweepError, match="there is no sweep other"):
         Sweep.open(store, "other")

@@ -1,4 +1,4 @@
-/** A message of `terraform … -json` (Terraform, "Machine-Readable UI"), as far as it is read here. */
+/** The used part of a message of `terraform … -json` (Terraform, "Machine-Readable UI"). */
 export interface Message {
   readonly "@level": string;
   readonly "@message": string;
@@ -11,18 +11,18 @@ export interface Message {
   };
 }
 
-/** A resource of the configuration, with all its instances. */
+/** A resource of the configuration with the time of all its instances. */
 export interface Link {
   readonly resource: string;
   readonly seconds: number;
 }
 
-/** The message in a line of Terraform's output; what a provider or a proxy wrote between them is none. */
+/** Parses a line of Terraform's output. Undefined for output of a provider or proxy between the messages. */
 export function messageIn(line: string): Message | undefined {
   return line.startsWith('{"@level"') ? (JSON.parse(line) as Message) : undefined;
 }
 
-/** Seconds from the start of a resource's first instance to the end of its last. Reading data is part of the plan. */
+/** Seconds from the start of a resource's first instance to the end of its last one, without data sources. */
 export function resourceTimes(messages: readonly Message[]): ReadonlyMap<string, number> {
   const began = new Map<string, number>();
   const times = new Map<string, number>();
@@ -37,8 +37,8 @@ export function resourceTimes(messages: readonly Message[]): ReadonlyMap<string,
 }
 
 /**
- * What each thing depends on, as `terraform graph` draws it: `"a" -> "b"`, and in its detailed graphs, the only ones of
- * OpenTofu, `"[root] a (expand)" -> "[root] b"`.
+ * The dependencies in the output of `terraform graph`: `"a" -> "b"`. Detailed graphs, the only kind in OpenTofu, have
+ * `"[root] a (expand)" -> "[root] b"`.
  */
 export function dependenciesIn(dot: string): ReadonlyMap<string, readonly string[]> {
   const name = String.raw`"(?:\[root\] )?((?:[^"\\]|\\.)+?)(?: \(expand\))?"`;
@@ -49,8 +49,8 @@ export function dependenciesIn(dot: string): ReadonlyMap<string, readonly string
 }
 
 /**
- * The chain of resources, each depending on the one before it, that takes longest: no other wait in Terraform makes the
- * run longer. A destroy goes along it from its end.
+ * The longest chain of resources in which each one depends on the one before. It determines the duration of the run. A
+ * destroy runs it in reverse.
  */
 export function criticalPath(
   dependencies: ReadonlyMap<string, readonly string[]>,

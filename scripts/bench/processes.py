@@ -1,4 +1,4 @@
-"""Prints what a process started, as JSON: command line, resident memory and processor time so far of each."""
+"""Prints the descendants of a process as JSON, each with command line, resident memory and processor time."""
 
 import json
 import sys
@@ -12,7 +12,6 @@ for process in psutil.Process(int(sys.argv[1])).children(recursive=True):
         cpu = process.cpu_times()
         found.append(
             {
-                "pid": process.pid,
                 "command": " ".join(process.cmdline()),
                 "bytes": process.memory_info().rss,
                 "seconds": cpu.user + cpu.system,

@@ -1,42 +1,42 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
-import { workFolder } from "../../src/local-studio/paths.ts";
-import type { RunFolder } from "../../src/local-studio/run-folder.ts";
+import { workFolder } from "../../src/cli/paths.ts";
+import type { RunFolder } from "../../src/cli/run-folder.ts";
 
 export interface BenchmarkProps {
-  /** How often each case runs; the median counts. */
+  /** The number of runs of each case. The median is reported. */
   readonly runs: number;
   readonly folder: RunFolder;
   readonly signal: AbortSignal;
 }
 
 export interface Benchmark {
-  /** What it measures, for the help. */
+  /** The description in the help. */
   readonly about: string;
   readonly defaultRuns: number;
-  /** Measures, and resolves to what it found; rejects when anything failed. */
+  /** Runs the benchmark. Rejects if a run fails. */
   readonly run: (props: BenchmarkProps) => Promise<Report>;
 }
 
 export interface Report {
-  /** What is printed, in the order of reading. */
+  /** The printed text. */
   readonly text: string;
   readonly targets: readonly Target[];
-  /** For the JSON file: what the text was made of. */
+  /** The measured values for the JSON file. */
   readonly results: unknown;
 }
 
 export interface Target {
   readonly target: string;
   readonly value: number;
-  /** The target is met below it. */
+  /** The value must be below this limit. */
   readonly limit: number;
 }
 
 export const isMet = ({ value, limit }: Target): boolean => value < limit;
 
-/** Prints a report, and writes it to a file beside what it was measured on; resolves to the exit status. */
+/** Prints a report and writes it to a file with data of the machine. @returns the exit status */
 export function publish(name: string, runs: number, { text, targets, results }: Report): number {
   console.log(`${text}\n`);
   for (const target of targets)
@@ -56,7 +56,7 @@ export function publish(name: string, runs: number, { text, targets, results }: 
   return targets.every(isMet) ? 0 : 1;
 }
 
-/** A table in Markdown, all but its first column flush right. */
+/** A Markdown table whose columns are right-aligned, except for the first one. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   return [line(header), `|---|${"---:|".repeat(header.length - 1)}`, ...rows.map(line)].join("\n");

@@ -29,13 +29,13 @@ if __name__ == "__main__":
     app.run()
 `;
 
-/** What the dependent cell shows, as a string; `undefined` as long as it shows nothing. */
+/** The dependent cell's value as a string, or `undefined` without one. */
 const shown = `[...document.querySelectorAll("[data-cell-id] .output")]
   .map((output) => /ten times the slider: (\\d+)\\.|$/.exec(output.textContent)[1])
   .find((value) => value !== undefined)`;
 const shows = (value: number) => `Number(${shown}) === ${value * 10}`;
 
-/** Begins, in the page, to wait for the next key and for what it makes the dependent cell show. */
+/** Starts to measure, in the page, the time from the next key to the new value in the dependent cell. */
 const timeNextMove = (value: number, timeout: number) => `{
   let pressed;
   addEventListener("keydown", () => { pressed = performance.now(); }, { capture: true, once: true });
@@ -49,10 +49,10 @@ const timeNextMove = (value: number, timeout: number) => `{
     setTimeout(resolve, ${timeout}, undefined);
   });
 }
-// The promise is not to be waited for yet.
+// evaluate() must not wait for the promise yet.
 undefined`;
 
-/** That notebook in a browser, its times taken in the page itself. */
+/** The notebook in a browser. Times are measured in the page. */
 export class SliderPage {
   private readonly page: Page;
   private value: number;
@@ -62,14 +62,14 @@ export class SliderPage {
     this.value = value;
   }
 
-  /** Resolves once the notebook is live: connected, and its cell shows what the kernel computed. */
+  /** Resolves when the notebook is live: it is connected, and the dependent cell has its value. */
   static async open(context: BrowserContext, url: string, timeout: number): Promise<SliderPage> {
     const page = await context.newPage();
     const end = performance.now() + timeout;
-    // What a person does who finds nothing there yet: reload. A waiting page becomes marimo by itself.
+    // Reload while the page has an error, like a user. A waiting page opens marimo by itself.
     while ((await page.goto(url, { waitUntil: "commit", timeout }))?.ok() !== true) {
       if (performance.now() > end)
-        throw new errors.TimeoutError(`${url} is an error page after ${timeout / 1000} s`);
+        throw new errors.TimeoutError(`${url} is still an error page after ${timeout / 1000} s`);
       await page.waitForTimeout(100);
     }
     const live = `document.querySelector('#App[data-connection-state="OPEN"]') !== null && ${shown}`;
@@ -79,7 +79,7 @@ export class SliderPage {
     return new SliderPage(page, Number(await value.jsonValue()) / 10);
   }
 
-  /** One step up; resolves to the milliseconds from the key to the dependent cell. */
+  /** Moves the slider by one step. Resolves to the milliseconds from the key to the dependent cell. */
   async move(timeout = 60_000): Promise<number> {
     this.value += 1;
     await this.page.evaluate(timeNextMove(this.value, timeout));
@@ -89,7 +89,7 @@ export class SliderPage {
     throw new errors.TimeoutError(`the dependent cell does not show ${this.value} after ${timeout / 1000} s`);
   }
 
-  /** Several steps up, as fast as a key repeats, without a look at what they make. */
+  /** Moves the slider by several steps at the speed of key repetition, without waiting for the dependent cell. */
   async sweep(steps: number): Promise<void> {
     for (let step = 0; step < steps; step++) {
       this.value += 1;

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Steps } from "../../src/local-studio/steps.ts";
+import type { Steps } from "../../src/cli/steps.ts";
 import { runTethered } from "../../src/local-studio/tethered.ts";
 import {
   criticalPath,
@@ -11,9 +11,9 @@ import {
 } from "./critical-path.ts";
 
 export interface StackProps {
-  /** In the reports. */
+  /** The name in reports. */
   readonly name: string;
-  /** Holds the stack's JSON. */
+  /** Contains the stack's JSON. */
   readonly folder: string;
   readonly terraform: string;
   /** Any Python that runs `tether.py`. */
@@ -24,23 +24,23 @@ export interface StackProps {
   readonly signal: AbortSignal;
 }
 
-/** A command of Terraform's. */
+/** The times of a Terraform command. */
 export interface Timed {
   readonly seconds: number;
-  /** Instances of resources that it created or destroyed. */
+  /** Number of created or destroyed resource instances. */
   readonly resources: number;
-  /** In the order of the work. */
+  /** The critical path in the order of execution. */
   readonly path: readonly Link[];
 }
 
 export interface Options {
-  /** In place of what the command is called. */
-  readonly told?: string;
-  readonly environment?: NodeJS.ProcessEnv;
-  readonly onMessage?: (message: Message) => void;
+  /** @default the command */
+  readonly label?: string | undefined;
+  readonly environment?: NodeJS.ProcessEnv | undefined;
+  readonly onMessage?: ((message: Message) => void) | undefined;
 }
 
-/** A stack's JSON and Terraform, which works on it with its messages as JSON. */
+/** Runs Terraform with JSON output on a stack. */
 export class Stack {
   private readonly props: StackProps;
   private dependencies: ReadonlyMap<string, readonly string[]> = new Map();
@@ -68,7 +68,7 @@ export class Stack {
     return this.timed("destroy", ["destroy", "-auto-approve"], 0, options);
   }
 
-  /** Whether it has changes is known, and not the wished-for answer is an error. */
+  /** Fails if the plan does not have changes as expected. */
   plan(changes: boolean, options: Options = {}): Promise<Timed> {
     // 2: "Succeeded with non-empty diff" (Terraform, "Command: plan").
     return this.timed("plan", ["plan", "-detailed-exitcode"], changes ? 2 : 0, options);
@@ -76,7 +76,7 @@ export class Stack {
 
   private timed(command: string, args: readonly string[], status: number, options: Options): Promise<Timed> {
     const { name, steps } = this.props;
-    return steps.run(`${name}: ${options.told ?? command}`, async () => {
+    return steps.run(`${name}: ${options.label ?? command}`, async () => {
       const messages: Message[] = [];
       let done = 0;
       const began = performance.now();
@@ -111,7 +111,7 @@ export class Stack {
       environment: { ...environment, ...options.environment },
       log,
       signal,
-      ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
+      onLine: options.onLine,
     });
     if (allowed.includes(finished.status)) return finished;
     const lines = finished.output.split("\n");
@@ -119,7 +119,7 @@ export class Stack {
       const message = messageIn(line);
       return message?.["@level"] === "error" ? [message["@message"]] : [];
     });
-    const told = (errors.length > 0 ? errors : lines.slice(-20)).join("\n");
-    throw new Error(`terraform ${command} of ${name} ended with ${finished.status}:\n${told}`);
+    const details = (errors.length > 0 ? errors : lines.slice(-20)).join("\n");
+    throw new Error(`terraform ${command} of ${name} failed with status ${finished.status}:\n${details}`);
   }
 }

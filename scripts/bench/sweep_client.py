@@ -1,8 +1,8 @@
-"""A client of sweeps as a process of its own, which counts what it takes; also for tests, which kill it.
+"""Runs a sweep's client in a separate process and measures it. Tests also use it and kill it.
 
 usage: sweep_client.py ORDER
-ORDER is JSON: bucket and folder; and plan, to start a sweep, or sweep, to resume it. Prints JSON at the end:
-seconds, requests by operation, peakKiB. Its exit status is the sweep's.
+ORDER is JSON with bucket, folder, and either plan, to start a sweep, or sweep, to resume one. Prints JSON
+with seconds, requests by operation, and peakKiB. Exits with the status of the sweep.
 """
 
 import json
@@ -16,7 +16,8 @@ from typing import Any
 import boto3
 
 from sagemaker_marimo.jobs import sweep_command
-from sagemaker_marimo.jobs.sweep import Plan, Store
+from sagemaker_marimo.jobs.sweep_plan import Plan
+from sagemaker_marimo.jobs.sweep_store import Store
 
 
 def run(order: dict[str, Any], session: Any) -> int:
@@ -38,7 +39,7 @@ def main(order: dict[str, Any]) -> int:
     def count(event_name: str, **_: object) -> None:
         requests[event_name.split(".")[-1]] += 1
 
-    # Each request that leaves, also one that is tried again (boto3 Developer Guide, "Extensibility guide").
+    # Counts every sent request, including retries (boto3 Developer Guide, "Extensibility guide").
     session.events.register("before-send", count)
     status = run(order, session)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

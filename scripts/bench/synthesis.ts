@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { projectFolder } from "../../src/local-studio/paths.ts";
-import { copyProject } from "../lib/project-copy.ts";
+import { projectFolder } from "../../src/cli/paths.ts";
+import { copyProject } from "./project-copy.ts";
 import { type Benchmark, type BenchmarkProps, median, type Report, table } from "./report.ts";
 
 interface Sample {
@@ -8,7 +8,7 @@ interface Sample {
   readonly peakMiB: number;
 }
 
-/** Reports the peak resident memory (KiB) of the measured process itself on its file descriptor 3. */
+/** Makes the measured process write its peak resident memory (KiB) to file descriptor 3. */
 const reportMemory = `data:text/javascript,${encodeURIComponent(
   'import { writeSync } from "node:fs"; process.on("exit", () => writeSync(3, String(process.resourceUsage().maxRSS)));',
 )}`;
@@ -33,12 +33,12 @@ function measure(cwd: string, args: readonly string[], signal: AbortSignal): Pro
     child.on("close", (code) => {
       const milliseconds = performance.now() - start;
       if (code === 0) resolve({ milliseconds, peakMiB: Number(memory) / 1024 });
-      else reject(new Error(`node ${args.join(" ")} ended with ${code}:\n${errors}`));
+      else reject(new Error(`node ${args.join(" ")} failed with status ${code}:\n${errors}`));
     });
   });
 }
 
-/** The settings of an environment `dev` with that many people, as TypeScript. */
+/** The settings of an environment `dev` with this number of users, as TypeScript. */
 export function environmentsOf(users: number): string {
   const userProfiles = Array.from({ length: users }, (_, i) => ({
     name: `user-${i}`,
@@ -66,7 +66,7 @@ async function run({ runs, signal }: BenchmarkProps): Promise<Report> {
   const samples = cases.map((): Sample[] => []);
   try {
     for (let run = -1; run < runs; run++) {
-      // Run -1 warms the file cache and does not count. The cases take turns, so that a slow moment of the machine hits all.
+      // Run -1 fills the file cache and is not counted. The cases alternate, so that a slow phase affects all of them.
       for (const [i, { name, cwd, args }] of cases.entries()) {
         process.stderr.write(`\r\x1b[Krun ${run + 1}/${runs}: ${name}`);
         const sample = await measure(cwd, args, signal);
@@ -91,7 +91,7 @@ async function run({ runs, signal }: BenchmarkProps): Promise<Report> {
     memoryToFloor: row.peakMiB / floor.peakMiB,
   }));
   const text = table(
-    ["case", "time", "of floor", "peak memory", "of floor"],
+    ["case", "time", "to floor", "peak memory", "to floor"],
     rows.map((row) => [
       row.name,
       `${row.milliseconds.toFixed(0)} ms`,
@@ -102,7 +102,7 @@ async function run({ runs, signal }: BenchmarkProps): Promise<Report> {
   );
   const targets = [
     {
-      target: "main.ts, 1 user, under 2x the floor",
+      target: "main.ts, 1 user, under 2x of the floor",
       value: one.milliseconds / floor.milliseconds,
       limit: 2,
     },
@@ -116,7 +116,7 @@ async function run({ runs, signal }: BenchmarkProps): Promise<Report> {
 }
 
 export const synthesis: Benchmark = {
-  about: "main.ts for 1, 100, 1,000 and 10,000 users against the floor, node loading cdktf alone",
+  about: "main.ts for 1, 100, 1,000 and 10,000 users, compared to the floor: Node.js that only loads cdktf",
   defaultRuns: 5,
   run,
 };

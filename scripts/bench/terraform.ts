@@ -3,25 +3,25 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { CreateUserProfileCommand, SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { projectFolder } from "../../src/cli/paths.ts";
+import { runProgram } from "../../src/cli/program.ts";
+import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
+import { Steps } from "../../src/cli/steps.ts";
+import { findTerraform, terraformEnvironment } from "../../src/cli/terraform-cli.ts";
 import { startLocalAws } from "../../src/local-studio/local-aws.ts";
-import { projectFolder } from "../../src/local-studio/paths.ts";
-import { pythonEnvironment } from "../../src/local-studio/python-environment.ts";
 import { noOtherAws } from "../../src/local-studio/rehearsal.ts";
-import { Steps } from "../../src/local-studio/steps.ts";
 import { StudioClient } from "../../src/local-studio/studio-client.ts";
-import { findTerraform, terraformEnvironment } from "../../src/local-studio/terraform-cli.ts";
-import { consentVariable } from "../../src/studio-removal/guard.ts";
-import { deleteGroups, nfsGroups } from "../../src/studio-removal/home-file-systems.ts";
-import { runProgram } from "../lib/program.ts";
-import { copyProject } from "../lib/project-copy.ts";
+import { consentVariable } from "../../src/removal/guard.ts";
+import { deleteGroups, nfsGroups } from "../../src/removal/home-file-systems.ts";
 import { secondsOf } from "./critical-path.ts";
+import { copyProject } from "./project-copy.ts";
 import { type Benchmark, type BenchmarkProps, median, type Report, table } from "./report.ts";
 import { Stack, type StackProps, type Timed } from "./stack.ts";
 import { environmentsOf } from "./synthesis.ts";
 
 const spacesLeft = 10;
 const manyProfiles = 1_000;
-/** Of a critical path, what takes less is told as one sum. */
+/** Shorter parts of a critical path are reported as one sum. */
 const shortSeconds = 0.5;
 
 interface Setup {
@@ -37,7 +37,7 @@ interface Setup {
 async function run({ runs, folder, signal }: BenchmarkProps): Promise<Report> {
   const steps = new Steps();
   const { command: terraform } = await findTerraform();
-  const { python } = await steps.run("prepare the Python environment", () =>
+  const { python } = await steps.run("prepare the virtual environment", () =>
     pythonEnvironment("aws", { onProgress: steps.progress, signal }),
   );
   const localAws = await startLocalAws({ python, log: join(folder.logs, "local-aws.log") });
@@ -70,12 +70,12 @@ async function run({ runs, folder, signal }: BenchmarkProps): Promise<Report> {
     for (let index = 0; index < runs; index++) rounds.push(await measure(setup, `${index + 1}/${runs}`));
     return report(rounds);
   } finally {
-    // Not destroyed first: the local AWS has all it holds in memory.
+    // The local AWS keeps everything in memory, so nothing must be destroyed first.
     await localAws.stop();
   }
 }
 
-/** Of a copy of the project with other settings; resolves to the stack's folder. The state is beside its output. */
+/** Synthesizes a copy of the project with other settings. Resolves to the stack's folder. */
 async function synthesize(users: number, folder: string, signal: AbortSignal): Promise<string> {
   const copy = copyProject(environmentsOf(users));
   try {
@@ -87,7 +87,7 @@ async function synthesize(users: number, folder: string, signal: AbortSignal): P
       environment: { ...process.env, CDKTF_OUTDIR: output },
       signal,
     });
-    if (status !== 0) throw new Error(`main.ts ended with ${status}:\n${stderr}`);
+    if (status !== 0) throw new Error(`main.ts failed with status ${status}:\n${stderr}`);
     return join(output, "stacks/dev");
   } finally {
     copy.remove();
@@ -99,7 +99,11 @@ function articleStack(runFolder: string): string {
   mkdirSync(folder);
   for (const name of ["article.tf.json", "article-on-start.sh"])
     cpSync(join(projectFolder, "scripts/bench", name), join(folder, name));
-  cpSync(join(projectFolder, "sample-notebooks"), join(folder, "sample-notebooks"), { recursive: true });
+  cpSync(join(projectFolder, "sample-notebooks"), join(folder, "sample-notebooks"), {
+    recursive: true,
+    // The payload has no README.md either.
+    filter: (path) => !path.endsWith("README.md"),
+  });
   return folder;
 }
 
@@ -113,38 +117,40 @@ interface Round {
   readonly ours: Side;
   readonly article: Side;
   readonly leftovers: Timed;
-  /** Plans of an environment that is not there yet. */
+  /** Plans of an environment that is not deployed. */
   readonly first: Readonly<Record<"one" | "many", Timed>>;
 }
 
-/** One after the other, so that a slow moment of the machine hits all. */
+/** Measures all cases in each round, so that a slow phase of the machine affects all of them. */
 async function measure(setup: Setup, round: string): Promise<Round> {
   const { ours, many, article } = setup;
-  const told = (what: string) => ({ told: `${what}, ${round}` });
+  const label = (what: string) => ({ label: `${what}, ${round}` });
   const side = async (stack: Stack, destroy: () => Promise<Timed>): Promise<Side> => ({
-    apply: await stack.apply(told("apply")),
-    plan: await stack.plan(false, told("second plan")),
+    apply: await stack.apply(label("apply")),
+    plan: await stack.plan(false, label("second plan")),
     destroy: await destroy(),
   });
   const found = {
-    ours: await side(ours, () => ours.destroy(told("destroy"))),
-    article: await side(article, () => destroyArticle(setup, told("destroy").told)),
+    ours: await side(ours, () => ours.destroy(label("destroy"))),
+    article: await side(article, () => destroyArticle(setup, label("destroy").label)),
   };
-  await ours.apply(told("apply again"));
-  const domainId = await setup.steps.run(`people make ${spacesLeft} spaces and a profile`, () => work(setup));
+  await ours.apply(label("apply again"));
+  const domainId = await setup.steps.run(`create ${spacesLeft} spaces and a profile`, () =>
+    createLeftovers(setup),
+  );
   const leftovers = await ours.destroy({
-    ...told("destroy with leftovers"),
+    ...label("destroy with leftovers"),
     environment: { [consentVariable]: domainId },
   });
   const first = {
-    one: await ours.plan(true, told("first plan with 1 profile")),
-    many: await many.plan(true, told(`first plan with ${manyProfiles.toLocaleString("en")} profiles`)),
+    one: await ours.plan(true, label("first plan with 1 profile")),
+    many: await many.plan(true, label(`first plan with ${manyProfiles.toLocaleString("en")} profiles`)),
   };
   return { ...found, leftovers, first };
 }
 
-/** What Terraform knows nothing of; resolves to the domain's id. */
-async function work({ sagemaker, signal }: Setup): Promise<string> {
+/** Creates resources that Terraform does not manage. Resolves to the domain's ID. */
+async function createLeftovers({ sagemaker, signal }: Setup): Promise<string> {
   const studio = await StudioClient.find(sagemaker, "dev", 100);
   const { domainId } = studio.user;
   await Promise.all(
@@ -160,11 +166,11 @@ async function work({ sagemaker, signal }: Setup): Promise<string> {
 }
 
 /**
- * The article's stack cannot be destroyed by Terraform alone: the domain leaves two security groups in the VPC, which
- * name each other. Somebody stands by here who deletes them the moment that the domain is gone.
+ * Terraform cannot destroy the article's stack, because the domain leaves two security groups in the VPC that refer to
+ * each other. This function deletes them as soon as the domain is deleted.
  */
-async function destroyArticle({ article, ec2, signal }: Setup, told: string): Promise<Timed> {
-  let help: Promise<void> | undefined;
+async function destroyArticle({ article, ec2, signal }: Setup, label: string): Promise<Timed> {
+  let groupRemoval: Promise<void> | undefined;
   const removeGroups = async (vpcId: string) => {
     const groups = (await nfsGroups(vpcId, ec2)).map(({ group }) => group);
     const wait = (milliseconds: number) => sleep(milliseconds, undefined, { signal });
@@ -172,23 +178,23 @@ async function destroyArticle({ article, ec2, signal }: Setup, told: string): Pr
   };
   let vpcId = "";
   const destroyed = await article.destroy({
-    told,
+    label,
     onMessage: ({ type, hook }) => {
       if (hook?.resource.resource_type === "aws_vpc") vpcId = hook.id_value ?? vpcId;
       if (type !== "apply_complete" || hook?.resource.resource_type !== "aws_sagemaker_domain") return;
-      help = removeGroups(vpcId);
-      // Awaited below; were it not for this, a failure before then would end the process.
-      help.catch(() => {});
+      groupRemoval = removeGroups(vpcId);
+      // Awaited below. Without this handler, an earlier failure would end the process.
+      groupRemoval.catch(() => {});
     },
   });
-  await help;
+  await groupRemoval;
   return destroyed;
 }
 
 function report(rounds: readonly Round[]): Report {
   const s = (seconds: number) => `${seconds.toFixed(1)} s`;
   const ratio = (a: Timed, b: Timed) => (a.seconds / b.seconds).toFixed(2);
-  /** The round's whose time is the median. */
+  /** The measurement with the median time. */
   const middle = (of: (round: Round) => Timed): Timed => {
     const all = rounds.map(of);
     const seconds = median(all.map((timed) => timed.seconds));
@@ -205,11 +211,11 @@ function report(rounds: readonly Round[]): Report {
   const profiles = manyProfiles.toLocaleString("en");
   const row = (name: string, a: Timed, b: Timed) => [name, s(a.seconds), s(b.seconds), ratio(a, b)];
   const text = [
-    "## This stack against the article's list",
+    "## This stack compared to the article's list",
     "",
-    `The article's list is ${article.apply.resources} resources in hand-written Terraform JSON, ours is ${ours.apply.resources}; both on one local AWS, in turns. Terraform`,
-    "alone cannot destroy the article's: the home file system's two security groups keep its VPC, so somebody stands by",
-    "here who deletes them the moment that the domain is gone.",
+    `The article's list has ${article.apply.resources} resources in hand-written Terraform JSON, and ours has ${ours.apply.resources}. Both run on one local AWS, in turns.`,
+    "Terraform cannot destroy the article's stack, because the home file system's two security groups block its VPC. The",
+    "benchmark deletes them as soon as the domain is deleted.",
     "",
     table(
       ["median", "ours", "article", "ours to article"],
@@ -220,9 +226,9 @@ function report(rounds: readonly Round[]): Report {
       ],
     ),
     "",
-    "## Destroy with leftovers, plan with many",
+    "## Destroy with leftovers, plan with many profiles",
     "",
-    `Leftovers: ${spacesLeft} spaces with an app each and a profile that Terraform does not know, with consent. First plans: nothing is there yet.`,
+    `Leftovers: ${spacesLeft} spaces with one app each and one profile that Terraform does not manage, deleted with consent. First plans: nothing is deployed.`,
     "",
     table(
       ["median", "many", "few", "many to few"],
@@ -234,7 +240,7 @@ function report(rounds: readonly Round[]): Report {
     "",
     "## Critical paths",
     "",
-    "The chain of resources, each waiting for the one before it, that takes longest.",
+    "The longest chain of resources in which each one waits for the one before.",
     "",
     pathOf("our apply", ours.apply),
     pathOf("the article's apply", article.apply),
@@ -265,7 +271,7 @@ function pathOf(what: string, { seconds, path }: Timed): string {
 
 export const terraform: Benchmark = {
   about:
-    "apply, second plan and destroy against the article's list in hand-written JSON, with their critical\npaths; destroy with people's leftovers against a clean one; plan with 1,000 profiles against 1;\ntakes about 5 minutes a run",
+    "apply, second plan and destroy compared to the article's list in hand-written JSON, with their critical\npaths; destroy with users' leftovers compared to a clean one; plan with 1,000 profiles compared to 1;\ntakes about 5 minutes per run",
   defaultRuns: 3,
   run,
 };

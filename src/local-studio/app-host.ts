@@ -1,116 +1,164 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
+import { BrowserAccess } from "./browser-access.ts";
 import type { GatewayFaults } from "./gateway-faults.ts";
-import { landingPath, PresignedUrls, type SignIn, sessionCookie } from "./presigned-urls.ts";
-import { type JobEvent, type JobOrder, type JobRuntime, ProcessingJob } from "./processing-job.ts";
+import {
+  fileLog,
+  HttpError,
+  type Log,
+  readObject,
+  reply,
+  type Server,
+  startServer,
+  urlOf,
+} from "./http-server.ts";
+import type { JobEvent, JobOrder } from "./job-order.ts";
+import type { AppHostAddress } from "./local-aws.ts";
+import {
+  appOrder,
+  appReference,
+  type Check,
+  jobOrder,
+  jobReference,
+  signInOrder,
+  spaceReference,
+} from "./orders.ts";
+import type { SignIn } from "./presigned-urls.ts";
+import { type JobRuntime, ProcessingJob } from "./processing-job.ts";
 import { type AppOrder, Space } from "./space.ts";
-import { expiredPage, studioPage } from "./studio-page.ts";
+import type { StudioApi } from "./studio-api.ts";
+import { answerStudio } from "./studio-page.ts";
 
 export interface AppHostProps {
-  /** Holds every space's home and every job's folders. */
+  /** Contains the home directories of the spaces and the folders of the jobs. */
   readonly folder: string;
   readonly faults: GatewayFaults;
-  /** Asked for at each start of an app or a job: the local AWS's address is known only once it runs. */
-  readonly runtime: () => JobRuntime;
+  /** Called at each start of an app or a job, because the address of the local AWS is known only once it runs. */
+  readonly runtime: () => Omit<JobRuntime, "logs">;
+  /** Folder for the logs of spaces and jobs, and for the log of rejected requests. */
+  readonly logs: string;
+  /** The API of the Studio page, once the stack is deployed. */
+  readonly studio?: (() => StudioApi | undefined) | undefined;
 }
 
-interface KnownSpace {
-  readonly space: Space;
-  readonly domainId: string;
-  userProfileName: string;
+/** A request of the control plane. `run` returns the answer, or `undefined` after it has written to `response`. */
+interface Order {
+  readonly check: Check;
+  // biome-ignore lint/suspicious/noExplicitAny: `check` has validated it
+  readonly run: (order: any, response: ServerResponse) => object | Promise<object | undefined>;
 }
 
-/** Refused; the reason becomes the app's FailureReason. */
-class Refusal extends Error {}
-
-/** Names go into paths (SageMaker API: letters, digits and inner hyphens, at most 63). */
-const nameShape = /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/;
-
-/** Runs, for the local AWS's control plane, what AWS runs in containers. */
+/** Runs the apps and jobs of the local AWS's control plane, which AWS runs in containers. */
 export class AppHost {
   private readonly props: AppHostProps;
-  private readonly presignedUrls = new PresignedUrls();
-  private readonly spaces = new Map<string, Promise<KnownSpace>>();
+  private readonly token = randomBytes(32).toString("base64url");
+  private readonly access: BrowserAccess;
+  private readonly spaces = new Map<string, Promise<Space>>();
   private readonly apps = new Map<string, Space>();
   private readonly jobs = new Map<string, { readonly job: ProcessingJob; readonly ended: Promise<void> }>();
-  private readonly server = createServer((request, response) => void this.answer(request, response));
+  private readonly log: Log;
+  private server: Server | undefined;
+
+  private readonly orders: Readonly<Record<string, Order>> = {
+    "/apps": { check: appOrder, run: (order: AppOrder) => this.startApp(order) },
+    "/apps/stop": { check: appReference, run: ({ appArn }: AppOrder) => this.stopApp(appArn) },
+    "/spaces/delete": {
+      check: spaceReference,
+      run: ({ domainId, spaceName }: AppOrder) => this.deleteSpace(domainId, spaceName),
+    },
+    "/presigned-urls": { check: signInOrder, run: (order: SignIn) => this.presign(order) },
+    "/jobs": { check: jobOrder, run: (order: JobOrder, response) => this.runJob(order, response) },
+    "/jobs/stop": { check: jobReference, run: ({ arn }: JobOrder) => this.endJob(arn, "stop") },
+    "/jobs/kill": { check: jobReference, run: ({ arn }: JobOrder) => this.endJob(arn, "kill") },
+  };
 
   constructor(props: AppHostProps) {
     this.props = props;
+    this.log = fileLog(join(props.logs, "app-host.log"));
+    this.access = new BrowserAccess(this.log, () => this.url);
   }
 
-  async start(): Promise<string> {
-    await new Promise<void>((resolve, reject) => {
-      this.server.once("error", reject);
-      this.server.listen(0, "127.0.0.1", resolve);
+  async start(): Promise<AppHostAddress> {
+    this.server = await startServer({
+      log: this.log,
+      request: (incoming, response) => this.answer(incoming, response),
     });
-    return this.url;
+    return { url: this.url, token: this.token };
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    if (this.server === undefined) throw new Error("The app host has not been started.");
+    return this.server.url;
   }
 
-  /** The space as the gateway and JupyterLab itself serve it, while its app runs. */
+  /** A sign-in link for the terminal. It can be used any number of times while the app host runs. */
+  async signInUrl(signIn: Omit<SignIn, "expiresInSeconds" | "sessionExpirationInSeconds">): Promise<string> {
+    const unlimited = {
+      expiresInSeconds: Number.POSITIVE_INFINITY,
+      sessionExpirationInSeconds: sessionSeconds,
+    };
+    return (await this.presign({ ...signIn, ...unlimited })).url;
+  }
+
+  /** Finds a space, with its gateway and the port of its JupyterLab. */
   async find(domainId: string, spaceName: string): Promise<Space | undefined> {
-    return (await this.spaces.get(key(domainId, spaceName)))?.space;
+    return this.spaces.get(key(domainId, spaceName));
   }
 
-  /** Stops every app, job and gateway. */
-  async close(): Promise<void> {
+  /** Stops every app, job and gateway, and deletes the home directories unless they are kept. */
+  async close(options: { readonly keepHomes?: boolean } = {}): Promise<void> {
     const jobs = [...this.jobs.values()];
     for (const { job } of jobs) job.close();
     await Promise.all(jobs.map(({ ended }) => ended));
-    const known = await Promise.all(this.spaces.values());
-    await Promise.all(known.map(({ space }) => space.delete()));
+    const spaces = await Promise.all(this.spaces.values());
+    await Promise.all(spaces.map((space) => (options.keepHomes ? space.close() : space.delete())));
     this.spaces.clear();
-    this.server.closeAllConnections();
-    await new Promise((resolve) => this.server.close(resolve));
+    await this.server?.close();
   }
 
-  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const route = `${request.method} ${request.url?.split("?")[0]}`;
-    try {
-      if (route === "GET /auth") return void this.signIn(request, response);
-      if (route.startsWith("GET /studio/")) return void (await this.showStudio(request, response));
-      const body = (await json(request)) as Record<string, unknown>;
-      if (route === "POST /apps")
-        return reply(response, 200, await this.startApp(body as unknown as AppOrder));
-      if (route === "POST /apps/stop") return reply(response, 200, await this.stopApp(String(body.appArn)));
-      if (route === "POST /spaces/delete") {
-        return reply(response, 200, await this.deleteSpace(String(body.domainId), String(body.spaceName)));
-      }
-      if (route === "POST /presigned-urls") {
-        return reply(response, 200, await this.presign(body as unknown as SignIn));
-      }
-      if (route === "POST /jobs") return await this.runJob(body as unknown as JobOrder, response);
-      if (route === "POST /jobs/stop" || route === "POST /jobs/kill") {
-        const known = this.jobs.get(String(body.arn));
-        if (route === "POST /jobs/stop") known?.job.stop();
-        else known?.job.kill();
-        return reply(response, 200, {});
-      }
-      reply(response, 404, { reason: `The app host has no ${route}` });
-    } catch (error) {
-      // 422: what happened to the app; 500: what happened to the app host.
-      const status = error instanceof Refusal ? 422 : 500;
-      reply(response, status, { reason: error instanceof Error ? error.message : String(error) });
+  private async answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = urlOf(incoming);
+    if (url.pathname.startsWith("/studio/")) return this.showStudio(incoming, response, url);
+    const order = this.orders[url.pathname];
+    const allow = url.pathname === "/auth" ? "GET" : "POST";
+    if (order === undefined && allow === "POST")
+      throw new HttpError(404, `The app host has no route ${url.pathname}.`);
+    if (incoming.method !== allow) {
+      throw new HttpError(405, `The method must be ${allow}, not ${incoming.method}.`, { allow });
     }
+    if (order === undefined) return this.access.signIn(incoming, response);
+    if (!this.isControlPlane(incoming)) {
+      throw new HttpError(401, "Only the control plane of the local AWS can send this request.");
+    }
+    const body = await readObject(incoming);
+    const problems = order.check(body, "");
+    if (problems.length > 0) throw new HttpError(400, `${problems.join("; ")}.`);
+    const answer = await order.run(body, response);
+    if (answer !== undefined) reply(response, 200, answer);
+  }
+
+  private runtime(): JobRuntime {
+    return { ...this.props.runtime(), logs: this.props.logs };
+  }
+
+  private isControlPlane(incoming: IncomingMessage): boolean {
+    const digest = (text: string) => createHash("sha256").update(text).digest();
+    return timingSafeEqual(digest(incoming.headers.authorization ?? ""), digest(`Bearer ${this.token}`));
   }
 
   private async startApp(order: AppOrder): Promise<{ url: string }> {
     if (order.appType !== "JupyterLab") {
-      throw new Refusal(`This rehearsal starts apps of type JupyterLab, not ${order.appType}.`);
+      throw new HttpError(422, `A rehearsal can run only apps of type JupyterLab, not ${order.appType}.`);
     }
-    const known = await this.space(order.domainId, order.spaceName, order.userProfileName);
-    this.apps.set(order.appArn, known.space);
+    const space = await this.space(order.domainId, order.spaceName);
+    this.apps.set(order.appArn, space);
     try {
-      await known.space.startApp(order, this.props.runtime());
+      await space.startApp(order, this.runtime());
     } catch (error) {
-      throw new Refusal(error instanceof Error ? error.message : String(error));
+      throw new HttpError(422, error instanceof Error ? error.message : String(error));
     }
-    return { url: known.space.gateway.url };
+    return { url: space.gateway.url };
   }
 
   private async stopApp(appArn: string): Promise<object> {
@@ -120,23 +168,19 @@ export class AppHost {
   }
 
   private async deleteSpace(domainId: string, spaceName: string): Promise<object> {
-    const known = await this.spaces.get(key(domainId, spaceName));
+    const space = await this.spaces.get(key(domainId, spaceName));
     this.spaces.delete(key(domainId, spaceName));
-    await known?.space.delete();
+    await space?.delete();
     return {};
   }
 
-  /** Answers with a line of JSON for each event, until the job is over. */
-  private async runJob(order: JobOrder, response: ServerResponse): Promise<void> {
-    checkName(order.name);
-    response.writeHead(200, { "content-type": "application/x-ndjson" });
+  /** Answers with one line of JSON per event until the job has ended. */
+  private async runJob(order: JobOrder, response: ServerResponse): Promise<undefined> {
+    if (this.jobs.has(order.arn)) throw new HttpError(409, `The job ${order.arn} is already running.`);
     const report = (event: JobEvent) => void response.write(`${JSON.stringify(event)}\n`);
-    const job = new ProcessingJob(
-      order,
-      this.props.runtime(),
-      join(this.props.folder, "jobs", order.name),
-      report,
-    );
+    const folder = join(this.props.folder, "jobs", order.name);
+    const job = new ProcessingJob(order, this.runtime(), folder, report);
+    response.writeHead(200, { "content-type": "application/x-ndjson" });
     const outcome = job.run().catch((error: unknown) => ({
       failureReason: `InternalServerError: ${error instanceof Error ? error.message : error}`,
     }));
@@ -145,81 +189,46 @@ export class AppHost {
     report({ outcome: await outcome });
     this.jobs.delete(order.arn);
     response.end();
+    return undefined;
+  }
+
+  private endJob(arn: string, how: "stop" | "kill"): object {
+    this.jobs.get(arn)?.job[how]();
+    return {};
   }
 
   private async presign(signIn: SignIn): Promise<{ url: string }> {
-    const path = this.presignedUrls.issue(signIn);
+    const path = this.access.issue(signIn);
     if (!signIn.spaceName) return { url: `${this.url}${path}` };
-    const { space } = await this.space(signIn.domainId, signIn.spaceName, signIn.userProfileName);
+    const space = await this.space(signIn.domainId, signIn.spaceName);
     return { url: `${space.gateway.url}${path}` };
   }
 
-  private space(domainId: string, spaceName: string, userProfileName: string): Promise<KnownSpace> {
-    for (const name of [domainId, spaceName]) checkName(name);
+  private space(domainId: string, spaceName: string): Promise<Space> {
     const at = key(domainId, spaceName);
-    const known =
+    const space =
       this.spaces.get(at) ??
-      Space.open(spaceName, join(this.props.folder, domainId, spaceName), this.props.faults, (...exchange) =>
-        this.signInAtSpace(...exchange),
-      ).then((space) => ({ space, domainId, userProfileName }));
-    this.spaces.set(at, known);
-    return known;
+      Space.open(spaceName, join(this.props.folder, domainId, spaceName), {
+        faults: this.props.faults,
+        log: (line) => this.log(`${spaceName}: ${line}`),
+        ...this.access.ofSpace({ domainId, spaceName }),
+      });
+    this.spaces.set(at, space);
+    space.catch(() => this.spaces.delete(at));
+    return space;
   }
 
-  /** The presigned URL of a space is an address of its gateway. */
-  private signInAtSpace(request: IncomingMessage, response: ServerResponse): boolean {
-    if (request.url?.split("?")[0] !== "/auth") return false;
-    this.signIn(request, response);
-    return true;
-  }
-
-  private signIn(request: IncomingMessage, response: ServerResponse): void {
-    const signIn = this.presignedUrls.redeem(request.url ?? "");
-    if (signIn === undefined) {
-      html(response, 403, expiredPage);
-      return;
-    }
-    const location = signIn.spaceName
-      ? landingPath(signIn.landingUri)
-      : `/studio/${signIn.domainId}/${signIn.userProfileName}`;
-    response.writeHead(302, { location, "set-cookie": sessionCookie(signIn), "cache-control": "no-store" });
-    response.end();
-  }
-
-  private async showStudio(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [domainId = "", userProfileName = ""] = (request.url ?? "").split("/").slice(2);
-    const known = await Promise.all(this.spaces.values());
-    const own = known.filter((one) => one.domainId === domainId && one.userProfileName === userProfileName);
-    const listed = own.map(({ space }) => ({
-      name: space.name,
-      url: space.gateway.url,
-      running: space.upstreamPort !== undefined,
-    }));
-    html(response, 200, studioPage(domainId, userProfileName, listed));
+  private async showStudio(incoming: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const session = this.access.sessionOf(incoming);
+    if (session === undefined) return this.access.askToSignIn(incoming, response);
+    await answerStudio({ incoming, response, url, session, api: this.props.studio?.() });
   }
 }
 
-function checkName(name: string): void {
-  if (!nameShape.test(name)) throw new Refusal(`"${name}" is not a name of SageMaker's.`);
-}
+/** 12 hours (SageMaker API, "CreatePresignedDomainUrl": the maximum and the default). */
+const sessionSeconds = 43_200;
 
-/** SageMaker's names collide when they differ in case alone. */
+/** SageMaker names are not case-sensitive. */
 function key(domainId: string, spaceName: string): string {
   return `${domainId}/${spaceName.toLowerCase()}`;
-}
-
-async function json(request: IncomingMessage): Promise<unknown> {
-  let text = "";
-  for await (const piece of request) text += String(piece);
-  return JSON.parse(text || "{}");
-}
-
-function reply(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { "content-type": "application/json" });
-  response.end(JSON.stringify(body));
-}
-
-function html(response: ServerResponse, status: number, page: string): void {
-  response.writeHead(status, { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" });
-  response.end(page);
 }

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { Problem } from "./problem.ts";
+import { Problem } from "../cli/problem.ts";
 
 const commands = [
   "chromium",
@@ -14,7 +14,7 @@ const applications = ["Google Chrome", "Chromium", "Microsoft Edge"].map(
   (name) => `/Applications/${name}.app/Contents/MacOS/${name}`,
 );
 
-/** The browser that the check drives: `CHROMIUM_PATH`, or Chromium, Chrome or Edge where they are usually found. */
+/** The browser of the check: `CHROMIUM_PATH`, or Chromium, Chrome or Edge in a usual place. */
 export function findChromium(
   environment: NodeJS.ProcessEnv = process.env,
   others: readonly string[] = applications,
@@ -23,8 +23,8 @@ export function findChromium(
   if (chosen !== undefined) {
     if (existsSync(chosen)) return chosen;
     throw new Problem({
-      message: `CHROMIUM_PATH names "${chosen}", which is not there.`,
-      remedy: "set it to Chromium's or Chrome's program file, or unset it",
+      message: `CHROMIUM_PATH is "${chosen}", which does not exist.`,
+      remedy: "set it to the path of the Chromium or Chrome executable, or unset it",
     });
   }
   const folders = (environment.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
@@ -33,12 +33,12 @@ export function findChromium(
   );
   if (found !== undefined) return found;
   throw new Problem({
-    message: `No Chromium, Chrome or Edge was found (looked on the PATH for ${commands.join(", ")}).`,
-    remedy: "install Chromium, or set CHROMIUM_PATH to the program file of one",
+    message: `No Chromium, Chrome or Edge was found (searched the PATH for ${commands.join(", ")}).`,
+    remedy: "install Chromium, or set CHROMIUM_PATH to the path of its executable",
   });
 }
 
-/** Headless; no sandbox where root runs it (Chromium refuses otherwise); nothing that calls home. */
+/** Disables background requests and, for root only, the sandbox: with it, Chromium does not start as root. */
 export const chromiumArguments = [
   "--disable-gpu",
   "--disable-quic",

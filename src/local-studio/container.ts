@@ -1,36 +1,38 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { projectFolder } from "./paths.ts";
-import { linesOf, signalGroup } from "./processes.ts";
+import { projectFolder } from "../cli/paths.ts";
+import { linesOf, signalGroup } from "../cli/processes.ts";
 
 export interface LifecycleConfig {
   readonly name: string;
-  /** The script, base64-encoded, as CreateStudioLifecycleConfig got it. */
+  /** The base64-encoded script, as passed to CreateStudioLifecycleConfig. */
   readonly content: string;
 }
 
 export interface ContainerProps {
-  /** Python of the environment that stands in for SageMaker Distribution. */
+  /** Python of the virtual environment that replaces SageMaker Distribution. */
   readonly python: string;
   /** @default `src/local-studio/image/container.py` */
-  readonly script?: string;
+  readonly script?: string | undefined;
   readonly home: string;
-  /** Where the app's own prefix is made, the counterpart of /opt/conda. */
+  /** Where to create the app's own prefix, the equivalent of /opt/conda. */
   readonly prefix: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly lifecycleConfigs: readonly LifecycleConfig[];
   readonly log: string;
   /** AWS's limit is 5 minutes. */
   readonly lifecycleTimeoutSeconds: number;
+  /** Token of the gateway: JupyterLab then accepts only the gateway and this user's programs. @default accepts all */
+  readonly gatewayToken?: string | undefined;
 }
 
-/** One app: `container.py` runs the lifecycle configurations, then JupyterLab, until its standard input closes. */
+/** One app: `container.py` runs the lifecycle configurations, then JupyterLab, until its standard input is closed. */
 export class Container {
-  /** Resolves once JupyterLab answers; rejects with the reason when it never will. */
+  /** Resolves once JupyterLab responds; rejects with the reason if the app fails. */
   readonly ready: Promise<void>;
   readonly exited: Promise<void>;
-  /** How many seconds JupyterLab waited for each lifecycle configuration, by its name. */
+  /** Duration of each lifecycle configuration in seconds, by name. */
   readonly lifecycleSeconds = new Map<string, number>();
   private readyPort: number | undefined;
   private readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
@@ -44,22 +46,22 @@ export class Container {
     });
     this.exited = new Promise((resolve) => this.child.once("close", () => resolve()));
     this.ready = this.watch(props.log);
-    this.ready.catch(() => {}); // whoever asks for it gets the reason; nobody asking is no crash
-    this.child.stdin.on("error", () => {}); // it ended before it read its order: `ready` tells
+    this.ready.catch(() => {}); // prevents an unhandled rejection if nothing awaits `ready`
+    this.child.stdin.on("error", () => {}); // the process exited before it read its input: `ready` rejects
     this.child.stdin.write(`${JSON.stringify({ ...order, port: 0 })}\n`);
   }
 
-  /** Process below which the whole app runs. */
+  /** Root of the app's process tree. */
   get pid(): number | undefined {
     return this.child.pid;
   }
 
-  /** Port of JupyterLab, while it answers. */
+  /** Port of JupyterLab while it is running. */
   get port(): number | undefined {
     return this.child.exitCode === null && this.child.signalCode === null ? this.readyPort : undefined;
   }
 
-  /** Closes the container's standard input, which ends everything in it; ends it by force where that fails. */
+  /** Closes the standard input, which ends every process of the container. Kills it after the grace period. */
   async stop(graceMilliseconds = 20_000): Promise<void> {
     this.child.stdin.end();
     const timer = setTimeout(() => signalGroup(this.child, "SIGKILL"), graceMilliseconds);
@@ -86,13 +88,11 @@ export class Container {
         if (event.event === "failed") reject(new Error(`${event.reason}`));
       })
         .then(() => reading)
-        .then(() =>
-          reject(
-            new Error(
-              `The container ended before JupyterLab answered (log: ${log}). ${errors.slice(-5).join(" ")}`,
-            ),
-          ),
-        );
+        .then(() => {
+          const last = errors.slice(-5).join(" ");
+          throw new Error(`The container exited before JupyterLab responded (log: ${log}). ${last}`);
+        })
+        .catch(reject);
     });
   }
 }

@@ -1,85 +1,76 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { consentVariable } from "../studio-removal/guard.ts";
-import { projectFolder } from "./paths.ts";
-import { Problem } from "./problem.ts";
-import { providerProblem } from "./terraform-cli.ts";
+import { projectFolder } from "../cli/paths.ts";
+import { Problem } from "../cli/problem.ts";
+import { providerProblem } from "../cli/terraform-cli.ts";
+import { consentVariable } from "../removal/guard.ts";
+import { type RehearsedState, readState } from "./rehearsed-state.ts";
+import { rehearsalVariable, type SynthesisProps, synthesizedStack } from "./rehearsed-synthesis.ts";
 import { type Finished, runTethered, type TetheredProps } from "./tethered.ts";
 
 export interface DeploymentProps {
-  /** Name of the environment, which is the stack's. */
+  /** Name of the environment. The stack has the same name. */
   readonly environmentName: string;
-  /** The run's own folder: synthesized output, state and outputs stay in it. */
+  /** The run folder, which contains the synthesized output, the state and the outputs. */
   readonly folder: string;
+  /** Terraform's state. @default `terraform.tfstate` in `folder` */
+  readonly statePath?: string | undefined;
   readonly logs: string;
+  /** Also deploys the lifecycle rules of the buckets, which takes 50 s longer. @default false */
+  readonly complete?: boolean | undefined;
   /** Any Python that runs `tether.py`. */
   readonly python: string;
   /** Endpoint, credentials and Terraform's configuration. */
   readonly environment: NodeJS.ProcessEnv;
-  readonly onProgress?: (text: string) => void;
-}
-
-/** What a rehearsal has to know of the stack's JSON. */
-interface SynthesizedStack {
-  readonly provider: { readonly aws: readonly { readonly region: string }[] };
-  readonly resource: Readonly<Record<string, Readonly<Record<string, SynthesizedResource>>>>;
-}
-
-interface SynthesizedResource {
-  readonly lifecycle?: { readonly prevent_destroy?: boolean };
-  readonly retention_policy?: { readonly home_efs_file_system?: string };
+  readonly onProgress?: ((text: string) => void) | undefined;
 }
 
 export interface StackFacts {
   readonly region: string;
-  /** Whether the home file system stays, on purpose, when the domain goes. */
+  /** Whether the home file system is retained when the domain is deleted. */
   readonly retainsHomes: boolean;
 }
 
-/** Deploys one environment's stack, as it is, with the real cdktf and Terraform, and destroys it. */
+/** Deploys and destroys the unchanged stack of one environment with the real cdktf and Terraform. */
 export class Deployment {
   private readonly props: DeploymentProps;
-  private readonly output: string;
+  /** Folder of the synthesized output. */
+  readonly output: string;
+  readonly synthesisFile: string;
+  readonly statePath: string;
 
   constructor(props: DeploymentProps) {
     this.props = props;
     this.output = join(props.folder, "cdktf.out");
+    this.synthesisFile = join(props.folder, "synthesis.json");
+    this.statePath = props.statePath ?? join(props.folder, "terraform.tfstate");
   }
 
   get stackFolder(): string {
     return join(this.output, "stacks", this.props.environmentName);
   }
 
-  /** Writes the stack's JSON, and beside it what is different in a rehearsal: only the state, and what forbids destroying. */
+  /** Synthesizes the stack, and an override file with the differences of a rehearsal (see `rehearsalOverride`). */
   async synthesize(signal?: AbortSignal): Promise<StackFacts> {
+    const { environmentName, complete } = this.props;
+    const synthesis: SynthesisProps = { environmentName, statePath: this.statePath, complete };
+    writeFileSync(this.synthesisFile, JSON.stringify(synthesis));
     const { status, output } = await this.run("synth", [process.execPath, "--import", "tsx", "main.ts"], {
       signal,
     });
-    const log = this.logOf("synth");
     if (status !== 0) {
       throw new Problem({
-        message: `The settings or the stack have problems:\n${output}`,
+        message: `The settings or the stack are not valid:\n${output}`,
         remedy: "correct them, then start again",
-        log,
+        log: this.logOf("synth"),
       });
     }
-    const file = join(this.stackFolder, "cdk.tf.json");
-    let text: string;
-    try {
-      text = readFileSync(file, "utf8");
-    } catch {
-      throw new Problem({
-        message: `There is no environment "${this.props.environmentName}".`,
-        remedy: "name one of those in src/environments.ts with --environment",
-        log,
-      });
-    }
-    const stack = JSON.parse(text) as SynthesizedStack;
-    const override = rehearsalOverride(stack, join(this.props.folder, "terraform.tfstate"));
-    writeFileSync(
-      join(this.stackFolder, "rehearsal_override.tf.json"),
-      `${JSON.stringify(override, undefined, 2)}\n`,
-    );
+    return this.facts();
+  }
+
+  /** Facts about the stack as it was last synthesized, or applied from another terminal. */
+  facts(): StackFacts {
+    const stack = synthesizedStack(this.stackFolder);
     const domains = Object.values(stack.resource.aws_sagemaker_domain ?? {});
     return {
       region: stack.provider.aws[0]?.region ?? "us-east-1",
@@ -87,42 +78,64 @@ export class Deployment {
     };
   }
 
-  /** `cdktf deploy`; resolves to the number of resources by Terraform's type. */
+  /** Runs `cdktf deploy`; resolves to the number of resources by Terraform resource type. */
   async deploy(signal?: AbortSignal): Promise<ReadonlyMap<string, number>> {
-    const created = new Map<string, number>();
-    this.check("deploy", await this.cdktf("deploy", created, { signal }));
-    return created;
+    this.check("deploy", await this.cdktf("deploy", { signal }));
+    return this.state().resources;
   }
 
-  /** `cdktf destroy`, also of what people made in the domain of this id. */
-  async destroy(deleteWorkIn?: string): Promise<void> {
-    this.check("destroy", await this.cdktf("destroy", new Map(), { deleteWorkIn }));
+  /** Runs `cdktf destroy`, which also deletes the spaces that people created in the domain. */
+  async destroy(): Promise<void> {
+    const deleteWorkIn = this.state().output("studio_domain_id");
+    this.check("destroy", await this.cdktf("destroy", { deleteWorkIn }));
+  }
+
+  /** What another terminal needs in addition to the variables of the AWS account. */
+  session(aws: Readonly<Record<string, string>>) {
+    const { TERRAFORM_BINARY_NAME, TF_CLI_CONFIG_FILE } = this.props.environment;
+    const variables: Record<string, string> = {
+      ...aws,
+      [rehearsalVariable]: this.synthesisFile,
+      // The CDKTF CLI also reads its options from CDKTF_ variables.
+      CDKTF_OUTPUT: this.output,
+      CDKTF_SKIP_PROVIDER_LOCK: "true",
+      CDKTF_DISABLE_PLUGIN_CACHE_ENV: "1",
+      CHECKPOINT_DISABLE: "1",
+      ...(TERRAFORM_BINARY_NAME === undefined ? {} : { TERRAFORM_BINARY_NAME }),
+      ...(TF_CLI_CONFIG_FILE === undefined ? {} : { TF_CLI_CONFIG_FILE }),
+    };
+    return { stackFolder: this.stackFolder, statePath: this.statePath, variables };
+  }
+
+  state(): RehearsedState {
+    return readState(this.statePath);
   }
 
   private async cdktf(
     command: "deploy" | "destroy",
-    done: Map<string, number>,
     options: { readonly signal?: AbortSignal | undefined; readonly deleteWorkIn?: string | undefined },
   ): Promise<Finished> {
     let total = 0;
+    let count = 0;
     const [word, plan] =
       command === "deploy" ? ["Creation", /Plan: (\d+) to add/] : ["Destruction", /(\d+) to destroy/];
-    // Such as `dev  aws_s3_object.payload_file (payload/file)["start.sh"]: Creation complete after 0s`.
-    const complete = new RegExp(`^\\S*\\s+([a-z0-9_]+)\\..*: ${word} complete after`);
-    // Such as the provider's wait until a bucket's lifecycle rules have been stable for 50 s.
+    // For example `dev  aws_s3_object.payload_file (payload/file)["start.sh"]: Creation complete after 0s`.
+    const complete = new RegExp(`^\\S*\\s+[a-z0-9_]+\\..*: ${word} complete after`);
+    // For example the AWS provider waits until the lifecycle rules of a bucket have been stable for 50 s.
     const waiting = /^\S*\s+([a-z0-9_]+)\..*: Still (?:creat|destroy)ing/;
     const onLine = (line: string) => {
       total = Number(plan.exec(line)?.[1] ?? total);
-      const kind = complete.exec(line)?.[1];
-      if (kind !== undefined) done.set(kind, (done.get(kind) ?? 0) + 1);
-      const count = [...done.values()].reduce((sum, one) => sum + one, 0);
+      if (complete.test(line)) count += 1;
+      if (/Acquiring state lock/.test(line))
+        this.props.onProgress?.("waiting for the state lock, which another terminal holds");
       const slow = waiting.exec(line)?.[1];
       const rest = slow === undefined ? "" : `, waiting for ${slow}`;
       if (total > 0) this.props.onProgress?.(`${count} of ${total} resources${rest}`);
     };
     const cdktf = join(projectFolder, "node_modules/cdktf-cli/bundle/bin/cdktf");
     const stack = [this.props.environmentName, "--output", this.output];
-    const flags = ["--auto-approve", "--skip-provider-lock", "--no-color"];
+    // `synthesize` has run the CDKTF app. The settings may have been edited since then and be incomplete.
+    const flags = ["--auto-approve", "--skip-synth", "--skip-provider-lock", "--no-color"];
     return this.run(command, [process.execPath, cdktf, command, ...stack, ...flags], { onLine, ...options });
   }
 
@@ -143,10 +156,13 @@ export class Deployment {
         CDKTF_OUTDIR: this.output,
         CDKTF_DISABLE_PLUGIN_CACHE_ENV: "1",
         CI: "1",
-        // A provider that is ended in the middle leaves its socket behind. A socket's path has 104 bytes at most on
-        // macOS, 108 on Linux; Terraform adds a name of up to 17.
+        // Waits for an apply in another terminal.
+        TF_CLI_ARGS_destroy: "-lock-timeout=10m",
+        // A killed provider leaves its socket behind. The path of a socket is limited to 104 bytes on macOS and to 108
+        // on Linux; Terraform adds a name of up to 17.
         ...(temporary.length <= 80 ? { TMPDIR: temporary } : {}),
         ...this.props.environment,
+        [rehearsalVariable]: this.synthesisFile,
         [consentVariable]: deleteWorkIn,
       },
       log: this.logOf(name),
@@ -166,24 +182,9 @@ export class Deployment {
       providerProblem(output, log) ??
       new Problem({
         message: `\`cdktf ${name}\` failed with status ${status}.\n${[...new Set(errors)].slice(0, 5).join("\n")}`,
-        remedy: "read Terraform's messages in the log",
+        remedy: "read the messages of Terraform in the log",
         log,
       })
     );
   }
-}
-
-/** What differs from a deployment to AWS, as a file that Terraform merges over the synthesized one. */
-export function rehearsalOverride(stack: Pick<SynthesizedStack, "resource">, statePath: string): object {
-  const resource: Record<string, Record<string, object>> = {};
-  for (const [type, byName] of Object.entries(stack.resource)) {
-    for (const [name, { lifecycle }] of Object.entries(byName)) {
-      const overrides = {
-        ...(lifecycle?.prevent_destroy ? { lifecycle: { prevent_destroy: false } } : {}),
-        ...(type === "aws_s3_bucket" ? { force_destroy: true } : {}),
-      };
-      if (Object.keys(overrides).length > 0) resource[type] = { ...resource[type], [name]: overrides };
-    }
-  }
-  return { terraform: { backend: { local: { path: statePath } } }, resource };
 }

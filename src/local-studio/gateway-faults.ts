@@ -1,58 +1,58 @@
 /**
- * What a gateway does to the traffic of one space. Reported: marimo-team/marimo#8060 and #10276,
- * marimo-team/marimo-jupyter-extension#8; nobody measured it on AWS, and buffering and compression are guesses.
+ * Faults that a gateway adds to the traffic of one space. Sources: marimo-team/marimo#8060 and #10276,
+ * marimo-team/marimo-jupyter-extension#8. None of them was measured on AWS. Buffering and compression are guesses.
  */
 export interface GatewayFaults {
-  /** WebSocket upgrades lose their query string (reported of Studio). */
-  readonly dropQuery?: boolean;
-  /** Requests to what runs behind jupyter-server-proxy lose their cookies; JupyterLab's own keep them. */
-  readonly dropCookies?: boolean;
-  /** WebSockets of what runs behind jupyter-server-proxy are closed without a closing handshake (code 1006). */
-  readonly closeWebSockets?: boolean;
-  /** The space's server gets its own address as `Host`, as from a proxy that is not told to keep the browser's. */
-  readonly rewriteHost?: boolean;
-  /** Milliseconds without a byte in either direction after which a connection is cut (classic instances: 10-13 s). */
-  readonly idleCut?: number;
-  /** Bytes that a response must have before any of them are passed on. */
-  readonly bufferBytes?: number;
-  /** Responses are compressed on their way, flushed after each piece. */
-  readonly gzip?: boolean;
+  /** Removes the query string from WebSocket upgrades (reported for Studio). */
+  readonly dropQuery?: boolean | undefined;
+  /** Removes the cookies from requests to applications behind jupyter-server-proxy, not from those to JupyterLab. */
+  readonly dropCookies?: boolean | undefined;
+  /** Closes the WebSockets of applications behind jupyter-server-proxy without a closing handshake (code 1006). */
+  readonly closeWebSockets?: boolean | undefined;
+  /** Replaces the browser's `Host` header with the address of the space's server, as many proxies do by default. */
+  readonly rewriteHost?: boolean | undefined;
+  /** Closes a connection after this many milliseconds without traffic (classic instances: 10-13 s). */
+  readonly idleCut?: number | undefined;
+  /** Buffers this many bytes of a response before it forwards them. */
+  readonly bufferBytes?: number | undefined;
+  /** Compresses responses and flushes after each chunk. */
+  readonly gzip?: boolean | undefined;
 }
 
 const studio: GatewayFaults = { dropQuery: true, dropCookies: true };
 
 export const gatewayProfiles = {
-  none: { description: "a faultless gateway", faults: {} },
+  none: { description: "no faults", faults: {} },
   "query-dropped": {
-    description: "WebSocket upgrades lose their query string",
+    description: "removes the query string from WebSocket upgrades",
     faults: { dropQuery: true },
   },
   "websocket-closed": {
-    description: "marimo's WebSockets are closed at once (1006)",
+    description: "closes marimo's WebSockets immediately (code 1006)",
     faults: { closeWebSockets: true },
   },
   "cookies-dropped": {
-    description: "marimo gets no cookies",
+    description: "removes the cookies from requests to marimo",
     faults: { dropCookies: true },
   },
   "idle-cut": {
-    description: "idle connections are cut after 10 s",
+    description: "closes idle connections after 10 s",
     faults: { idleCut: 10_000 },
   },
   buffering: {
-    description: "responses are passed on by 8 KiB",
+    description: "buffers responses in blocks of 8 KiB",
     faults: { bufferBytes: 8192 },
   },
   gzip: {
-    description: "responses are compressed on their way",
+    description: "compresses responses",
     faults: { gzip: true },
   },
   "reported-studio": {
-    description: "Studio as reported: query and cookies dropped",
+    description: "Studio as reported: removes the query string and the cookies",
     faults: studio,
   },
   "reported-classic": {
-    description: "a classic instance as reported: query and cookies dropped, idle connections cut",
+    description: "classic instances as reported: like reported-studio, and closes idle connections",
     faults: { ...studio, idleCut: 10_000 },
   },
 } as const satisfies Record<string, { description: string; faults: GatewayFaults }>;
@@ -62,11 +62,7 @@ export type GatewayProfile = keyof typeof gatewayProfiles;
 export const gatewayProfileNames = Object.keys(gatewayProfiles) as GatewayProfile[];
 export const defaultGatewayProfile: GatewayProfile = "reported-studio";
 
-export function isGatewayProfile(name: string): name is GatewayProfile {
-  return Object.hasOwn(gatewayProfiles, name);
-}
-
 /** Whether a path belongs to an application behind jupyter-server-proxy rather than to JupyterLab itself. */
 export function isProxiedApplication(path: string): boolean {
-  return /^\/jupyterlab\/default\/(marimo|proxy)(\/|\?|$)/.test(path);
+  return /^\/jupyterlab\/default\/(marimo|marimo-apps|proxy)(\/|\?|$)/.test(path);
 }

@@ -1,32 +1,36 @@
 import {
-  createServer,
   type IncomingHttpHeaders,
   type IncomingMessage,
   request,
   type ServerResponse,
+  STATUS_CODES,
 } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { constants, createGzip } from "node:zlib";
 import { type GatewayFaults, isProxiedApplication } from "./gateway-faults.ts";
+import { type Log, refuseUpgrade, type Server, startServer } from "./http-server.ts";
+import { sessionCookiePrefix } from "./presigned-urls.ts";
 
 export interface GatewayProps {
   readonly faults: GatewayFaults;
-  /** Port of the JupyterLab behind the gateway, or `undefined` while none runs. */
+  /** Port of the JupyterLab behind the gateway, or `undefined` while it is not running. */
   readonly upstreamPort: () => number | undefined;
-  /** Answers a request itself, ahead of JupyterLab, and says so (sign-in pages). */
-  readonly intercept?: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Authenticates the gateway to JupyterLab (image/gateway_guard.py). */
+  readonly token?: string | undefined;
+  /** Answers a request instead of JupyterLab and returns `true`, for example with a sign-in page. */
+  readonly intercept?: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
+  /** Throws an `HttpError` for a WebSocket that must not be opened. @default all are opened */
+  readonly admit?: ((request: IncomingMessage) => void) | undefined;
+  /** Receives a line for each rejected request and for each error. @default none */
+  readonly log?: Log | undefined;
   /** @default a free port */
-  readonly port?: number;
+  readonly port?: number | undefined;
 }
 
-export interface Gateway {
-  readonly url: string;
-  readonly port: number;
-  close(): Promise<void>;
-}
+export type Gateway = Server;
 
-/** Headers that concern one connection only (RFC 9110, 7.6.1); `upgrade` goes on with a WebSocket's handshake. */
+/** Headers of a single connection (RFC 9110, 7.6.1). A WebSocket handshake forwards `upgrade`. */
 const hopByHop = [
   "connection",
   "keep-alive",
@@ -37,56 +41,41 @@ const hopByHop = [
   "upgrade",
 ];
 
-/** A reverse proxy in front of one space's JupyterLab, which treats the traffic as its faults say. */
+/** Starts a reverse proxy in front of one space's JupyterLab that adds faults to the traffic. */
 export async function startGateway(props: GatewayProps): Promise<Gateway> {
-  const { faults } = props;
-  const server = createServer((incoming, response) => {
-    if (props.intercept?.(incoming, response)) return;
-    const port = props.upstreamPort();
-    if (port === undefined) return refuse(response, 503, "This space's app is not running.");
-    forward(incoming, response, port, faults);
+  const { log = () => {} } = props;
+  return await startServer({
+    log,
+    port: props.port,
+    request: (incoming, response) => {
+      if (props.intercept?.(incoming, response)) return;
+      const port = props.upstreamPort();
+      if (port === undefined) return refuse(response, 503, "This space's app is not running.");
+      forward(incoming, response, port, props);
+    },
+    upgrade: (incoming, socket, head) => {
+      props.admit?.(incoming);
+      const port = props.upstreamPort();
+      if (port === undefined) return refuseUpgrade(socket, 503);
+      forwardUpgrade(incoming, socket, head, port, props);
+    },
   });
-  server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const port = props.upstreamPort();
-    if (port === undefined)
-      return void socket.end("HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\n");
-    forwardUpgrade(incoming, socket, head, port, faults);
-  });
-  const upgraded = new Set<Duplex>();
-  server.on("upgrade", (_, socket) => {
-    upgraded.add(socket);
-    socket.once("close", () => upgraded.delete(socket));
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(props.port ?? 0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `http://127.0.0.1:${port}`,
-    port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-        for (const socket of upgraded) socket.destroy();
-      }),
-  };
 }
 
 function forward(
   incoming: IncomingMessage,
   response: ServerResponse,
   port: number,
-  faults: GatewayFaults,
+  props: GatewayProps,
 ): void {
+  const { faults } = props;
   const outgoing = request({
     host: "127.0.0.1",
     port,
     agent: false,
     method: incoming.method,
     path: incoming.url,
-    headers: passedOn(incoming, faults),
+    headers: passedOn(incoming, props),
   });
   const idle = idleCut(faults, () => {
     outgoing.destroy();
@@ -102,11 +91,17 @@ function forward(
       delete headers["content-length"];
       headers["content-encoding"] = "gzip";
     }
-    response.writeHead(answer.statusCode ?? 502, answer.statusMessage, headers);
-    // A buffering hop sends nothing, not even the headers, before its buffer is full or the response ends.
+    try {
+      response.writeHead(answer.statusCode ?? 502, answer.statusMessage, headers);
+    } catch (error) {
+      // An application in the space can send an invalid status, such as 000.
+      outgoing.destroy(error as Error);
+      return;
+    }
+    // A buffering proxy sends nothing, not even headers, until its buffer is full or the response ends.
     if (!faults.bufferBytes) response.flushHeaders();
     const gzip = compress ? createGzip({ flush: constants.Z_SYNC_FLUSH }) : undefined;
-    gzip?.pipe(response);
+    gzip?.on("error", () => response.destroy()).pipe(response);
     const sink = gzip ?? response;
     let held: Buffer[] = [];
     let heldBytes = 0;
@@ -131,11 +126,11 @@ function forward(
   outgoing.on("error", (error) => {
     idle.stop();
     if (response.headersSent) response.destroy();
-    else refuse(response, 502, `JupyterLab did not answer: ${error.message}`);
+    else refuse(response, 502, `JupyterLab did not respond: ${error.message}`);
   });
   incoming.on("data", () => idle.touch());
   incoming.pipe(outgoing);
-  // The browser left: the application behind must learn of it (an event stream would stay open otherwise).
+  // The browser has disconnected. Without this, an event stream of the application would stay open.
   response.on("close", () => {
     idle.stop();
     outgoing.destroy();
@@ -147,8 +142,9 @@ function forwardUpgrade(
   socket: Duplex,
   head: Buffer,
   port: number,
-  faults: GatewayFaults,
+  props: GatewayProps,
 ): void {
+  const { faults } = props;
   const path = incoming.url ?? "/";
   const outgoing = request({
     host: "127.0.0.1",
@@ -156,19 +152,17 @@ function forwardUpgrade(
     agent: false,
     path: faults.dropQuery ? path.split("?")[0] : path,
     headers: {
-      ...passedOn(incoming, faults),
+      ...passedOn(incoming, props),
       connection: "Upgrade",
       upgrade: incoming.headers.upgrade,
     },
   });
-  socket.on("error", () => outgoing.destroy());
-  outgoing.on("error", () => socket.destroy());
+  socket.once("close", () => outgoing.destroy());
+  outgoing.on("error", () => refuseUpgrade(socket, 502));
   outgoing.on("response", (answer) => {
-    // Refused, such as with 403: the browser sees the handshake fail.
-    socket.end(
-      `HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
-    );
-    answer.resume();
+    // The upgrade was rejected, for example with 403: the browser's handshake fails.
+    refuseUpgrade(socket, answer.statusCode ?? 502);
+    answer.on("error", () => {}).resume();
   });
   outgoing.on("upgrade", (answer, upstream: Socket, rest: Buffer) => {
     const lines = [`HTTP/1.1 101 ${answer.statusMessage}`];
@@ -198,14 +192,22 @@ function forwardUpgrade(
   outgoing.end();
 }
 
-/** A request's headers as the gateway passes them on. */
-function passedOn(incoming: IncomingMessage, faults: GatewayFaults): IncomingHttpHeaders {
+/** The request headers that the gateway forwards. */
+function passedOn(incoming: IncomingMessage, { faults, token }: GatewayProps): IncomingHttpHeaders {
   const dropCookies = faults.dropCookies && isProxiedApplication(incoming.url ?? "/");
-  return without(incoming.headers, [
-    ...hopByHop,
-    ...(dropCookies ? ["cookie"] : []),
-    ...(faults.rewriteHost ? ["host"] : []), // Node.js then names the server that it connects to
-  ]);
+  // Applications in a space must not receive session cookies, also not those of other spaces on this host.
+  const cookies = (incoming.headers.cookie ?? "")
+    .split(/;\s*/)
+    .filter((cookie) => cookie !== "" && !cookie.startsWith(sessionCookiePrefix));
+  return {
+    ...without(incoming.headers, [
+      ...hopByHop,
+      "cookie",
+      ...(faults.rewriteHost ? ["host"] : []), // Node.js then sets the address that it connects to
+    ]),
+    ...(token === undefined ? {} : { "x-local-studio-gateway": token }),
+    ...(dropCookies || cookies.length === 0 ? {} : { cookie: cookies.join("; ") }),
+  };
 }
 
 function without(headers: IncomingHttpHeaders, names: readonly string[]): IncomingHttpHeaders {
@@ -219,7 +221,8 @@ function idleCut(faults: GatewayFaults, cut: () => void): { touch: () => void; s
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {
-  response.writeHead(status, {
+  // Sets the reason phrase, because `response` may already have an invalid one.
+  response.writeHead(status, STATUS_CODES[status], {
     "content-type": "text/plain; charset=utf-8",
     "cache-control": "no-store",
   });

@@ -1,14 +1,16 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type BrowserContext, chromium, type Page } from "playwright-core";
+import type { BrowserContext, Page } from "playwright-core";
+import { Problem, StepFailure } from "../cli/problem.ts";
+import type { Steps } from "../cli/steps.ts";
 import { chromiumArguments } from "./chromium.ts";
 import { MarimoPage } from "./marimo-page.ts";
-import { Problem, StepFailure } from "./problem.ts";
-import type { Steps } from "./steps.ts";
 import type { StudioClient } from "./studio-client.ts";
 
-/** What the check opens. */
+/** The notebook that the check opens. */
 export const firstNotebook = "01_explore_data.py";
+/** The step after which a notebook's cells have run. The benchmark `start` finds its time by this name. */
+export const runCellsStep = "run the notebook's cells";
 
 export interface SpaceProps {
   readonly studio: StudioClient;
@@ -18,43 +20,55 @@ export interface SpaceProps {
 }
 
 export interface BrowserProps extends SpaceProps {
-  /** Program file of the browser. */
+  /** Path of the browser's executable. */
   readonly chromium: string;
-  /** Gets a screenshot of the end, and the browser's own messages when a step fails. */
+  /** Folder for a screenshot at the end, and for the browser's log when a step fails. */
   readonly evidence: string;
-  /** Milliseconds to wait for each thing in the browser. @default 120000, as the first start installs marimo */
-  readonly timeout?: number;
-  /** Milliseconds for marimo's kernel to connect once its page is there. @default 60000 */
-  readonly kernelTimeout?: number;
+  /** Milliseconds to wait for each element in the browser. @default 120000, as the first start installs marimo */
+  readonly timeout?: number | undefined;
+  /** Milliseconds for marimo's kernel to connect once the page is open. @default 60000 */
+  readonly kernelTimeout?: number | undefined;
 }
 
-/** Makes a JupyterLab space and starts its app, as Studio does; deletes both in the end, whatever happened. */
-export async function withSpace(props: SpaceProps, work: () => Promise<void>): Promise<void> {
-  const { studio, spaceName, steps, signal } = props;
+/**
+ * Creates a JupyterLab space and starts its app, as Studio does. Deletes both at the end, also after a failure. With
+ * `keep`, the space may exist already and is not deleted.
+ */
+export async function withSpace(
+  props: SpaceProps & { readonly keep?: boolean },
+  work: () => Promise<void>,
+): Promise<void> {
+  const { studio, spaceName, steps, signal, keep = false } = props;
   try {
-    await steps.run("create a space", () => studio.createSpace(spaceName, signal));
+    if (!(keep && (await studio.hasSpace(spaceName)))) {
+      await steps.run("create a space", () => studio.createSpace(spaceName, signal));
+    }
     await steps.run("start its JupyterLab app", () => studio.createApp(spaceName, signal));
     await work();
   } finally {
-    await steps.run("delete the app and the space", () => studio.delete(spaceName));
+    await (keep
+      ? steps.run("stop the app", () => studio.deleteApps(spaceName))
+      : steps.run("delete the app and the space", () => studio.delete(spaceName)));
   }
 }
 
 /**
- * What a person does in a space, by AWS's API and a browser alone, so that it runs the same against AWS: open it by a
- * presigned URL, find marimo in the launcher, open the first sample notebook, move its slider, reload.
+ * Does what a person does in a space: opens it with a presigned URL, finds marimo in the launcher, opens the first sample
+ * notebook, moves its slider and reloads. Uses only the AWS API and a browser, so it also runs against AWS.
  */
 export async function useMarimo(props: BrowserProps): Promise<void> {
   mkdirSync(props.evidence, { recursive: true });
+  // Loaded here because it takes a second to load and only a check needs it.
+  const { chromium } = await import("playwright-core");
   const browser = await chromium.launch({
     executablePath: props.chromium,
     args: [...chromiumArguments],
-    // Our own handlers decide what a signal means.
+    // This project's own handlers process the signals.
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,
   });
-  const close = () => void browser.close();
+  const close = () => void browser.close().catch(() => {}); // the browser may have exited already
   props.signal?.addEventListener("abort", close);
   try {
     props.signal?.throwIfAborted();
@@ -69,7 +83,7 @@ export async function useMarimo(props: BrowserProps): Promise<void> {
 async function walk(props: BrowserProps, page: Page): Promise<void> {
   const { steps, studio, spaceName, timeout = 120_000, kernelTimeout = 60_000 } = props;
   const marimo = new MarimoPage(page);
-  await steps.run("open JupyterLab by a presigned URL", async () => {
+  await steps.run("open JupyterLab with a presigned URL", async () => {
     await page.goto(await studio.presignedUrl(spaceName, "app:JupyterLab:lab"), {
       timeout,
       waitUntil: "commit",
@@ -87,49 +101,51 @@ async function walk(props: BrowserProps, page: Page): Promise<void> {
     marimo.open(`${base}/marimo/?file=${firstNotebook}`, timeout),
   );
   await steps.run("connect to marimo's kernel", () => marimo.waitForKernel(kernelTimeout));
-  await steps.run("run the notebook's cells", () => marimo.waitForOutputs(timeout));
-  await steps.run("move the slider, see its dependent cell change", async () => {
+  await steps.run("see the sample's results", () => marimo.waitForOutputs(timeout));
+  await steps.run(runCellsStep, () => marimo.runCells(timeout));
+  await steps.run("move the slider and see its dependent cell change", async () => {
     const before = await marimo.moveSlider(timeout);
     await marimo.moveSliderBack(before, timeout);
     await marimo.moveSlider(timeout);
   });
   await page.screenshot({ path: join(props.evidence, "marimo.png") });
-  await steps.run("reload, and go on editing", async () => {
+  await steps.run("reload and continue editing", async () => {
     const left = await marimo.sliderValue();
     await marimo.reload(timeout);
     await marimo.waitForKernel(kernelTimeout);
     await marimo.waitForOutputs(timeout);
-    if (await marimo.isReader()) throw new Error('marimo took the reloaded page for a reader ("Take over")');
+    if (await marimo.isReader()) throw new Error('the reloaded page is read-only (it shows "Take over")');
     const found = await marimo.sliderValue();
-    if (found !== left) throw new Error(`the slider was at ${left}, and is at ${found} after the reload`);
+    if (found !== left)
+      throw new Error(`the slider was at ${left} before the reload and is at ${found} after it`);
     await marimo.moveSlider(timeout);
   });
 }
 
-/** On failure: a screenshot and what the browser said, and their path in the error. */
+/** On failure, saves a screenshot and the browser's messages, and adds their path to the error. */
 async function withEvidence(
   props: BrowserProps,
   context: BrowserContext,
   work: (page: Page) => Promise<void>,
 ): Promise<void> {
   const page = await context.newPage();
-  const said: string[] = [];
-  page.on("console", (message) => said.push(`${message.type()}: ${message.text()}`));
+  const messages: string[] = [];
+  page.on("console", (message) => messages.push(`${message.type()}: ${message.text()}`));
   page.on("requestfailed", (request) =>
-    said.push(`failed: ${request.url()} ${request.failure()?.errorText ?? ""}`),
+    messages.push(`failed: ${request.url()} ${request.failure()?.errorText ?? ""}`),
   );
   page.on("response", (response) => {
-    if (response.status() >= 400) said.push(`${response.status()}: ${response.url()}`);
+    if (response.status() >= 400) messages.push(`${response.status()}: ${response.url()}`);
   });
   try {
     await work(page);
   } catch (error) {
     if (props.signal?.aborted || !(error instanceof StepFailure)) throw error;
     await page.screenshot({ path: join(props.evidence, "failure.png") }).catch(() => {});
-    writeFileSync(join(props.evidence, "browser.log"), `${page.url()}\n${said.join("\n")}\n`);
+    writeFileSync(join(props.evidence, "browser.log"), `${page.url()}\n${messages.join("\n")}\n`);
     throw new Problem({
       message: `The check failed at the step "${error.step}": ${error.message.split("\n")[0]}`,
-      remedy: "look at failure.png and browser.log there, and at the space's log beside them",
+      remedy: "read failure.png and browser.log in that folder, and the space's log next to it",
       log: props.evidence,
     });
   }

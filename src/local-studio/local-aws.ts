@@ -1,37 +1,51 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { join } from "node:path";
-import { projectFolder } from "./paths.ts";
-import { Problem } from "./problem.ts";
-import { linesOf, signalGroup } from "./processes.ts";
+import { dirname, join } from "node:path";
+import { projectFolder } from "../cli/paths.ts";
+import { Problem } from "../cli/problem.ts";
+import { linesOf, signalGroup } from "../cli/processes.ts";
+import { keptRemedy } from "./kept-folder.ts";
+
+/** The address of the app host and the token that authenticates the control plane of the local AWS. */
+export interface AppHostAddress {
+  readonly url: string;
+  /** A bearer token. Each app host creates a new one. */
+  readonly token: string;
+}
 
 export interface LocalAwsProps {
-  /** Python of the environment `aws`. */
+  /** Python of the virtual environment `aws`. */
   readonly python: string;
-  /** Without an app host, apps are in service by themselves. */
-  readonly appHost?: string;
-  /** Faults from the start. */
-  readonly faults?: readonly FaultRule[];
-  /** Processing jobs that run at a time. @default as many as there are cores */
-  readonly parallelJobs?: number;
+  /**
+   * Without an app host, apps become InService without running. With an app host, requests run commands on this
+   * machine, so only requests with the access key of `environment` are accepted.
+   */
+  readonly appHost?: AppHostAddress | undefined;
+  /** The initial faults. */
+  readonly faults?: readonly FaultRule[] | undefined;
+  /** Maximum number of processing jobs that run at the same time. @default the number of CPU cores */
+  readonly parallelJobs?: number | undefined;
   readonly log: string;
+  /** Snapshot file: the local AWS loads its state from it, if it exists, and saves its state to it. @default none */
+  readonly keep?: string | undefined;
   /** @default `src/local-studio/aws/server.py` */
-  readonly script?: string;
+  readonly script?: string | undefined;
 }
 
-/** `src/local-studio/aws/faults.py` has every member's meaning. */
+/** `src/local-studio/aws/faults.py` documents the members. */
 export interface FaultRule {
-  /** Such as `sagemaker:CreateDomain`, `ec2:Delete*` or `*`. */
+  /** For example `sagemaker:CreateDomain`, `ec2:Delete*` or `*`. */
   readonly operation: string;
   readonly fault: "throttle" | "error" | "expired-token" | "latency";
-  readonly after?: number;
-  readonly count?: number;
-  readonly probability?: number;
-  readonly seed?: number;
-  readonly seconds?: number;
+  readonly after?: number | undefined;
+  readonly count?: number | undefined;
+  readonly probability?: number | undefined;
+  readonly seed?: number | undefined;
+  readonly seconds?: number | undefined;
 }
 
-/** What came of a schedule that fired: a job, or the error of its last attempt. */
+/** Result of an invocation of a schedule: a job, or the error of the last attempt. */
 export interface FiredSchedule {
   readonly ScheduleArn: string;
   readonly ScheduledTime: string;
@@ -40,7 +54,7 @@ export interface FiredSchedule {
   readonly Error?: string;
 }
 
-/** A rule, how many requests were its, and how many of them it broke. */
+/** A rule, the number of requests that matched it, and the number of those that failed. */
 export interface FaultReport extends FaultRule {
   readonly matched: number;
   readonly broken: number;
@@ -48,7 +62,7 @@ export interface FaultReport extends FaultRule {
 
 export interface LocalAws {
   readonly endpoint: string;
-  /** What makes an AWS SDK, the AWS CLI or Terraform speak to it. */
+  /** Variables that point the AWS SDKs, the AWS CLI and Terraform to it. */
   readonly environment: Readonly<Record<string, string>>;
   /** The same for one client of the AWS SDK. */
   clientSettings(region?: string): {
@@ -56,33 +70,49 @@ export interface LocalAws {
     readonly endpoint: string;
     readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
   };
-  /** Everything that exists in the account, apart from what accounts have from the start. */
+  /** Lists the resources in the account, except those that every account has. */
   inventory(): Promise<readonly string[]>;
-  /** Puts these rules in place of those before; none end all faults. */
+  /** Replaces the fault rules. An empty list ends all faults. */
   setFaults(rules: readonly FaultRule[]): Promise<void>;
   faults(): Promise<readonly FaultReport[]>;
-  /** Fails a processing job as AWS's own failures do. */
+  /** Fails a processing job with an internal error of AWS. */
   interruptProcessingJob(name: string): Promise<void>;
-  /** Fires a schedule now, whatever its expression says. */
+  /** Invokes a schedule now, independent of its expression. */
   fireSchedule(name: string, group?: string): Promise<FiredSchedule>;
-  /** Fires every schedule that is due after one moment and up to another, as though that time passed. */
+  /** Invokes every schedule that is due after the first and up to the second time, as if that time had passed. */
   passTime(after: Date, until: Date): Promise<readonly FiredSchedule[]>;
   stop(): Promise<void>;
 }
 
-/** Starts `server.py` and waits until it answers; it ends when its standard input closes. */
+/** Starts `server.py` and waits until it is ready. The server exits when its standard input is closed. */
 export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
   const script = props.script ?? join(projectFolder, "src/local-studio/aws/server.py");
   const args = [
     ...[script, "--port", "0"],
-    ...(props.appHost ? ["--app-host", props.appHost] : []),
+    ...(props.appHost ? ["--app-host", props.appHost.url] : []),
     ...(props.faults ? ["--faults", JSON.stringify(props.faults)] : []),
+    ...(props.keep ? ["--keep", props.keep] : []),
     ...(props.parallelJobs ? ["--parallel-jobs", String(props.parallelJobs)] : []),
   ];
-  const child = spawn(props.python, args, { detached: true, stdio: ["pipe", "pipe", "pipe"] });
+  const accessKeyId = props.appHost ? `LOCAL${randomBytes(16).toString("hex").toUpperCase()}` : "test";
+  const token = props.appHost?.token ?? randomBytes(32).toString("base64url");
+  const child = spawn(props.python, args, {
+    detached: true,
+    stdio: ["pipe", "pipe", "pipe"],
+    // Not in the arguments, which every user of this machine can read.
+    env: {
+      ...process.env,
+      LOCAL_STUDIO_TOKEN: token,
+      LOCAL_STUDIO_KEY: props.appHost ? accessKeyId : undefined,
+    },
+  });
   const exited = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  const log = createWriteStream(props.log);
+  const log = createWriteStream(props.log).on("error", () => {}); // a full disk must not end the rehearsal
   child.stderr.pipe(log);
+  let lastLine = "";
+  void linesOf(child.stderr, (line) => {
+    lastLine = line;
+  });
   child.stdin.on("error", () => {});
   const endpoint = await new Promise<string>((resolve, reject) => {
     void linesOf(child.stdout, (line) => {
@@ -94,27 +124,27 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
     void exited.then(() =>
       reject(
         new Problem({
-          message: `The local AWS ended before it answered (status ${child.exitCode}).`,
-          remedy: "see its log",
+          message: `The local AWS exited with status ${child.exitCode} before it was ready: ${lastLine}`,
+          remedy: props.keep ? keptRemedy(dirname(props.keep)) : "read its log",
           log: props.log,
         }),
       ),
     );
   });
-  const credentials = { accessKeyId: "test", secretAccessKey: "test" };
-  const order = async (path: string, members: unknown): Promise<unknown> => {
+  const credentials = { accessKeyId, secretAccessKey: "test" };
+  const post = async (path: string, members: unknown): Promise<unknown> => {
     const response = await fetch(`${endpoint}/local-aws/${path}`, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
       body: JSON.stringify(members),
     });
-    if (!response.ok) throw new TypeError(`The local AWS refuses this:\n${await response.text()}`);
+    if (!response.ok) throw new TypeError(`The local AWS rejected the request:\n${await response.text()}`);
     return response.json();
   };
   return {
     endpoint,
     environment: {
-      // An IP address: with a host name, the SDKs would put the bucket's name in front of it.
+      // An IP address, because the SDKs prepend the bucket name to a host name.
       AWS_ENDPOINT_URL: endpoint,
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
@@ -122,21 +152,29 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
     },
     clientSettings: (region = "us-east-1") => ({ region, endpoint, credentials }),
     inventory: async () => (await (await fetch(`${endpoint}/local-aws/inventory`)).json()) as string[],
-    setFaults: async (rules) => void (await order("faults", rules)),
+    setFaults: async (rules) => void (await post("faults", rules)),
     faults: async () => (await (await fetch(`${endpoint}/local-aws/faults`)).json()) as FaultReport[],
     interruptProcessingJob: async (ProcessingJobName) =>
-      void (await order("processing-jobs/interrupt", { ProcessingJobName })),
+      void (await post("processing-jobs/interrupt", { ProcessingJobName })),
     fireSchedule: async (Name, GroupName = "default") =>
-      (await order("schedules/fire", { Name, GroupName })) as FiredSchedule,
+      (await post("schedules/fire", { Name, GroupName })) as FiredSchedule,
     passTime: async (after, until) => {
       const members = { After: after.toISOString(), Until: until.toISOString() };
-      return ((await order("schedules/pass-time", members)) as { Fired: FiredSchedule[] }).Fired;
+      return ((await post("schedules/pass-time", members)) as { Fired: FiredSchedule[] }).Fired;
     },
     stop: async () => {
       child.stdin.end();
-      const timer = setTimeout(() => signalGroup(child, "SIGKILL"), 5000);
+      const timer = setTimeout(() => signalGroup(child, "SIGKILL"), props.keep ? 30_000 : 5000);
       await exited;
       clearTimeout(timer);
+      if (props.keep && child.exitCode !== 0) {
+        const message = `The local AWS could not save its state to ${props.keep}: ${lastLine}`;
+        throw new Problem({
+          message,
+          remedy: "read its log; the previous save is unchanged",
+          log: props.log,
+        });
+      }
     },
   };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Page } from "playwright-core";
 
-/** What each cell shows, by the cell's id, through the shadow roots of marimo's elements; not the slider's own cell. */
+/** Reads the text of each cell's output by cell id, including shadow roots, except for the slider's own cell. */
 const outputsScript = `(() => {
   const text = (node) => {
     if (node.nodeType === 3) return node.data;
@@ -15,10 +15,10 @@ const outputsScript = `(() => {
   return Object.fromEntries(shown.filter(([, one]) => one !== ""));
 })()`;
 
-/** Cell ids and texts. */
+/** Output text by cell id. */
 type Outputs = Readonly<Record<string, string>>;
 
-/** One notebook in marimo's editor, as a person meets it. */
+/** One notebook in marimo's editor. */
 export class MarimoPage {
   private readonly page: Page;
 
@@ -26,13 +26,13 @@ export class MarimoPage {
     this.page = page;
   }
 
-  /** Opens the notebook and waits for marimo's editor, past the page that stands there while marimo is installed. */
+  /** Opens the notebook and waits for marimo's editor, which replaces the waiting page once marimo is installed. */
   async open(url: string, timeout: number): Promise<void> {
     await this.page.goto(url, { waitUntil: "commit", timeout });
     await this.page.locator("#App").waitFor({ timeout });
   }
 
-  /** The kernel's connection is open. */
+  /** Waits until the connection to the kernel is open. */
   async waitForKernel(timeout: number): Promise<void> {
     const app = this.page.locator("#App");
     const open = this.page.locator('#App[data-connection-state="OPEN"]');
@@ -43,33 +43,46 @@ export class MarimoPage {
     });
   }
 
-  /** Every cell has run, and what it shows is on the page. */
-  async waitForOutputs(timeout: number): Promise<void> {
-    await this.slider.waitFor({ timeout });
-    await this.settled(timeout, "no cell shows anything", (outputs) => Object.keys(outputs).length > 0);
+  /** Runs the cells that have not run in this session, and waits until all have. */
+  async runCells(timeout: number): Promise<void> {
+    const stale = ".marimo-cell.needs-run";
+    if ((await this.page.locator(stale).count()) > 0) await this.page.keyboard.press("ControlOrMeta+Shift+R");
+    const unfinished = this.page.locator(`${stale}, [data-status="queued"], [data-status="running"]`);
+    await unfinished.first().waitFor({ state: "detached", timeout });
+    await this.waitForOutputs(timeout);
   }
 
-  /** Moves the slider by ten of its steps; resolves to what the cells that changed with it showed before. */
+  /** Waits until the cells' outputs are on the page, of this session or from marimo's session cache. */
+  async waitForOutputs(timeout: number): Promise<void> {
+    await this.slider.waitFor({ timeout });
+    await this.settled(timeout, "no cell had an output", (outputs) => Object.keys(outputs).length > 0);
+  }
+
+  /** Moves the slider by ten steps and waits until a cell has changed; resolves to the previous outputs. */
   async moveSlider(timeout: number): Promise<Outputs> {
     const before = await this.outputs();
     await this.press("PageUp");
-    const changed = (now: Outputs) => Object.keys(before).filter((id) => id in now && now[id] !== before[id]);
-    const now = await this.settled(
-      timeout,
-      "no cell changed with the slider",
-      (one) => changed(one).length > 0,
-    );
-    return Object.fromEntries(changed(now).map((id) => [id, before[id] ?? ""]));
+    const changed = (now: Outputs) => Object.keys(before).some((id) => id in now && now[id] !== before[id]);
+    await this.settled(timeout, "no cell changed with the slider", changed);
+    return before;
   }
 
-  /** Moves the slider back; a cell that had changed for a reason of its own would not show again what it showed. */
+  /** Moves the slider back and waits for a cell's previous output, which proves that the cell depends on the slider. */
   async moveSliderBack(before: Outputs, timeout: number): Promise<void> {
+    const moved = new Set<string>();
+    const noteMoved = (now: Outputs) => {
+      for (const id of Object.keys(before)) if (id in now && now[id] !== before[id]) moved.add(id);
+    };
+    noteMoved(await this.outputs());
     await this.press("PageDown");
-    const restored = (now: Outputs) => Object.keys(before).some((id) => now[id] === before[id]);
-    await this.settled(timeout, "no cell went back with the slider", restored);
+    await this.settled(timeout, "no cell changed back with the slider", (now) => {
+      // A cell that was slow to follow the first move shows it only now.
+      noteMoved(now);
+      return [...moved].some((id) => now[id] === before[id]);
+    });
   }
 
-  /** Shows marimo's terminal, whatever it is connected to. */
+  /** Opens marimo's terminal panel, without checking its connection. */
   async openTerminal(timeout: number): Promise<void> {
     await this.page.keyboard.press("Control+Backquote");
     await this.page.locator(".xterm").waitFor({ timeout });
@@ -79,7 +92,7 @@ export class MarimoPage {
     return this.slider.getAttribute("aria-valuenow");
   }
 
-  /** What marimo shows to a second page on the same notebook. */
+  /** Whether marimo treats this page as a second, read-only page of the notebook. */
   async isReader(): Promise<boolean> {
     return (await this.page.getByTestId("takeover-button").count()) > 0;
   }
@@ -101,7 +114,7 @@ export class MarimoPage {
     await this.page.keyboard.press(key);
   }
 
-  /** Waits until the outputs are as wanted and stay the same for half a second. */
+  /** Waits until the outputs meet the condition and have not changed for half a second. */
   private async settled(
     timeout: number,
     otherwise: string,

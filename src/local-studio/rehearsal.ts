@@ -1,43 +1,56 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
-import type { Transport } from "../settings/types.ts";
+import { projectFolder, workFolder } from "../cli/paths.ts";
+import { findPython, type PythonEnvironment, pythonEnvironment } from "../cli/python/python-environment.ts";
+import type { RunFolder } from "../cli/run-folder.ts";
+import type { Steps } from "../cli/steps.ts";
+import { findTerraform, terraformEnvironment } from "../cli/terraform-cli.ts";
+import type { Transport } from "../settings/marimo.ts";
 import { AppHost } from "./app-host.ts";
-import { Deployment, type StackFacts } from "./deployment.ts";
+import { Background } from "./background.ts";
+import { Deployment } from "./deployment.ts";
 import { type GatewayProfile, gatewayProfiles } from "./gateway-faults.ts";
+import type { KeptFolder } from "./kept-folder.ts";
 import { type LocalAws, startLocalAws } from "./local-aws.ts";
-import { pythonEnvironment } from "./python-environment.ts";
-import type { RunFolder } from "./run-folder.ts";
-import type { Steps } from "./steps.ts";
+import type { Session } from "./session.ts";
+import { StudioApi } from "./studio-api.ts";
 import { StudioClient } from "./studio-client.ts";
-import { findTerraform, terraformEnvironment } from "./terraform-cli.ts";
 
 export interface RehearsalProps {
   readonly environmentName: string;
   readonly profile: GatewayProfile;
-  /** In place of the environment's setting; `websocket` shows that it does not get through. */
+  /** The environment's setting. @default the default of the setting */
+  readonly awsProviderVersion?: string | undefined;
+  /** Overrides the environment's setting. `websocket` shows that Studio's gateway breaks this transport. */
   readonly transport?: Transport | undefined;
+  /** Deploys the lifecycle rules of the buckets too: see `DeploymentProps`. */
+  readonly complete?: boolean | undefined;
   readonly folder: RunFolder;
+  /** The folder from which this rehearsal resumes and to which it saves its state. */
+  readonly kept?: KeptFolder | undefined;
   readonly steps: Steps;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** The step that deploys the stack. The benchmark `start` finds its time by this name. */
+export const deployStep = "deploy the stack (cdktf deploy)";
 
 interface Parts {
   readonly localAws: LocalAws;
   readonly appHost: AppHost;
   readonly studio: StudioClient;
-  readonly created: ReadonlyMap<string, number>;
   readonly deployment: Deployment;
-  readonly facts: StackFacts;
-  readonly steps: Steps;
+  readonly session: Session;
+  readonly props: RehearsalProps;
 }
 
-/** One environment's stack on a local AWS, with everything that AWS would run for it. */
+/** One environment's stack on a local AWS, and the apps and jobs that AWS would run for it. */
 export class Rehearsal {
   readonly localAws: LocalAws;
   readonly appHost: AppHost;
   readonly studio: StudioClient;
-  /** Number of resources by Terraform's type. */
-  readonly created: ReadonlyMap<string, number>;
+  /** Connects other terminals to the rehearsal, once `writeSession` has written it. */
+  readonly session: Session;
   private readonly parts: Parts;
 
   private constructor(parts: Parts) {
@@ -45,91 +58,134 @@ export class Rehearsal {
     this.localAws = parts.localAws;
     this.appHost = parts.appHost;
     this.studio = parts.studio;
-    this.created = parts.created;
+    this.session = parts.session;
   }
 
-  /** Everything up to a deployed stack. Leaves nothing running when it fails. */
+  /** Number of deployed resources by Terraform resource type. */
+  get created(): ReadonlyMap<string, number> {
+    return this.parts.deployment.state().resources;
+  }
+
+  /** Starts the local AWS and deploys the stack. Stops every process when a step fails. */
   static async start(props: RehearsalProps): Promise<Rehearsal> {
-    const { steps, signal, folder } = props;
-    const terraform = await findTerraform();
-    const options = { onProgress: steps.progress, signal };
-    const [aws, image] = await steps.run("prepare the Python environments", () =>
-      Promise.all([pythonEnvironment("aws", options), pythonEnvironment("image", options)]),
-    );
+    const { steps, folder, kept, environmentName } = props;
+    const background = new Background(props.signal);
+    const { signal } = background;
+    const [terraform, { command: python }] = await Promise.all([findTerraform(), findPython(process.env)]);
+    // The address of the local AWS is added once it runs. The synthesis does not need it.
+    const environment: NodeJS.ProcessEnv = {
+      ...(await terraformEnvironment({
+        command: terraform.command,
+        runFolder: folder.path,
+        providerVersion: props.awsProviderVersion,
+      })),
+      ...noOtherAws(),
+      TERRAFORM_BINARY_NAME: terraform.command,
+    };
+    const deployment = new Deployment({
+      ...{ environmentName, folder: folder.path, statePath: kept?.statePath, logs: folder.logs },
+      ...{ complete: props.complete, python, environment, onProgress: steps.progress },
+    });
+    const synthesis = background.run(deployment.synthesize(signal));
     let localAws: LocalAws | undefined;
+    let image: PythonEnvironment | undefined;
+    let studioApi: StudioApi | undefined;
     const appHost = new AppHost({
-      folder: join(folder.path, "spaces"),
+      studio: () => studioApi,
+      folder: kept?.spaces ?? join(folder.path, "spaces"),
       faults: gatewayProfiles[props.profile].faults,
-      runtime: () => ({
-        python: image.python,
-        logs: folder.logs,
-        environment: {
-          ...networkSettings(process.env),
-          ...localAws?.environment,
-          ...(props.transport ? { SAGEMAKER_MARIMO_TRANSPORT: props.transport } : {}),
-        },
-      }),
+      logs: folder.logs,
+      runtime: () => {
+        if (image === undefined) throw new Error("The virtual environment of the spaces is not ready yet.");
+        return {
+          python: image.python,
+          environment: {
+            // A cache in each home directory would download marimo again in every rehearsal.
+            UV_CACHE_DIR: join(workFolder, "uv-cache"),
+            ...networkSettings(process.env),
+            ...localAws?.environment,
+            ...(props.transport ? { SAGEMAKER_MARIMO_TRANSPORT: props.transport } : {}),
+          },
+        };
+      },
     });
     try {
+      const aws = await steps.run("prepare the local AWS's virtual environment", () =>
+        pythonEnvironment("aws", { signal, onProgress: steps.progress }),
+      );
+      let waitsForImage = false;
+      const onProgress = (line: string) => {
+        if (waitsForImage) steps.progress(line);
+      };
+      const preparing = background.run(pythonEnvironment("image", { signal, onProgress }));
       localAws = await steps.run("start the local AWS", async () =>
         startLocalAws({
           python: aws.python,
           appHost: await appHost.start(),
           log: join(folder.logs, "local-aws.log"),
+          keep: kept?.awsFile,
         }),
       );
-      const deployment = new Deployment({
-        environmentName: props.environmentName,
-        folder: folder.path,
-        logs: folder.logs,
-        python: aws.python,
-        environment: {
-          ...(await terraformEnvironment({ command: terraform.command, runFolder: folder.path })),
-          ...noOtherAws(),
-          ...localAws.environment,
-          TERRAFORM_BINARY_NAME: terraform.command,
-        },
-        onProgress: steps.progress,
-      });
-      const facts = await steps.run("synthesize the stack", () => deployment.synthesize(signal));
-      const created = await steps.run("deploy it (cdktf deploy)", () => deployment.deploy(signal));
-      const client = new SageMakerClient(localAws.clientSettings(facts.region));
-      const studio = await StudioClient.find(client, props.environmentName, 200);
-      return new Rehearsal({ localAws, appHost, studio, created, deployment, facts, steps });
+      Object.assign(environment, localAws.environment);
+      const { region } = await steps.run("synthesize the stack", () => synthesis);
+      await steps.run(deployStep, () => deployment.deploy(signal));
+      waitsForImage = true;
+      image = await steps.run("prepare the spaces' virtual environment", () => preparing);
+      const settings = localAws.clientSettings(region);
+      studioApi = new StudioApi({ client: settings, logs: folder.logs, stateFile: deployment.statePath });
+      const studio = await StudioClient.find(new SageMakerClient(settings), environmentName, 200);
+      const session = {
+        ...{ environmentName, run: basename(folder.path), folder: folder.path, project: projectFolder },
+        ...deployment.session({ ...localAws.environment, ...onlyThisAws(region) }),
+      };
+      return new Rehearsal({ localAws, appHost, studio, deployment, session, props });
     } catch (error) {
+      await background.end();
+      await appHost.close({ keepHomes: kept !== undefined });
       await localAws?.stop();
-      await appHost.close();
       throw error;
     }
   }
 
-  /** `cdktf destroy`, and proof that nothing of the stack is left, apart from a home file system that is to stay, with its key. */
+  /** Runs `cdktf destroy`, then checks that nothing is left except a retained home file system and its KMS key. */
   async destroy(): Promise<void> {
-    const { deployment, facts, steps } = this.parts;
-    // A person who tried things made spaces of their own: they go with the rehearsal.
-    await steps.run("destroy it (cdktf destroy)", () => deployment.destroy(this.studio.user.domainId));
-    await steps.run("see that nothing is left", async () => {
+    const { deployment, props } = this.parts;
+    const { steps } = props;
+    const facts = deployment.facts();
+    // This also deletes spaces that people created in the domain.
+    await steps.run("destroy the stack (cdktf destroy)", () => deployment.destroy());
+    await steps.run("check that nothing is left", async () => {
       const inventory = await this.localAws.inventory();
       const stays = /^(efs file-system|kms key) /;
       const left = inventory.filter((line) => !(facts.retainsHomes && stays.test(line)));
-      if (left.length > 0) throw new Error(`the local AWS still holds:\n  ${left.join("\n  ")}`);
+      if (left.length > 0) throw new Error(`these resources are left:\n  ${left.join("\n  ")}`);
     });
   }
 
   /** Ends every process of the rehearsal. */
   async stop(): Promise<void> {
-    await this.appHost.close();
+    await this.appHost.close({ keepHomes: this.parts.props.kept !== undefined });
     await this.localAws.stop();
   }
 }
 
-/** A person's own AWS settings have no part in a rehearsal: with a profile, Terraform would ask AWS for its keys. */
+/** Unsets the `AWS_` variables: with a profile, Terraform would request credentials from the real AWS. */
 export function noOtherAws(): NodeJS.ProcessEnv {
   const own = Object.keys(process.env).filter((name) => name.startsWith("AWS_") && name !== "AWS_CA_BUNDLE");
   return Object.fromEntries(own.map((name) => [name, undefined]));
 }
 
-/** How a space may reach package indexes from this machine: proxies, certificates, mirrors. */
+/** For another terminal, whose AWS profile or configured endpoints would lead to a real account. */
+function onlyThisAws(region: string): Record<string, string> {
+  return {
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    AWS_CONFIG_FILE: "/dev/null",
+    AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
+  };
+}
+
+/** The variables that let a space reach package indexes from this machine: proxies, certificates, mirrors. */
 export function networkSettings(environment: NodeJS.ProcessEnv): Record<string, string> {
   const names = /^(https?_proxy|all_proxy|ssl_cert_file|requests_ca_bundle|aws_ca_bundle|pip_.*|uv_.*)$/i;
   const own = Object.entries(environment).filter((entry): entry is [string, string] => names.test(entry[0]));

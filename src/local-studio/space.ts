@@ -1,23 +1,23 @@
+import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Container, type LifecycleConfig } from "./container.ts";
 import { type Gateway, type GatewayProps, startGateway } from "./gateway.ts";
-import type { GatewayFaults } from "./gateway-faults.ts";
 
-/** How every space of one run is started. */
+/** How the spaces of one run are started. */
 export interface SpaceRuntime {
-  /** Python of the environment that stands in for SageMaker Distribution. */
+  /** Python of the virtual environment that replaces SageMaker Distribution. */
   readonly python: string;
-  readonly containerScript?: string;
-  /** Folder of the apps' logs. */
+  readonly containerScript?: string | undefined;
+  /** Folder for the logs of the apps. */
   readonly logs: string;
-  /** Environment variables of every space, beside those that name the space itself. */
+  /** Environment variables that all spaces have. */
   readonly environment: Readonly<Record<string, string>>;
   /** @default 300, AWS's limit */
-  readonly lifecycleTimeoutSeconds?: number;
+  readonly lifecycleTimeoutSeconds?: number | undefined;
 }
 
-/** What POST /apps says of the app to start. */
+/** The body of POST /apps. */
 export interface AppOrder {
   readonly appArn: string;
   readonly domainId: string;
@@ -29,42 +29,48 @@ export interface AppOrder {
   readonly lifecycleConfigs: readonly LifecycleConfig[];
 }
 
-/** One space: a home folder and a gateway that outlive its apps, and at most one app at a time. */
+/** File name of a space's log. */
+export const spaceLog = (spaceName: string) => `space-${spaceName}.log`;
+
+/** One space: a home folder, a gateway, and at most one app at a time. The folder and the gateway outlive the app. */
 export class Space {
   readonly name: string;
   readonly gateway: Gateway;
   private readonly folder: string;
+  private readonly gatewayToken: string;
   private container: Container | undefined;
 
-  private constructor(name: string, folder: string, gateway: Gateway) {
+  private constructor(name: string, folder: string, gateway: Gateway, gatewayToken: string) {
     this.name = name;
     this.folder = folder;
     this.gateway = gateway;
+    this.gatewayToken = gatewayToken;
   }
 
   static async open(
     name: string,
     folder: string,
-    faults: GatewayFaults,
-    intercept: NonNullable<GatewayProps["intercept"]>,
+    gatewayProps: Omit<GatewayProps, "upstreamPort" | "token">,
   ): Promise<Space> {
     let space: Space | undefined;
     mkdirSync(join(folder, "home"), { recursive: true });
-    const gateway = await startGateway({ faults, intercept, upstreamPort: () => space?.upstreamPort });
-    space = new Space(name, folder, gateway);
+    const token = randomBytes(32).toString("base64url");
+    const gateway = await startGateway({ ...gatewayProps, token, upstreamPort: () => space?.upstreamPort });
+    space = new Space(name, folder, gateway, token);
     return space;
   }
 
-  /** Port of the running JupyterLab itself, without the gateway. */
+  /** Port of the running JupyterLab, behind the gateway. */
   get upstreamPort(): number | undefined {
     return this.container?.port;
   }
 
   async startApp(order: AppOrder, runtime: SpaceRuntime): Promise<void> {
     await this.stopApp();
-    const log = join(runtime.logs, `${this.name}.log`);
+    // The prefix of the log's name prevents a collision with other logs of the run.
+    const log = join(runtime.logs, spaceLog(this.name));
     const metadata = join(this.folder, "resource-metadata.json");
-    // The members that AWS puts into /opt/ml/metadata/resource-metadata.json.
+    // The members that AWS writes to /opt/ml/metadata/resource-metadata.json.
     writeFileSync(
       metadata,
       `${JSON.stringify({
@@ -78,7 +84,7 @@ export class Space {
     );
     this.container = new Container({
       python: runtime.python,
-      ...(runtime.containerScript ? { script: runtime.containerScript } : {}),
+      script: runtime.containerScript,
       home: join(this.folder, "home"),
       prefix: join(this.folder, "prefix"),
       environment: {
@@ -92,6 +98,7 @@ export class Space {
       lifecycleConfigs: order.lifecycleConfigs,
       log,
       lifecycleTimeoutSeconds: runtime.lifecycleTimeoutSeconds ?? 300,
+      gatewayToken: this.gatewayToken,
     });
     const { container } = this;
     await container.ready.catch(async (reason) => {
@@ -105,10 +112,15 @@ export class Space {
     this.container = undefined;
   }
 
-  /** Ends the app and the gateway; the home goes too, as with DeleteSpace. */
-  async delete(): Promise<void> {
+  /** Stops the app and the gateway. */
+  async close(): Promise<void> {
     await this.stopApp();
     await this.gateway.close();
+  }
+
+  /** Also deletes the home folder, as DeleteSpace does. */
+  async delete(): Promise<void> {
+    await this.close();
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -8,23 +8,23 @@ import {
   DescribeAppCommand,
   DescribeSpaceCommand,
   ListAppsCommand,
-  ListUserProfilesCommand,
   paginateListDomains,
+  paginateListUserProfiles,
   type SageMakerClient,
 } from "@aws-sdk/client-sagemaker";
-import { prefixOf } from "../settings/names.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../cli/problem.ts";
+import { prefixOf } from "../settings/basics.ts";
 
 export interface StudioUser {
   readonly domainId: string;
   readonly userProfileName: string;
 }
 
-/** What Studio's user interface does for a person, through the same API: a private JupyterLab space and its app. */
+/** Manages private JupyterLab spaces and their apps through the API that Studio's user interface uses. */
 export class StudioClient {
   private readonly client: SageMakerClient;
   readonly user: StudioUser;
-  /** Nobody is throttled by a local AWS; on AWS an app takes minutes. */
+  /** Can be short for a local AWS, which does not throttle. On AWS, an app takes minutes to start. */
   private readonly pollMilliseconds: number;
 
   constructor(client: SageMakerClient, user: StudioUser, pollMilliseconds: number) {
@@ -33,7 +33,7 @@ export class StudioClient {
     this.pollMilliseconds = pollMilliseconds;
   }
 
-  /** The domain that an environment's stack names `marimo-<environment>`, and its first user profile. */
+  /** Finds the domain `marimo-<environment>` of an environment's stack, and its first user profile by name. */
   static async find(
     client: SageMakerClient,
     environmentName: string,
@@ -50,18 +50,20 @@ export class StudioClient {
     const [domainId] = domains;
     if (domainId === undefined) {
       throw new Problem({
-        message: `This account and region have no Studio domain "${name}".`,
+        message: `The Studio domain "${name}" does not exist in this account and Region.`,
         remedy: `deploy it with \`npx cdktf deploy ${environmentName}\`, or check AWS_PROFILE and AWS_REGION`,
       });
     }
-    const profiles = await client.send(
-      new ListUserProfilesCommand({ DomainIdEquals: domainId, MaxResults: 1 }),
-    );
-    const profile = userProfileName ?? profiles.UserProfiles?.[0]?.UserProfileName;
+    // Terraform creates the profiles in parallel, so the order in AWS's answer is not stable.
+    const names: string[] = [];
+    for await (const page of paginateListUserProfiles({ client }, { DomainIdEquals: domainId })) {
+      names.push(...(page.UserProfiles ?? []).flatMap(({ UserProfileName }) => UserProfileName ?? []));
+    }
+    const profile = userProfileName ?? names.sort()[0];
     if (profile === undefined) {
       throw new Problem({
         message: `The Studio domain "${name}" has no user profile.`,
-        remedy: "add one to `userProfiles` in src/environments.ts and deploy",
+        remedy: "add a profile to `userProfiles` in src/environments.ts and deploy",
       });
     }
     return new StudioClient(client, { domainId, userProfileName: profile }, pollMilliseconds);
@@ -80,9 +82,14 @@ export class StudioClient {
     await this.settled(`space "${spaceName}"`, () => this.describeSpace(spaceName), signal);
   }
 
-  /** Resolves once the app is in service; says AWS's reason when it fails. */
-  async createApp(spaceName: string, signal?: AbortSignal): Promise<void> {
+  /** Resolves when AWS has accepted the start. */
+  async startApp(spaceName: string): Promise<void> {
     await this.client.send(new CreateAppCommand(this.app(spaceName)));
+  }
+
+  /** Resolves when the app is in service; fails with AWS's reason. */
+  async createApp(spaceName: string, signal?: AbortSignal): Promise<void> {
+    await this.startApp(spaceName);
     await this.settled(
       `app of space "${spaceName}"`,
       () => this.client.send(new DescribeAppCommand(this.app(spaceName))),
@@ -100,12 +107,25 @@ export class StudioClient {
         ExpiresInSeconds: 300,
       }),
     );
-    if (!AuthorizedUrl) throw new Error("CreatePresignedDomainUrl answered without a URL");
+    if (!AuthorizedUrl) throw new Error("The answer of CreatePresignedDomainUrl has no AuthorizedUrl.");
     return AuthorizedUrl;
   }
 
-  /** Deletes the apps of a space, waits until they are gone, then deletes the space. Nothing there is fine. */
+  async hasSpace(spaceName: string): Promise<boolean> {
+    return (await ignoreMissing(this.describeSpace(spaceName))) !== undefined;
+  }
+
+  /** Deletes the apps of a space, waits until they are gone, then deletes the space. Missing ones are not an error. */
   async delete(spaceName: string): Promise<void> {
+    await this.deleteApps(spaceName);
+    await ignoreMissing(
+      this.client.send(new DeleteSpaceCommand({ DomainId: this.user.domainId, SpaceName: spaceName })),
+    );
+    await this.gone(async () => Boolean(await this.describeSpace(spaceName)));
+  }
+
+  /** Deletes the apps of a space, and waits until they are gone. */
+  async deleteApps(spaceName: string): Promise<void> {
     const apps = async () => {
       const found = await ignoreMissing(
         this.client.send(
@@ -120,10 +140,6 @@ export class StudioClient {
       await ignoreMissing(this.client.send(new DeleteAppCommand(app)));
     }
     await this.gone(async () => (await apps()).length > 0);
-    await ignoreMissing(
-      this.client.send(new DeleteSpaceCommand({ DomainId: this.user.domainId, SpaceName: spaceName })),
-    );
-    await this.gone(async () => Boolean(await this.describeSpace(spaceName)));
   }
 
   private describeSpace(spaceName: string) {
@@ -149,7 +165,7 @@ export class StudioClient {
       const { Status, FailureReason } = await describe();
       if (Status === "InService") return;
       if (Status !== "Pending" && Status !== "Updating") {
-        throw new Error(`The ${what} is ${Status}${FailureReason ? `: ${FailureReason}` : ""}`);
+        throw new Error(`The status of the ${what} is ${Status}${FailureReason ? `: ${FailureReason}` : ""}`);
       }
       await sleep(this.pollMilliseconds);
     }
@@ -160,7 +176,8 @@ export class StudioClient {
   }
 }
 
-async function ignoreMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+/** Resolves to `undefined` if the resource does not exist. */
+export async function ignoreMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {

@@ -1,10 +1,10 @@
-"""Runs a command that must not outlive whoever started it.
+"""Runs a command that ends together with the process that started it.
 
 usage: python tether.py COMMAND [ARGUMENT...]
 
-When standard input closes (the starter asks for it, or was killed), the command's whole process tree is
-ended. Terraform and cdktf do not watch for that, and cdktf gives Terraform a terminal and a session of its
-own, out of reach of signals to a process group.
+When standard input closes (at the parent's request, or because the parent was killed), the command's whole
+process tree is ended. Terraform and cdktf do not watch standard input, and cdktf runs Terraform in a terminal
+and session of its own, which signals to the process group do not reach.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ SECONDS_TO_STOP = 5.0
 
 
 def tree(root: int) -> list[int]:
-    """The process and everything below it."""
+    """Returns the process and its descendants."""
     listing = subprocess.check_output(["ps", "-A", "-o", "pid=", "-o", "ppid="], text=True)  # noqa: S607
     pairs = [tuple(map(int, line.split())) for line in listing.splitlines()]
     found = [root]
@@ -44,11 +44,11 @@ def watch(command: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)  # noqa: S603 - our own words
+    command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)  # noqa: S603 - own command
     watcher = threading.Thread(target=watch, args=(command,), daemon=True)
     watcher.start()
     status = command.wait()
-    # The watcher waits for standard input, which a regular end of the interpreter would wait for, too.
+    # A regular exit would wait for the watcher thread, which blocks on standard input.
     os._exit(status if status >= 0 else 128 - status)
 
 

@@ -1,18 +1,18 @@
 import { spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
-import { projectFolder } from "./paths.ts";
-import { linesOf } from "./processes.ts";
+import { projectFolder } from "../cli/paths.ts";
+import { linesOf } from "../cli/processes.ts";
 
 export interface TetheredProps {
-  /** Any Python that runs `tether.py`. */
+  /** Any Python that can run `tether.py`. */
   readonly python: string;
   readonly command: readonly string[];
   readonly environment: NodeJS.ProcessEnv;
-  /** Gets the command's whole output. */
+  /** File for the complete output of the command. */
   readonly log: string;
-  readonly onLine?: (line: string) => void;
-  /** Ends the command and all below it. */
+  readonly onLine?: ((line: string) => void) | undefined;
+  /** Ends the command and its descendants. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -21,13 +21,13 @@ export interface Finished {
   readonly output: string;
 }
 
-/** Runs a command in the project's folder to its end; it cannot outlive this process. */
+/** Runs a command in the project's folder and waits for it. The command cannot outlive this process. */
 export async function runTethered(props: TetheredProps): Promise<Finished> {
   props.signal?.throwIfAborted();
   const child = spawn(props.python, [join(projectFolder, "src/local-studio/tether.py"), ...props.command], {
     cwd: projectFolder,
     env: props.environment,
-    // Out of the terminal's process group: Ctrl-C reaches our handler alone, and Terraform is not cut short.
+    // Not in the terminal's process group: Ctrl-C reaches only this process's handler and does not interrupt Terraform.
     detached: true,
     stdio: ["pipe", "pipe", "pipe"],
   });

@@ -1,6 +1,6 @@
 import { type Difference, differencesOf } from "./differences.ts";
 import { type Concern, concerns, kindOf, nameOf, payloadKey } from "./kinds.ts";
-import { code, count, some } from "./markdown.ts";
+import { code, count, joinFirst } from "./markdown.ts";
 import {
   after,
   before,
@@ -14,15 +14,15 @@ import {
   text,
 } from "./plan.ts";
 
-/** The changes of one concern: a line of Markdown each, with what lies under it. */
+/** The changes of one concern: one Markdown list item for each, with its attributes below it. */
 export interface ChangesOfConcern {
   readonly concern: Concern;
   readonly lines: readonly string[];
 }
 
-/** More attributes of one resource are counted, not shown. */
+/** Most attributes listed for one resource. The rest are counted. */
 const mostDifferences = 12;
-/** More of one kind with the same change are counted too. */
+/** Most resources listed for one kind and verb. The rest are counted. */
 const mostOfAKind = 20;
 
 export function changesByConcern(plan: Plan): readonly ChangesOfConcern[] {
@@ -51,19 +51,19 @@ function isOnlyTagged(one: ResourceChange): boolean {
   return differences.length > 0 && differences.every(isTag);
 }
 
-/** A new tag of the environment is on everything: one line for all that have it. */
+/** A new tag of an environment changes every resource, so all of them share one line. */
 function tagLines(tagged: readonly ResourceChange[]): readonly string[] {
   const groups = new Map<string, ResourceChange[]>();
   for (const one of tagged) {
-    const told = differencesOf(one).map((difference) =>
-      tellDifference({ ...difference, path: difference.path.replace("tags_all.", "tags.") }),
+    const lines = differencesOf(one).map((difference) =>
+      describeDifference({ ...difference, path: difference.path.replace("tags_all.", "tags.") }),
     );
-    const key = [...new Set(told)].join("; ");
+    const key = [...new Set(lines)].join("; ");
     groups.set(key, [...(groups.get(key) ?? []), one]);
   }
-  return [...groups].map(([told, group]) => {
+  return [...groups].map(([differences, group]) => {
     const names = group.map((one) => code(one.address));
-    return `- change only tags of ${some(names)}: ${told}`;
+    return `- change only the tags of ${joinFirst(names)}: ${differences}`;
   });
 }
 
@@ -76,7 +76,7 @@ function linesOf(changes: readonly ResourceChange[]): readonly string[] {
   return [...groups.values()].flatMap((group) => [
     ...group.slice(0, mostOfAKind).map(lineOf),
     ...(group.length > mostOfAKind && group[0]
-      ? [`- ${verbOf(group[0])} ${group.length - mostOfAKind} more of these (${kindOf(group[0]).noun})`]
+      ? [`- ${verbOf(group[0])} ${group.length - mostOfAKind} more (${kindOf(group[0]).noun})`]
       : []),
   ]);
 }
@@ -88,57 +88,66 @@ function verbOf(one: ResourceChange): string {
   if (isCreated(one)) return "add";
   if (isDestroyed(one)) return "remove";
   if (isUpdated(one)) return "change";
-  return actions.includes("forget") ? "forget (Terraform leaves it as it is)" : "rename in Terraform";
+  return actions.includes("forget")
+    ? "forget (Terraform removes it from the state only)"
+    : "rename in Terraform";
 }
 
 function lineOf(one: ResourceChange): string {
   const { noun } = kindOf(one);
   const name = nameOf(one);
   const address = name === one.address ? "" : ` (${code(one.address)})`;
-  const from = one.previous_address === undefined ? "" : `, before ${code(one.previous_address)}`;
-  const differences = isUpdated(one) || isReplaced(one) ? differencesOf(one).filter(isTold(one)) : [];
+  const from = one.previous_address === undefined ? "" : `, previously ${code(one.previous_address)}`;
+  const differences = isUpdated(one) || isReplaced(one) ? differencesOf(one).filter(isShown(one)) : [];
   const rest = differences.length - mostDifferences;
   return [
     `- ${verbOf(one)} ${noun} ${code(name)}${address}${from}`,
-    ...differences.slice(0, mostDifferences).map((difference) => `  - ${tellDifference(difference)}`),
-    ...(rest > 0 ? [`  - and ${count(rest, "attribute")} more`] : []),
+    ...differences.slice(0, mostDifferences).map((difference) => `  - ${describeDifference(difference)}`),
+    ...(rest > 0 ? [`  - and ${count(rest, "more attribute")}`] : []),
   ].join("\n");
 }
 
-/** Of a replacement only what was set: everything that AWS computes is new anyway. */
-const isTold = (one: ResourceChange) => (difference: Difference) =>
+/** A replacement shows only configured attributes, because everything that AWS computes is new. */
+const isShown = (one: ResourceChange) => (difference: Difference) =>
   isUpdated(one) || difference.after !== "(known after apply)" || isForcing(one, difference.path);
 
 const isForcing = ({ change }: ResourceChange, path: string) =>
   (change.replace_paths ?? []).some((parts) => path.split(/[.[]/)[0] === parts[0]);
 
-function tellDifference({ path, before, after }: Difference): string {
+function describeDifference({ path, before, after }: Difference): string {
   const what = labels[path.replace(/^user_settings\./, "")];
   const name = what === undefined ? code(path) : `${what} (${code(path)})`;
-  // One long line of JSON, of which the risks say what it allows, or of base64.
+  // Policies (JSON) and scripts (base64) are one long line. The risks say what a policy allows.
   if (/(^|_)policy$/.test(path) && before.startsWith("{")) return `${name}: the document changes`;
   if (path === "studio_lifecycle_config_content") return `${name}: the script changes`;
   return `${name}: ${code(before)} → ${code(after)}`;
 }
 
-/** What people call the settings that change most. */
+/** Labels for the settings that change most often. */
 const labels: Readonly<Record<string, string>> = {
   "jupyter_lab_app_settings.default_resource_spec.instance_type": "instance type of new spaces",
-  "jupyter_lab_app_settings.built_in_lifecycle_config_arn": "script at each start",
+  "jupyter_lab_app_settings.built_in_lifecycle_config_arn": "built-in lifecycle configuration",
   "jupyter_lab_app_settings.app_lifecycle_management.idle_settings.idle_timeout_in_minutes":
-    "idle minutes until a space stops",
+    "idle timeout in minutes",
   "jupyter_lab_app_settings.app_lifecycle_management.idle_settings.max_idle_timeout_in_minutes":
-    "most idle minutes that a person may choose",
-  "space_storage_settings.default_ebs_storage_settings.default_ebs_volume_size_in_gb": "GB of a new space",
-  "space_storage_settings.default_ebs_storage_settings.maximum_ebs_volume_size_in_gb": "most GB of a space",
-  execution_role: "role of the spaces",
-  security_groups: "security groups of the spaces",
+    "longest idle timeout in minutes that a user can set",
+  "code_editor_app_settings.built_in_lifecycle_config_arn": "built-in lifecycle configuration of Code Editor",
+  "code_editor_app_settings.app_lifecycle_management.idle_settings.idle_timeout_in_minutes":
+    "idle timeout of Code Editor in minutes",
+  "code_editor_app_settings.app_lifecycle_management.idle_settings.max_idle_timeout_in_minutes":
+    "longest idle timeout of Code Editor in minutes that a user can set",
+  "space_storage_settings.default_ebs_storage_settings.default_ebs_volume_size_in_gb":
+    "volume size of new spaces in GB",
+  "space_storage_settings.default_ebs_storage_settings.maximum_ebs_volume_size_in_gb":
+    "largest volume size of a space in GB",
+  execution_role: "execution role of spaces",
+  security_groups: "security groups of spaces",
   cidr_block: "address range",
-  retention_in_days: "days that logs are kept",
-  deletion_window_in_days: "days to cancel a deletion",
+  retention_in_days: "log retention in days",
+  deletion_window_in_days: "waiting period of a deletion in days",
 };
 
-/** The many objects of a payload are one thing to a person: the version that spaces fetch. */
+/** The objects of a payload share one line, which names the version that spaces fetch. */
 function payloadLines(objects: readonly ResourceChange[]): readonly string[] {
   if (objects.length === 0) return [];
   const version = (values: Readonly<Record<string, unknown>>) => payloadKey.exec(text(values.key) ?? "")?.[1];
@@ -147,17 +156,19 @@ function payloadLines(objects: readonly ResourceChange[]): readonly string[] {
   ];
   const [old, now] = [versions("before"), versions("after")];
   const pointer = objects.some((one) => text({ ...before(one), ...after(one) }.key)?.endsWith("/current"));
-  const to = now.length > 0 ? ` to version ${some(now.map(code))}` : "";
+  const to = now.length > 0 ? ` to version ${joinFirst(now.map(code))}` : "";
   const from =
     old.length > 0 && !(old.length === now.length && old[0] === now[0])
-      ? ` from version ${some(old.map(code))}`
+      ? ` from version ${joinFirst(old.map(code))}`
       : "";
   const when =
-    pointer && now.length > 0 ? "; spaces fetch it when they next start, and none is interrupted" : "";
+    pointer && now.length > 0
+      ? "; spaces fetch it when they next start, and running spaces are not interrupted"
+      : "";
   const files = count(objects.filter(isCreated).length, "object");
   return [
     now.length === 0 && objects.every(isDestroyed)
-      ? `- remove the payload: spaces that start afterwards find no marimo (${count(objects.length, "object")})`
+      ? `- remove the payload: spaces that start after the apply have no marimo (${count(objects.length, "object")})`
       : `- ${old.length === 0 ? "add" : "change"} the payload${from}${to} (${files} uploaded)${when}`,
   ];
 }
@@ -169,7 +180,7 @@ function outputLines(plan: Plan): readonly string[] {
   return changed.length === 0
     ? []
     : [
-        `- outputs: ${some(
+        `- outputs: ${joinFirst(
           changed.map(([name]) => code(name)),
           12,
         )}`,

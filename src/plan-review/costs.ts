@@ -11,17 +11,17 @@ import { monthly, prices, usagePrice } from "./prices.ts";
 
 export interface Cost {
   readonly about: ResourceChange;
-  /** US dollars a month; negative where it is saved. */
+  /** US dollars a month. Negative for a saving. */
   readonly monthly: number;
 }
 
 export interface Costs {
   readonly fixed: readonly Cost[];
   readonly total: number;
-  /** What else changes in price, by use. */
+  /** Prices that depend on use or age. */
   readonly usage: readonly string[];
-  /** Set where the table is of another region. */
-  readonly otherRegion?: string;
+  /** The plan's region, if the prices are for a different one. */
+  readonly otherRegion?: string | undefined;
 }
 
 export function costsOf(plan: Plan): Costs {
@@ -33,12 +33,12 @@ export function costsOf(plan: Plan): Costs {
       return { about, monthly: now - old };
     })
     .filter(({ monthly }) => Math.abs(monthly) > 0.001);
-  const comesOrGoes = changes.filter((one) => isCreated(one) !== isDestroyed(one));
+  const addedOrRemoved = changes.filter((one) => isCreated(one) !== isDestroyed(one));
   const region = regionOf(plan);
   return {
     fixed,
     total: fixed.reduce((sum, { monthly }) => sum + monthly, 0),
-    usage: [...new Set(comesOrGoes.flatMap((one) => usagePrice(one) ?? []))].toSorted(),
-    ...(region === undefined || region === prices.region ? {} : { otherRegion: region }),
+    usage: [...new Set(addedOrRemoved.flatMap((one) => usagePrice(one) ?? []))].toSorted(),
+    otherRegion: region === prices.region ? undefined : region,
   };
 }

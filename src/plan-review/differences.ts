@@ -1,6 +1,6 @@
-import { holdsTrue, type ResourceChange } from "./plan.ts";
+import { hasMark, type ResourceChange } from "./plan.ts";
 
-/** One attribute that an update changes. Values are as a person may see them. */
+/** One attribute that an update changes. Sensitive values are masked. */
 export interface Difference {
   readonly path: string;
   readonly before: string;
@@ -10,27 +10,27 @@ export interface Difference {
 const sensitive = "(sensitive)";
 const unknown = "(known after apply)";
 
-/** What is different, attribute by attribute; sensitive values show as such, and unknown ones too. */
+/** The changed attributes of a resource. Sensitive and unknown values are replaced with a placeholder. */
 export function differencesOf({ change }: ResourceChange): readonly Difference[] {
   const found: Difference[] = [];
   const visit = (path: string, sides: Sides) => {
     const hidden = sides.beforeSensitive === true || sides.afterSensitive === true;
     const later = sides.unknown === true;
-    if (!holdsTrue(sides.unknown) && isSame(sides)) return;
+    if (!hasMark(sides.unknown) && isSame(sides)) return;
     const keys = hidden || later ? undefined : keysOf(sides);
     if (keys === undefined) {
-      // A list is shown whole, so one sensitive item in it hides all of it.
-      const [hideBefore, hideAfter] = [sides.beforeSensitive, sides.afterSensitive].map(holdsTrue);
+      // A list is shown as one value, so one sensitive item hides the whole list.
+      const [hideBefore, hideAfter] = [sides.beforeSensitive, sides.afterSensitive].map(hasMark);
       const secret = hidden || hideBefore || hideAfter;
       found.push({
         path,
         before: secret ? sensitive : shown(sides.before),
-        after: secret ? sensitive : holdsTrue(sides.unknown) ? unknown : shown(sides.after),
+        after: secret ? sensitive : hasMark(sides.unknown) ? unknown : shown(sides.after),
       });
       return;
     }
     for (const key of keys) {
-      // A block that may be there once is a list of one in Terraform's JSON: its number says nothing.
+      // Terraform's JSON writes a block that can occur once as a list of one item. Its index is left out.
       const part = /^\d+$/.test(key) ? (keys.length === 1 ? "" : `[${key}]`) : path === "" ? key : `.${key}`;
       visit(`${path}${part}`, partOf(sides, key));
     }
@@ -42,7 +42,7 @@ export function differencesOf({ change }: ResourceChange): readonly Difference[]
     beforeSensitive: change.before_sensitive,
     afterSensitive: change.after_sensitive,
   });
-  // Computed from `tags` and the provider's default tags: said once is enough.
+  // `tags_all` repeats `tags`, so a tag that is in both is shown once.
   const paths = new Set(found.map(({ path }) => path));
   return found.filter(({ path }) => !path.startsWith("tags_all.") || !paths.has(path.replace("_all", "")));
 }
@@ -62,13 +62,13 @@ function partOf(sides: Sides, key: string): Sides {
     before: at(sides.before),
     after: at(sides.after),
     unknown: at(sides.unknown),
-    // What a sensitive whole holds is sensitive.
+    // Everything inside a sensitive value is sensitive.
     beforeSensitive: sides.beforeSensitive === true || at(sides.beforeSensitive),
     afterSensitive: sides.afterSensitive === true || at(sides.afterSensitive),
   };
 }
 
-/** The keys of both sides, or nothing where a side is a plain value, or a list of plain values. */
+/** The keys of both sides, or undefined if a side is a plain value or a list of plain values. */
 function keysOf({ before, after, unknown: marks }: Sides): readonly string[] | undefined {
   const sides = [before, after].filter((side) => side !== null && side !== undefined);
   if (sides.length === 0 && !isContainer(marks)) return undefined;
@@ -79,8 +79,8 @@ function keysOf({ before, after, unknown: marks }: Sides): readonly string[] | u
 }
 
 /**
- * Providers on Terraform's older plugin SDK, as most of AWS's resources, do not tell "not set" from an empty value (Terraform
- * plugin framework's documentation, "Null Values"): one in the place of the other is no change.
+ * Resources on Terraform's older plugin SDK, such as most of the AWS provider's, cannot distinguish "not set" from an
+ * empty value (Terraform plugin framework documentation, "Null Values"). A change from one to the other is ignored.
  */
 function isSame({ before, after }: Sides): boolean {
   if (JSON.stringify(before) === JSON.stringify(after)) return true;

@@ -1,6 +1,7 @@
+import { bucketPrefixes, jobsJson, payloadPointer } from "../settings/names.ts";
 import { after, before, type ResourceChange, text, valuesOf } from "./plan.ts";
 
-/** In the order of the review. */
+/** In the order in which a review lists them. */
 export const concerns = [
   "Studio",
   "Space runtime",
@@ -17,18 +18,21 @@ export type Concern = (typeof concerns)[number];
 
 interface Kind {
   readonly concern: Concern;
-  /** As a person calls it. */
+  /** The word for it in a review. */
   readonly noun: string;
 }
 
 const kind = (concern: Concern, noun: string): Kind => ({ concern, noun });
 
-/** By Terraform's type; the longest beginning that fits counts. */
+/** By Terraform resource type. A key that ends with `_` is a prefix, and the longest match applies. */
 const kinds: Readonly<Record<string, Kind>> = {
   aws_sagemaker_domain: kind("Studio", "Studio domain"),
   aws_sagemaker_user_profile: kind("Studio", "user profile"),
   aws_sagemaker_space: kind("Studio", "space"),
   aws_sagemaker_app: kind("Studio", "app"),
+  aws_sagemaker_image: kind("Studio", "custom image"),
+  aws_sagemaker_image_version: kind("Studio", "version of a custom image"),
+  aws_sagemaker_app_image_config: kind("Studio", "app image configuration"),
   aws_sagemaker_studio_lifecycle_config: kind("Space runtime", "lifecycle configuration"),
   aws_sagemaker_: kind("Studio", ""),
   aws_scheduler_schedule: kind("Jobs", "schedule"),
@@ -38,7 +42,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   aws_vpc: kind("Network", "VPC"),
   aws_subnet: kind("Network", "subnet"),
   aws_nat_gateway: kind("Network", "NAT gateway"),
-  aws_eip: kind("Network", "public address"),
+  aws_eip: kind("Network", "Elastic IP address"),
   aws_internet_gateway: kind("Network", "internet gateway"),
   aws_route: kind("Network", "route"),
   aws_route_table: kind("Network", "route table"),
@@ -74,24 +78,18 @@ const kinds: Readonly<Record<string, Kind>> = {
   aws_efs_: kind("Storage", ""),
 };
 
-/** Longest first. A name that ends with `_` is the beginning of many. */
+/** Longest first. */
 const names = Object.keys(kinds).toSorted((a, b) => b.length - a.length);
 
-/** The objects that src/constructs/payload.ts uploads. */
-export const payloadKey = /^marimo\/payload\/(?:current$|([0-9a-f]{16})\/)/;
-
-/** Those of src/constructs/schedules.ts and jobs.ts. */
-const jobKeys: Readonly<Record<string, RegExp>> = {
-  "notebook of a schedule": /^marimo\/schedules\//,
-  "settings of jobs": /^marimo\/payload\/jobs\.json$/,
-};
+/** Keys of the objects that src/stack/storage/payload.ts uploads. */
+export const payloadKey = new RegExp(`^(?:${payloadPointer}$|${bucketPrefixes.payload}/([0-9a-f]{16})/)`);
 
 export function kindOf(one: ResourceChange): Kind {
   if (one.type === "aws_s3_object") {
     const key = text({ ...before(one), ...after(one) }.key) ?? "";
     if (payloadKey.test(key)) return kind("Space runtime", "payload");
-    const [noun] = Object.entries(jobKeys).find(([, keys]) => keys.test(key)) ?? [];
-    if (noun !== undefined) return kind("Jobs", noun);
+    if (key === jobsJson) return kind("Jobs", "settings of jobs");
+    if (key.startsWith(`${bucketPrefixes.schedules}/`)) return kind("Jobs", "notebook of a schedule");
   }
   const name = names.find((name) => (name.endsWith("_") ? one.type.startsWith(name) : one.type === name));
   const found = name === undefined ? kind("Other", "") : (kinds[name] ?? kind("Other", ""));
@@ -100,14 +98,16 @@ export function kindOf(one: ResourceChange): Kind {
     : found;
 }
 
-/** What a person calls this one: its own name where it has any, else its address in Terraform. */
+/** The name of a resource in AWS, or its Terraform address if it has none. */
 export function nameOf(one: ResourceChange): string {
-  const values = { ...before(one), ...without(after(one)) };
+  const values = { ...before(one), ...withoutNull(after(one)) };
   const own = [
     "user_profile_name",
     "domain_name",
     "space_name",
     "studio_lifecycle_config_name",
+    "image_name",
+    "app_image_config_name",
     "bucket",
     "key",
     "alarm_name",
@@ -116,6 +116,6 @@ export function nameOf(one: ResourceChange): string {
   return name ?? text(valuesOf(values.tags).Name) ?? one.address;
 }
 
-/** Values that are not known yet are null. */
-const without = (values: Readonly<Record<string, unknown>>) =>
+/** Unknown values are null. */
+const withoutNull = (values: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined));

@@ -1,13 +1,13 @@
-/** Longer values say no more in a review. */
+/** Most characters shown of a value. */
 const longest = 160;
 
 /**
- * Text of a plan as Markdown's code: whatever stands in it, it cannot end its line, be a link, an image, HTML or a mention
- * of somebody, or move a terminal's cursor (CommonMark 0.31.2, "Code spans"; GitHub Flavored Markdown, "Tables").
+ * A value of a plan as a Markdown code span. Escapes it so that it cannot end its line, become a link, an image, HTML
+ * or a mention, or move a terminal's cursor (CommonMark 0.31.2, "Code spans"; GitHub Flavored Markdown, "Tables").
  */
 export function code(value: string): string {
   const short = value.length > longest ? `${value.slice(0, longest)}…` : value;
-  // Control characters, line ends of every kind, and what turns the direction of text.
+  // Control characters, line separators and characters that change the text direction.
   const plain = short.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     character === "\n" ? "⏎" : `\\u{${character.codePointAt(0)?.toString(16)}}`,
   );
@@ -19,8 +19,8 @@ export function code(value: string): string {
 
 export const codes = (values: readonly string[]): string => values.map(code).join(", ");
 
-/** The first of many, and how many more there are. */
-export function some(values: readonly string[], most = 5): string {
+/** Joins the first `most` values and counts the rest. */
+export function joinFirst(values: readonly string[], most = 5): string {
   const rest = values.length - most;
   return rest > 0 ? `${values.slice(0, most).join("; ")}; and ${rest} more` : values.join("; ");
 }

@@ -1,25 +1,25 @@
-import { Problem } from "../local-studio/problem.ts";
+import { Problem } from "../cli/problem.ts";
 
 /**
- * What a review reads of `terraform show -json PLAN` (Terraform documentation, "JSON Output Format"; OpenTofu's is the
- * same). Properties that are not here are ignored, as that page asks.
+ * The parts of `terraform show -json PLAN` that a review reads (Terraform documentation, "JSON Output Format";
+ * OpenTofu's is the same). Other properties are ignored, as that page requires.
  */
 export interface Plan {
   readonly format_version: string;
-  /** Terraform 1.8 and later: whether an apply would do anything, and whether the plan is whole. */
+  /** Terraform 1.8 and later: whether an apply would change anything, and whether the plan is complete. */
   readonly applyable?: boolean;
   readonly complete?: boolean;
   readonly errored?: boolean;
   readonly resource_changes?: readonly ResourceChange[];
-  /** What changed outside Terraform since the last apply. */
+  /** Changes made outside Terraform since the last apply. */
   readonly resource_drift?: readonly ResourceChange[];
-  /** The attributes that this plan's changes come from. */
+  /** The attributes that cause this plan's changes. */
   readonly relevant_attributes?: readonly {
     readonly resource: string;
     readonly attribute: readonly unknown[];
   }[];
   readonly output_changes?: Readonly<Record<string, Change>>;
-  /** The state as it was refreshed for this plan. */
+  /** The state after the refresh. */
   readonly prior_state?: { readonly values?: { readonly root_module?: Module } };
   readonly configuration?: {
     readonly provider_config?: Readonly<
@@ -37,9 +37,9 @@ export interface Change {
   readonly actions: readonly Action[];
   readonly before: unknown;
   readonly after?: unknown;
-  /** `true` in the place of each value that is known only after the apply. */
+  /** `true` in place of each value that is known only after the apply. */
   readonly after_unknown?: unknown;
-  /** `true` in the place of each value that must not be shown. */
+  /** `true` in place of each value that must not be shown. */
   readonly before_sensitive?: unknown;
   readonly after_sensitive?: unknown;
   readonly replace_paths?: readonly (readonly (string | number)[])[];
@@ -53,7 +53,7 @@ export interface ResourceChange {
   readonly type: string;
   readonly name: string;
   readonly index?: string | number;
-  /** Set for what is left of an earlier replacement that did not finish. */
+  /** Set for the old object of an earlier replacement that did not finish. */
   readonly deposed?: string;
   readonly action_reason?: string;
   readonly change: Change;
@@ -75,41 +75,42 @@ interface ConfigurationModule {
   readonly resources?: readonly { readonly address: string; readonly expressions?: Values }[];
 }
 
-/** Reads a plan's JSON; `from` is how a person knows it. */
+/** Reads a plan's JSON. `from` names the plan in messages. */
 export function readPlan(text: string, from: string): Plan {
-  const remedy = "give a file that `terraform plan -out` wrote, or what `terraform show -json` prints of it";
+  const remedy = "pass a file from `terraform plan -out`, or the output of `terraform show -json` for it";
   const problem = (message: string) => new Problem({ message: `${from} ${message}.`, remedy });
   let plan: Partial<Plan> | null;
   try {
     plan = JSON.parse(text);
   } catch (error) {
-    throw problem(`is no JSON: ${error instanceof Error ? error.message : error}`);
+    throw problem(`is not valid JSON: ${error instanceof Error ? error.message : error}`);
   }
   const version = plan?.format_version;
-  if (typeof version !== "string") throw problem("is no Terraform plan: it has no format_version");
-  // A new minor version only adds; a new major one may mean anything else (Terraform documentation, "JSON Output Format").
+  if (typeof version !== "string") throw problem("is not a Terraform plan: it has no format_version");
+  // Minor versions are backward compatible, major versions are not (Terraform documentation, "JSON Output Format").
   if (!/^[01]\.\d+$/.test(version))
-    throw problem(`has format_version "${version}", and this review reads 0.x and 1.x`);
-  // A state's JSON has a format_version too.
+    throw problem(`has format_version "${version}". The review supports 0.x and 1.x`);
+  // The JSON of a state also has a format_version.
   if (plan === null || !("planned_values" in plan || "resource_changes" in plan))
     throw problem(
-      "is no plan: it has neither planned_values nor resource_changes, as a state's JSON has not",
+      "is not a plan: it has neither planned_values nor resource_changes. The JSON of a state has neither",
     );
   const changes = [...(plan.resource_changes ?? []), ...(plan.resource_drift ?? [])];
-  const odd = changes.find(
+  const invalid = changes.find(
     ({ address, type, change }) => !address || !type || !Array.isArray(change?.actions),
   );
-  if (odd) throw problem(`has a resource change without address, type or actions: ${JSON.stringify(odd)}`);
+  if (invalid)
+    throw problem(`has a resource change without address, type or actions: ${JSON.stringify(invalid)}`);
   if (plan.errored || plan.complete === false) {
     throw new Problem({
-      message: `${from} is not the whole plan: Terraform stopped with an error, or put part of it off.`,
-      remedy: "plan again without -target until Terraform reports no error, then review that",
+      message: `${from} is not a complete plan: Terraform stopped with an error or deferred a part.`,
+      remedy: "plan again without -target until Terraform reports no error, then review the new plan",
     });
   }
   return plan as Plan;
 }
 
-/** Changes to what Terraform manages, without those that do nothing. */
+/** The changes to managed resources, without no-ops. */
 export const changesOf = (plan: Plan): readonly ResourceChange[] =>
   (plan.resource_changes ?? []).filter(
     ({ mode, change, previous_address }) =>
@@ -134,20 +135,20 @@ export const text = (value: unknown): string | undefined => (typeof value === "s
 
 /** Whether all or part of an attribute is known only after the apply. */
 export const isUnknown = ({ change }: ResourceChange, attribute: string): boolean =>
-  holdsTrue(valuesOf(change.after_unknown)[attribute]);
+  hasMark(valuesOf(change.after_unknown)[attribute]);
 
 export const isSensitive = ({ change }: ResourceChange, attribute: string): boolean =>
   [change.before_sensitive, change.after_sensitive].some(
-    (marks) => marks === true || holdsTrue(valuesOf(marks)[attribute]),
+    (marks) => marks === true || hasMark(valuesOf(marks)[attribute]),
   );
 
-/** Whether any of `after_unknown` or the sensitive marks is set. */
-export function holdsTrue(marks: unknown): boolean {
-  if (typeof marks === "object" && marks !== null) return Object.values(marks).some(holdsTrue);
+/** Whether any of the marks (`after_unknown`, `before_sensitive`, `after_sensitive`) is set. */
+export function hasMark(marks: unknown): boolean {
+  if (typeof marks === "object" && marks !== null) return Object.values(marks).some(hasMark);
   return marks === true;
 }
 
-/** Everything that Terraform manages now, in all modules. */
+/** The managed resources of a type in the prior state, in all modules. */
 export function priorResources(plan: Plan, type: string): readonly StateResource[] {
   const found: StateResource[] = [];
   const visit = (module: Module | undefined) => {
@@ -161,19 +162,19 @@ export function priorResources(plan: Plan, type: string): readonly StateResource
 }
 
 /**
- * Whether the configuration sets an attribute, rather than the provider. Where the configuration is not found, as in a
- * module, it may.
+ * Whether the configuration sets an attribute, rather than the provider. True if the resource is not in the root
+ * module, because its configuration is not read.
  */
 export function isConfigured(plan: Plan, { address }: ResourceChange, attribute: string): boolean {
   const expressions = configurationOf(plan, address)?.expressions;
   return expressions === undefined || attribute in expressions;
 }
 
-/** How the root module of the configuration says a resource; all its instances are one there. */
+/** A resource in the root module of the configuration. All its instances share one entry. */
 export const configurationOf = (plan: Plan, address: string) =>
   plan.configuration?.root_module?.resources?.find((one) => one.address === address.replace(/\[.*$/s, ""));
 
-/** The region of the AWS provider, where the configuration says it. */
+/** The region of the AWS provider, if the configuration has it as a constant. */
 export function regionOf(plan: Plan): string | undefined {
   for (const { full_name, expressions } of Object.values(plan.configuration?.provider_config ?? {})) {
     if (full_name?.endsWith("/hashicorp/aws")) return text(valuesOf(expressions?.region).constant_value);

@@ -1,7 +1,7 @@
 import {
   after,
   configurationOf,
-  holdsTrue,
+  hasMark,
   isUnknown,
   type Plan,
   type ResourceChange,
@@ -10,18 +10,18 @@ import {
   valuesOf,
 } from "./plan.ts";
 
-/** The policy that a resource has after the apply, where the plan tells it. */
+/** The policy of a resource after the apply, if the plan contains it. */
 export function policyAfter(plan: Plan, one: ResourceChange, attribute: string): string | undefined {
   return isUnknown(one, attribute) ? pendingDocument(plan, one, attribute) : text(after(one)[attribute]);
 }
 
 /**
- * Terraform puts off reading a data source while anything it refers to changes, if only a tag ("JSON Output Format",
- * `read_because_dependency_pending`). The statements of such an `aws_iam_policy_document` are in the plan all the same.
+ * Terraform defers reading a data source while anything it refers to changes, even a tag ("JSON Output Format",
+ * `read_because_dependency_pending`). The plan still contains the statements of such an `aws_iam_policy_document`.
  */
 function pendingDocument(plan: Plan, one: ResourceChange, attribute: string): string | undefined {
   const policy = valuesOf(configurationOf(plan, one.address)?.expressions?.[attribute]).constant_value;
-  // Nothing but that document: a function around it might say something else.
+  // Only a plain reference: a function could change the document.
   const [, address] =
     /^\$\{(data\.aws_iam_policy_document\.[^.[\]{}]+)\.json\}$/.exec(text(policy) ?? "") ?? [];
   const document = plan.resource_changes?.find((other) => other.address === address);
@@ -30,13 +30,13 @@ function pendingDocument(plan: Plan, one: ResourceChange, attribute: string): st
   const others = ["source_policy_documents", "override_policy_documents", "source_json", "override_json"];
   const isWhole =
     Array.isArray(statement) &&
-    !holdsTrue(valuesOf(document.change.after_unknown).statement) &&
-    !holdsTrue(document.change.after_sensitive) &&
+    !hasMark(valuesOf(document.change.after_unknown).statement) &&
+    !hasMark(document.change.after_sensitive) &&
     others.every((name) => !after(document)[name] && !isUnknown(document, name));
   return isWhole ? JSON.stringify({ Statement: statement.map(valuesOf).map(statementOf) }) : undefined;
 }
 
-/** As the data source writes a statement of its own into JSON. */
+/** A statement in the JSON that the data source writes. */
 function statementOf(statement: Values): Readonly<Record<string, unknown>> {
   const conditions: Record<string, Record<string, unknown>> = {};
   for (const { test, variable, values } of blocks(statement.condition)) {
@@ -57,7 +57,7 @@ function statementOf(statement: Values): Readonly<Record<string, unknown>> {
 
 const blocks = (value: unknown): readonly Values[] => (Array.isArray(value) ? value.map(valuesOf) : []);
 
-/** IAM's own `${…}` is written with `&` there (Terraform provider's documentation, `aws_iam_policy_document`). */
+/** The data source writes IAM's `${…}` as `&{…}` (Terraform provider documentation, `aws_iam_policy_document`). */
 const strings = (value: unknown): readonly string[] =>
   (Array.isArray(value) ? value : []).map((one) => String(one).replaceAll("&{", "${"));
 

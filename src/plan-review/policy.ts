@@ -1,7 +1,7 @@
 /**
- * What one IAM policy document allows that another does not, by the rules of the IAM User Guide ("IAM JSON policy elements
- * reference", "Policy evaluation logic"). Where two documents cannot be compared with certainty it answers "wider": a
- * person looks once too often, never once too seldom.
+ * What one IAM policy document allows that another does not, by the rules of the IAM User Guide ("IAM JSON policy
+ * elements reference", "Policy evaluation logic"). If the comparison is uncertain, the result is "wider", so that a
+ * person checks.
  */
 
 interface Statement {
@@ -19,14 +19,14 @@ interface Grant extends Omit<Statement, "actions" | "resources" | "principals"> 
   readonly principal: string;
 }
 
-/** In place of a policy that a resource had none of. */
+/** Stands for a missing policy. */
 export const noPolicy = '{"Statement":[]}';
 
-/** What is allowed more, a line each; nothing where `after` allows no more than `before`. */
+/** What `after` allows and `before` does not, one line each. Empty if `after` allows nothing more. */
 export function widenings(before: string, after: string): readonly string[] {
   const [old, now] = [grantsOf(before), grantsOf(after)];
   if (old === undefined || now === undefined) {
-    return before === after ? [] : ["is no policy document that can be compared"];
+    return before === after ? [] : ["has a policy document that cannot be compared"];
   }
   const allowed = now.filter(
     (grant) => grant.effect === "Allow" && !old.some((one) => one.effect === "Allow" && covers(one, grant)),
@@ -40,20 +40,20 @@ export function widenings(before: string, after: string): readonly string[] {
   ];
 }
 
-/** What a document allows to anybody in the world, or allows of everything. */
-export function boundless(policy: string): readonly string[] {
+/** The grants of a document to everyone, and its grants of every action on every resource. */
+export function unrestrictedGrants(policy: string): readonly string[] {
   return (grantsOf(policy) ?? [])
     .filter(({ effect }) => effect === "Allow")
     .filter(
       ({ principal, action, resource, conditions }) =>
-        (isAnybody(principal) && conditions.size === 0) ||
-        // A document without principals is an identity's: there `*` on `*` is an administrator.
+        (isEveryone(principal) && conditions.size === 0) ||
+        // A document without principals is an identity policy, where `*` on `*` gives administrator access.
         (principal === "" && action === "*" && resource === "*"),
     )
     .map((grant) => `allows ${describe(grant)}`);
 }
 
-const isAnybody = (principal: string) => principal === "*" || principal === "AWS:*";
+const isEveryone = (principal: string) => principal === "*" || principal === "AWS:*";
 
 function grantsOf(policy: string): readonly Grant[] | undefined {
   const statements = statementsOf(policy);
@@ -81,7 +81,7 @@ function readStatement(statement: Readonly<Record<string, unknown>>): Statement 
   }
   return {
     effect: String(statement.Effect),
-    // Names of actions have no case ("IAM JSON policy elements: Action").
+    // Action names are case-insensitive ("IAM JSON policy elements: Action").
     actions: elementOf(statement, "Action").map((action) => action.toLowerCase()),
     resources: elementOf(statement, "Resource"),
     principals: principalsOf(statement),
@@ -89,11 +89,11 @@ function readStatement(statement: Readonly<Record<string, unknown>>): Statement 
   };
 }
 
-/** `NotAction` and its like stand for themselves: only the very same one covers them. */
+/** `NotAction` and `NotResource` are compared as text: only the same list covers them. */
 function elementOf(statement: Readonly<Record<string, unknown>>, name: string): readonly string[] {
   const not = statement[`Not${name}`];
-  if (not !== undefined) return [`all but ${listOf(not).toSorted().join(", ")}`];
-  // A role's trust policy has no resource.
+  if (not !== undefined) return [`all except ${listOf(not).toSorted().join(", ")}`];
+  // A role's trust policy has no Resource element.
   return statement[name] === undefined ? [""] : listOf(statement[name]);
 }
 
@@ -105,16 +105,16 @@ function principalsOf(statement: Readonly<Record<string, unknown>>): readonly st
           listOf(values).map((value) => `${type}:${value}`),
         )
       : [String(principal)];
-  if (NotPrincipal !== undefined) return [`all but ${flat(NotPrincipal).toSorted().join(", ")}`];
+  if (NotPrincipal !== undefined) return [`all except ${flat(NotPrincipal).toSorted().join(", ")}`];
   return Principal === undefined ? [""] : flat(Principal);
 }
 
 const listOf = (value: unknown): readonly string[] => (Array.isArray(value) ? value : [value]).map(String);
 
-/** Whether the first applies wherever the second does. */
+/** Whether the first grant includes the second. */
 function covers(wide: Grant, narrow: Grant): boolean {
   return (
-    (isAnybody(wide.principal) ? narrow.principal !== "" : wide.principal === narrow.principal) &&
+    (isEveryone(wide.principal) ? narrow.principal !== "" : wide.principal === narrow.principal) &&
     matches(wide.action, narrow.action) &&
     matches(wide.resource, narrow.resource) &&
     [...wide.conditions].every(([test, values]) => isNarrower(test, narrow.conditions.get(test), values))
@@ -125,13 +125,14 @@ function covers(wide: Grant, narrow: Grant): boolean {
 function isNarrower(test: string, narrow: readonly string[] | undefined, wide: readonly string[]): boolean {
   if (narrow === undefined) return false;
   const within = (some: readonly string[], all: readonly string[]) => some.every((one) => all.includes(one));
-  // More values make a positive test easier to meet, and a negative one harder ("IAM JSON policy elements: Condition").
+  // More values widen a positive operator and narrow a negated one ("IAM JSON policy elements: Condition").
   return /Not/.test(test.split(" ")[0] ?? "") ? within(wide, narrow) : within(narrow, wide);
 }
 
-/** `*` and `?` of the wide pattern stand for anything; a `*` of the narrow one only a `*` covers. */
+/** Whether a pattern with `*` and `?` covers another. Only `*` covers a `*`. */
 function matches(wide: string, narrow: string): boolean {
-  if (wide.startsWith("all but ") || narrow.startsWith("all but ")) return wide === narrow || wide === "*";
+  if (wide.startsWith("all except ") || narrow.startsWith("all except "))
+    return wide === narrow || wide === "*";
   const pattern = wide
     .replace(/[.+^${}()|[\]\\]/g, "\\$&")
     .replaceAll("*", ".*")

@@ -1,46 +1,43 @@
+import instances from "../space/payload/python/sagemaker_marimo/jobs/prices.json" with { type: "json" };
 import { after, before, configurationOf, type Plan, type ResourceChange, text, type Values } from "./plan.ts";
+import table from "./prices.json" with { type: "json" };
 
 /**
- * Public prices of AWS's price pages (Amazon VPC, AWS PrivateLink, AWS KMS, Amazon CloudWatch) in us-east-1, US dollars, for a month of 730
- * hours; the same as in README.md. To plan with, not a quote.
+ * Public prices in US dollars. An estimate, not a quote. `instances` are of Processing jobs, and of spaces for the two
+ * types that are named below. A test holds README.md to these prices.
  */
-export const prices = {
-  date: "2026",
-  region: "us-east-1",
-  natGateway: 0.045 * 730,
-  publicAddress: 0.005 * 730,
-  /** For each zone. */
-  interfaceEndpoint: 0.01 * 730,
-  key: 1,
-  alarm: 0.1,
-} as const;
+export const prices = { ...table, instances: instances.hourly };
 
-/** What one resource costs each month whether it is used or not; nothing where there is no such price. */
+/** An amount with two decimals at least, and no more than it has. */
+export const dollars = (amount: number): string =>
+  amount.toLocaleString("en", { useGrouping: false, minimumFractionDigits: 2, maximumFractionDigits: 6 });
+
+/** The fixed monthly price of one resource, or undefined if it has none. */
 export function monthly(one: ResourceChange, side: "before" | "after", plan: Plan): number | undefined {
   const values = side === "before" ? before(one) : after(one);
   switch (one.type) {
     case "aws_nat_gateway":
-      return prices.natGateway;
+      return prices.hourly.natGateway * prices.hoursOfMonth;
     case "aws_eip":
-      return prices.publicAddress;
+      return prices.hourly.publicAddress * prices.hoursOfMonth;
     case "aws_kms_key":
     case "aws_kms_replica_key":
-      return prices.key;
+      return prices.monthly.key;
     case "aws_cloudwatch_metric_alarm":
-      return prices.alarm;
+      return prices.monthly.alarm;
     case "aws_vpc_endpoint":
       return text(values.vpc_endpoint_type) === "Interface"
-        ? prices.interfaceEndpoint * zonesOf(one, values, plan)
+        ? prices.hourly.interfaceEndpointInOneZone * prices.hoursOfMonth * zonesOf(one, values, plan)
         : undefined;
     default:
       return undefined;
   }
 }
 
-/** An interface endpoint has one network interface in each of its subnets, and each is in another zone. */
+/** An interface endpoint has one network interface in each of its subnets, and each subnet is in a different zone. */
 function zonesOf(one: ResourceChange, values: Values, plan: Plan): number {
   if (Array.isArray(values.subnet_ids) && values.subnet_ids.length > 0) return values.subnet_ids.length;
-  // Subnets that this plan makes have no ids yet: the configuration names them.
+  // Subnets that this plan creates have no IDs yet, so they are counted in the configuration.
   const configured = configurationOf(plan, one.address);
   const subnets = configured?.expressions?.subnet_ids as
     | { readonly references?: readonly string[] }
@@ -48,23 +45,41 @@ function zonesOf(one: ResourceChange, values: Values, plan: Plan): number {
   return new Set(subnets?.references?.filter((name) => /^aws_subnet\.[^.]+$/.test(name))).size || 1;
 }
 
-/** What of a resource is paid by use, so that no plan can tell it. */
+/** The price of a resource that depends on use or age, which a plan does not contain. */
 export function usagePrice(one: ResourceChange): string | undefined {
-  if (one.type !== "aws_vpc_endpoint") return usagePrices[one.type];
-  const { vpc_endpoint_type: type } = { ...before(one), ...after(one) };
-  // A gateway endpoint is free.
-  return type === "Interface" ? "interface endpoints: 0.01 a GB" : undefined;
+  const values = { ...before(one), ...after(one) };
+  switch (one.type) {
+    case "aws_kms_key":
+      return values.enable_key_rotation === true
+        ? `KMS key: ${keyPrice("Once")} a month after its first rotation, ${keyPrice("Twice")} after its second`
+        : undefined;
+    case "aws_vpc_endpoint":
+      // A gateway endpoint is free.
+      return values.vpc_endpoint_type === "Interface"
+        ? `interface endpoints: ${aGigabyte("interfaceEndpoint")}`
+        : undefined;
+    default:
+      return usagePrices[one.type];
+  }
 }
 
+const keyPrice = (rotated: "Once" | "Twice") => dollars(prices.monthly[`keyRotated${rotated}`]);
+
+const aGigabyte = (of: keyof typeof prices.perGigabyte) => `${dollars(prices.perGigabyte[of])} a GB`;
+
+const byTheHour = (...types: readonly (keyof typeof prices.instances)[]) =>
+  `by the hour, for example ${types.map((type) => `${dollars(prices.instances[type])} for ${type}`).join(" and ")}`;
+
+const { per100000Emails, perMillionRequests } = prices;
+
 const usagePrices: Readonly<Record<string, string>> = {
-  aws_nat_gateway: "NAT gateway: 0.045 a GB",
-  aws_s3_bucket: "S3: 0.023 a GB",
-  aws_cloudwatch_log_group: "CloudWatch logs: 0.50 a GB written",
-  aws_efs_file_system: "EFS: 0.30 a GB",
-  aws_scheduler_schedule: "a scheduled job: by the hour, such as 0.115 for ml.m5.large; its start is free",
-  aws_sns_topic: "SNS: 2.00 for 100,000 e-mails, the first 1,000 a month free",
-  aws_sqs_queue: "SQS: 0.40 for a million requests, the first million a month free",
-  aws_sagemaker_domain: "the home file system (EFS): 0.30 a GB",
-  aws_sagemaker_user_profile:
-    "a running space: by the hour, such as 0.05 for ml.t3.medium, 0.115 for ml.m5.large; its volume by the GB",
+  aws_nat_gateway: `NAT gateway: ${aGigabyte("natGateway")}`,
+  aws_s3_bucket: `S3: ${aGigabyte("bucket")}`,
+  aws_cloudwatch_log_group: `CloudWatch logs: ${aGigabyte("logs")} written`,
+  aws_efs_file_system: `EFS: ${aGigabyte("homeFileSystem")}`,
+  aws_scheduler_schedule: `scheduled job: ${byTheHour("ml.m5.large")}; the schedule itself is free`,
+  aws_sns_topic: `SNS: ${dollars(per100000Emails)} per 100,000 e-mails, the first 1,000 a month are free`,
+  aws_sqs_queue: `SQS: ${dollars(perMillionRequests)} per million requests, the first million a month is free`,
+  aws_sagemaker_domain: `home file system (EFS): ${aGigabyte("homeFileSystem")}`,
+  aws_sagemaker_user_profile: `running space: ${byTheHour("ml.t3.medium", "ml.m5.large")}; its volume by the GB`,
 };

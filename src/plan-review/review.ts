@@ -15,10 +15,16 @@ import { lostRules } from "./risks/lost.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
 import { retentionRule } from "./risks/retention.ts";
 import type { Finding, Rule } from "./risks/rule.ts";
-import { asksForApps, lifecycleRule, refusedUpdateRule, runningAppsRule } from "./risks/studio.ts";
+import {
+  canBeBlockedByApps,
+  lifecycleRule,
+  refusedUpdateRule,
+  removedImageRule,
+  runningAppsRule,
+} from "./risks/studio.ts";
 import type { RunningApps } from "./running-apps.ts";
 
-/** Every rule, in the order of the review: what cannot be undone comes first. */
+/** Every rule, in the order of the review. Losses that cannot be undone come first. */
 export const rules: readonly Rule[] = [
   ...lostRules,
   retentionRule,
@@ -28,11 +34,12 @@ export const rules: readonly Rule[] = [
   trafficRule,
   refusedUpdateRule,
   runningAppsRule,
+  removedImageRule,
   lifecycleRule,
 ];
 
 export interface Risk extends Finding {
-  /** What `--accept` takes: the rule, and the resource without its type. */
+  /** The name for `--accept`: the rule, and the resource's address without its type. */
   readonly name: string;
   readonly title: string;
   readonly accepted: boolean;
@@ -43,20 +50,20 @@ export interface Review {
   readonly changes: readonly ChangesOfConcern[];
   readonly counts: Readonly<Record<"add" | "change" | "replace" | "remove", number>>;
   readonly costs: Costs;
-  /** What was changed outside Terraform, by address. */
+  /** Addresses of the resources that were changed outside Terraform. */
   readonly drift: readonly string[];
-  /** Why nobody knows whether apps are in the way, where that matters. */
-  readonly appsNotAsked?: string;
-  /** Names to accept that are no risk of this plan. */
+  /** Why running apps were not checked, if one could block this plan. */
+  readonly appsNotChecked?: string | undefined;
+  /** Names of `--accept` that match no risk of this plan. */
   readonly unknownNames: readonly string[];
-  /** An apply would do something. */
+  /** Whether an apply would change anything. */
   readonly changed: boolean;
 }
 
 export interface ReviewProps {
   readonly plan: Plan;
   readonly apps: RunningApps;
-  /** Names of the risks that somebody accepts. */
+  /** Names of the accepted risks. */
   readonly accept: readonly string[];
 }
 
@@ -76,16 +83,16 @@ export function reviewOf({ plan, apps, accept }: ReviewProps): Review {
     },
     costs: costsOf(plan),
     drift: driftOf(plan),
-    ...("notAsked" in apps && asksForApps(plan) ? { appsNotAsked: apps.notAsked } : {}),
+    appsNotChecked: "notChecked" in apps && canBeBlockedByApps(plan) ? apps.notChecked : undefined,
     unknownNames: accept.filter((name) => !risks.some((risk) => risk.name === name)),
-    // `applyable` knows of what is in no list, such as a check or a state of another version.
+    // `applyable` also covers changes that no list contains, such as an upgrade of the state's format.
     changed: changes.length > 0 || plan.applyable === true,
   };
 }
 
 /**
- * What was deleted outside Terraform, or changed in an attribute that this plan's changes come from: what AWS fills in by
- * itself after each apply is in the same list, and Terraform's own plan leaves it out too.
+ * Resources that were deleted outside Terraform, or changed in an attribute that causes this plan's changes. The list
+ * in the plan also contains attributes that AWS sets after each apply. Terraform's own output leaves those out, too.
  */
 function driftOf(plan: Plan): readonly string[] {
   const relevant = new Set(
@@ -109,7 +116,7 @@ function risksOf(plan: Plan, apps: RunningApps, accept: readonly string[]): read
   return rules.flatMap(({ name: rule, title, find }) =>
     find(plan, apps).map((finding) => {
       const plain = `${rule}:${slugOf(finding.about)}`;
-      // Two findings of one rule about one resource, or two addresses that are written alike.
+      // One rule can have two findings for a resource, and two addresses can have the same slug.
       const times = (taken.get(plain) ?? 0) + 1;
       taken.set(plain, times);
       const name = times === 1 ? plain : `${plain}.${times}`;
@@ -118,7 +125,7 @@ function risksOf(plan: Plan, apps: RunningApps, accept: readonly string[]): read
   );
 }
 
-/** Terraform's address without its type, in letters that no shell takes for its own: `studio_profiles.ana`. */
+/** The Terraform address without its type, in characters that need no quoting in a shell: `studio_profiles.ana`. */
 function slugOf({ address, type, deposed }: ResourceChange): string {
   const own = address.replace(new RegExp(`(^|\\.)${type}\\.`), "$1");
   return `${own}${deposed === undefined ? "" : `.${deposed}`}`
@@ -126,9 +133,12 @@ function slugOf({ address, type, deposed }: ResourceChange): string {
     .replace(/^\.|\.$/g, "");
 }
 
-/** 0 nothing to do, 2 changes, 3 a risk that nobody accepted; 1 is for what went wrong. */
-export function statusOf({ risks, changed, unknownNames }: Review): 0 | 1 | 2 | 3 {
+/** Exit statuses of a review. As in every command, 1 is an error and 2 an invalid command line. */
+export const reviewStatus = { noChanges: 0, risk: 3, changes: 4 } as const;
+
+/** The exit status: one of `reviewStatus`, or 1 for an unknown `--accept` name. */
+export function statusOf({ risks, changed, unknownNames }: Review): number {
   if (unknownNames.length > 0) return 1;
-  if (risks.some(({ accepted }) => !accepted)) return 3;
-  return changed ? 2 : 0;
+  if (risks.some(({ accepted }) => !accepted)) return reviewStatus.risk;
+  return changed ? reviewStatus.changes : reviewStatus.noChanges;
 }

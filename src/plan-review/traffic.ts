@@ -1,11 +1,11 @@
 import { BlockList, isIPv6 } from "node:net";
 import { before as beforeOf, type ResourceChange, text, type Values, valuesOf } from "./plan.ts";
 
-/** What a rule of a security group lets through, whichever of Terraform's resources says it. */
+/** The traffic that a security group rule allows, for each of Terraform's resource types for rules. */
 export interface Traffic {
   readonly direction: "in" | "out";
   readonly group: string | undefined;
-  /** `-1` is any. */
+  /** `-1` means all protocols. */
   readonly protocol: string;
   readonly from: number;
   readonly to: number;
@@ -70,7 +70,7 @@ function inlinePeers(rule: Values, self: string | undefined): readonly unknown[]
 function ports(rule: Values, protocol: unknown): Pick<Traffic, "protocol" | "from" | "to"> {
   const any = ["-1", "all"].includes(String(protocol));
   const [from, to] = [rule.from_port, rule.to_port].map((port) => (typeof port === "number" ? port : -1));
-  // For ICMP these are types and codes, of which -1 is any.
+  // For ICMP these are types and codes, and -1 means all of them.
   const every = any || from === -1;
   return {
     protocol: any ? "-1" : String(protocol),
@@ -85,7 +85,7 @@ function rulesTo(peers: readonly unknown[], rule: Omit<Traffic, "peer">): readon
     .map((peer) => ({ ...rule, peer: String(peer) }));
 }
 
-/** Whether everything that the second lets through passes the first too. */
+/** Whether the first rule allows everything that the second allows. */
 export function covers(wide: Traffic, narrow: Traffic): boolean {
   return (
     wide.direction === narrow.direction &&
@@ -95,12 +95,12 @@ export function covers(wide: Traffic, narrow: Traffic): boolean {
     wide.to >= narrow.to &&
     (wide.peer === narrow.peer ||
       isWithin(narrow.peer, wide.peer) ||
-      // Groups and prefix lists stand for addresses, and these are all of them.
+      // Groups and prefix lists stand for addresses, and this range is all of them.
       (wide.peer === "0.0.0.0/0" && !narrow.peer.includes("/")))
   );
 }
 
-/** Whether an address range lies in another; only ranges can. */
+/** Whether an address range is within another. False for anything that is not an address range. */
 export function isWithin(narrow: string, wide: string): boolean {
   const [inner, outer] = [narrow, wide].map((range) => range.split("/"));
   const [address, prefix, network, bits] = [inner?.[0], Number(inner?.[1]), outer?.[0], Number(outer?.[1])];
@@ -119,7 +119,7 @@ export function isWithin(narrow: string, wide: string): boolean {
 
 export const isEverywhere = ({ peer }: Traffic) => peer === "0.0.0.0/0" || peer === "::/0";
 
-/** The traffic that a resource let through before the change. */
+/** The traffic that a resource allowed before the change. */
 export const trafficBefore = (one: ResourceChange) => trafficOf(one.type, beforeOf(one));
 
 export function describeTraffic({ direction, protocol, from, to, peer }: Traffic): string {

@@ -1,5 +1,5 @@
 import { isString, type Report } from "./problems.ts";
-import { isRegion } from "./regions.ts";
+import { isRegion } from "./reference/regions.ts";
 
 const keyRule = {
   allowed: 'the ARN of a key, not of an alias, such as "arn:aws:kms:us-east-1:123456789012:key/…"',
@@ -17,16 +17,44 @@ export interface KeyLimits {
   readonly regionSource: string;
 }
 
-/** A KMS key by its ARN: an alias may come to stand for another key, which what was encrypted before does not follow. */
+/**
+ * A KMS key by its ARN: an alias may come to stand for another key, which what was encrypted before does not follow.
+ */
 export function checkKeyArn(value: unknown, report: Report, within: string, limits: KeyLimits): void {
   const rule = { ...keyRule, source: limits.source };
   if (!isString(value, report, rule, within)) return;
   const match = keyPattern.exec(value);
   if (!match) {
-    report(value, "is no ARN of a KMS key", rule, within);
+    report(value, "is not the ARN of a KMS key", rule, within);
   } else if (isRegion(limits.region) && match[1] !== limits.region) {
     const allowed = `a key in ${limits.regionOf} region, ${limits.region}`;
     report(value, `is in region ${match[1]}`, { allowed, source: limits.regionSource }, within);
+  }
+}
+
+const secretPattern =
+  /^arn:aws[a-z-]*:secretsmanager:([a-z0-9-]+):\d{12}:secret:[A-Za-z0-9/_+=.@-]{1,505}-[A-Za-z0-9]{6}$/;
+
+/**
+ * A secret by its whole ARN: another secret of the same name has another suffix. `region` is where the secret must be, as
+ * the settings have it.
+ */
+export function checkSecretArn(value: unknown, report: Report, region?: unknown): void {
+  const rule = {
+    allowed:
+      'the ARN of a secret, such as "arn:aws:secretsmanager:us-east-1:123456789012:secret:marimo/warehouse-AbCdEf"',
+    source: 'AWS Secrets Manager User Guide, "What\'s in a Secrets Manager secret?"',
+  };
+  if (!isString(value, report, rule)) return;
+  const match = secretPattern.exec(value);
+  if (!match) {
+    report(value, "is not the ARN of a secret", rule);
+  } else if (isRegion(region) && match[1] !== region) {
+    report(value, `is in region ${match[1]}`, {
+      allowed: `a secret in the environment's region, ${region}`,
+      source:
+        'AWS Secrets Manager User Guide, "Replicate secrets across Regions": a replica has an ARN there',
+    });
   }
 }
 
@@ -43,7 +71,7 @@ export function checkPolicyArn(value: unknown, report: Report): void {
     source: 'IAM User Guide, "Permissions boundaries for IAM entities"',
   };
   if (isString(value, report, rule) && !policyPattern.test(value)) {
-    report(value, "is no ARN of a managed policy", rule);
+    report(value, "is not the ARN of a managed policy", rule);
   }
 }
 
@@ -55,7 +83,7 @@ export function checkRoleArn(value: unknown, report: Report, within: string): vo
     source: "SageMaker API, RoleArn",
   };
   if (isString(value, report, rule, within) && !rolePattern.test(value)) {
-    report(value, "is no ARN of a role", rule, within);
+    report(value, "is not the ARN of a role", rule, within);
   }
 }
 

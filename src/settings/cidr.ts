@@ -28,7 +28,7 @@ export function networkOf({ first, prefix }: Cidr): Cidr {
   return { first: first - (first % addressesIn(prefix)), prefix };
 }
 
-export const lastOf = ({ first, prefix }: Cidr): number => first + addressesIn(prefix) - 1;
+const lastOf = ({ first, prefix }: Cidr): number => first + addressesIn(prefix) - 1;
 
 export function overlap(one: Cidr, other: Cidr): boolean {
   return one.first <= lastOf(other) && other.first <= lastOf(one);

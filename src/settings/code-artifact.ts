@@ -7,7 +7,10 @@ export interface CodeArtifactRepository {
   readonly repository: string;
 }
 
-/** AWS CodeArtifact User Guide, "Configure and use pip with CodeArtifact"; names by its API's DomainName, RepositoryName. */
+/**
+ * AWS CodeArtifact User Guide, "Configure and use pip with CodeArtifact"; names by its API's DomainName,
+ * RepositoryName.
+ */
 const host =
   /^https:\/\/([a-z][a-z0-9-]{0,48}[a-z0-9])-([0-9]{12})\.d\.codeartifact\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\//;
 const path = /^pypi\/([A-Za-z0-9][A-Za-z0-9._-]{1,99})\/simple\/?$/;

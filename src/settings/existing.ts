@@ -1,32 +1,108 @@
 import { checkKeyArn, checkRoleArn } from "./arns.ts";
-import { checkBucketName } from "./names.ts";
-import { type Check, checkKeys, isRecord, isString, type Report, type Untyped } from "./problems.ts";
-import { defaults } from "./resolve.ts";
-import type { EnvironmentSettings, ExistingSettings } from "./types.ts";
+import { basicDefaults } from "./basics.ts";
+import { checkBucketName } from "./bucket-name.ts";
+import { type ExistingResource, isExisting } from "./existing-lookup.ts";
+import type { NetworkSettings } from "./network.ts";
+import {
+  type Check,
+  type Checks,
+  checkKeys,
+  isRecord,
+  isString,
+  type Report,
+  type Untyped,
+} from "./problems.ts";
+import type { RetentionSettings } from "./retention.ts";
+import type { StudioSettings } from "./studio.ts";
+
+/** An existing VPC and the private subnets in it that spaces run in. */
+export interface ExistingNetworkSettings {
+  /** Id of the VPC. Limit: must have DNS support and DNS host names, which the home file system needs. */
+  readonly vpcId: string;
+  /**
+   * Ids of the subnets. Terraform warns if fewer than two free addresses remain for each user.
+   * Limit: 2-16 subnets of that VPC in at least two zones, none of which assigns public addresses: a space in VpcOnly
+   * has no public address and could not reach the internet. SageMaker itself accepts 1-16 (CreateDomain, `SubnetIds`).
+   */
+  readonly subnetIds: readonly string[];
+}
+
+/**
+ * Existing resources that the stack uses instead of its own. Terraform reads each one during a plan and fails if it is
+ * not suitable. It never changes or destroys them. The GitHub roles in `.github/roles` can read only the stack's own
+ * resources: allow them to read these too.
+ */
+export interface ExistingSettings extends Partial<Record<ExistingResource, unknown>> {
+  /**
+   * ARN of a KMS key for the bucket, logs and Studio domain. Its owner must add the statements of the output
+   * `encryption_key_policy` to its key policy. Cannot change later: the domain would be replaced.
+   * Limit: an enabled symmetric encryption key in the environment's Region (SageMaker API, `KmsKeyId`; EFS and EBS do
+   * not accept asymmetric keys).
+   * @default a key that the stack creates
+   */
+  readonly encryptionKeyArn?: string;
+
+  /**
+   * Name of a bucket for payload, samples and artifacts. The stack adds objects below `marimo/` and removes them again;
+   * the owner is responsible for versioning, encryption, access and lifecycle rules.
+   * Limit: in the environment's Region; not shared with another environment.
+   * @default a bucket that the stack creates
+   */
+  readonly bucket?: string;
+
+  /**
+   * ARN of the role that Studio and the notebooks run as. The stack adds inline policies named `marimo-<environment>-…`
+   * to it (IAM allows 10,240 characters of inline policies for each role), and `guardRails` as managed policies, which
+   * then apply to every use of the role.
+   * Limit: a role of this account that SageMaker may assume.
+   * @default a role that the stack creates
+   */
+  readonly executionRoleArn?: string;
+
+  /**
+   * Network of the domain. Its routes or endpoints must reach the services that `endpoints-only` has endpoints for. The
+   * stack adds only security groups for the spaces. After the domain is destroyed, the two security groups that
+   * SageMaker created for its home file system remain (`security-group-for-…bound-nfs-<domain>`), and with `Retain` its
+   * mount targets. Cannot change later: the domain would be replaced.
+   * @default a VPC that the stack creates
+   */
+  readonly network?: ExistingNetworkSettings;
+
+  /**
+   * Id of an existing Studio domain that gets marimo. The stack creates the payload with its bucket and key, a
+   * lifecycle configuration and permissions for the execution role. It does not change the domain: its owner runs the
+   * outputs `update_domain_command` and `update_user_profile_command`, and undoes them before a destroy, because
+   * SageMaker does not delete a lifecycle configuration that is in use. A destroy removes nothing of the domain.
+   * Terraform reads the domain with `cloudformation:GetResource` and `sagemaker:DescribeDomain`. Without
+   * `executionRoleArn`, the output `execution_role_policies` lists what the domain's roles must be allowed.
+   * @default a domain that the stack creates
+   */
+  readonly domainId?: string;
+}
 
 const existingRule = {
   allowed: 'an object such as { bucket: "acme-studio" }',
-  source: "src/settings/types.ts",
+  source: "src/settings/existing.ts",
 };
 const networkRule = {
   allowed: '{ vpcId: "vpc-…", subnetIds: ["subnet-…", "subnet-…"] }',
-  source: "src/settings/types.ts",
+  source: "src/settings/existing.ts",
 };
 const vpcRule = { allowed: 'the id of a VPC, "vpc-" and 8 or 17 digits', source: "Amazon EC2 API, VpcId" };
 const subnetRule = {
   allowed: '2 to 16 different ids of subnets, each "subnet-" and 8 or 17 digits',
-  source: "SageMaker API, SubnetIds; two, since they must be in two zones",
+  source: "SageMaker API, CreateDomain, SubnetIds: 1 to 16; at least 2 is this project's rule, for two zones",
 };
 
 const checkNetwork: Check = (network, report) => {
-  if (!isRecord(network)) return report(network, "is no network", networkRule, ".network");
+  if (!isRecord(network)) return report(network, "is not a network", networkRule, ".network");
   checkKeys(network, ["vpcId", "subnetIds"], report, ".network");
   const { subnetIds, vpcId } = network;
   if (isString(vpcId, report, vpcRule, ".network.vpcId") && !/^vpc-([0-9a-f]{8}|[0-9a-f]{17})$/.test(vpcId)) {
-    report(vpcId, "is no id of a VPC", vpcRule, ".network.vpcId");
+    report(vpcId, "is not a VPC id", vpcRule, ".network.vpcId");
   }
   const within = ".network.subnetIds";
-  if (!Array.isArray(subnetIds)) return report(subnetIds, "is no list", subnetRule, within);
+  if (!Array.isArray(subnetIds)) return report(subnetIds, "must be a list", subnetRule, within);
   if (subnetIds.length < 2 || subnetIds.length > 16) {
     report(subnetIds, `lists ${subnetIds.length}`, subnetRule, within);
   }
@@ -34,16 +110,15 @@ const checkNetwork: Check = (network, report) => {
     const at = `${within}[${index}]`;
     if (!isString(subnetId, report, subnetRule, at)) continue;
     if (!/^subnet-([0-9a-f]{8}|[0-9a-f]{17})$/.test(subnetId)) {
-      report(subnetId, "is no id of a subnet", subnetRule, at);
+      report(subnetId, "is not a subnet id", subnetRule, at);
     } else if (subnetIds.indexOf(subnetId) < index) report(subnetId, "is listed twice", subnetRule, at);
   }
 };
 
-/** One check for each thing: the compiler asks for one when a thing is added. */
-const checks: Readonly<Record<keyof ExistingSettings, Check>> = {
+const checks: Checks<ExistingSettings> = {
   encryptionKeyArn: (value, report, settings) =>
     checkKeyArn(value, report, ".encryptionKeyArn", {
-      region: settings.region ?? defaults.region,
+      region: settings.region ?? basicDefaults.region,
       regionOf: "the environment's",
       source: "SageMaker API, KmsKeyId",
       regionSource: 'AWS KMS Developer Guide, "Find the key ID and key ARN": a key is used in its own region',
@@ -57,22 +132,28 @@ const checks: Readonly<Record<keyof ExistingSettings, Check>> = {
       source: "SageMaker API, DomainId",
     };
     if (isString(value, report, rule, ".domainId") && !/^d-(-*[a-z0-9]){1,61}$/.test(value)) {
-      report(value, "is no id of a domain", rule, ".domainId");
+      report(value, "is not a domain id", rule, ".domainId");
     }
   },
 };
 
 export const checkExisting: Check = (existing, report, settings) => {
-  if (!isRecord(existing)) return report(existing, "is no set of existing things", existingRule);
+  if (!isRecord(existing)) return report(existing, "is not an object with existing resources", existingRule);
   checkKeys(existing, Object.keys(checks), report);
   for (const [thing, check] of Object.entries(checks)) {
     if (existing[thing] !== undefined) check(existing[thing], report, settings);
   }
 };
 
+type ReplacedSetting =
+  | keyof NetworkSettings
+  | keyof StudioSettings
+  | keyof RetentionSettings
+  | "guardRails"
+  | "jobs";
 const ofNetwork = ["vpcCidr", "availabilityZones", "egress"] as const;
 /** Settings of what the stack would have made itself. */
-const replaced: Readonly<Partial<Record<keyof ExistingSettings, readonly (keyof EnvironmentSettings)[]>>> = {
+const replaced: Readonly<Partial<Record<keyof ExistingSettings, readonly ReplacedSetting[]>>> = {
   network: ofNetwork,
   bucket: ["bucketForceDestroy"],
   domainId: [
@@ -81,6 +162,7 @@ const replaced: Readonly<Partial<Record<keyof ExistingSettings, readonly (keyof 
     "authentication",
     "defaultInstanceType",
     "idleTimeoutMinutes",
+    "images",
     "homeFileSystemRetention",
     "guardRails",
     "jobs",
@@ -92,7 +174,7 @@ export function checkBesideExisting(settings: Untyped, reportOn: (setting: strin
   if (isRecord(settings.existing) && isExisting(settings, "domainId") && isExisting(settings, "network")) {
     reportOn("existing")(
       settings.existing.network,
-      "is given beside existing.domainId, which has its network",
+      "cannot be combined with `existing.domainId`, which has a network",
       {
         allowed: "one of the two",
         source: "SageMaker API, CreateDomain: the network is the domain's",
@@ -100,27 +182,16 @@ export function checkBesideExisting(settings: Untyped, reportOn: (setting: strin
       ".network",
     );
   }
-  const told = new Set<string>();
+  const reported = new Set<string>();
   for (const [thing, others] of Object.entries(replaced)) {
-    if (!isExisting(settings, thing as keyof ExistingSettings)) continue;
+    if (!isExisting(settings, thing as ExistingResource)) continue;
     for (const setting of others) {
-      if (settings[setting] === undefined || told.has(setting)) continue;
-      told.add(setting);
-      reportOn(setting)(settings[setting], `contradicts existing.${thing}, which has this decided`, {
+      if (settings[setting] === undefined || reported.has(setting)) continue;
+      reported.add(setting);
+      reportOn(setting)(settings[setting], `cannot be combined with existing.${thing}`, {
         allowed: `only without existing.${thing}`,
-        source: "the stack changes nothing that is there already",
+        source: "the stack does not change existing resources",
       });
     }
   }
 }
-
-/** A domain that is there already has its network. */
-export const hasOwnNetwork = (settings: Untyped): boolean =>
-  !isExisting(settings, "network") && !isExisting(settings, "domainId");
-
-export function existingBucketOf({ existing }: Untyped): string | undefined {
-  return isRecord(existing) && typeof existing.bucket === "string" ? existing.bucket : undefined;
-}
-
-export const isExisting = ({ existing }: Untyped, thing: keyof ExistingSettings): boolean =>
-  isRecord(existing) && existing[thing] !== undefined;

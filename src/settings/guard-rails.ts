@@ -1,7 +1,8 @@
-import { isExisting } from "./existing.ts";
-import { checkInstanceType } from "./instance-types.ts";
+import { basicDefaults } from "./basics.ts";
+import { isExisting } from "./existing-lookup.ts";
 import {
   type Check,
+  type Checks,
   checkAddress,
   checkKeys,
   checkList,
@@ -10,12 +11,109 @@ import {
   isWhole,
   quote,
   type Report,
+  type Resolved,
   type Untyped,
 } from "./problems.ts";
-import { partitionOf } from "./regions.ts";
-import { defaults } from "./resolve.ts";
+import { checkInstanceType } from "./reference/instance-types.ts";
+import { partitionOf } from "./reference/regions.ts";
+import { studioDefaults } from "./studio.ts";
 
-const types = "src/settings/types.ts";
+/** A monthly budget with alerts. */
+export interface BudgetSettings {
+  /** Limit: 1 to 1000000000 US dollars a month. */
+  readonly monthlyUsd: number;
+  /** E-mail addresses for alerts. Limit: 1-10 (AWS Budgets API, `Notification`). */
+  readonly alertAddresses: readonly string[];
+  /**
+   * Percentages of the budget at which AWS Budgets sends an alert.
+   * Limit: 1-10 whole numbers, 1 to 1000 (AWS Budgets API, `NotificationsWithSubscribers`).
+   * @default [50, 80, 100]
+   */
+  readonly alertPercents?: readonly number[];
+  /**
+   * Percentage of the budget at which AWS Budgets stops users from starting apps, by attaching a policy to the
+   * execution role. Running apps continue until they are stopped. To undo it, before the setting is removed:
+   * `aws budgets execute-budget-action --execution-type REVERSE_BUDGET_ACTION`.
+   * @default never: alerts only
+   */
+  readonly stopAtPercent?: number;
+}
+
+/** Limits that users cannot exceed. */
+export interface GuardRailSettings {
+  /**
+   * Instance types that apps may use. IAM denies all others (condition key `sagemaker:InstanceTypes`), and Studio hides
+   * them from the users in `userProfiles`, except the eight that AWS provider 5.100.0 does not know. The provider
+   * cannot send an empty list: after the setting is removed, only `aws sagemaker update-user-profile` shows hidden
+   * types again.
+   * Limit: SageMaker API, `AppInstanceType`; must include every `defaultInstanceType`.
+   * @default every type
+   */
+  readonly allowedInstanceTypes?: readonly string[];
+  /**
+   * How many spaces a user may have. SageMaker has no such limit, so IAM allows spaces by name: those of `ana` must be
+   * named `ana-1`, `ana-2` and so on. That SageMaker's ARNs contain user names in lower case was not verified on AWS.
+   * Limit: 1-40; user names in lower case.
+   * @default any number, with any name
+   */
+  readonly maximumSpacesPerUser?: number;
+  /**
+   * Size of a space's volume in GB: of a new one, and the largest that a user may choose. A volume cannot shrink later.
+   * Limit: 5-16384 (SageMaker API, `SpaceEbsVolumeSizeInGb`).
+   * @default `{ default: 5, maximum: 100 }`
+   */
+  readonly spaceVolumeGb?: { readonly default?: number; readonly maximum?: number };
+  /**
+   * Keys that `tags` must have. Spaces and apps inherit them from the domain (`TagPropagation`), and IAM denies other
+   * values.
+   * Limit: 1-6, so that they fit an IAM policy.
+   * @default none
+   */
+  readonly requiredTags?: readonly string[];
+  /**
+   * A budget for resources with the environment's tag `Environment`. First activate it as a cost allocation tag in the
+   * paying account: until then AWS Budgets counts nothing.
+   * Limit: commercial Regions, where prices are in US dollars.
+   * @default none
+   */
+  readonly budget?: BudgetSettings;
+}
+
+export type ResolvedBudget = Resolved<BudgetSettings, "stopAtPercent">;
+
+type NoDefault = "allowedInstanceTypes" | "maximumSpacesPerUser";
+export interface ResolvedGuardRails
+  extends Omit<Resolved<GuardRailSettings, NoDefault>, "spaceVolumeGb" | "budget"> {
+  readonly spaceVolumeGb: { readonly default: number; readonly maximum: number };
+  readonly budget: ResolvedBudget | undefined;
+}
+
+const guardRailDefaults = {
+  spaceVolumeGb: { default: 5, maximum: 100 },
+  requiredTags: [],
+  alertPercents: [50, 80, 100],
+} as const;
+
+export function resolveGuardRails(settings: GuardRailSettings = {}): ResolvedGuardRails {
+  const { budget } = settings;
+  return {
+    allowedInstanceTypes: settings.allowedInstanceTypes,
+    maximumSpacesPerUser: settings.maximumSpacesPerUser,
+    spaceVolumeGb: {
+      default: settings.spaceVolumeGb?.default ?? guardRailDefaults.spaceVolumeGb.default,
+      maximum: settings.spaceVolumeGb?.maximum ?? guardRailDefaults.spaceVolumeGb.maximum,
+    },
+    requiredTags: settings.requiredTags ?? guardRailDefaults.requiredTags,
+    budget: budget && {
+      monthlyUsd: budget.monthlyUsd,
+      alertAddresses: budget.alertAddresses,
+      alertPercents: budget.alertPercents ?? guardRailDefaults.alertPercents,
+      stopAtPercent: budget.stopAtPercent,
+    },
+  };
+}
+
+const types = "src/settings/guard-rails.ts";
 const rule = { allowed: "an object such as { maximumSpacesPerUser: 2 }", source: types };
 const policySize = 'IAM User Guide, "IAM and AWS STS quotas": 6144 characters a policy';
 /** With what else is in their policies: 117 characters for a name of a space, 720 for the longest tag. */
@@ -26,14 +124,14 @@ const volumeRule = {
 };
 const spacesRule = { allowed: `a whole number of spaces, 1 to ${most.spaces}`, source: policySize };
 const lettersRule = {
-  allowed: "a tag whose key and value have Latin-1's letters alone, up to U+00FF",
+  allowed: "a tag whose key and value contain only Latin-1 characters, up to U+00FF",
   source: "IAM API, policyDocumentType",
 };
 const amountRule = { allowed: "a number of US dollars, 1 to 1000000000", source: types };
 const percentRule = { allowed: "a whole number of per cent, 1 to 1000", source: types };
 
 export const checkGuardRails: Check = (value, report, settings) => {
-  if (!isRecord(value)) return report(value, "is no set of guard-rails", rule);
+  if (!isRecord(value)) return report(value, "is not an object with guard rails", rule);
   checkParts(value, checks, report, settings);
 };
 
@@ -45,7 +143,7 @@ const checkAllowedInstanceTypes: Check = (value, report, settings) => {
   );
   if (allowed === undefined) return;
   const started = new Map<unknown, string>([
-    [settings.defaultInstanceType ?? defaults.defaultInstanceType, "defaultInstanceType"],
+    [settings.defaultInstanceType ?? studioDefaults.defaultInstanceType, "defaultInstanceType"],
   ]);
   if (Array.isArray(settings.userProfiles)) {
     for (const [index, profile] of settings.userProfiles.entries()) {
@@ -80,9 +178,9 @@ const checkMaximumSpaces: Check = (value, report, settings) => {
 
 const checkSpaceVolume: Check = (value, report) => {
   const shape = { allowed: "an object such as { default: 5, maximum: 100 }", source: types };
-  if (!isRecord(value)) return report(value, "is no pair of sizes", shape);
+  if (!isRecord(value)) return report(value, "is not an object with sizes", shape);
   checkKeys(value, ["default", "maximum"], report);
-  const sizes = { ...defaults.spaceVolumeGb, ...withoutUndefined(value) };
+  const sizes = { ...guardRailDefaults.spaceVolumeGb, ...withoutUndefined(value) };
   const fine = Object.entries(sizes).every(
     ([key, size]) =>
       !["default", "maximum"].includes(key) ||
@@ -99,11 +197,11 @@ const checkRequiredTags: Check = (value, report, settings) => {
   const tags = isRecord(settings.tags) ? settings.tags : {};
   checkList(value, report, listRule, 1, most.requiredTags, (key, at) => {
     const rule = { allowed: "a key that the environment's tags have", source: types };
-    if (typeof key !== "string") at(key, "is no string", rule);
+    if (typeof key !== "string") at(key, "must be a string", rule);
     else if (!Object.hasOwn(tags, key)) at(key, "is required and not among the tags", rule);
     // Tags may have any letter; the policy that holds people to these may not.
     else if (!/^[\u0020-\u00ff]*$/.test(`${key}${tags[key]}`))
-      at(key, "has letters that no policy may", lettersRule);
+      at(key, "contains characters that IAM policies do not allow", lettersRule);
   });
 };
 
@@ -112,8 +210,8 @@ const checkBudget: Check = (value, report, settings) => {
     allowed: 'an object such as { monthlyUsd: 500, alertAddresses: ["team@example.com"] }',
     source: types,
   };
-  if (!isRecord(value)) return report(value, "is no budget", shape);
-  const region = settings.region ?? defaults.region;
+  if (!isRecord(value)) return report(value, "is not a budget", shape);
+  const region = settings.region ?? basicDefaults.region;
   if (!["aws", undefined].includes(partitionOf(region))) {
     const allowed = "a budget in a commercial region";
     report(region, "is a region without a budget in US dollars", {
@@ -129,7 +227,7 @@ const checkBudget: Check = (value, report, settings) => {
 
   const amount = value.monthlyUsd;
   if (typeof amount !== "number" || !(amount >= 1 && amount <= 1e9))
-    within("monthlyUsd")(amount, "is no amount of a budget", amountRule);
+    within("monthlyUsd")(amount, "is not a valid budget amount", amountRule);
   const addresses = {
     allowed: "1 to 10 e-mail addresses",
     source: "AWS Budgets API, Notification: 10 a notification",
@@ -152,14 +250,14 @@ const checkBudget: Check = (value, report, settings) => {
       value.stopAtPercent,
       "would have a policy attached to existing.executionRoleArn",
       {
-        allowed: "alerts alone without a role of the environment's own",
+        allowed: "alerts only, unless the stack creates the role",
         source: "IAM API, DeletePolicy: no policy can go while it is attached",
       },
     );
   }
 };
 
-const checks: Readonly<Record<string, Check>> = {
+const checks: Checks<GuardRailSettings> = {
   allowedInstanceTypes: checkAllowedInstanceTypes,
   maximumSpacesPerUser: checkMaximumSpaces,
   spaceVolumeGb: checkSpaceVolume,

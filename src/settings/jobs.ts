@@ -1,11 +1,96 @@
-import { type Check, checkAddress, checkList, checkParts, isRecord, isWhole, quote } from "./problems.ts";
-import { checkImageUri, checkProcessingInstanceType, longestMinutes } from "./processing.ts";
-import { defaults } from "./resolve.ts";
+import { checkSecretArn } from "./arns.ts";
+import {
+  type Check,
+  type Checks,
+  checkAddress,
+  checkList,
+  checkParts,
+  isRecord,
+  isWhole,
+  quote,
+  type Resolved,
+} from "./problems.ts";
+import { checkImageUri, checkProcessingInstanceType, defaultImageUri, longestMinutes } from "./processing.ts";
 
-const types = "src/settings/types.ts";
+/** Limits and defaults of notebooks that run as SageMaker Processing jobs. */
+export interface JobSettings {
+  /**
+   * Instance types that a job may use. IAM denies all others.
+   * Limit: SageMaker API, `ProcessingInstanceType`; at most 64 (IAM User Guide, "IAM and AWS STS quotas": inline
+   * policies of a role).
+   * @default any
+   */
+  readonly allowedInstanceTypes?: readonly string[];
+  /**
+   * Instance type of a job that does not name one.
+   * @default "ml.m5.large"
+   */
+  readonly defaultInstanceType?: string;
+  /**
+   * Minutes after which SageMaker stops a job. An account's quota is commonly 5 days, 7200 minutes: SageMaker rejects
+   * longer jobs until Service Quotas raises it.
+   * Limit: 1-12960, 777,600 s (SageMaker API, `ProcessingMaxRuntimeInSeconds`).
+   * @default 1440
+   */
+  readonly maximumMinutes?: number;
+  /**
+   * Size of a job's volume in GB.
+   * Limit: 1-16384 (SageMaker API, `ProcessingVolumeSizeInGB`).
+   * @default 30
+   */
+  readonly volumeGb?: number;
+  /**
+   * Image of the jobs, in Amazon ECR, with Python 3.12, `uv` or pip, and the AWS CLI in `/opt/conda/bin`.
+   * @default SageMaker Distribution 4.5.2 for CPUs, in Regions where its account is known
+   */
+  readonly imageUri?: string;
+  /**
+   * Image of the jobs on instance types with a GPU, like `imageUri`.
+   * @default `imageUri` if it is set, otherwise SageMaker Distribution 4.5.2 for GPUs
+   */
+  readonly gpuImageUri?: string;
+  /**
+   * ARNs of secrets of AWS Secrets Manager in this account, which any job can read. `marimo-job run --secret
+   * NAME=ARN` puts one into the notebook's environment variable `NAME`. They must be encrypted with the account's own key
+   * `aws/secretsmanager`. With `endpoints-only`, this adds an interface endpoint.
+   * Limit: 1-20 ARNs of at most 256 characters (SageMaker API, `ProcessingEnvironmentValue`).
+   * @default none
+   */
+  readonly secrets?: readonly string[];
+  /**
+   * E-mail addresses that are notified when a scheduled job fails or cannot start. Each must confirm the first message.
+   * Limit: 1-10 addresses.
+   * @default none: the topic has no subscriptions
+   */
+  readonly alertAddresses?: readonly string[];
+}
+
+export type ResolvedJobs = Resolved<JobSettings, "allowedInstanceTypes" | "imageUri" | "gpuImageUri">;
+
+export const jobDefaults = {
+  defaultInstanceType: "ml.m5.large",
+  maximumMinutes: 1440,
+  volumeGb: 30,
+  secrets: [],
+  alertAddresses: [],
+} as const;
+
+export const resolveJobs = (settings: JobSettings = {}, region: string): ResolvedJobs => ({
+  allowedInstanceTypes: settings.allowedInstanceTypes,
+  defaultInstanceType: settings.defaultInstanceType ?? jobDefaults.defaultInstanceType,
+  maximumMinutes: settings.maximumMinutes ?? jobDefaults.maximumMinutes,
+  volumeGb: settings.volumeGb ?? jobDefaults.volumeGb,
+  imageUri: settings.imageUri ?? defaultImageUri(region),
+  gpuImageUri: settings.gpuImageUri ?? settings.imageUri ?? defaultImageUri(region, "gpu"),
+  secrets: settings.secrets ?? jobDefaults.secrets,
+  alertAddresses: settings.alertAddresses ?? jobDefaults.alertAddresses,
+});
+
+const types = "src/settings/jobs.ts";
 const minutesRule = {
   allowed: `a whole number of minutes, 1 to ${longestMinutes}`,
-  source: "SageMaker API, ProcessingMaxRuntimeInSeconds: 777600",
+  source:
+    "SageMaker API, ProcessingMaxRuntimeInSeconds: 777600 (an account's quota is commonly 5 days, 7200 minutes)",
 };
 const volumeRule = {
   allowed: "a whole number of GB, 1 to 16384",
@@ -14,14 +99,14 @@ const volumeRule = {
 
 export const checkJobs: Check = (value, report, settings) => {
   if (!isRecord(value)) {
-    return report(value, "is no set of settings", {
+    return report(value, "is not an object with settings", {
       allowed: 'an object such as { defaultInstanceType: "ml.m5.large" }',
       source: types,
     });
   }
   checkParts(value, checks, report, settings);
   const allowed = value.allowedInstanceTypes;
-  const started = value.defaultInstanceType ?? defaults.jobInstanceType;
+  const started = value.defaultInstanceType ?? jobDefaults.defaultInstanceType;
   if (Array.isArray(allowed) && !allowed.includes(started)) {
     report(
       allowed,
@@ -46,10 +131,22 @@ const checkAllowed: Check = (value, report, settings) => {
   );
 };
 
+const checkSecrets: Check = (value, report) => {
+  const rule = { allowed: "1 to 20 ARNs of secrets", source: types };
+  const lengthRule = {
+    allowed: "at most 256 characters",
+    source: "SageMaker API, ProcessingEnvironmentValue",
+  };
+  checkList(value, report, rule, 1, 20, (arn, at) => {
+    checkSecretArn(arn, at);
+    if (typeof arn === "string" && arn.length > 256) at(arn, `has ${arn.length} characters`, lengthRule);
+  });
+};
+
 const checkAddresses: Check = (value, report, settings) => {
   if (!Array.isArray(settings.schedules) || settings.schedules.length === 0) {
-    report(value, "would never be told anything", {
-      allowed: "addresses beside schedules, whose failures they are told",
+    report(value, "has no effect without `schedules`", {
+      allowed: "addresses together with `schedules`, whose failures they report",
       source: types,
     });
   }
@@ -57,11 +154,13 @@ const checkAddresses: Check = (value, report, settings) => {
   checkList(value, report, rule, 1, 10, checkAddress);
 };
 
-const checks: Readonly<Record<string, Check>> = {
+const checks: Checks<JobSettings> = {
   allowedInstanceTypes: checkAllowed,
   defaultInstanceType: checkProcessingInstanceType,
   maximumMinutes: (value, report) => void isWhole(value, report, minutesRule, 1, longestMinutes),
   volumeGb: (value, report) => void isWhole(value, report, volumeRule, 1, 16_384),
   imageUri: checkImageUri,
+  gpuImageUri: checkImageUri,
+  secrets: checkSecrets,
   alertAddresses: checkAddresses,
 };

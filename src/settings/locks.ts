@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { ResolvedEnvironment } from "./environment.ts";
 import { quote } from "./problems.ts";
-import type { ResolvedEnvironment } from "./types.ts";
 
 /** The settings that decide what is installed beside the image's packages. */
 export type Packages = Pick<ResolvedEnvironment, "marimoVersion" | "extraPackages">;
@@ -28,9 +28,12 @@ export function lockFileOf(packages: Packages, folder = locksFolder): string {
 export const lockHeader = (packages: Packages) => `# npm run lock: ${requirementsOf(packages).join(" ")}\n`;
 
 /** What is wrong with the environments' lock files, one message each; none where all are in place and whole. */
-export function checkLocks(environments: readonly (Packages & { readonly name: string })[]): string[] {
+export function checkLocks(
+  environments: readonly (Packages & { readonly name: string })[],
+  folder = locksFolder,
+): string[] {
   return environments.flatMap((environment, index) => {
-    const problem = problemOf(environment);
+    const problem = problemOf(environment, folder);
     const wanted = requirementsOf(environment).join(" ");
     return problem === undefined
       ? []
@@ -41,15 +44,15 @@ export function checkLocks(environments: readonly (Packages & { readonly name: s
   });
 }
 
-function problemOf(packages: Packages): string | undefined {
-  const file = lockFileOf(packages);
+function problemOf(packages: Packages, folder: string): string | undefined {
+  const file = lockFileOf(packages, folder);
   if (!existsSync(file)) return "is missing";
   const text = readFileSync(file, "utf8");
   if (!text.startsWith(lockHeader(packages))) return "was made for other settings";
   const pins = text.replaceAll("\\\n", "").split("\n").filter(isRequirement);
   if (!pins.some((pin) => /^marimo==\S/.test(pin))) return "does not name marimo";
   const open = pins.find((pin) => !/^\S+==\S+.*(\s--hash=sha256:[0-9a-f]{64})+$/.test(pin.trimEnd()));
-  if (open !== undefined) return `has ${quote(open.trim())}, which is no pinned package with hashes`;
+  if (open !== undefined) return `has ${quote(open.trim())}, which is not a pinned package with hashes`;
   return undefined;
 }
 

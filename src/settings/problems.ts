@@ -13,6 +13,18 @@ export type Untyped = Readonly<Record<string, unknown>>;
 /** Checks one setting that was given; `settings` is the whole environment, for limits that depend on another. */
 export type Check = (value: unknown, report: Report, settings: Untyped) => void;
 
+/** A check for each setting of a group: a setting without one does not compile. */
+export type Checks<Settings> = { readonly [Name in keyof Required<Settings>]: Check };
+
+/**
+ * A group with every default filled in: a setting that `resolve…` leaves out does not compile. `Optional` are the
+ * settings without a default, which stay undefined.
+ */
+export type Resolved<Settings, Optional extends keyof Settings = never> = {
+  readonly [Name in Exclude<keyof Settings, Optional>]-?: Exclude<Settings[Name], undefined>;
+  // `& string`, because `-?` would remove `undefined` in an app without `exactOptionalPropertyTypes`.
+} & { readonly [Name in Optional & string]: Settings[Name] | undefined };
+
 /** One problem as a person reads it. */
 export function message(path: string, value: unknown, problem: string, { allowed, source }: Rule): string {
   return `${path}: ${quote(value)} ${problem}. Allowed: ${allowed} (${source}).`;
@@ -40,13 +52,13 @@ export function isRecord(value: unknown): value is Untyped {
 
 export function isString(value: unknown, report: Report, rule: Rule, within?: string): value is string {
   if (typeof value === "string") return true;
-  report(value, "is no string", rule, within);
+  report(value, "must be a string", rule, within);
   return false;
 }
 
 export function isList(value: unknown, report: Report, rule: Rule): value is readonly unknown[] {
   if (Array.isArray(value)) return true;
-  report(value, "is no list", rule);
+  report(value, "must be a list", rule);
   return false;
 }
 
@@ -55,13 +67,13 @@ export function oneOf(words: readonly string[], source: string): Check {
   const rule = { allowed: words.map((word) => quote(word)).join(" or "), source };
   return (value, report) => {
     if (!isString(value, report, rule) || words.includes(value)) return;
-    report(value, `is none of these words${nearest(value, words)}`, rule);
+    report(value, `is not one of these values${nearest(value, words)}`, rule);
   };
 }
 
 export const checkBoolean: Check = (value, report) => {
-  const rule = { allowed: "true or false, without quotes", source: "src/settings/types.ts" };
-  if (typeof value !== "boolean") report(value, "is no boolean", rule);
+  const rule = { allowed: "true or false, without quotes", source: "src/settings/environment.ts" };
+  if (typeof value !== "boolean") report(value, "must be true or false", rule);
 };
 
 /** Checks an object's keys, and each part that was given by the check of its name. */
@@ -86,8 +98,8 @@ export function checkParts(
 export function checkKeys(object: Untyped, known: readonly string[], report: Report, within = ""): void {
   for (const key of Object.keys(object)) {
     if (known.includes(key)) continue;
-    const rule = { allowed: known.join(", "), source: "src/settings/types.ts" };
-    report(object[key], `is given for an unknown key${nearest(key, known)}`, rule, `${within}.${key}`);
+    const rule = { allowed: known.join(", "), source: "src/settings/environment.ts" };
+    report(object[key], `is the value of an unknown key${nearest(key, known)}`, rule, `${within}.${key}`);
   }
 }
 
@@ -128,12 +140,13 @@ export function checkList(
   checkItem: (item: unknown, report: Report) => void,
 ): readonly unknown[] | undefined {
   if (!Array.isArray(value)) {
-    report(value, "is no list", rule);
+    report(value, "must be a list", rule);
     return undefined;
   }
   if (value.length < fewest || value.length > largest) report(value, `lists ${value.length}`, rule);
   for (const [index, item] of value.entries()) {
-    const at: Report = (given, problem, rule) => report(given, problem, rule, `[${index}]`);
+    const at: Report = (given, problem, rule, within = "") =>
+      report(given, problem, rule, `[${index}]${within}`);
     if (value.indexOf(item) < index) at(item, "is listed twice", rule);
     else checkItem(item, at);
   }
@@ -147,8 +160,8 @@ export function isWhole(
   least: number,
   largest: number,
 ): value is number {
-  if (typeof value !== "number") report(value, "is no number", rule);
-  else if (!Number.isInteger(value)) report(value, "is no whole number", rule);
+  if (typeof value !== "number") report(value, "must be a number", rule);
+  else if (!Number.isInteger(value)) report(value, "must be a whole number", rule);
   else if (value < least || value > largest) report(value, "is out of range", rule);
   else return true;
   return false;
@@ -163,5 +176,5 @@ export function checkAddress(address: unknown, report: Report): void {
   // Terraform would read `${` and `%{` as the beginning of its own templates.
   const form = /^(?!.*[$%]\{)[^\s@,;<>"]+@[^\s@,;<>"]+\.[a-z]{2,}$/i;
   if (typeof address !== "string" || !form.test(address))
-    report(address, "is no e-mail address", addressRule);
+    report(address, "is not an e-mail address", addressRule);
 }

@@ -1,32 +1,19 @@
-import { typesOf } from "./instance-types.ts";
+import instances from "../space/payload/python/sagemaker_marimo/jobs/instances.json" with { type: "json" };
 import { type Check, isString, nearest } from "./problems.ts";
-
-/** `ProcessingInstanceType` of the SageMaker API by family: botocore 1.43.56, `data/sagemaker/2017-07-24/service-2.json`. */
-const sizesByFamily = {
-  t3: "medium large xlarge 2xlarge",
-  m4: "xlarge 2xlarge 4xlarge 10xlarge 16xlarge",
-  c4: "xlarge 2xlarge 4xlarge 8xlarge",
-  p2: "xlarge 8xlarge 16xlarge",
-  p3: "2xlarge 8xlarge 16xlarge",
-  c5: "xlarge 2xlarge 4xlarge 9xlarge 18xlarge",
-  m5: "large xlarge 2xlarge 4xlarge 12xlarge 24xlarge",
-  r5: "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge",
-  g4dn: "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge",
-  g5: "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge",
-  r5d: "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge",
-  g6: "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge",
-  g6e: "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge",
-  m6i: "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 32xlarge",
-  c6i: "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 32xlarge",
-  m7i: "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge",
-  c7i: "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge",
-  r7i: "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge",
-  p5: "4xlarge",
-  g7e: "2xlarge 4xlarge 8xlarge 12xlarge 24xlarge 48xlarge",
-} as const;
+import { typesOf } from "./reference/instance-types.ts";
 
 /** Every instance type that a processing job can run on. Not every region has every type. */
-export const processingInstanceTypes = typesOf(sizesByFamily);
+export const processingInstanceTypes = typesOf(instances.sizes);
+
+/** Whether an instance type has GPUs. */
+export const hasGpu = (type: string) => new RegExp(instances.gpu).test(type);
+
+/**
+ * Whether an instance type has local storage, which its hardware encrypts and SageMaker uses instead of a volume. It
+ * rejects a request that names a key for the volume (SageMaker API, ProcessingClusterConfig, which refers to EC2's
+ * "Instance Store Volumes"). Guess: g7, g7e and p6, which sagemaker-python-sdk's `instance_supports_kms` lacks.
+ */
+export const hasLocalStorage = (type: string) => new RegExp(instances.localStorage).test(type);
 
 const known = new Set(processingInstanceTypes);
 const instanceRule = {
@@ -38,12 +25,15 @@ export const checkProcessingInstanceType: Check = (value, report) => {
   if (!isString(value, report, instanceRule) || known.has(value)) return;
   report(
     value,
-    `is no instance type of a processing job${nearest(value, processingInstanceTypes)}`,
+    `is not an instance type for processing jobs${nearest(value, processingInstanceTypes)}`,
     instanceRule,
   );
 };
 
-/** Accounts of SageMaker Distribution's images, by region: sagemaker-python-sdk, `image_uri_config/sagemaker-distribution.json`. */
+/**
+ * Accounts of SageMaker Distribution's images, by region: sagemaker-python-sdk,
+ * `image_uri_config/sagemaker-distribution.json`.
+ */
 const imageAccounts: Readonly<Record<string, string>> = {
   "af-south-1": "238384257742",
   "ap-east-1": "523751269255",
@@ -70,18 +60,21 @@ const imageAccounts: Readonly<Record<string, string>> = {
   "us-west-2": "542918446943",
 };
 
-/** The image's Python: aws/sagemaker-distribution, `build_artifacts/v4/v4.4/v4.4.1/cpu.env.out`. */
+/** The image's Python: aws/sagemaker-distribution, `build_artifacts/v4/v4.5/v4.5.2/cpu.env.out`. */
 export const imagePython = "3.12";
 
-/** SageMaker Distribution 4.4.1, whose packages the rehearsal has; none in a region that the table lacks. */
-export function defaultImageUri(region: string): string | undefined {
+/** SageMaker Distribution 4.5.2, whose packages the rehearsal has; none in a region that the table lacks. */
+export function defaultImageUri(region: string, processor: "cpu" | "gpu" = "cpu"): string | undefined {
   const account = imageAccounts[region];
   return account === undefined
     ? undefined
-    : `${account}.dkr.ecr.${region}.amazonaws.com/sagemaker-distribution-prod:4.4.1-cpu`;
+    : `${account}.dkr.ecr.${region}.amazonaws.com/sagemaker-distribution-prod:4.5.2-${processor}`;
 }
 
-/** Minutes a job may take at most: 777,600 s for processing jobs (SageMaker API, `ProcessingMaxRuntimeInSeconds`). */
+/**
+ * Minutes a job may take at most: 777,600 s (SageMaker API, `ProcessingMaxRuntimeInSeconds`). An account's quota is
+ * commonly less, 5 days or 7200 minutes.
+ */
 export const longestMinutes = 12_960;
 
 const imageRule = {
@@ -92,5 +85,5 @@ const imageRule = {
 export const checkImageUri: Check = (value, report) => {
   if (!isString(value, report, imageRule)) return;
   const form = /^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.[a-z.]+\/[a-z0-9._/-]+([:@][A-Za-z0-9._:-]+)?$/;
-  if (value.length > 255 || !form.test(value)) report(value, "is no image in Amazon ECR", imageRule);
+  if (value.length > 255 || !form.test(value)) report(value, "is not an image in Amazon ECR", imageRule);
 };

@@ -1,8 +1,10 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
-import { fileURLToPath } from "node:url";
-import { isExisting } from "./existing.ts";
-import { prefixOf } from "./names.ts";
+import { projectFolder } from "../cli/paths.ts";
+import { isNotebook } from "../notebooks/is-notebook.ts";
+import { basicDefaults, prefixOf } from "./basics.ts";
+import { isExisting } from "./existing-lookup.ts";
+import { jobDefaults, type ResolvedJobs } from "./jobs.ts";
 import {
   type Check,
   checkBoolean,
@@ -14,31 +16,106 @@ import {
   isWhole,
   quote,
   type Report,
+  type Resolved,
   type Untyped,
 } from "./problems.ts";
 import { checkProcessingInstanceType, defaultImageUri } from "./processing.ts";
-import { defaults } from "./resolve.ts";
+import { isRegion } from "./reference/regions.ts";
+import { checkExpression, checkTimeZone } from "./schedule-expression.ts";
 
-const types = "src/settings/types.ts";
-/** Where notebooks' paths begin. */
-export const projectRoot = fileURLToPath(new URL("../..", import.meta.url));
+/** A notebook that runs on a schedule. */
+export interface ScheduleSettings {
+  /**
+   * Names the schedule and its jobs, `marimo-<environment>-<name>-<id>`.
+   * Limit: lower-case letters, digits and inner hyphens; 19 characters together with the environment's name (SageMaker
+   * API, `ProcessingJobName`: 63, of which 36 are the id).
+   */
+  readonly name: string;
+  /** Path of the notebook in this project. */
+  readonly notebook: string;
+  /**
+   * Files that the notebook needs, as paths relative to its folder. The layout, style sheet and HTML head that its
+   * `marimo.App` names are sent too.
+   * Limit: 100.
+   * @default none
+   */
+  readonly files?: readonly string[];
+  /**
+   * Requirements file with hashes of the packages that the notebook needs in addition to marimo's, such as the output
+   * of `uv export --script … --format requirements-txt`. Relative to the notebook's folder.
+   * @default none
+   */
+  readonly lock?: string;
+  /** When it runs: `cron(…)` with six fields or `rate(…)` (EventBridge Scheduler User Guide, "Schedule types"). */
+  readonly expression: string;
+  /**
+   * Time zone of a cron expression, with daylight saving time.
+   * @default "UTC"
+   */
+  readonly timeZone?: string;
+  /** @default `jobs.defaultInstanceType` */
+  readonly instanceType?: string;
+  /**
+   * Arguments of the notebook, which `mo.cli_args()` reads.
+   * Limit: 99 of 256 characters (SageMaker API, `ContainerArguments`).
+   * @default none
+   */
+  readonly arguments?: readonly string[];
+  /**
+   * Secrets for the notebook: each the name of an environment variable with the ARN of a secret.
+   * Limit: 1-20, each in `jobs.secrets`.
+   * @default none
+   */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /**
+   * Minutes after which SageMaker stops the job.
+   * Limit: `jobs.maximumMinutes`.
+   * @default 60, or `jobs.maximumMinutes` if that is less
+   */
+  readonly timeLimitMinutes?: number;
+  /**
+   * Whether the schedule starts jobs.
+   * @default true
+   */
+  readonly enabled?: boolean;
+}
 
+export type ResolvedSchedule = Resolved<ScheduleSettings, "lock">;
+
+const scheduleDefaults = {
+  files: [],
+  timeZone: "UTC",
+  arguments: [],
+  secrets: {},
+  timeLimitMinutes: 60,
+  enabled: true,
+} as const;
+
+export const resolveSchedule = (settings: ScheduleSettings, jobs: ResolvedJobs): ResolvedSchedule => ({
+  name: settings.name,
+  notebook: settings.notebook,
+  files: settings.files ?? scheduleDefaults.files,
+  lock: settings.lock,
+  expression: settings.expression,
+  timeZone: settings.timeZone ?? scheduleDefaults.timeZone,
+  instanceType: settings.instanceType ?? jobs.defaultInstanceType,
+  arguments: settings.arguments ?? scheduleDefaults.arguments,
+  secrets: settings.secrets ?? scheduleDefaults.secrets,
+  timeLimitMinutes:
+    settings.timeLimitMinutes ?? Math.min(scheduleDefaults.timeLimitMinutes, jobs.maximumMinutes),
+  enabled: settings.enabled ?? scheduleDefaults.enabled,
+});
+
+const types = "src/settings/schedules.ts";
 /** Characters of a job's name before the 36 of an execution's id, its hyphen among them (SageMaker API: 63 in all). */
 export const longestSchedulePrefix = 27;
 /** Whatever begins a job's name in an environment's schedule. */
-export const schedulePrefix = (environment: string, schedule: string) =>
-  `${prefixOf(environment)}-${schedule}-`;
+const schedulePrefix = (environment: string, schedule: string) => `${prefixOf(environment)}-${schedule}-`;
 
 const listRule = {
   allowed: 'a list such as [{ name: "daily", notebook: "reports/daily.py", expression: "rate(1 day)" }]',
   source: types,
 };
-const expressionRule = {
-  allowed:
-    '"cron(0 7 ? * MON-FRI *)" with its six fields, or "rate(1 day)", "rate(12 hours)", "rate(30 minutes)"',
-  source: 'EventBridge Scheduler User Guide, "Schedule types in EventBridge Scheduler"',
-};
-
 export const checkSchedules: Check = (value, report, settings) => {
   if (!isList(value, report, listRule)) return;
   if (value.length > 0 && isExisting(settings, "domainId")) {
@@ -48,8 +125,13 @@ export const checkSchedules: Check = (value, report, settings) => {
     });
   }
   const jobs: Untyped = isRecord(settings.jobs) ? settings.jobs : {};
-  const region = settings.region ?? defaults.region;
-  if (value.length > 0 && jobs.imageUri === undefined && defaultImageUri(String(region)) === undefined) {
+  const region = settings.region ?? basicDefaults.region;
+  if (
+    value.length > 0 &&
+    jobs.imageUri === undefined &&
+    isRegion(region) &&
+    defaultImageUri(region) === undefined
+  ) {
     report(region, "is a region without a known image of SageMaker Distribution", {
       allowed: "a jobs.imageUri there",
       source: "sagemaker-python-sdk, image_uri_config/sagemaker-distribution.json",
@@ -60,7 +142,7 @@ export const checkSchedules: Check = (value, report, settings) => {
     const within: Report = (given, problem, rule, part = "") =>
       report(given, problem, rule, `[${index}]${part}`);
     if (!isRecord(schedule)) {
-      within(schedule, "is no schedule", listRule);
+      within(schedule, "is not a schedule", listRule);
       continue;
     }
     checkKeys(schedule, Object.keys(checks), within);
@@ -82,12 +164,12 @@ export const checkSchedules: Check = (value, report, settings) => {
   }
 };
 
-interface Around {
+interface ScheduleContext {
   readonly settings: Untyped;
   readonly schedule: Untyped;
   readonly jobs: Untyped;
 }
-type Part = (value: unknown, report: Report, around: Around) => void;
+type Part = (value: unknown, report: Report, context: ScheduleContext) => void;
 const required = ["name", "notebook", "expression"];
 
 const checkName: Part = (value, report, { settings }) => {
@@ -97,7 +179,7 @@ const checkName: Part = (value, report, { settings }) => {
     source: `SageMaker API, ProcessingJobName: 63 characters, of which an execution's id takes 36 and "${prefixOf(String(settings.name))}" the rest`,
   };
   if (!isString(value, report, rule)) return;
-  if (!/^[a-z](-*[a-z0-9])*$/.test(value)) report(value, "is no name of a schedule", rule);
+  if (!/^[a-z](-*[a-z0-9])*$/.test(value)) report(value, "is not a valid schedule name", rule);
   else if (value.length > room) report(value, `has ${value.length} characters`, rule);
 };
 
@@ -108,26 +190,25 @@ const checkFile = (value: unknown, report: Report, folder: string): string | und
   const rule = { allowed: "the path of a file, below the folder that it is looked for in", source: types };
   if (!isString(value, report, rule)) return undefined;
   const file = join(folder, value);
-  if (!isBelow(value) || /[$%]\{/.test(value)) report(value, "leads elsewhere", rule);
-  else if (!existsSync(file) || !statSync(file).isFile()) report(value, `is no file in ${folder}`, rule);
+  if (!isBelow(value) || /[$%]\{/.test(value)) report(value, "must stay inside the folder", rule);
+  else if (!existsSync(file) || !statSync(file).isFile()) report(value, `is not a file in ${folder}`, rule);
   else return file;
   return undefined;
 };
 
 const checkNotebook: Part = (value, report) => {
-  const file = checkFile(value, report, projectRoot);
+  const file = checkFile(value, report, projectFolder);
   if (file === undefined) return;
   const rule = { allowed: "a marimo notebook", source: 'marimo\'s documentation, "File format"' };
-  if (!file.endsWith(".py") || !/^app = marimo\.App\(/m.test(readFileSync(file, "utf8")))
-    report(value, "is no marimo notebook", rule);
+  if (!isNotebook(file)) report(value, "is not a marimo notebook", rule);
 };
 
-const folderOf = ({ schedule }: Around) =>
-  join(projectRoot, typeof schedule.notebook === "string" ? dirname(schedule.notebook) : "");
+const folderOf = ({ schedule }: ScheduleContext) =>
+  join(projectFolder, typeof schedule.notebook === "string" ? dirname(schedule.notebook) : "");
 
-const checkFiles: Part = (value, report, around) => {
+const checkFiles: Part = (value, report, context) => {
   const rule = { allowed: "1 to 100 paths, from the notebook's folder on", source: types };
-  checkList(value, report, rule, 1, 100, (file, at) => void checkFile(file, at, folderOf(around)));
+  checkList(value, report, rule, 1, 100, (file, at) => void checkFile(file, at, folderOf(context)));
 };
 
 const checkArguments: Part = (value, report) => {
@@ -138,7 +219,7 @@ const checkArguments: Part = (value, report) => {
   if (!isList(value, report, rule)) return;
   if (value.length < 1 || value.length > 99) report(value, `lists ${value.length}`, rule);
   for (const [index, one] of value.entries()) {
-    if (typeof one !== "string") report(one, "is no string", rule, `[${index}]`);
+    if (typeof one !== "string") report(one, "must be a string", rule, `[${index}]`);
     else if (one.length > 256) report(one, "is too long", rule, `[${index}]`);
     // The API's pattern is one line.
     else if (/[\r\n]/.test(one)) report(one, "has more than one line", rule, `[${index}]`);
@@ -147,59 +228,20 @@ const checkArguments: Part = (value, report) => {
   }
 };
 
-/** Each field's characters, and the numbers that may stand there. */
-const cronFields = [
-  { name: "minutes", form: /^[\d,*/-]+$/, from: 0, to: 59 },
-  { name: "hours", form: /^[\d,*/-]+$/, from: 0, to: 23 },
-  { name: "day-of-month", form: /^(\?|L|[\d,*/LW-]+)$/, from: 1, to: 31 },
-  { name: "month", form: /^([\dA-KM-Z,*/-]|JUL)+$/i, from: 1, to: 12 },
-  { name: "day-of-week", form: /^(\?|[\dA-Z,*/L#-]+)$/i, from: 1, to: 7 },
-  { name: "year", form: /^[\d,*/-]+$/, from: 1970, to: 2199 },
-] as const;
-const words = /\b(JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC|SUN|MON|TUE|WED|THU|FRI|SAT)\b/gi;
-
-const checkExpression: Part = (value, report) => {
-  if (!isString(value, report, expressionRule)) return;
-  const rate = /^rate\((\d{1,6}) (minute|hour|day)(s?)\)$/.exec(value);
-  const cron = /^cron\((.*)\)$/.exec(value)?.[1]?.trim().split(/\s+/);
-  if (rate) {
-    const plural = rate[3] === "s";
-    if (Number(rate[1]) < 1) report(value, "is no rate", expressionRule);
-    else if ((Number(rate[1]) === 1) === plural)
-      report(value, `has ${rate[1]} ${rate[2]}${rate[3]}: 1 is singular, more are plural`, expressionRule);
-  } else if (cron) {
-    if (cron.length !== cronFields.length) {
-      report(value, `has ${cron.length} fields`, expressionRule);
-      return;
-    }
-    for (const [index, { name, form, from, to }] of cronFields.entries()) {
-      const field = cron[index] ?? "";
-      const numbers = field
-        .replaceAll(/[/#]\d+/g, "")
-        .replaceAll(words, "")
-        .match(/\d+/g);
-      // No empty item of a list, and no step of nothing.
-      const whole = !/(^|,)(,|$)/.test(field) && !/\/0*(,|$)/.test(field);
-      const fits = (numbers ?? []).every((number) => Number(number) >= from && Number(number) <= to);
-      if (!form.test(field) || !fits || !whole || /[A-KM-VX-Z]/i.test(field.replaceAll(words, "")))
-        report(value, `has ${quote(field)} for its ${name}`, expressionRule);
-    }
-    if ((cron[2] === "?") === (cron[4] === "?"))
-      report(value, "needs ? for one of day-of-month and day-of-week", expressionRule);
-  } else report(value, "is neither a rate nor a cron expression", expressionRule);
-};
-
-const checkTimeZone: Part = (value, report) => {
-  const rule = { allowed: 'a name such as "UTC" or "Europe/Berlin"', source: "IANA's time zone database" };
-  if (!isString(value, report, rule)) return;
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: value });
-  } catch {
-    report(value, "is no time zone", rule);
-    return;
+const checkSecrets: Part = (value, report, { jobs }) => {
+  const rule = {
+    allowed: '1 to 20 environment variables with ARNs of jobs.secrets, such as { WAREHOUSE: "arn:…" }',
+    source: types,
+  };
+  if (!isRecord(value)) return report(value, "must be an object", rule);
+  const secrets = Object.entries(value);
+  if (secrets.length < 1 || secrets.length > 20) report(value, `has ${secrets.length}`, rule);
+  const known: readonly unknown[] = Array.isArray(jobs.secrets) ? jobs.secrets : [];
+  for (const [name, arn] of secrets) {
+    if (!/^[A-Za-z_]\w{0,200}$/.test(name)) {
+      report(name, "is not the name of an environment variable", rule);
+    } else if (!known.includes(arn)) report(arn, "is not in jobs.secrets", rule, `.${name}`);
   }
-  // Newer versions of Node.js also know offsets, such as +02:00, which the API does not.
-  if (!/^[A-Za-z]/.test(value)) report(value, "is no time zone", rule);
 };
 
 const checkType: Part = (value, report, { jobs }) => {
@@ -213,20 +255,21 @@ const checkType: Part = (value, report, { jobs }) => {
 };
 
 const checkLimit: Part = (value, report, { jobs }) => {
-  const most = typeof jobs.maximumMinutes === "number" ? jobs.maximumMinutes : defaults.jobMaximumMinutes;
+  const most = typeof jobs.maximumMinutes === "number" ? jobs.maximumMinutes : jobDefaults.maximumMinutes;
   const rule = { allowed: `a whole number of minutes, 1 to ${most}`, source: "jobs.maximumMinutes" };
   isWhole(value, report, rule, 1, most);
 };
 
-const checks: Readonly<Record<string, Part>> = {
+const checks: { readonly [Name in keyof Required<ScheduleSettings>]: Part } = {
   name: checkName,
   notebook: checkNotebook,
   files: checkFiles,
-  lock: (value, report, around) => void checkFile(value, report, folderOf(around)),
+  lock: (value, report, context) => void checkFile(value, report, folderOf(context)),
   expression: checkExpression,
   timeZone: checkTimeZone,
   instanceType: checkType,
   arguments: checkArguments,
+  secrets: checkSecrets,
   timeLimitMinutes: checkLimit,
   enabled: (value, report) => checkBoolean(value, report, {}),
 };

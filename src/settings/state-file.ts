@@ -1,18 +1,16 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { projectFolder } from "../cli/paths.ts";
+import type { ResolvedEnvironment } from "./environment.ts";
 import { quote } from "./problems.ts";
-import type { ResolvedEnvironment } from "./types.ts";
-
-const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Name of the file that a local backend keeps an environment's state in, beside cdktf.json. */
 export const stateFileOf = (environment: string) => `terraform.${environment}.tfstate`;
 
 /**
- * Whether Terraform was killed while it wrote its state anew: it leaves a file without a byte and a backup beside it, and
- * takes that for no state. Where there is no backup there was none yet: Terraform makes the file for its lock, and writes
- * to it 20 s into an apply at the earliest (hashicorp/terraform#32680).
+ * Whether Terraform was killed while it wrote its state anew: it leaves a file without a byte and a backup beside it,
+ * and takes that for no state. Where there is no backup there was none yet: Terraform makes the file for its lock, and
+ * writes to it 20 s into an apply at the earliest (hashicorp/terraform#32680).
  */
 export function lostItsState(environment: string, folder = projectFolder): boolean {
   const file = join(folder, stateFileOf(environment));
@@ -20,7 +18,9 @@ export function lostItsState(environment: string, folder = projectFolder): boole
   return existsSync(file) && size(file) === 0 && size(`${file}.backup`) > 0;
 }
 
-/** Environments whose next plan would make everything anew, or whose destroy would leave all of it, one message each. */
+/**
+ * Environments whose next plan would make everything anew, or whose destroy would leave all of it, one message each.
+ */
 export function checkStateFiles(
   environments: readonly Pick<ResolvedEnvironment, "name" | "backend">[],
   folder = projectFolder,

@@ -30,7 +30,9 @@ export function planSubnets(vpcCidr: string, zones: readonly string[]): SubnetPl
   const vpc = parseCidr(vpcCidr);
   const [first, second, ...others] = zones;
   if (!vpc || vpc.prefix < largestVpc || vpc.prefix > smallestPlannedVpc) {
-    throw new Error(`planSubnets: "${vpcCidr}" is no CIDR from /${largestVpc} to /${smallestPlannedVpc}`);
+    throw new Error(
+      `planSubnets: "${vpcCidr}" is not a CIDR block from /${largestVpc} to /${smallestPlannedVpc}`,
+    );
   }
   if (first === undefined || second === undefined || others.length > 0) {
     throw new Error(`planSubnets: wants two zones, got ${zones.length}`);

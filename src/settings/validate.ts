@@ -1,74 +1,29 @@
-import { checkAppsFolder } from "./apps-folder.ts";
-import { checkPolicyArn } from "./arns.ts";
-import { checkBackend, stateBucketOf, stateObjectOf } from "./backend.ts";
+import { basicDefaults } from "./basics.ts";
 import { type Cidr, overlap } from "./cidr.ts";
-import { checkBesideExisting, checkExisting, existingBucketOf } from "./existing.ts";
-import { checkGuardRails } from "./guard-rails.ts";
-import { checkInstanceType } from "./instance-types.ts";
-import { checkJobs } from "./jobs.ts";
-import { checkEnvironmentName } from "./names.ts";
-import { checkExtraPackages, checkMarimoVersion, checkPackageIndexUrl } from "./packages.ts";
-import {
-  type Check,
-  checkBoolean,
-  checkKeys,
-  isRecord,
-  message,
-  oneOf,
-  quote,
-  type Report,
-  type Untyped,
-} from "./problems.ts";
-import { checkRegion, isRegion } from "./regions.ts";
-import { defaults } from "./resolve.ts";
-import { checkSchedules } from "./schedules.ts";
-import { checkTags } from "./tags.ts";
-import { type EnvironmentSettings, transports } from "./types.ts";
-import { checkUserProfiles } from "./user-profiles.ts";
-import { checkRoom, checkVpcCidr, freeRange, usableVpc, vpcCidrOf } from "./vpc.ts";
-import { checkZones } from "./zones.ts";
+import { environmentChecks } from "./environment.ts";
+import { checkBesideExisting } from "./existing.ts";
+import { existingBucketOf } from "./existing-lookup.ts";
+import { imageConfigNamesOf, ownNameRule } from "./images.ts";
+import { checkRoom, freeRange, usableVpc, vpcCidrOf } from "./network.ts";
+import { checkKeys, isRecord, message, quote, type Report, type Untyped } from "./problems.ts";
+import { isRegion } from "./reference/regions.ts";
+import { checkForceDestroy } from "./retention.ts";
+import { stateBucketOf, stateObjectOf } from "./terraform.ts";
 
-/** One check for each setting: the compiler asks for one when a setting is added. */
-const checks: Readonly<Record<keyof EnvironmentSettings, Check>> = {
-  name: checkEnvironmentName,
-  region: checkRegion,
-  vpcCidr: checkVpcCidr,
-  availabilityZones: checkZones,
-  egress: oneOf(["nat", "nat-per-zone", "endpoints-only"], "src/settings/types.ts"),
-  userProfiles: checkUserProfiles,
-  authentication: oneOf(["IAM", "SSO"], "SageMaker API, AuthMode"),
-  defaultInstanceType: checkInstanceType,
-  idleTimeoutMinutes: checkIdleTimeout,
-  marimoVersion: checkMarimoVersion,
-  extraPackages: checkExtraPackages,
-  packageIndexUrl: checkPackageIndexUrl,
-  transport: oneOf(transports, "src/settings/types.ts"),
-  sampleNotebooks: checkBoolean,
-  appsFolder: checkAppsFolder,
-  tags: checkTags,
-  guardRails: checkGuardRails,
-  jobs: checkJobs,
-  schedules: checkSchedules,
-  backend: checkBackend,
-  homeFileSystemRetention: oneOf(["Retain", "Delete"], "SageMaker API, RetentionType"),
-  existing: checkExisting,
-  permissionsBoundaryArn: checkPolicyArn,
-  removalProtection: checkBoolean,
-  bucketForceDestroy: checkBoolean,
-};
-const settingNames = Object.keys(checks);
+const settingNames = Object.keys(environmentChecks);
 
 /**
- * Every problem of a settings file, one message each; none where it is fine. It takes anything, for callers that no
- * compiler has checked, and takes time in proportion to the number of users.
+ * Returns one message for each problem of a settings file. Accepts any value, for callers without type checks. The time
+ * grows linearly with the number of users.
  */
 export function validateEnvironments(input: unknown): string[] {
   const listRule = {
     allowed: 'a list of at least one, such as [{ name: "dev" }]',
-    source: "src/settings/types.ts",
+    source: "src/settings/environment.ts",
   };
-  if (!Array.isArray(input)) return [message("environments", input, "is no list of environments", listRule)];
-  if (input.length === 0) return [message("environments", input, "leaves nothing to synthesize", listRule)];
+  if (!Array.isArray(input))
+    return [message("environments", input, "is not a list of environments", listRule)];
+  if (input.length === 0) return [message("environments", input, "contains no environment", listRule)];
 
   const environmentRule = { ...listRule, allowed: 'an object with at least a name, such as { name: "dev" }' };
   const messages: string[] = [];
@@ -76,7 +31,7 @@ export function validateEnvironments(input: unknown): string[] {
   for (const [index, settings] of (input as readonly unknown[]).entries()) {
     const path = `environments[${index}]`;
     if (!isRecord(settings)) {
-      messages.push(message(path, settings, "is no environment", environmentRule));
+      messages.push(message(path, settings, "is not an environment", environmentRule));
       continue;
     }
     const label = typeof settings.name === "string" ? `${path} ${quote(settings.name)}` : path;
@@ -102,7 +57,7 @@ interface Environment {
 
 function checkOne({ settings, reportOn }: Environment): void {
   checkKeys(settings, settingNames, reportOn(""));
-  for (const [setting, check] of Object.entries(checks)) {
+  for (const [setting, check] of Object.entries(environmentChecks)) {
     const value = settings[setting];
     // An optional setting of value undefined is one left out.
     if (value !== undefined || setting === "name") check(value, reportOn(setting), settings);
@@ -112,37 +67,13 @@ function checkOne({ settings, reportOn }: Environment): void {
   checkForceDestroy(settings.bucketForceDestroy, reportOn("bucketForceDestroy"), settings);
 }
 
-function checkIdleTimeout(value: unknown, report: Report): void {
-  const rule = {
-    allowed: "a whole number of minutes, 60 to 525600",
-    source: "SageMaker API, IdleTimeoutInMinutes",
-  };
-  if (typeof value !== "number") report(value, "is no number", rule);
-  else if (!Number.isInteger(value)) report(value, "is no whole number", rule);
-  else if (value < 60 || value > 525_600) report(value, "is out of range", rule);
-}
-
-/**
- * A protected bucket that would give up its objects is a contradiction: one later change of `removalProtection`
- * would then destroy them. Protection beside `homeFileSystemRetention: "Delete"` is none: that setting cannot change
- * later and only says what happens once the protection was lifted on purpose.
- */
-function checkForceDestroy(value: unknown, report: Report, settings: Untyped): void {
-  const given = settings.removalProtection;
-  const isProtected = given ?? (settings.homeFileSystemRetention ?? "Retain") === "Retain";
-  if (value !== true || isProtected !== true) return;
-  report(value, `contradicts removalProtection true${given === undefined ? " (its default here)" : ""}`, {
-    allowed: "true only beside removalProtection: false",
-    source: "src/settings/types.ts",
-  });
-}
-
-/** What environments must not share: a name, a state, and within a region a range of addresses. */
+/** What environments must not share: a name, a state, and within a region images and a range of addresses. */
 function checkTogether(environments: readonly Environment[]): void {
   const names = new Map<unknown, string>();
   const states = new Map<string, string>();
   const buckets = new Map<string, string>();
   const stateBuckets = new Map(environments.map(({ label, settings }) => [stateBucketOf(settings), label]));
+  const images = new Map<string, string>();
   const ranges = new Map<string, { readonly label: string; readonly vpc: Cidr }[]>();
   for (const { label, settings, reportOn } of environments) {
     const { name } = settings;
@@ -152,19 +83,19 @@ function checkTogether(environments: readonly Environment[]): void {
         allowed: "a name of its own for each environment",
         source: "it names the stack and its state",
       };
-      reportOn("name")(name, `is the name of ${sameName} too`, rule);
+      reportOn("name")(name, `is also the name of ${sameName}`, rule);
     }
     if (!names.has(name)) names.set(name, label);
 
     const state = stateObjectOf(settings);
     const sameState = state === undefined ? undefined : states.get(state);
-    // Two environments of one name are told of above.
+    // A shared name is already reported above.
     if (state !== undefined && sameState !== undefined && sameName === undefined) {
       const rule = {
         allowed: "a bucket or key of its own for each environment",
         source: "one Terraform state, one stack",
       };
-      reportOn("backend")(state, `is the state of ${sameState} too`, rule);
+      reportOn("backend")(state, `is also the state of ${sameState}`, rule);
     }
     if (state !== undefined && sameState === undefined) states.set(state, label);
 
@@ -175,15 +106,22 @@ function checkTogether(environments: readonly Environment[]): void {
         allowed: "a bucket of its own for each environment",
         source: "spaces find their payload at one place in the bucket",
       };
-      reportOn("existing")(bucket, `is the bucket of ${sameBucket} too`, rule, ".bucket");
+      reportOn("existing")(bucket, `is also the bucket of ${sameBucket}`, rule, ".bucket");
     } else if (bucket !== undefined) buckets.set(bucket, label);
     const stateOf = bucket === undefined ? undefined : stateBuckets.get(bucket);
     if (stateOf !== undefined) {
       const rule = { allowed: "a bucket without a state", source: "notebooks may read and write all of it" };
-      reportOn("existing")(bucket, `has the Terraform state of ${stateOf} in it`, rule, ".bucket");
+      reportOn("existing")(bucket, `contains the Terraform state of ${stateOf}`, rule, ".bucket");
     }
 
-    const region = settings.region ?? defaults.region;
+    const region = settings.region ?? basicDefaults.region;
+    for (const image of isRegion(region) ? new Set(imageConfigNamesOf(settings)) : []) {
+      const at = `${region} ${image}`;
+      const other = images.get(at);
+      // Environments "a" and "a-b" both have marimo-a-b-c. A shared name of two environments is reported above.
+      if (other === undefined) images.set(at, label);
+      else if (sameName === undefined) reportOn("images")(image, `is also an image of ${other}`, ownNameRule);
+    }
     const vpcCidr = vpcCidrOf(settings);
     const vpc = usableVpc(vpcCidr);
     if (!vpc || !isRegion(region)) continue;

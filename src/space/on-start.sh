@@ -1,23 +1,26 @@
 #!/bin/bash
-# The lifecycle configuration of every JupyterLab app: brings the payload from the bucket and runs its
-# start.sh.
+# The lifecycle configuration of every JupyterLab and Code Editor app. It downloads the payload from the bucket and runs
+# its start.sh.
 #
-# Studio starts the app only when this script ends with 0 within 5 minutes (SageMaker Developer Guide,
-# "Lifecycle configurations"), so whatever goes wrong with marimo is logged and passed over: people keep their
-# JupyterLab. Terraform puts MARIMO_BUCKET, MARIMO_ENVIRONMENT and MARIMO_REGION before these lines.
-# Everything that may change often is in the payload, because a changed lifecycle configuration needs an
-# UpdateDomain, which VpcOnly domains refuse.
+# Studio starts the app only if this script exits with 0 within 5 minutes (SageMaker Developer Guide, "Lifecycle
+# configurations"). A problem with marimo is therefore logged and ignored: JupyterLab must always start.
+# Terraform puts MARIMO_BUCKET, MARIMO_ENVIRONMENT, MARIMO_REGION, MARIMO_APP_TYPE and payload/image.sh before it.
+# Code that changes often belongs in the payload: a changed lifecycle configuration needs an UpdateDomain, which
+# VpcOnly domains reject.
 set -u
 
 export MARIMO_BUCKET="${MARIMO_BUCKET:-}" MARIMO_ENVIRONMENT="${MARIMO_ENVIRONMENT:-}"
 export MARIMO_REGION="${MARIMO_REGION:-}"
-export MARIMO_STATE="${HOME:-/home/sagemaker-user}/.local/share/sagemaker-marimo"
+MARIMO_STATE="$(home_folder)/.local/share/sagemaker-marimo"
+export MARIMO_STATE
 payloads="$MARIMO_STATE/payload"
+python="$(image_python)"
+prefix="${python%/bin/*}"
 
-# JupyterLab waits for this script. Where a good payload is in place, the bucket has this long to say whether there
-# is a newer one, which is then waited for. After that the app starts with what it has, the fetch goes on in the
-# background, and its payload is used from the next start: where the AWS CLI, which takes 0.5 s and more to begin,
-# is too slow for this, an update arrives one start later than it could, and nobody waits for one that is not there.
+# JupyterLab waits for this script. If a good payload is already here, the bucket gets this long to name a newer one,
+# and only a newer one is waited for. Otherwise the app starts with the payload it has. The download continues in the
+# background for the next start. The AWS CLI alone takes 0.5 s or more to start; on a slow machine an update arrives
+# one start later, but a missing update never delays a start.
 patience_tenths="${MARIMO_PATIENCE_TENTHS:-6}"
 
 log() {
@@ -27,7 +30,7 @@ log() {
   echo "$line" 2>/dev/null >>"$MARIMO_STATE/log/space.log"
 }
 
-# timeout and sha256sum are GNU's: local Studio also runs on macOS.
+# timeout and sha256sum are GNU tools; local Studio also runs on macOS.
 bounded() {
   if command -v timeout >/dev/null; then timeout "$@"; else "${@:2}"; fi
 }
@@ -35,15 +38,14 @@ sha256() {
   if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi
 }
 
-# The bucket may be out of reach (no route, no permission): few attempts, short waits. The five minutes are
-# everybody's.
+# The bucket may be unreachable (no route, no permission), and all steps share the five minutes: few attempts, short
+# timeouts.
 s3_copy() {
   AWS_MAX_ATTEMPTS=2 bounded 40 aws s3 cp --only-show-errors --cli-connect-timeout 5 --cli-read-timeout 10 \
     ${MARIMO_REGION:+--region "$MARIMO_REGION"} "$@" </dev/null
 }
 
-# Leaves the payload that the bucket points to in $payloads/<hash>, with `next` on it; fails when that cannot be
-# had.
+# Downloads the payload that the bucket points to into $payloads/<hash> and points `next` to it. Fails if it cannot.
 fetch_payload() {
   local pointer sums_hash hash folder unchecked
   if [[ -z "$MARIMO_BUCKET" ]]; then
@@ -80,47 +82,50 @@ fetch_payload() {
   point next "$hash"
 }
 
-# A payload is whole when its list of hashes is the one that is asked for, by its hash or the first digits of it, as
-# in the folder's name, and every file is as listed.
+# A payload is complete if SHA256SUMS has the expected hash (or hash prefix, as in the folder's name) and every file
+# matches SHA256SUMS.
 verify() {
   [[ -f "$1/SHA256SUMS" && "$(sha256 <"$1/SHA256SUMS")" == "$2"* ]] &&
     (cd "$1" && sha256 --check --status SHA256SUMS)
 }
 
-# The payload that a link is on, where it is whole.
+# Prints the payload that a link points to, if it is complete.
 good_payload() {
   local hash
   hash="$(readlink "$payloads/$1")"
   [[ -f "$payloads/$hash/start.sh" ]] && verify "$payloads/$hash" "$hash" 2>/dev/null && echo "$hash"
 }
 
-# rename(2) replaces the link in one step: there is no moment without a payload. -T is GNU's, -h BSD's.
+# rename(2) replaces the link atomically, so there is always a payload. -T is GNU's option, -h BSD's.
 point() {
   ln -sfn "$2" "$payloads/.$1.$$" && { mv -fT "$payloads/.$1.$$" "$payloads/$1" 2>/dev/null ||
     mv -fh "$payloads/.$1.$$" "$payloads/$1"; }
 }
 
-# marimo's tile where there is no payload: a page that says why. It is reached through JupyterLab alone, by a Unix
-# socket in a folder of its own (jupyter-server-proxy's documentation, `unix_socket`). start.sh, which knows these
-# marks, puts its own lines in their place.
+# Adds a marimo tile that opens a page explaining why there is no payload. Only JupyterLab can reach the page: it
+# listens on a Unix socket in a private folder (jupyter-server-proxy's documentation, `unix_socket`). start.sh replaces
+# the lines between the same markers with its own.
 explain() {
-  local config="${CONDA_PREFIX:-/opt/conda}/etc/jupyter/jupyter_server_config.py" new
+  local config="$prefix/etc/jupyter/jupyter_server_config.py" new
   mkdir -p "${config%/*}" && new="$(mktemp "$config.XXXXXX")" || return 1
   if {
     if [[ -f "$config" ]]; then sed '/^# >>> sagemaker-marimo >>>$/,/^# <<< sagemaker-marimo <<<$/d' "$config"; fi
-    cat <<'PYTHON'
+    cat <<PYTHON
 # >>> sagemaker-marimo >>>
+_state = "$MARIMO_STATE"
+PYTHON
+    cat <<'PYTHON'
 import sys as _sys
 
 _page = r"""
 import html, http.server, pathlib, socketserver, sys
 
 STYLE = "font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 4rem auto"
-MISSING = '''This space could not fetch marimo from its bucket; the log below says why. JupyterLab is not affected.
-<ul><li>The bucket cannot be reached or read: ask whoever runs this Studio domain whether the space has a route to S3,
-and its role <code>s3:GetObject</code>.<li>The home folder is full or cannot be written to: delete files, or enlarge
-the volume.</ul>It is tried again for an hour, and whenever the space starts.'''
-ARRIVED = "JupyterLab finds it when it starts: stop this space, and run it again."
+MISSING = '''This space could not download marimo from its bucket. The log below shows the reason. JupyterLab is not
+affected.<ul><li>The bucket cannot be reached or read: ask the administrator of this Studio domain whether the space
+has a route to S3 and its role allows <code>s3:GetObject</code>.<li>The home folder is full or cannot be written to:
+delete files, or enlarge the volume.</ul>The space retries for an hour, and each time it starts.'''
+ARRIVED = "To load marimo, stop this space and run it again."
 
 class Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -128,14 +133,14 @@ class Page(http.server.BaseHTTPRequestHandler):
         try:
             if "ARRIVED" not in pathlib.Path(sys.argv[2]).read_text():  # start.sh has replaced these lines
                 title, text = "marimo has arrived", ARRIVED
-            log = pathlib.Path.home() / ".local/share/sagemaker-marimo/log/space.log"
-            log = "\n".join(log.read_text(errors="replace").splitlines()[-12:])
+            log = pathlib.Path(sys.argv[3], "log/space.log").read_text(errors="replace")
+            log = "\n".join(log.splitlines()[-12:])
         except OSError as error:
             log = str(error)
         self.send_response(503)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Marimo-Installation", title)
+        self.send_header("X-Marimo-Waiting", title)
         self.end_headers()
         page = f'<!doctype html><meta http-equiv="refresh" content="5"><title>marimo</title><body style="{STYLE}">'
         page += f'<h1>{title}</h1>{text}<pre style="white-space: pre-wrap">{html.escape(log)}</pre>'
@@ -148,7 +153,7 @@ socketserver.UnixStreamServer(sys.argv[1], Page).serve_forever()
 """
 _page = _page.replace("{", "{{").replace("}", "}}")  # the command is a template
 c.ServerProxy.servers.update({"marimo": {
-    "command": [_sys.executable, "-c", _page, "{unix_socket}", __file__],
+    "command": [_sys.executable, "-c", _page, "{unix_socket}", __file__, _state],
     "unix_socket": True,
     "launcher_entry": {"title": "marimo", "category": "Notebook"},
 }})
@@ -161,7 +166,8 @@ PYTHON
 
 no_payload() {
   log "$1"
-  explain || log "${CONDA_PREFIX:-/opt/conda} cannot be written to: marimo has no tile in the launcher"
+  if [[ "${MARIMO_APP_TYPE:-}" == CodeEditor ]]; then return; fi # has no launcher
+  explain || log "$prefix cannot be written to: marimo has no tile in the launcher"
 }
 
 run_payload() {
@@ -172,14 +178,14 @@ run_payload() {
   }
 }
 
-# While JupyterLab runs without marimo: what comes is installed, and used from the app's next start.
+# Runs while JupyterLab runs without marimo. A payload that arrives is set up for the app's next start.
 keep_trying() {
   local wait payload
   trap '' HUP
   for wait in ${MARIMO_RETRY_SECONDS-15 30 60 120 240 480 960 1920}; do
     sleep "$wait"
     if fetch_payload && payload="$(good_payload next)" && run_payload "$payload"; then
-      log "marimo is here, and JupyterLab finds it when it starts: stop this space, and run it again"
+      log "marimo is now available: stop this space and run it again to load it"
       return
     fi
   done
@@ -190,13 +196,13 @@ main() {
     no_payload "cannot write to $MARIMO_STATE: marimo is not set up"
     return
   }
-  # `current` is what an app runs with, to its end; `next` is what came last, maybe after its app had started.
+  # `current` is the payload that the running app uses until it stops; `next` is the latest one downloaded.
   local messages="$MARIMO_STATE/log/fetch.log" payload next fetch ticks=0
   payload="$(good_payload next || good_payload current)"
-  # A home volume that takes nothing more would keep what the fetch says from the log as well.
+  # Reserve space in the file: on a full home volume the messages of the download would be lost.
   printf '%4096s' "" 2>/dev/null >"$messages" || messages="$(mktemp)"
 
-  # A process group of its own, and none of this script's files: it may outlive this script.
+  # The download may outlive this script: it gets its own process group and inherits no open files.
   set -m
   (
     trap '' HUP
@@ -221,7 +227,7 @@ main() {
     fi
   fi
   if [[ -z "$payload" ]]; then
-    no_payload "no good payload in this space: marimo is not set up; tried again for an hour, and at the next start"
+    no_payload "no good payload in this space: marimo is not set up; retrying for an hour, and at the next start"
     set -m
     keep_trying >/dev/null 2>&1 </dev/null &
     set +m

@@ -1,6 +1,7 @@
-"""The client of the app host: the process that runs, for the control plane, what AWS runs in containers.
+"""The client of the app host, which is the process that runs what AWS runs in containers.
 
-The app host's answers are JSON. Whatever it refuses (422) becomes the resource's FailureReason, as on AWS.
+The answers of the app host are JSON. The reason of a rejected request (422) becomes the FailureReason of the
+resource, as on AWS.
 """
 
 import json
@@ -14,12 +15,12 @@ from typing import Any, Protocol, cast
 
 
 class AppHostFailure(Exception):
-    """The app host refused or could not be asked. The message is meant for people."""
+    """The app host rejected the request or could not be reached. The message is shown to users."""
 
 
 class AppHost(Protocol):
     def start_app(self, app: dict[str, Any]) -> str | None:
-        """Returns once the app is up; the URL of its space, without a slash at its end."""
+        """Returns the URL of the app's space, without a trailing slash, once the app is running."""
 
     def stop_app(self, app_arn: str) -> None: ...
 
@@ -28,18 +29,18 @@ class AppHost(Protocol):
     def presigned_url(self, request: dict[str, Any]) -> str | None: ...
 
     def run_job(self, job: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        """Runs a processing job to its end and tells of its start and its lines meanwhile. How it ended:
-        `exitCode` and `timedOut`, or `failureReason`; and `exitMessage`, where there is one."""
+        """Runs a processing job to its end and reports its start and its log lines. Returns the outcome:
+        `exitCode` and `timedOut`, or `failureReason`; and `exitMessage`, if there is one."""
 
     def stop_job(self, job_arn: str) -> None:
-        """Asks the job to end; after a while it is ended."""
+        """Terminates the job, and kills it after a grace period."""
 
     def kill_job(self, job_arn: str) -> None: ...
 
 
 class NoAppHost:
-    """Nothing runs; apps are in service by themselves, and jobs complete. For tests of the control plane
-    and of Terraform alone."""
+    """Runs nothing: apps become InService and jobs become Completed. For tests that need only the control
+    plane or Terraform."""
 
     def start_app(self, app: dict[str, Any]) -> str | None:
         return None
@@ -67,9 +68,11 @@ class NoAppHost:
 @dataclass(frozen=True)
 class HttpAppHost:
     url: str
+    token: str
+    """Authenticates the control plane to the app host."""
 
     def start_app(self, app: dict[str, Any]) -> str | None:
-        # A lifecycle configuration alone may take 5 minutes; the app host has its own, shorter limits.
+        # Each lifecycle configuration can take 5 minutes. The app host has its own, shorter limits.
         return self._url_of(self._post("/apps", app, timeout=1800))
 
     def stop_app(self, app_arn: str) -> None:
@@ -82,8 +85,8 @@ class HttpAppHost:
         return self._url_of(self._post("/presigned-urls", request, timeout=30))
 
     def run_job(self, job: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        # A line of JSON for each event, the last of which is the outcome. Without a time limit: the app host
-        # has the job's, and where the app host ends, so does the connection.
+        # The answer is one line of JSON per event; the last event is the outcome. No timeout is needed: the
+        # app host enforces the job's time limit, and the connection closes when the app host ends.
         with self._open("/jobs", job, timeout=None) as response:
             for line in response:
                 event: dict[str, Any] = json.loads(line)
@@ -102,7 +105,7 @@ class HttpAppHost:
     def _url_of(answer: dict[str, Any]) -> str:
         url = answer.get("url")
         if not isinstance(url, str):
-            raise AppHostFailure(f"The app host answered without a url: {json.dumps(answer)}")
+            raise AppHostFailure(f"The answer of the app host has no url: {json.dumps(answer)}")
         return url
 
     def _post(self, path: str, body: dict[str, Any], timeout: float) -> dict[str, Any]:
@@ -114,9 +117,9 @@ class HttpAppHost:
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked on the command line
             self.url.rstrip("/") + path,
             data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
         )
-        # The app host is on loopback: a proxy named in the environment has no part in it.
+        # The app host is on the loopback interface, so proxies from the environment are not used.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=timeout) as response:
@@ -124,7 +127,7 @@ class HttpAppHost:
         except urllib.error.HTTPError as error:
             raise AppHostFailure(_reason(error)) from None
         except (OSError, ValueError, HTTPException) as error:
-            raise AppHostFailure(f"The app host at {self.url}{path} failed: {error}") from None
+            raise AppHostFailure(f"The request to the app host at {self.url}{path} failed: {error}") from None
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
@@ -132,5 +135,5 @@ def _reason(error: urllib.error.HTTPError) -> str:
     try:
         reason = json.loads(text)["reason"]
     except (ValueError, KeyError, TypeError):
-        return f"The app host answered {error.code}: {text[:500]}"
+        return f"The app host answered with status {error.code}: {text[:500]}"
     return str(reason)

@@ -1,4 +1,4 @@
-"""What a request asks for, in the terms of AWS's service models, and errors as that service sends them."""
+"""Identifies the operation of a request with AWS's service models, and formats errors as its service does."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,12 +15,12 @@ from moto.core.utils import get_service_model
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
-# Names in a signature's scope -> names of service models, where they differ (botocore's `signingName`).
+# Service names in a signature's scope -> service model names, if they differ (botocore's `signingName`).
 _SERVICES = {"cloudcontrolapi": "cloudcontrol", "elasticfilesystem": "efs"}
 
 
 class _Error(ServiceException):
-    """moto takes a class of its own modules for the error of one service, by its module's name."""
+    """A class outside moto's modules, because moto derives the service of an error from its module's name."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class AwsRequest:
     operation: OperationModel
     uri_params: dict[str, Any]
     region: str
-    """That it is signed for."""
+    """The Region in the signature."""
 
     @property
     def service_name(self) -> str:
@@ -38,7 +38,7 @@ class AwsRequest:
 
     @property
     def name(self) -> str:
-        """Such as sagemaker:CreateDomain."""
+        """For example sagemaker:CreateDomain."""
         return f"{self.service_name}:{self.operation.name}"
 
     @property
@@ -46,19 +46,19 @@ class AwsRequest:
         return determine_request_protocol(self.service, self.http.content_type)
 
     def refuse(self, status: int, code: str, message: str) -> Response:
-        """The error as the service's protocol puts it."""
+        """Formats an error in the protocol of the service."""
         context = SerializationContext(request_id=str(uuid4()))
         serializer = get_serializer_class(self.service_name, self.protocol)
         answer = serializer(self.operation, context).serialize(_Error(code, message))
-        # An answer to HEAD has no body: the SDK then knows the status alone, as on AWS.
+        # An answer to HEAD has no body, so the SDK knows only the status, as on AWS.
         body = "" if self.http.method == "HEAD" else answer["body"]
         headers: dict[str, str] = {**answer["headers"], "x-amzn-RequestId": context.request_id}
         return Response(body, status, headers)
 
 
 def identify(environ: dict[str, Any]) -> AwsRequest | None:
-    """None for what is no signed request of an operation in a model. A body that is read is put back; objects
-    of S3 and their like are not read."""
+    """Returns None if the request is not signed or its operation is unknown. The body can be read again
+    afterwards. Streaming bodies, such as S3 objects, are not read."""
     scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split(",")[0].split("/")
     if len(scope) != 5:
         return None
@@ -81,6 +81,6 @@ def _read_body(environ: dict[str, Any]) -> None:
 
 
 def _copy(environ: dict[str, Any]) -> dict[str, Any]:
-    """For a request of one's own: reading its body leaves that of the other where it is, once it is read."""
+    """Copies the environment of a request, so that its body can be read more than once."""
     stream = environ["wsgi.input"]
     return {**environ, "wsgi.input": BytesIO(stream.getvalue()) if isinstance(stream, BytesIO) else stream}

@@ -1,5 +1,5 @@
-"""What moto's AWS Budgets lacks of what Terraform's provider asks for: tags, the subscribers of an alert, and
-actions. Nothing is ever spent here, so an action stays in standby and attaches nothing."""
+"""Adds the parts of AWS Budgets that Terraform's provider needs and moto does not have: tags, subscribers of
+alerts, and actions. Nothing is ever spent here, so an action stays in STANDBY and attaches no policy."""
 
 import json
 import uuid
@@ -13,7 +13,7 @@ Request = dict[str, Any]
 
 
 class Actions:
-    """The actions and tags of one backend, which moto makes anew for each account and partition."""
+    """The actions and tags of one backend. moto has a backend for each account and partition."""
 
     def __init__(self) -> None:
         self.by_budget: dict[str, dict[str, Request]] = {}
@@ -49,7 +49,8 @@ def _create_budget(response: Any, request: Request) -> Request:
 
 
 def _delete_budget(response: Any, request: Request) -> Request:
-    # DeleteBudget is documented to delete notifications and subscribers too; that actions go is inferred.
+    # The documentation of DeleteBudget says that it also deletes notifications and subscribers. Guess: and
+    # actions.
     response.backend.delete_budget(request["AccountId"], request["BudgetName"])
     actions_of(response.backend).by_budget.pop(request["BudgetName"], None)
     return {}

@@ -1,7 +1,7 @@
-"""EventBridge's default bus: what SageMaker tells of processing jobs, and how rules deliver it.
+"""EventBridge's default bus: the events of processing jobs, and their delivery by rules.
 
-moto delivers to queues and log groups without asking whether it may, and to topics not at all. What is not
-delivered is said on standard error: AWS counts it in a metric (FailedInvocations).
+moto delivers to queues and log groups without checking permissions, and does not deliver to topics. Failed
+deliveries are written to standard error. AWS counts them in the metric FailedInvocations.
 """
 
 import json
@@ -25,36 +25,36 @@ Event = dict[str, Any]
 
 
 class NotDeliveredError(Exception):
-    """The message says why."""
+    """The message is the reason."""
 
 
 def install() -> None:
     send_to_targets = Rule.send_to_targets
 
     def send(rule: Any, event: Event, transform_input: bool = True) -> None:
-        mine = [target for target in rule.targets if target["Arn"].split(":")[2] in ("sns", "sqs")]
-        if len(mine) < len(rule.targets):
-            # Archives, log groups and other buses are moto's.
-            others = [target for target in rule.targets if target not in mine]
+        own = [target for target in rule.targets if target["Arn"].split(":")[2] in ("sns", "sqs")]
+        if len(own) < len(rule.targets):
+            # moto delivers to archives, log groups and other buses.
+            others = [target for target in rule.targets if target not in own]
             kept, rule.targets = rule.targets, others
             try:
                 send_to_targets(rule, event, transform_input)  # type: ignore[arg-type]
             finally:
                 rule.targets = kept
         if rule.event_pattern.matches_event(event):
-            for target in mine:
+            for target in own:
                 try:
                     _deliver(rule, target, _as_sent(event))
                 except NotDeliveredError as reason:
-                    sys.stderr.write(f"{rule.arn} did not deliver to {target['Arn']}: {reason}\n")
+                    sys.stderr.write(f"{rule.arn} could not deliver to {target['Arn']}: {reason}\n")
 
     rule_class: Any = Rule
     rule_class.send_to_targets = send
 
 
 def publish(studio: Studio, job: ProcessingJob) -> None:
-    """SageMaker Developer Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge": the status,
-    and with it what DescribeProcessingJob tells."""
+    """The event contains the answer of DescribeProcessingJob (SageMaker Developer Guide, "Events that Amazon
+    SageMaker AI sends to Amazon EventBridge")."""
     detail = {
         name: int(value.timestamp() * 1000) if isinstance(value, datetime) else value
         for name, value in job.describe().items()
@@ -90,29 +90,29 @@ def _deliver(rule: Any, target: Event, event: Event) -> None:
     if service == "sns":
         topic = sns_backends[account][region].topics.get(target["Arn"])
         if topic is None:
-            raise NotDeliveredError("there is no such topic")
-        # User Guide, "Using resource-based policies for Amazon EventBridge": the topic's policy must allow
-        # it, and cannot have conditions for it: none of their keys has a value.
+            raise NotDeliveredError("the topic does not exist")
+        # User Guide, "Using resource-based policies for Amazon EventBridge": the topic's policy must allow it
+        # without conditions, because no condition key has a value.
         if not is_allowed([topic._policy_json], Access("sns:Publish", topic.arn, principal=_SERVICE)):
-            raise NotDeliveredError(f"its policy does not allow sns:Publish to {_SERVICE}")
+            raise NotDeliveredError(f"the topic's policy does not allow sns:Publish for {_SERVICE}")
         _check_key(account, region, topic.kms_master_key_id)
         topic.publish(message)
         return
     queue: Any = sqs_backends[account][region].queues.get(name)
     if queue is None:
-        raise NotDeliveredError("there is no such queue")
+        raise NotDeliveredError("the queue does not exist")
     context = {"aws:sourcearn": rule.arn, "aws:sourceaccount": rule.account_id}
     access = Access("sqs:SendMessage", queue.queue_arn, context, _SERVICE)
     if not is_allowed([queue._policy_json], access):
-        raise NotDeliveredError(f"its policy does not allow sqs:SendMessage to {_SERVICE}")
+        raise NotDeliveredError(f"the queue's policy does not allow sqs:SendMessage for {_SERVICE}")
     _check_key(account, region, queue.kms_master_key_id)
     sqs_backends[account][region].send_message(name, message)
 
 
 def _check_key(account: str, region: str, key_id: str | None) -> None:
-    """Amazon SNS Developer Guide, "Key management": the key's policy must allow the service both actions;
-    with aws:SourceAccount or aws:SourceArn it does not (also awslabs/landing-zone-accelerator-on-aws#407).
-    A key of AWS's own has a policy that nobody can change."""
+    """The key's policy must allow both actions for the service (Amazon SNS Developer Guide, "Key
+    management"). A statement with aws:SourceAccount or aws:SourceArn does not match
+    (awslabs/landing-zone-accelerator-on-aws#407). The policy of an AWS managed key cannot be changed."""
     if not key_id:
         return
     backend = kms_backends[account][region]
@@ -123,12 +123,12 @@ def _check_key(account: str, region: str, key_id: str | None) -> None:
             or key.key_manager != "CUSTOMER"
             or not is_allowed([json.loads(key.policy)], Access(action, key.arn, principal=_SERVICE))
         ):
-            raise NotDeliveredError(f"the policy of its key {key_id} does not allow {action} to {_SERVICE}")
+            raise NotDeliveredError(f"the policy of the key {key_id} does not allow {action} for {_SERVICE}")
 
 
 def _input(target: Event, event: Event) -> str:
-    """User Guide, "Amazon EventBridge input transformation": a text in a template's JSON gets quotes where it
-    stands alone, and a template that is one text is sent with its own."""
+    """User Guide, "Amazon EventBridge input transformation": a string value is quoted if its variable is not
+    inside a string of the template. A template that is a string is sent with its quotes."""
     if "Input" in target:
         return str(target["Input"])
     if "InputPath" in target:
@@ -153,7 +153,7 @@ def _input(target: Event, event: Event) -> str:
 
 def _at(path: str, event: Any) -> Any:
     if not re.fullmatch(r"\$(\.[\w-]+)*", path):
-        raise NotDeliveredError(f"the path {path} is not one that the local AWS reads: expected $.name.name")
+        raise NotDeliveredError(f"the local AWS does not support the path {path}: it must be like $.a.b")
     for name in path.split(".")[1:]:
         event = event.get(name) if isinstance(event, dict) else None
     return event

@@ -1,16 +1,16 @@
-"""Faults on order: what AWS answers on a bad day, for the tests of what has to live with it.
+"""Fault injection: makes requests fail as they can fail on AWS.
 
 A list of rules, each an object:
 
-  operation    which requests, such as "sagemaker:CreateDomain", "ec2:Delete*" or "*"
+  operation    which requests match, for example "sagemaker:CreateDomain", "ec2:Delete*" or "*"
   fault        "throttle", "error" (500), "expired-token" or "latency"
-  after        how many of them to let pass first (default 0)
-  count        how many of them to break (default all)
-  probability  of each of them to be broken, above 0 and up to 1 (default 1)
-  seed         of the probability (default 0): the same requests in the same order have the same faults
-  seconds      for "latency": how long each waits before it is answered
+  after        number of matching requests that succeed first (default 0)
+  count        maximum number of requests that fail (default: no maximum)
+  probability  probability that a matching request fails, greater than 0, up to 1 (default 1)
+  seed         random seed (default 0): the same requests in the same order have the same faults
+  seconds      for "latency": the delay of each answer
 
-Rules are asked in their order up to the first that answers with an error; latencies before it add up.
+The rules are applied in order up to the first one that returns an error. Latencies before it add up.
 """
 
 import random
@@ -31,23 +31,23 @@ _INTERNAL_FAILURE: Error = (
     "The request processing has failed because of an unknown error, exception or failure.",
 )
 
-# By service, then by protocol. Codes and statuses of throttling: botocore's data/_retry.json, and for EFS its
-# service model. 500: "Common Errors" of each service's API reference.
+# By service, or by protocol. Throttling: codes and statuses from botocore's data/_retry.json, for EFS from
+# its service model. Errors (500): "Common Errors" in the API reference of each service.
 _ERRORS: dict[str, dict[str, Error]] = {
     "throttle": {
         # The message: hashicorp/terraform#3579.
         "ec2": (503, "RequestLimitExceeded", "Request limit exceeded."),
         # Amazon S3 API reference, "Error responses".
         "s3": (503, "SlowDown", "Please reduce your request rate."),
-        # Its model names the shape and the status. Guess: the message.
+        # The shape and the status: its service model. Guess: the message.
         "efs": (429, "ThrottlingException", _RATE),
         # The message: b3ross/dotenvi#35.
         "query": (400, "Throttling", _RATE),
         # The message: snyk/driftctl#1629.
         "json": (400, "ThrottlingException", _RATE),
-        # Guess: as JSON's.
+        # Guess: the same as JSON.
         "rest-json": (400, "ThrottlingException", _RATE),
-        # Guess: as S3's (S3 Control).
+        # Guess: the same as S3 (S3 Control).
         "rest-xml": (503, "SlowDown", "Please reduce your request rate."),
     },
     "error": {
@@ -69,7 +69,7 @@ _ERRORS: dict[str, dict[str, Error]] = {
         "json": (400, "ExpiredTokenException", _EXPIRED),
         # hashicorp/terraform-provider-aws#32809
         "rest-json": (403, "ExpiredTokenException", _EXPIRED),
-        # Guess: as S3's (S3 Control).
+        # Guess: the same as S3 (S3 Control).
         "rest-xml": (400, "ExpiredToken", "The provided token has expired."),
     },
 }
@@ -89,7 +89,7 @@ class Rule:
     broken: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)  # noqa: S311 - faults that can be repeated, not secrets
+        self._random = random.Random(self.seed)  # noqa: S311 - reproducible faults, not secrets
 
     def breaks(self, name: str) -> bool:
         if not fnmatchcase(name, self.operation):
@@ -103,7 +103,7 @@ class Rule:
 
 
 class Faults:
-    """The rules in force. Safe for threads."""
+    """The current rules. Thread-safe."""
 
     def __init__(self, rules: list[Rule]) -> None:
         self._lock = threading.Lock()
@@ -118,7 +118,7 @@ class Faults:
             return [asdict(rule) for rule in self._rules]
 
     def of(self, request: AwsRequest) -> tuple[float, Error | None]:
-        """Seconds to wait, then the error to answer, if any."""
+        """Returns the delay in seconds and the error to answer with, if any."""
         seconds = 0.0
         with self._lock:
             for rule in self._rules:
@@ -136,16 +136,16 @@ def _error(fault: str, request: AwsRequest) -> Error:
 
 
 _NUMBERS: dict[str, tuple[type | tuple[type, ...], str]] = {
-    "after": (int, "a whole number from 0"),
-    "count": (int, "a whole number from 1"),
-    "probability": ((int, float), "a number above 0 and up to 1"),
-    "seed": (int, "a whole number"),
-    "seconds": ((int, float), "a number above 0 and up to 60"),
+    "after": (int, "an integer, 0 or greater"),
+    "count": (int, "an integer, 1 or greater"),
+    "probability": ((int, float), "a number greater than 0, up to 1"),
+    "seed": (int, "an integer"),
+    "seconds": ((int, float), "a number greater than 0, up to 60"),
 }
 
 
 def parse_rules(value: object) -> list[Rule]:
-    """Raises ValueError with all that is wrong, a line each."""
+    """Raises ValueError with all problems, one per line."""
     if not isinstance(value, list):
         raise ValueError(f"expected a list of rules, got {value!r}")
     problems = [
@@ -162,7 +162,7 @@ def _problems(rule: object) -> Iterator[str]:
         return
     known = ("operation", "fault", *_NUMBERS)
     for name in rule.keys() - set(known):
-        yield f"there is no {name!r}: expected {', '.join(known)}"
+        yield f"{name!r} is not a member of a rule: expected {', '.join(known)}"
     operation, fault = rule.get("operation"), rule.get("fault")
     if not isinstance(operation, str) or not (operation == "*" or ":" in operation):
         yield f"operation is {operation!r}: expected SERVICE:OPERATION, with * for any part of it"
@@ -172,7 +172,7 @@ def _problems(rule: object) -> Iterator[str]:
         if name in rule and not _is_allowed(name, rule[name], types):
             yield f"{name} is {rule[name]!r}: expected {allowed}"
     if (fault == "latency") != ("seconds" in rule):
-        yield "seconds belong to latency, and latency needs them"
+        yield "seconds is required for the fault latency, and not allowed for other faults"
 
 
 def _is_allowed(name: str, value: Any, types: type | tuple[type, ...]) -> bool:

@@ -1,6 +1,6 @@
-"""Everything that exists in the account, apart from what an AWS account has from the start.
+"""Lists the resources in the account, except those that every AWS account has.
 
-`npm start -- --check` asserts with it that nothing of a destroyed stack is left.
+With it, `npm start -- --check` verifies that nothing of a destroyed stack is left.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +42,7 @@ def _is_not_main(route_table: Any) -> bool:
     return route_table.main_association_id is None
 
 
-# A VPC's main route table, default network ACL and default security group live and die with it.
+# The main route table, default network ACL and default security group of a VPC are deleted with it.
 _KINDS: dict[str, list[_Kind]] = {
     "ec2": [
         _Kind("vpc", _values("vpcs"), keep=lambda vpc: not vpc.is_default),
@@ -118,7 +118,7 @@ _KINDS: dict[str, list[_Kind]] = {
         ),
     ],
     "logs": [
-        # SageMaker makes these itself, and they stay.
+        # SageMaker creates these log groups. They are not deleted with the stack.
         _Kind(
             "group",
             _values("groups"),
@@ -145,17 +145,17 @@ _KINDS: dict[str, list[_Kind]] = {
         _Kind("subscription", _values("subscriptions"), _named("arn")),
     ],
     "sqs": [_Kind("queue", _values("queues"), _named())],
-    "sts": [],  # keeps sessions alone
-    "s3control": [],  # another way to the buckets
+    "sts": [],  # has only sessions
+    "s3control": [],  # has the same buckets as s3
 }
 
 
 def inventory(control_plane: ControlPlane, services: Iterable[str]) -> list[str]:
-    """One line a resource, of every region and of each service that was spoken to."""
+    """One line per resource, for all Regions and for each service that has received requests."""
     lines = set(_studio_lines(control_plane))
     for service in {*services, *_KINDS}:
         backends: Any = moto.backends.get_backend(service)  # type: ignore[call-overload]
-        # A copy of what is there: asking for a region by its name would create it.
+        # A copy of the existing backends: access to a Region by name would create one.
         for backend in list(dict(backends[DEFAULT_ACCOUNT_ID]).values()):
             kinds = _KINDS.get(service)
             lines.update(
@@ -180,8 +180,8 @@ def _known_lines(service: str, kinds: list[_Kind], backend: Any) -> Iterator[str
 
 
 def _lines(service: str, backend: Any) -> Iterator[str]:
-    """For services without a table above: whatever its backend keeps by name and a new backend would not
-    have."""
+    """For services that are not in the table: all dictionary entries of the backend that a new backend does
+    not have."""
     fresh = type(backend)(backend.region_name, backend.account_id)
     for attribute, value in vars(backend).items():
         if isinstance(value, dict) and not attribute.startswith("_"):

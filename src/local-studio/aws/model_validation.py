@@ -1,6 +1,6 @@
-"""Checks a request's members against their shape in botocore's service model.
+"""Validates the members of a request against botocore's service model.
 
-As on AWS, members that the model does not know are ignored: a request may come from a newer SDK.
+As on AWS, unknown members are ignored, because the request may come from a newer SDK.
 """
 
 import json
@@ -25,13 +25,13 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 _NUMBERS = ("integer", "long", "float", "double")
 
-# The model's patterns are Java's. Python's `re` has no \p{…}: these stand-ins serve inside brackets, where
-# the model uses them. `\w` also allows "_", which each of those patterns allows as well.
+# The patterns of the model have Java syntax. Python's `re` has no \p{…}. These replacements work inside
+# brackets, where the model uses the classes. `\w` also matches "_", which these patterns allow anyway.
 _UNICODE_CLASSES = {r"\p{L}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s", r"\p{Alnum}": "a-zA-Z0-9"}
 
 
 class WrongType(ValueError):
-    """A member has another type than the model says."""
+    """The type of a member does not match the model."""
 
 
 @lru_cache
@@ -41,8 +41,8 @@ def _pattern(pattern: str) -> re.Pattern[str] | None:
     try:
         return re.compile(pattern, re.DOTALL)
     except re.error:
-        # Some patterns of the model use classes without a counterpart (\p{P}, surrogate ranges). No Studio
-        # operation has them.
+        # Some patterns of the model use classes that Python does not have (\p{P}, surrogate ranges), but none
+        # in operations of Studio.
         return None
 
 
@@ -57,11 +57,11 @@ def _member(path: str, name: str) -> str:
 
 
 def problems(shape: Any, value: Any, path: str = "") -> Iterator[str]:
-    """Each broken constraint, in the words of AWS's front ends."""
+    """Yields each violated constraint, in the wording of AWS's front ends."""
     expected = _TYPES.get(shape.type_name)
     is_wrong_boolean = isinstance(value, bool) and shape.type_name != "boolean"
     if expected and (not isinstance(value, expected) or is_wrong_boolean):
-        raise WrongType(f"'{path}' is {type(value).__name__}, expected {shape.type_name}")
+        raise WrongType(f"'{path}' must be {shape.type_name}, not {type(value).__name__}")
     if shape.type_name == "structure":
         yield from _structure_problems(shape, value, path)
         return

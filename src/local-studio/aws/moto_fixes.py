@@ -1,4 +1,4 @@
-"""Where moto answers what AWS would refuse, or refuses what AWS would answer. Each change says why."""
+"""Fixes for requests that moto accepts and AWS rejects, or the reverse. Each fix has its reason."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -21,8 +21,8 @@ def install() -> None:
 
 
 def _keep_descriptions_of_group_rules() -> None:
-    """moto keeps the description of a rule for an address range alone. Where the other side is a security
-    group or a prefix list it forgets it, and every later plan would set it again."""
+    """moto stores the description of a rule only for address ranges. For security groups and prefix lists it
+    loses the description, so every later plan would set it again."""
     create = SecurityGroupRule.__init__
     parameters = signature(create)
 
@@ -45,9 +45,9 @@ def _network_interfaces(ec2: EC2Backend, keep: Callable[[Any], bool]) -> list[An
 
 
 def _refuse_deletions_with_dependents() -> None:
-    """AWS refuses to delete a VPC, subnet or group that something still uses. Left out, `terraform destroy`
-    passes here where it fails on AWS: after a Studio domain, with its file system's interfaces and security
-    groups."""
+    """AWS does not delete a VPC, subnet or security group that is in use. Without this check,
+    `terraform destroy` would succeed here and fail on AWS, where the file system of a Studio domain leaves
+    network interfaces and security groups."""
     delete_vpc, delete_subnet = EC2Backend.delete_vpc, EC2Backend.delete_subnet
     delete_security_group = EC2Backend._delete_security_group
     detach_internet_gateway = EC2Backend.detach_internet_gateway
@@ -59,13 +59,13 @@ def _refuse_deletions_with_dependents() -> None:
         ]
         interfaces = _network_interfaces(ec2, lambda interface: interface.subnet.vpc_id == vpc_id)
         if groups or gateways or interfaces:
-            # Source: gruntwork-io/cloud-nuke#345, also the words.
+            # Source: gruntwork-io/cloud-nuke#345 (including the wording).
             raise DependencyViolationError(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
         return delete_vpc(ec2, vpc_id)
 
     def checked_delete_subnet(ec2: EC2Backend, subnet_id: str) -> Any:
         if _network_interfaces(ec2, lambda interface: interface.subnet.id == subnet_id):
-            # Source: hashicorp/terraform#31658, also the words.
+            # Source: hashicorp/terraform#31658 (including the wording).
             raise DependencyViolationError(
                 f"The subnet '{subnet_id}' has dependencies and cannot be deleted."
             )
@@ -86,7 +86,7 @@ def _refuse_deletions_with_dependents() -> None:
             ec2, lambda interface: group_id in [group.id for group in interface.group_set]
         )
         if referring or using:
-            # Source: hashicorp/terraform#31658, also the words.
+            # Source: hashicorp/terraform#31658 (including the wording).
             raise DependencyViolationError(f"resource {group_id} has a dependent object")
         delete_security_group(ec2, vpc_id, group_id)
 
@@ -94,7 +94,7 @@ def _refuse_deletions_with_dependents() -> None:
         if any(
             gateway.vpc_id == vpc_id and gateway.state != "deleted" for gateway in ec2.nat_gateways.values()
         ):
-            # Source: hashicorp/terraform#31658, also the words.
+            # Source: hashicorp/terraform#31658 (including the wording).
             raise DependencyViolationError(
                 f"Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) "
                 "before detaching the gateway."
@@ -109,9 +109,9 @@ def _refuse_deletions_with_dependents() -> None:
 
 
 def _release_nat_gateways() -> None:
-    """moto leaves a deleted NAT gateway's network interface behind, which would keep its subnet for ever, and
-    its public address taken, which no other gateway could then have.
-    Source: Amazon EC2 API reference, DeleteNatGateway: the address is disassociated, and not released."""
+    """moto keeps the network interface of a deleted NAT gateway, so the subnet could never be deleted. moto
+    also keeps the public address associated, so no other gateway could use it.
+    Source: Amazon EC2 API reference, DeleteNatGateway: the address is disassociated, but not released."""
     delete_nat_gateway = EC2Backend.delete_nat_gateway
 
     def delete_with_interface(ec2: EC2Backend, nat_gateway_id: str) -> NatGateway:
@@ -127,10 +127,10 @@ def _release_nat_gateways() -> None:
 
 
 def _read_conditions_of_bucket_policies() -> None:
-    """moto applies a Deny whenever it cannot tell whether its condition holds, so a policy that denies plain
-    HTTP (aws:SecureTransport false) answers 403 to everything. This endpoint stands for AWS's HTTPS one, so
-    that condition never holds; and of no other condition does moto know the values, so such a Deny has no say
-    here."""
+    """moto applies every Deny whose condition it cannot evaluate, so a policy that denies plain HTTP
+    (aws:SecureTransport false) would reject all requests with 403. This endpoint replaces an HTTPS endpoint
+    of AWS, so that condition is never true. moto has no values for other conditions either, so a Deny with a
+    condition is ignored here."""
     is_action_permitted = IAMPolicyStatement.is_action_permitted
 
     def with_conditions(statement: IAMPolicyStatement, *args: Any, **keywords: Any) -> PermissionResult:
@@ -143,8 +143,8 @@ def _read_conditions_of_bucket_policies() -> None:
 
 
 def _take_arns_of_keys() -> None:
-    """moto fails where one of these requests names its key by the ARN, which AWS takes too.
-    Source: AWS KMS API reference, "KeyId" of each of them."""
+    """In these requests AWS also accepts the ARN of a key, but moto fails.
+    Source: AWS KMS API reference, "KeyId" of each operation."""
 
     def taking_arns(method: Callable[..., Any]) -> Callable[..., Any]:
         return lambda kms, key_id, *args: method(kms, key_id.split(":key/")[-1], *args)

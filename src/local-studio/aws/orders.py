@@ -1,4 +1,4 @@
-"""What tests may order of the local AWS and nobody of AWS: POST /local-aws/…, which server.py lists."""
+"""Additional operations of the local AWS, for tests: POST /local-aws/…, documented in server.py."""
 
 import json
 from collections.abc import Callable
@@ -23,10 +23,9 @@ _ORDERS: dict[str, Callable[[Studio, Members], Members | None]] = {
 def answer(control_plane: ControlPlane, path: str, request: Request) -> Response:
     order = _ORDERS.get(path)
     if order is None:
-        return Response("not here", 404)
-    # A page of another origin in a browser here cannot send this type without asking first.
-    if request.method != "POST" or request.mimetype != "application/json":
-        return Response("expected POST with Content-Type application/json", 415)
+        return Response(f"there is no operation {path}", 404)
+    if request.method != "POST":
+        return Response("the method must be POST", 405, {"Allow": "POST"})
     try:
         members: Any = json.loads(request.get_data())
         with control_plane.lock:
@@ -35,7 +34,7 @@ def answer(control_plane: ControlPlane, path: str, request: Request) -> Response
     except KeyError as error:
         return Response(f"{error} is missing", 400)
     except (ValueError, AttributeError) as error:
-        return Response(f"expected a JSON object: {error}", 400)
+        return Response(f"the body must be a valid JSON object: {error}", 400)
     except ServiceException as refusal:
         return Response(f"{refusal.code}: {refusal.message}", 400)
     except JsonRESTError as refusal:

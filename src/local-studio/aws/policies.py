@@ -1,8 +1,7 @@
-"""Whether IAM's policies allow a request that AWS itself makes: of a rule to a topic, of a schedule as its
-role.
+"""Evaluates IAM policies for requests of AWS services: of a rule to a topic, of a schedule with its role.
 
-The operators are those of IAM User Guide, "IAM JSON policy elements: Condition operators", as far as such
-policies have them; of any other, a statement that allows counts as not there, and one that denies as there.
+Supports the condition operators that such policies use (IAM User Guide, "IAM JSON policy elements: Condition
+operators"). With any other operator, an Allow statement never applies and a Deny statement always applies.
 """
 
 import json
@@ -21,9 +20,9 @@ Document = dict[str, Any]
 class Access:
     action: str
     resource: str
-    # Condition keys in lower case.
+    # Values by condition key in lower case.
     context: dict[str, str] = field(default_factory=dict)
-    # Of a policy that is a resource's: a service's name or a role's ARN.
+    # For resource-based policies: the name of a service or the ARN of a role.
     principal: str = ""
 
 
@@ -64,15 +63,15 @@ def _matches(statement: Document, access: Access) -> bool:
     acts = any_like("Action", access.action)
     if "NotAction" in statement:
         acts = not any_like("NotAction", access.action)
-    # A trust policy has no resource: it is about its own role.
-    concerns = "Resource" not in statement or any(
+    # A trust policy has no Resource element.
+    covers = "Resource" not in statement or any(
         _like(pattern, access.resource) for pattern in _list(statement["Resource"])
     )
     if "NotResource" in statement:
-        concerns = not any(_like(pattern, access.resource) for pattern in _list(statement["NotResource"]))
+        covers = not any(_like(pattern, access.resource) for pattern in _list(statement["NotResource"]))
     return (
         acts
-        and concerns
+        and covers
         and ("Principal" not in statement or _is_principal(statement["Principal"], access.principal))
         and all(
             _holds(operator, key, _list(values), access, denies=statement["Effect"] == "Deny")
@@ -96,8 +95,8 @@ def _holds(operator: str, key: str, values: list[Any], access: Access, denies: b
         return denies
     if value is None:
         return operator != name or "Not" in name
-    words = [str(wanted).lower() if isinstance(wanted, bool) else str(wanted) for wanted in values]
-    results = [_OPERATORS[name](wanted, value) for wanted in words]
+    texts = [str(wanted).lower() if isinstance(wanted, bool) else str(wanted) for wanted in values]
+    results = [_OPERATORS[name](wanted, value) for wanted in texts]
     return all(results) if "Not" in name else any(results)
 
 
@@ -115,7 +114,7 @@ def trusts(role: Role, service: str, context: dict[str, str]) -> bool:
 
 
 def role_may(role: Role, access: Access) -> bool:
-    """By its policies, and within its permissions boundary."""
+    """Evaluates the role's policies and its permissions boundary."""
     documents = [json.loads(text) for text in role.policies.values()]
     documents += [_default_version(policy) for policy in role.managed_policies.values()]
     if role.permissions_boundary_arn:

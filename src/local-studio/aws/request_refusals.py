@@ -1,6 +1,6 @@
-"""Refuses what AWS's service models exclude, before moto answers it: moto lets most of it through.
+"""Rejects requests that do not match AWS's service models. moto accepts most of them.
 
-SageMaker's requests have a check of their own, in studio/request_validation.py.
+studio/request_validation.py checks the requests to SageMaker.
 """
 
 from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
@@ -10,20 +10,20 @@ from model_validation import problems, summary
 
 Refusal = tuple[int, str, str]  # HTTP status, code, message
 
-# By service, then by protocol.
+# Error codes by service, or by protocol.
 _CODES = {
-    # Source: Amazon EC2 API Reference, "Error codes", client errors. Guess: for every constraint; the words.
+    # Source: Amazon EC2 API Reference, "Error codes", client errors. Guess: for all constraints; the wording.
     "ec2": "InvalidParameterValue",
-    # Source: Amazon S3 API Reference, "Error responses". Guess: for every constraint; the words.
+    # Source: Amazon S3 API Reference, "Error responses". Guess: for all constraints; the wording.
     "s3": "InvalidArgument",
-    # Source: Amazon CloudWatch Logs API Reference, errors of each action. Guess: the words.
+    # Source: Amazon CloudWatch Logs API Reference, errors of each action. Guess: the wording.
     "logs": "InvalidParameterException",
-    # Source: "Common Errors" of the API references of IAM and STS; for the words humanmade/cf-to-tf#5.
+    # Source: "Common Errors" of the API references of IAM and STS; for the wording humanmade/cf-to-tf#5.
     "query": "ValidationError",
-    # Source: aws-samples/sagemaker-ml-workflow-with-apache-airflow#3, of SageMaker. Guess: for all of them.
+    # Source: aws-samples/sagemaker-ml-workflow-with-apache-airflow#3, for SageMaker. Guess: for all services.
     "json": "ValidationException",
     "rest-json": "ValidationException",
-    # Guess: as S3's (S3 Control).
+    # Guess: the same as S3 (S3 Control).
     "rest-xml": "InvalidArgument",
 }
 

@@ -1,15 +1,15 @@
-"""The init process of a local processing job: what SageMaker Distribution's container does in one.
+"""The init process of a local processing job. It does what the container of SageMaker Distribution does.
 
-Reads one line of JSON on standard input (see Request) and runs its command; then the lines "stop" (SIGTERM to
-the command) and "kill". When the command ends, or standard input is closed, everything that it started is
-ended too, as in a container. Writes events to standard output, one line of JSON each:
+Reads one line of JSON from standard input (see Request) and runs its command. Then reads the lines "stop"
+(sends SIGTERM to the command) and "kill". When the command ends or standard input is closed, the command's
+processes are ended too, as in a container. Writes events to standard output, one line of JSON each:
 
-  started                            the command runs
-  line      timestamp, text          what it wrote to its output or its errors
-  exited    exitCode                 it ended; 128 and the signal's number, where a signal ended it
-  failed    reason                   it cannot be run
+  started                            the command is running
+  line      timestamp, text          a line that the command wrote to standard output or standard error
+  exited    exitCode                 the command has ended; 128 plus the signal number if a signal ended it
+  failed    reason                   the command cannot be run
 
-Runs in the Python of the image's stand-in (requirements.lock).
+Runs in the virtual environment that replaces the image (requirements.lock).
 """
 
 import json
@@ -23,8 +23,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import container
 import psutil
+from init_process import TERMINATION_SECONDS, adopt_orphans, emit, in_thread
+from prefix import base_environment, make_prefix
 
 
 @dataclass
@@ -36,8 +37,8 @@ class Request:
 
 
 def kill_descendants() -> None:
-    """What the end of a container's first process does to the others."""
-    deadline = time.monotonic() + container.TERMINATION_SECONDS
+    """Kills the other processes, as happens when the first process of a container ends."""
+    deadline = time.monotonic() + TERMINATION_SECONDS
     while (processes := psutil.Process().children(recursive=True)) and time.monotonic() < deadline:
         for process in processes:
             with suppress(psutil.NoSuchProcess):
@@ -46,34 +47,34 @@ def kill_descendants() -> None:
 
 
 def make_sudo(prefix: Path) -> None:
-    """The image's user may become root without a password. What a job may need root for, its own folders,
-    belongs to this user here."""
+    """In the image, the user can run sudo without a password. Here sudo runs the command as this user, who
+    already owns the job's folders."""
     sudo = prefix / "bin/sudo"
     sudo.write_text('#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nexec "$@"\n')
     sudo.chmod(0o755)
 
 
-def follow_orders(command: subprocess.Popen[bytes]) -> None:
+def read_commands(command: subprocess.Popen[bytes]) -> None:
     for line in sys.stdin:
         if line == "stop\n" and command.poll() is None:
             command.terminate()
         elif line == "kill\n":
             command.kill()
-    # `main` ends the others: psutil, waiting in kill_descendants, could take the exit status from it.
+    # `main` ends the other processes: psutil in kill_descendants could take the exit status from it here.
     command.kill()
 
 
 def main() -> None:
-    container.adopt_orphans()
-    # Ctrl-C in a terminal reaches the whole group: local Studio ends its jobs in its own order.
+    adopt_orphans()
+    # Ctrl-C in a terminal reaches the whole process group, but local Studio stops its jobs itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     request = Request(**json.loads(sys.stdin.readline()))
     prefix = Path(request.prefix)
     prefix.parent.mkdir(parents=True, exist_ok=True)
     Path(request.home).mkdir(parents=True, exist_ok=True)
-    container.make_prefix(prefix)
+    make_prefix(prefix)
     make_sudo(prefix)
-    environment = container.base_environment(Path(request.home), prefix) | request.environment
+    environment = base_environment(Path(request.home), prefix) | request.environment
     try:
         command = subprocess.Popen(  # noqa: S603  # no shell
             request.command,
@@ -85,27 +86,27 @@ def main() -> None:
             start_new_session=True,
         )
     except (OSError, IndexError) as error:
-        container.emit(event="failed", reason=f"ClientError: the container's command cannot be run: {error}")
+        emit(event="failed", reason=f"ClientError: the container's command cannot be run: {error}")
         return
-    container.emit(event="started")
-    container.in_thread(lambda: follow_orders(command))
+    emit(event="started")
+    in_thread(lambda: read_commands(command))
     reader = threading.Thread(target=relay, args=(command,), daemon=True)
     reader.start()
     exit_code = command.wait()
     kill_descendants()
-    reader.join(container.TERMINATION_SECONDS)
-    container.emit(event="exited", exitCode=exit_code if exit_code >= 0 else 128 - exit_code)
+    reader.join(TERMINATION_SECONDS)
+    emit(event="exited", exitCode=exit_code if exit_code >= 0 else 128 - exit_code)
     sys.stdout.flush()
-    # The thread that follows orders waits for standard input.
+    # A regular exit would wait for the thread that reads standard input.
     os._exit(0)
 
 
 def relay(command: subprocess.Popen[bytes]) -> None:
-    assert command.stdout is not None  # noqa: S101  # it is a pipe
+    assert command.stdout is not None  # noqa: S101  # stdout is a pipe
     for line in command.stdout:
         text = line.decode(errors="replace").rstrip("\r\n")
-        if text:  # CloudWatch Logs takes no event without a message (PutLogEvents)
-            container.emit(event="line", timestamp=int(time.time() * 1000), text=text)
+        if text:  # CloudWatch Logs rejects empty messages (PutLogEvents)
+            emit(event="line", timestamp=int(time.time() * 1000), text=text)
 
 
 if __name__ == "__main__":

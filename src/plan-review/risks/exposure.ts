@@ -1,4 +1,4 @@
-import { code, some } from "../markdown.ts";
+import { code, joinFirst } from "../markdown.ts";
 import {
   after,
   before,
@@ -24,49 +24,51 @@ import {
 import { publicPolicy, stays } from "./permissions.ts";
 import type { Finding, Rule } from "./rule.ts";
 
-/** The traffic that was let through before, by whichever resource. */
+/** The traffic that all rules in the prior state allow. */
 const trafficNow = (plan: Plan): readonly Traffic[] =>
   trafficTypes.flatMap((type) =>
     priorResources(plan, type).flatMap(({ values }) => trafficOf(type, values ?? {})),
   );
 
 const isTraffic = ({ type }: ResourceChange) => (trafficTypes as readonly string[]).includes(type);
-const comes = (one: ResourceChange) => isCreated(one) || isUpdated(one);
+const isCreatedOrUpdated = (one: ResourceChange) => isCreated(one) || isUpdated(one);
 
 export const trafficRule: Rule = {
   name: "wider-security-group",
-  title: "A security group lets more through",
+  title: "A security group allows more traffic",
   find: (plan) => {
     const now = trafficNow(plan);
     return changesOf(plan)
-      .filter((one) => isTraffic(one) && comes(one))
+      .filter((one) => isTraffic(one) && isCreatedOrUpdated(one))
       .flatMap((about): Finding[] => {
-        // A group that Terraform does not know is there: somebody else made it.
-        const isThere = ({ group }: Traffic) =>
+        // A group that is not in Terraform's state exists already: it was created outside this stack.
+        const groupStays = ({ group }: Traffic) =>
           ["aws_security_group", "aws_default_security_group"].every((type) =>
             stays(plan, type, "id", group),
           );
         const wider = trafficOf(about.type, after(about))
-          .filter((one) => isThere(one) && !now.some((old) => covers(old, one)))
-          // What comes in from everywhere is `public-exposure`.
+          .filter((one) => groupStays(one) && !now.some((old) => covers(old, one)))
+          // Inbound traffic from everywhere is the rule `public-exposure`.
           .filter((one) => !(one.direction === "in" && isEverywhere(one)));
         const old = trafficBefore(about);
-        const told =
-          old.length > 0 ? ` Before, it was ${some(old.map((one) => code(describeTraffic(one))))}.` : "";
+        const previous =
+          old.length > 0 ? ` Previously: ${joinFirst(old.map((one) => code(describeTraffic(one))))}.` : "";
         const unknown = ["cidr_ipv4", "cidr_ipv6", "cidr_blocks", "ingress", "egress"].filter(
           (name) => isUpdated(about) && isUnknown(about, name),
         );
         return [
           ...(wider.length > 0
-            ? [`It lets through ${some(wider.map((one) => code(describeTraffic(one))))}.${told}`]
+            ? [`It now allows ${joinFirst(wider.map((one) => code(describeTraffic(one))))}.${previous}`]
             : []),
           ...(unknown.length > 0
-            ? [`Its ${unknown.map(code).join(", ")} is known only after the apply, and may be wider.`]
+            ? [
+                `The value of ${unknown.map(code).join(", ")} is known only after the apply and may allow more.`,
+              ]
             : []),
         ].map((reason) => ({
           about,
           reason,
-          instead: "let through the one port and the smallest range or group that is needed",
+          instead: "allow only the needed ports, and the smallest address range or security group",
         }));
       });
   },
@@ -74,18 +76,18 @@ export const trafficRule: Rule = {
 
 const flags = ["block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"];
 
-/** Each is one way to the whole world: what it is, or nothing. */
+/** Each function checks for one kind of public exposure and returns its description, or undefined. */
 const exposures: readonly ((one: ResourceChange, plan: Plan) => string | undefined)[] = [
   publicPolicy,
   (one) => {
-    if (!isTraffic(one) || !comes(one)) return undefined;
+    if (!isTraffic(one) || !isCreatedOrUpdated(one)) return undefined;
     const old = trafficBefore(one);
     const open = trafficOf(one.type, after(one)).filter(
       (traffic) =>
         traffic.direction === "in" && isEverywhere(traffic) && !old.some((was) => covers(was, traffic)),
     );
     return open.length > 0
-      ? `It lets in ${some(open.map((traffic) => code(describeTraffic(traffic))))}: anybody.`
+      ? `It allows inbound traffic from everywhere: ${joinFirst(open.map((traffic) => code(describeTraffic(traffic))))}.`
       : undefined;
   },
   (one, plan) => {
@@ -94,48 +96,50 @@ const exposures: readonly ((one: ResourceChange, plan: Plan) => string | undefin
     if (isDestroyed(one) && !isCreated(one)) {
       const bucketStays =
         one.type.includes("account") || stays(plan, "aws_s3_bucket", "bucket", before(one).bucket);
-      return bucketStays ? "Nothing keeps the bucket from being made public any more." : undefined;
+      return bucketStays ? "The bucket is no longer protected from public access." : undefined;
     }
     const off = flags.filter(
       (flag) => after(one)[flag] !== true && before(one)[flag] !== false && !isUnknown(one, flag),
     );
-    return off.length > 0 && comes(one) ? `${off.map(code).join(", ")} is off from now on.` : undefined;
+    return off.length > 0 && isCreatedOrUpdated(one)
+      ? `It turns off ${off.map(code).join(", ")}.`
+      : undefined;
   },
   (one) =>
-    one.type === "aws_s3_bucket_acl" && comes(one) && /public/.test(text(after(one).acl) ?? "")
+    one.type === "aws_s3_bucket_acl" && isCreatedOrUpdated(one) && /public/.test(text(after(one).acl) ?? "")
       ? `Its ACL is ${code(String(after(one).acl))}.`
       : undefined,
   (one) =>
     one.type === "aws_subnet" &&
     after(one).map_public_ip_on_launch === true &&
     before(one).map_public_ip_on_launch !== true
-      ? "What starts in the subnet gets a public address (`map_public_ip_on_launch`)."
+      ? "Instances that start in the subnet get a public IP address (`map_public_ip_on_launch`)."
       : undefined,
   (one, plan) =>
     one.type === "aws_route" &&
-    comes(one) &&
+    isCreatedOrUpdated(one) &&
     (text(after(one).gateway_id)?.startsWith("igw-") || isUnknown(one, "gateway_id")) &&
     stays(plan, "aws_route_table", "id", after(one).route_table_id) &&
     text(before(one).gateway_id) !== text(after(one).gateway_id)
-      ? "A route table that is there gets a way from and to the internet, for all subnets that use it."
+      ? "An existing route table gets a route to an internet gateway, for all of its subnets."
       : undefined,
   (one) =>
     one.type === "aws_sagemaker_domain" &&
     before(one).app_network_access_type === "VpcOnly" &&
     after(one).app_network_access_type === "PublicInternetOnly"
-      ? "Apps reach the internet past the VPC, its security groups and its flow logs (`app_network_access_type`)."
+      ? "Apps reach the internet without the VPC, its security groups and its flow logs (`app_network_access_type`)."
       : undefined,
 ];
 
 export const publicRule: Rule = {
   name: "public-exposure",
-  title: "Something becomes reachable for anybody",
+  title: "A resource becomes public",
   find: (plan) =>
     changesOf(plan).flatMap((about) =>
       exposures.flatMap((exposure) => {
         const reason = exposure(about, plan);
         const instead =
-          "undo it. Where outsiders must reach something, name them: accounts, ranges of addresses, or presigned URLs";
+          "undo the change. To give others access, allow specific accounts or address ranges, or use presigned URLs";
         return reason === undefined ? [] : [{ about, reason, instead }];
       }),
     ),

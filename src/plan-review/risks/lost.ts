@@ -12,7 +12,7 @@ import {
 } from "../plan.ts";
 import type { Finding, Rule } from "./rule.ts";
 
-/** What a replacement or removal takes with it. */
+/** What the replacement or removal of a resource destroys, by resource type. */
 const losses: Readonly<
   Record<string, (one: ResourceChange, plan: Plan) => Pick<Finding, "lost" | "instead">>
 > = {
@@ -21,69 +21,69 @@ const losses: Readonly<
     const keeps = retentionOf(before(one)) !== "Delete";
     return {
       lost:
-        `${count(people.length, "person", "people")}${people.length > 0 ? ` (${codes(people)})` : ""} ` +
-        "and whoever was added by hand: all their spaces with their volumes, and " +
+        `all spaces and volumes of ${count(people.length, "person", "people")}${people.length > 0 ? ` (${codes(people)})` : ""} ` +
+        "and of users who were added by hand, and " +
         (keeps
-          ? "the way to the home directories, whose file system stays but belongs to no domain"
+          ? "access to the home directories, whose file system stays without a domain"
           : "the home directories (`retention_policy` is `Delete`)"),
       instead:
-        "undo the change. Where it must be, make a new environment beside this one in src/environments.ts, let people " +
-        "copy their work over, and remove this one last",
+        "undo the change. If the change is necessary, add a second environment to src/environments.ts, have the users " +
+        "copy their files to it, and then remove this one",
     };
   },
   aws_sagemaker_user_profile: (one) => ({
-    lost: `1 person (${code(text(before(one).user_profile_name) ?? one.address)}): the profile, and the way to its home directory`,
+    lost: `the profile of 1 person (${code(text(before(one).user_profile_name) ?? one.address)}) and access to its home directory`,
     instead:
-      "undo the change if the person still works here. Else delete the person's apps and spaces first: SageMaker refuses " +
-      "to delete a profile that has any, and the apply stops half-way",
+      "undo the change if the person still needs the profile. Otherwise delete the profile's apps and spaces first: " +
+      "SageMaker cannot delete a profile that has any, and the apply would stop partway",
   }),
   aws_sagemaker_space: (one) => ({
-    lost: `the space ${code(text(before(one).space_name) ?? one.address)} and its volume, with every file on it`,
-    instead: "undo the change, or let its owner copy the files to the bucket first",
+    lost: `the space ${code(text(before(one).space_name) ?? one.address)} and all files on its volume`,
+    instead: "undo the change, or have the owner copy the files to the bucket first",
   }),
   aws_kms_key: (one, plan) => ({
     lost:
-      "whatever is encrypted with it, for all " +
-      `${count(priorResources(plan, "aws_sagemaker_user_profile").length, "person", "people")}: it cannot be read ` +
-      `once the key is deleted, ${Number(before(one).deletion_window_in_days ?? 30)} days after the apply`,
+      "everything that is encrypted with the key, for " +
+      `${count(priorResources(plan, "aws_sagemaker_user_profile").length, "person", "people")}. KMS deletes the key ` +
+      `${Number(before(one).deletion_window_in_days ?? 30)} days after the apply, and the data is then unreadable`,
     instead:
-      "undo the change. A deletion that was begun can be cancelled in these days with `aws kms cancel-key-deletion`",
+      "undo the change. After the apply, `aws kms cancel-key-deletion` cancels the deletion until KMS deletes the key",
   }),
   aws_s3_bucket: (one, plan) => ({
     lost:
-      `for all ${count(priorResources(plan, "aws_sagemaker_user_profile").length, "person", "people")}: ` +
+      `for ${count(priorResources(plan, "aws_sagemaker_user_profile").length, "person", "people")}: ` +
       (before(one).force_destroy === true
-        ? "every object in it and every version of it (`force_destroy` is on)"
-        : "the bucket; S3 refuses to delete it while it holds any object, and the apply stops half-way"),
-    instead: "undo the change, or copy what is in it to another bucket first (`aws s3 sync`)",
+        ? "all objects in the bucket with all their versions (`force_destroy` is on)"
+        : "the bucket. S3 cannot delete it while it contains objects, and the apply would then stop partway"),
+    instead: "undo the change, or first copy the objects to another bucket (`aws s3 sync`)",
   }),
   aws_scheduler_schedule: (one) => ({
     lost: isReplaced(one)
-      ? "runs that fall due while it is replaced"
-      : `every further run (${code(text(before(one).schedule_expression) ?? "?")}). What ran is still in the bucket`,
-    instead: "undo the change, or set `enabled: false` in src/environments.ts where it only has to pause",
+      ? "runs that are due during the replacement"
+      : `all future runs (${code(text(before(one).schedule_expression) ?? "?")}). The results of past runs stay in the bucket`,
+    instead: "undo the change, or set `enabled: false` in src/environments.ts to pause the schedule",
   }),
   aws_sns_topic: (one) => ({
     lost:
-      "the alert of a scheduled job that fails" +
-      (isReplaced(one) ? ", until whoever gets it has confirmed the new topic's e-mail" : ""),
-    instead: "undo the change. Subscriptions that were made by hand go too: note them first",
+      "alerts of failed scheduled jobs" +
+      (isReplaced(one) ? ", until the recipients confirm their subscriptions to the new topic" : ""),
+    instead: "undo the change, or first note the subscriptions that were added by hand: they are deleted too",
   }),
   aws_efs_file_system: () => ({
-    lost: "every file in it",
-    instead: "undo the change, or restore a backup of it to another file system first (AWS Backup)",
+    lost: "all files in the file system",
+    instead: "undo the change, or first restore a backup to another file system (AWS Backup)",
   }),
 };
 
 export const lostRules: readonly Rule[] = [
-  rule("replaced-domain", "The Studio domain goes", "aws_sagemaker_domain"),
-  rule("replaced-user-profile", "A user profile goes", "aws_sagemaker_user_profile"),
-  rule("replaced-space", "A space goes", "aws_sagemaker_space"),
-  rule("replaced-key", "An encryption key goes", "aws_kms_key"),
-  rule("replaced-bucket", "A bucket goes", "aws_s3_bucket"),
-  rule("replaced-schedule", "A schedule goes", "aws_scheduler_schedule"),
-  rule("replaced-alerts", "The alerts of failed jobs go", "aws_sns_topic"),
-  rule("replaced-file-system", "A file system goes", "aws_efs_file_system"),
+  rule("replaced-domain", "The Studio domain is deleted", "aws_sagemaker_domain"),
+  rule("replaced-user-profile", "A user profile is deleted", "aws_sagemaker_user_profile"),
+  rule("replaced-space", "A space is deleted", "aws_sagemaker_space"),
+  rule("replaced-key", "An encryption key is deleted", "aws_kms_key"),
+  rule("replaced-bucket", "A bucket is deleted or replaced", "aws_s3_bucket"),
+  rule("replaced-schedule", "A schedule is deleted", "aws_scheduler_schedule"),
+  rule("replaced-alerts", "The topic for alerts of failed jobs is deleted", "aws_sns_topic"),
+  rule("replaced-file-system", "A file system is deleted", "aws_efs_file_system"),
 ];
 
 function rule(name: string, title: string, type: string): Rule {
@@ -102,7 +102,7 @@ function rule(name: string, title: string, type: string): Rule {
   };
 }
 
-/** The domain's own risk counts its people. */
+/** Whether the profile's domain is deleted too. The domain's risk then counts the profile. */
 function goesWithDomain(plan: Plan, one: ResourceChange): boolean {
   const domainId = text(before(one).domain_id);
   return (
@@ -113,17 +113,17 @@ function goesWithDomain(plan: Plan, one: ResourceChange): boolean {
   );
 }
 
-/** Terraform's reason ("JSON Output Format", `action_reason`). */
+/** The reason for a replacement or removal ("JSON Output Format", `action_reason`). */
 function becauseOf(one: ResourceChange): string {
   const paths = (one.change.replace_paths ?? []).map((path) =>
     path.filter((part) => typeof part === "string").join("."),
   );
-  if (paths.length > 0) return `: ${codes([...new Set(paths)])} cannot change in place`;
-  if (one.deposed !== undefined) return ": it is what an earlier replacement left";
-  if (one.action_reason === "replace_by_request") return ", as -replace asked";
+  if (paths.length > 0) return `: ${codes([...new Set(paths)])} cannot be updated in place`;
+  if (one.deposed !== undefined) return ": it is left over from an earlier replacement";
+  if (one.action_reason === "replace_by_request") return ", as requested with -replace";
   if (one.action_reason === "replace_because_tainted")
-    return ": an earlier apply of it failed, or somebody tainted it";
-  if (one.action_reason?.startsWith("delete_because")) return ": the configuration no longer has it";
+    return ": it is tainted, because its creation failed or `terraform taint` was run";
+  if (one.action_reason?.startsWith("delete_because")) return ": it is no longer in the configuration";
   return "";
 }
 
@@ -132,7 +132,7 @@ const profilesOf = (plan: Plan, domainId: string | undefined): readonly string[]
     .filter(({ values }) => values?.domain_id === domainId)
     .map(({ values, address }) => text(values?.user_profile_name) ?? address);
 
-/** What becomes of the home file system of a domain with these values. */
+/** The retention of a domain's home file system. */
 export function retentionOf(values: Readonly<Record<string, unknown>>): string | undefined {
   const [policy] = Array.isArray(values.retention_policy) ? values.retention_policy : [];
   return text(valuesOf(policy).home_efs_file_system);

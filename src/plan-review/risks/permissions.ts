@@ -1,4 +1,4 @@
-import { code, some } from "../markdown.ts";
+import { code, joinFirst } from "../markdown.ts";
 import {
   after,
   before,
@@ -15,15 +15,15 @@ import {
   type Values,
   valuesOf,
 } from "../plan.ts";
-import { boundless, noPolicy, widenings } from "../policy.ts";
+import { noPolicy, unrestrictedGrants, widenings } from "../policy.ts";
 import { policyAfter } from "../policy-document.ts";
 import type { Finding, Rule } from "./rule.ts";
 
 interface PolicyHolder {
   readonly type: string;
   readonly attribute: string;
-  /** Where the policy belongs: the attribute that names it, and the type and attribute that it names. */
-  readonly owner?: readonly [attribute: string, type: string, named: string];
+  /** What the policy belongs to: the attribute that refers to it, and its type and the attribute that identifies it. */
+  readonly owner?: readonly [attribute: string, type: string, named: string] | undefined;
 }
 
 const holders: readonly PolicyHolder[] = [
@@ -46,11 +46,11 @@ const holders: readonly PolicyHolder[] = [
 ];
 
 const narrower =
-  "name the actions, resources and principals that are needed, keep each condition and each Deny, and plan again";
+  "allow only the needed actions, resources and principals, keep all conditions and Deny statements, and plan again";
 
 const holderOf = (one: ResourceChange) => holders.find(({ type }) => type === one.type);
 
-/** Whether something is there before this plan and after it. What is not known yet is made by it. */
+/** Whether a resource exists before and after this plan. False for an unknown value: this plan creates the resource. */
 export function stays(plan: Plan, type: string, attribute: string, value: unknown): boolean {
   if (typeof value !== "string") return false;
   const of = changesOf(plan).filter((one) => one.type === type);
@@ -62,7 +62,7 @@ export function stays(plan: Plan, type: string, attribute: string, value: unknow
 const ownerStays = (plan: Plan, { owner }: PolicyHolder, values: Values) =>
   owner !== undefined && stays(plan, owner[1], owner[2], values[owner[0]]);
 
-/** What the same owner had before, for a policy that comes beside others. */
+/** The policies that the owner of a new policy already has. */
 function ownersPolicies(plan: Plan, { type, attribute, owner }: PolicyHolder, values: Values): string {
   const documents = priorResources(plan, type)
     .filter((one) => owner !== undefined && one.values?.[owner[0]] === values[owner[0]])
@@ -70,7 +70,7 @@ function ownersPolicies(plan: Plan, { type, attribute, owner }: PolicyHolder, va
   return together(documents);
 }
 
-/** Several documents as one; where one of them cannot be read, nothing that can. */
+/** Several documents as one. If one of them is not valid JSON, neither is the result. */
 function together(documents: readonly string[]): string {
   try {
     return JSON.stringify({
@@ -93,7 +93,7 @@ export const permissionsRule: Rule = {
       const { attribute } = holder;
       const [owner = ""] = holder.owner ?? [];
       const isSameOwner = before(about)[owner] === after(about)[owner];
-      // A new owner's policies widen nothing that is there; `publicRule` looks at them.
+      // A new owner's policies widen no existing permissions. `publicRule` checks them.
       if (isCreated(about) && !(isDestroyed(about) && isSameOwner) && !ownerStays(plan, holder, after(about)))
         return [];
       if (isDestroyed(about) && !isCreated(about) && !ownerStays(plan, holder, before(about))) return [];
@@ -104,15 +104,15 @@ export const permissionsRule: Rule = {
       const old = own ?? ownersPolicies(plan, holder, after(about));
       const wider = widenings(old, now ?? noPolicy);
       if (wider.length === 0) return [];
-      return [{ about, reason: `It ${some(wider.map(code))}.`, instead: narrower }];
+      return [{ about, reason: `It ${joinFirst(wider.map(code))}.`, instead: narrower }];
     }),
     ...changesOf(plan).flatMap((one) => attached(plan, one)),
   ],
 };
 
-/** Managed policies that come to what is there, and boundaries that go from it. */
+/** Policies that are attached to existing resources, and permissions boundaries that are removed from them. */
 function attached(plan: Plan, about: ResourceChange): Finding[] {
-  const instead = "attach a policy of your own with the few actions that are needed, or leave it out";
+  const instead = "attach a customer managed policy with only the needed actions, or do not attach one";
   const owner = /^aws_iam_(role|user|group)_policy_attachment$/.exec(about.type)?.[1];
   if (
     owner !== undefined &&
@@ -121,7 +121,7 @@ function attached(plan: Plan, about: ResourceChange): Finding[] {
   ) {
     const [old, now] = [before(about).policy_arn, after(about).policy_arn];
     if (old === now) return [];
-    const reason = `The ${owner} ${code(String(after(about)[owner]))} gets all that ${code(text(now) ?? "a new policy")} allows.`;
+    const reason = `The ${owner} ${code(String(after(about)[owner]))} gets all permissions of ${code(text(now) ?? "a new policy")}.`;
     return [{ about, reason, instead }];
   }
   if (!["aws_iam_role", "aws_iam_user"].includes(about.type) || about.change.before === null) return [];
@@ -137,23 +137,23 @@ function attached(plan: Plan, about: ResourceChange): Finding[] {
   const known = !isUnknown(about, "inline_policy") && !isSensitive(about, "inline_policy");
   const wider = known ? widenings(together(inline(before(about))), together(inline(after(about)))) : [];
   return [
-    ...(wider.length > 0 ? [{ about, reason: `It ${some(wider.map(code))}.`, instead: narrower }] : []),
+    ...(wider.length > 0 ? [{ about, reason: `It ${joinFirst(wider.map(code))}.`, instead: narrower }] : []),
     ...(more.length > 0
-      ? [{ about, reason: `It gets all that ${more.map(code).join(", ")} allows.`, instead }]
+      ? [{ about, reason: `It gets all permissions of ${more.map(code).join(", ")}.`, instead }]
       : []),
     ...(old && old !== now
       ? [
           {
             about,
-            reason: `It is no longer held within the permissions boundary ${code(old)}.`,
-            instead: "keep the boundary",
+            reason: `It loses the permissions boundary ${code(old)}.`,
+            instead: "keep the permissions boundary",
           },
         ]
       : []),
   ];
 }
 
-/** A policy of something that is there, which Terraform cannot tell yet. */
+/** A policy of an existing resource that the plan does not show. */
 export const unknownPermissionsRule: Rule = {
   name: "unknown-permissions",
   title: "A policy cannot be compared",
@@ -162,38 +162,38 @@ export const unknownPermissionsRule: Rule = {
       const holder = holderOf(about);
       if (holder === undefined || (isDestroyed(about) && !isCreated(about))) return [];
       const { attribute } = holder;
-      // Left to the provider, it is AWS's default for that service.
+      // An attribute that is not configured has AWS's default policy.
       const unknown =
         isUnknown(about, attribute) &&
         policyAfter(plan, about, attribute) === undefined &&
         isConfigured(plan, about, attribute);
       const sensitive = isSensitive(about, attribute);
-      // Of something that this plan makes, nothing is there to compare with.
+      // A new resource has no earlier policy to compare with.
       const old = text(before(about)[attribute]) !== undefined || ownerStays(plan, holder, after(about));
       if (!old || !(unknown || sensitive)) return [];
       return [
         {
           about,
           reason: unknown
-            ? `Its ${code(attribute)} is known only after the apply: it refers to something that this plan makes.`
-            : `Its ${code(attribute)} is marked sensitive, and is not read here.`,
+            ? `Its ${code(attribute)} is known only after the apply, because it refers to a resource that this plan creates.`
+            : `Its ${code(attribute)} is marked sensitive, so the review does not read it.`,
           instead: unknown
-            ? "apply what it refers to first, in a change of its own, and plan again; or read the statements in the configuration"
-            : "read it where it is written",
+            ? "apply the resource that it refers to in a separate change and plan again, or check the statements in the configuration"
+            : "check the policy in the configuration",
         },
       ];
     }),
 };
 
-/** What a policy allows to the whole world, new or not. */
+/** What a new or changed policy allows everyone to do. */
 export function publicPolicy(about: ResourceChange, plan: Plan): string | undefined {
   const attribute = holderOf(about)?.attribute;
   if (attribute === undefined || !(isCreated(about) || about.change.actions.includes("update")))
     return undefined;
   if (isSensitive(about, attribute)) return undefined;
-  const old = boundless(text(before(about)[attribute]) ?? noPolicy);
-  const now = boundless(policyAfter(plan, about, attribute) ?? noPolicy).filter(
+  const old = unrestrictedGrants(text(before(about)[attribute]) ?? noPolicy);
+  const now = unrestrictedGrants(policyAfter(plan, about, attribute) ?? noPolicy).filter(
     (grant) => !old.includes(grant),
   );
-  return now.length > 0 ? `It ${some(now.map(code))}.` : undefined;
+  return now.length > 0 ? `It ${joinFirst(now.map(code))}.` : undefined;
 }

@@ -15,28 +15,28 @@ import type { Rule } from "./rule.ts";
 
 const days = (value: unknown) => (typeof value === "number" ? value : undefined);
 
-/** Each is one way in which less is kept, or for a shorter time: what it is, or nothing. */
+/** By resource type: describes how a change keeps less data, or keeps it for a shorter time. */
 const weakenings: Readonly<Record<string, (one: ResourceChange) => string | undefined>> = {
   aws_sagemaker_domain: (one) =>
     retentionOf(before(one)) !== "Delete" && retentionOf(after(one)) === "Delete"
-      ? "The home file system is deleted with the domain from now on (`retention_policy`)."
+      ? "Deleting the domain will also delete the home file system (`retention_policy`)."
       : undefined,
   aws_s3_bucket: (one) =>
     before(one).force_destroy === false && after(one).force_destroy === true
-      ? "The bucket is deleted with all that is in it when it goes (`force_destroy`)."
+      ? "Deleting the bucket will also delete all objects in it (`force_destroy`)."
       : undefined,
   aws_cloudwatch_log_group: (one) => {
-    // 0 is for ever (Terraform provider's documentation, `aws_cloudwatch_log_group`).
+    // 0 means that logs never expire (Terraform provider documentation, `aws_cloudwatch_log_group`).
     const [old, now] = [before(one), after(one)].map((values) => days(values.retention_in_days) || Infinity);
-    if (isDestroyed(one)) return "The log group goes, with all that was logged.";
+    if (isDestroyed(one)) return "The log group and all its logs are deleted.";
     return Number(now) < Number(old)
-      ? `Logs are kept ${now} days instead of ${old === Infinity ? "for ever" : `${old} days`}; older ones go soon after the apply.`
+      ? `Logs are kept for ${now} days instead of ${old === Infinity ? "forever" : `${old} days`}. Older logs are deleted soon after the apply.`
       : undefined;
   },
   aws_kms_key: (one) => {
     const [old, now] = [before(one), after(one)].map((values) => days(values.deletion_window_in_days) ?? 30);
     return !isDestroyed(one) && Number(now) < Number(old)
-      ? `A deletion of the key can be cancelled for ${now} days instead of ${old}.`
+      ? `A deletion of the key can be cancelled for ${now} days instead of ${old} days.`
       : undefined;
   },
   aws_s3_bucket_versioning: (one) => {
@@ -47,20 +47,20 @@ const weakenings: Readonly<Record<string, (one: ResourceChange) => string | unde
       return text(valuesOf(configuration).status);
     });
     return old === "Enabled" && now !== "Enabled"
-      ? "Objects have no versions from now on: what is overwritten or deleted is gone."
+      ? "Versioning is no longer enabled: overwritten or deleted objects cannot be restored."
       : undefined;
   },
   aws_s3_bucket_lifecycle_configuration: (one) => {
     const [old, now] = [before(one), after(one)].map(expirations);
     const sooner = [...(now ?? [])].filter(([what, after]) => after < (old?.get(what) ?? Infinity));
-    const told = sooner.map(
-      ([what, after]) => `${code(what)} after ${after} days, not ${old?.get(what) ?? "never"}`,
+    const rules = sooner.map(
+      ([what, after]) => `${code(what)} after ${after} days (before: ${old?.get(what) ?? "never"})`,
     );
-    return told.length > 0 ? `Objects expire sooner: ${told.join("; ")}.` : undefined;
+    return rules.length > 0 ? `Objects expire sooner: ${rules.join("; ")}.` : undefined;
   },
 };
 
-/** Days until objects go, and until old versions go, by the name of the rule. */
+/** Days until objects and noncurrent versions expire, by rule. */
 function expirations(values: Readonly<Record<string, unknown>>): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   for (const one of Array.isArray(values.rule) ? values.rule.map(valuesOf) : []) {
@@ -71,7 +71,7 @@ function expirations(values: Readonly<Record<string, unknown>>): ReadonlyMap<str
     ] as const) {
       const [of] = Array.isArray(one[block]) ? one[block] : [];
       const number = days(valuesOf(of)[attribute]);
-      // 0 stands for none in the provider's state.
+      // 0 means "not set" in the provider's state.
       if (number) found.set(`${one.id} (${block})`, number);
     }
   }
@@ -80,7 +80,7 @@ function expirations(values: Readonly<Record<string, unknown>>): ReadonlyMap<str
 
 export const retentionRule: Rule = {
   name: "weaker-retention",
-  title: "Less is kept",
+  title: "Less data is retained",
   find: (plan) =>
     changesOf(plan)
       .filter((one) => isUpdated(one) || isDestroyed(one))
@@ -93,13 +93,13 @@ export const retentionRule: Rule = {
               {
                 about,
                 reason,
-                instead: "leave the setting as it is; whoever needs the space can delete what is not needed",
+                instead: "undo the change, and delete only the data that is no longer needed",
               },
             ];
       }),
 };
 
-/** The settings of a bucket that goes too are no risk of their own. */
+/** Whether the bucket of a bucket setting is deleted too. The bucket has its own risk. */
 function goesWithBucket(plan: Plan, one: ResourceChange): boolean {
   return (
     one.type.startsWith("aws_s3_bucket_") &&

@@ -1,18 +1,18 @@
 import type { Plan, ResourceChange } from "../plan.ts";
 import type { RunningApps } from "../running-apps.ts";
 
-/** Something in a plan that a person should know before it is applied. Its texts are Markdown. */
+/** A change that a person should know about before the plan is applied. Its texts are Markdown. */
 export interface Finding {
   readonly about: ResourceChange;
   readonly reason: string;
-  /** What is gone afterwards, and for how many people. */
-  readonly lost?: string;
+  /** What is lost, and for how many people. */
+  readonly lost?: string | undefined;
   /** What to do instead. */
   readonly instead: string;
 }
 
 export interface Rule {
-  /** How the names of its risks begin. */
+  /** The prefix of its risks' names. */
   readonly name: string;
   readonly title: string;
   readonly find: (plan: Plan, apps: RunningApps) => readonly Finding[];

@@ -1,5 +1,5 @@
 import { differencesOf } from "../differences.ts";
-import { code, codes, count, some } from "../markdown.ts";
+import { code, codes, count, joinFirst } from "../markdown.ts";
 import {
   after,
   before,
@@ -15,16 +15,16 @@ import {
 import type { RunningApp } from "../running-apps.ts";
 import type { Rule } from "./rule.ts";
 
-/** `UpdateDomain` is not called for these: the provider has calls of their own for tags. */
+/** The provider changes tags with separate calls, not with `UpdateDomain`. */
 const isTags = (path: string) => /^tags(_all)?(\.|$)/.test(path);
 
 /**
- * Terraform provider issue 45528, open: for a change of a VpcOnly domain the provider sends `AppNetworkAccessType` without
- * VPC and subnets, and SageMaker refuses it.
+ * terraform-provider-aws issue 45528 (open): to update a VpcOnly domain, the provider sends `AppNetworkAccessType`
+ * without the VPC and the subnets, and SageMaker rejects the call.
  */
 export const refusedUpdateRule: Rule = {
   name: "refused-domain-update",
-  title: "An update of the domain that the AWS provider cannot do",
+  title: "The AWS provider cannot make this update of the domain",
   find: (plan) =>
     changesOf(plan).flatMap((about) => {
       if (about.type !== "aws_sagemaker_domain" || !isUpdated(about)) return [];
@@ -37,12 +37,12 @@ export const refusedUpdateRule: Rule = {
         {
           about,
           reason:
-            `In \`VpcOnly\` the apply ends with "VpcId and Subnet IDs are required for updating domains to VpcOnly mode" ` +
-            `(terraform-provider-aws issue 45528, open), after other changes were made: ${codes(paths)}.`,
+            `For a \`VpcOnly\` domain, the update of ${codes(paths)} fails with "VpcId and Subnet IDs are required for updating ` +
+            `domains to VpcOnly mode" (terraform-provider-aws issue 45528, open), after other changes were applied.`,
           instead:
-            "put the setting on the user profiles, where updates pass; or make the same change with " +
+            "put the setting on the user profiles, which can be updated, or make the same change with " +
             `${code(`aws sagemaker update-domain${region ? ` --region ${region}` : ""}${id ? ` --domain-id ${id}` : ""}`)} and the changed settings, ` +
-            "without `--app-network-access-type`, and plan again: the plan is then clean",
+            "without `--app-network-access-type`. The next plan then no longer contains the update",
         },
       ];
     }),
@@ -53,7 +53,7 @@ const updatedByCall = (one: ResourceChange) =>
     .filter(({ path, before, after }) => !isTags(path) && before !== after)
     .map(({ path }) => path);
 
-/** Who takes a lifecycle configuration from their settings, and how. */
+/** The people whose profiles use a lifecycle configuration, and whether spaces keep it after the profile changes. */
 function usersOf(plan: Plan, arn: string | undefined) {
   const people: string[] = [];
   let sticky = false;
@@ -69,17 +69,17 @@ function usersOf(plan: Plan, arn: string | undefined) {
 }
 
 const whenStarted =
-  "The new script runs when an app next starts; apps that run keep what the old one did until they are stopped and started.";
+  "The new script runs when an app next starts. Running apps are not affected until they are restarted.";
 const whenChosen =
-  " It is the one that spaces begin with (`lifecycle_config_arn`): a space keeps what was chosen for it, so spaces that are " +
-  "there keep the old one until a person chooses anew.";
+  " This is the default for new spaces (`lifecycle_config_arn`): an existing space keeps its lifecycle configuration until " +
+  "its owner selects another one.";
 const tryFirst =
-  "where the change can be in src/space/payload instead, put it there: that needs no new lifecycle configuration. Else try it " +
-  "with `npm start` first, and apply when no app runs";
+  "make the change in src/space/payload if possible, because that needs no new lifecycle configuration. Otherwise test it " +
+  "with `npm start` first, and apply it when no app is running";
 
 export const lifecycleRule: Rule = {
   name: "lifecycle-change",
-  title: "The script that runs at each start of an app changes",
+  title: "The lifecycle configuration of apps changes",
   find: (plan) => {
     const going = changesOf(plan).filter(
       (one) => one.type === "aws_sagemaker_studio_lifecycle_config" && isDestroyed(one),
@@ -90,21 +90,21 @@ export const lifecycleRule: Rule = {
       return {
         about,
         reason:
-          `${when}${sticky ? whenChosen : ""} It concerns ${count(people.length, "person", "people")}` +
-          `${people.length > 0 ? ` (${some(people.map(code))})` : ""}. A script that fails keeps every app from starting, and ` +
-          "SageMaker refuses to delete the old one while an app runs with it: the apply then ends with an error.",
+          `${when}${sticky ? whenChosen : ""} It affects ${count(people.length, "person", "people")}` +
+          `${people.length > 0 ? ` (${joinFirst(people.map(code))})` : ""}. If the script fails, no app can start. ` +
+          "SageMaker cannot delete the old one while a running app uses it, and the apply would then fail.",
         instead: tryFirst,
       };
     });
-    // Settings that name another one, where the old one stays: else it is told above, once for all people.
-    const told = going.flatMap((one) => text(before(one).arn) ?? []);
+    // Settings that change to another one, unless the old one is deleted: then the risk above covers them.
+    const deleted = going.flatMap((one) => text(before(one).arn) ?? []);
     const renamed = changesOf(plan)
       .filter((one) => isUpdated(one) && one.type.startsWith("aws_sagemaker_"))
       .flatMap((about) => {
         const paths = differencesOf(about)
           .filter(
             ({ path, before }) =>
-              /lifecycle_config_arns?$/.test(path) && !told.some((arn) => before.includes(arn)),
+              /lifecycle_config_arns?$/.test(path) && !deleted.some((arn) => before.includes(arn)),
           )
           .map(({ path }) => path);
         if (paths.length === 0) return [];
@@ -112,7 +112,7 @@ export const lifecycleRule: Rule = {
         return [
           {
             about,
-            reason: `${whenStarted}${sticky ? whenChosen : ""} It is another in ${codes(paths)}.`,
+            reason: `${whenStarted}${sticky ? whenChosen : ""}It changes ${codes(paths)}.`,
             instead: tryFirst,
           },
         ];
@@ -121,19 +121,37 @@ export const lifecycleRule: Rule = {
   },
 };
 
-/** What SageMaker does not do while an app runs; tags it changes at any time. */
+/** Source: aws/amazon-sagemaker-feedback issue 134, where a space looks for the removed image's configuration. */
+export const removedImageRule: Rule = {
+  name: "removed-image",
+  title: "A custom image is removed or replaced",
+  find: (plan) =>
+    changesOf(plan)
+      .filter((one) => one.type === "aws_sagemaker_image" && isDestroyed(one))
+      .map((about) => ({
+        about,
+        reason:
+          "A space keeps the image that its owner chose. A space with this image does not start until its owner " +
+          "chooses another one. Its files are kept.",
+        instead:
+          "keep the image and its `imageUri` in `images` until no space has it, or tell its users first",
+      })),
+};
+
+/** Whether a running app can block the change. Tags can always be changed. */
 const mayBeBlocked = (one: ResourceChange): boolean =>
   one.type === "aws_sagemaker_studio_lifecycle_config"
     ? isDestroyed(one)
     : ["aws_sagemaker_domain", "aws_sagemaker_user_profile"].includes(one.type) &&
       (isDestroyed(one) || (isUpdated(one) && updatedByCall(one).length > 0));
 
-/** Whether what runs matters to this plan at all. */
-export const asksForApps = (plan: Plan): boolean => changesOf(plan).some(mayBeBlocked);
+/** Whether a running app can block a change of this plan. */
+export const canBeBlockedByApps = (plan: Plan): boolean => changesOf(plan).some(mayBeBlocked);
 
 function blockedBy(one: ResourceChange, running: readonly RunningApp[], plan: Plan): readonly RunningApp[] {
   if (!mayBeBlocked(one)) return [];
   const { id, arn, domain_id: domainId, user_profile_name: person } = before(one);
+  const appType = text(before(one).studio_lifecycle_config_app_type);
   switch (one.type) {
     case "aws_sagemaker_domain":
       return running.filter((app) => app.domainId === id);
@@ -141,23 +159,23 @@ function blockedBy(one: ResourceChange, running: readonly RunningApp[], plan: Pl
       return running.filter((app) => app.domainId === domainId && app.userProfileName === person);
     default: {
       const { people } = usersOf(plan, text(arn));
-      return running.filter(({ userProfileName }) => people.includes(userProfileName ?? ""));
+      return running.filter((app) => app.appType === appType && people.includes(app.userProfileName ?? ""));
     }
   }
 }
 
 /**
- * SageMaker API, DeleteUserProfile, DeleteDomain, DeleteStudioLifecycleConfig; for some updates of a domain UpdateDomain
- * and terraform-provider-aws issue 31912. That it holds for a profile's updates is a guess.
+ * Sources: SageMaker API Reference, DeleteUserProfile, DeleteDomain and DeleteStudioLifecycleConfig; for updates of a
+ * domain, UpdateDomain and terraform-provider-aws issue 31912. For updates of a profile this is an assumption.
  */
 export const runningAppsRule: Rule = {
   name: "running-app",
-  title: "An app that runs blocks the change",
+  title: "A running app blocks the change",
   find: (plan, apps) =>
     changesOf(plan).flatMap((about) => {
       const blocking = "running" in apps ? blockedBy(about, apps.running, plan) : [];
       if (blocking.length === 0) return [];
-      const told = blocking.map(({ appType, spaceName, userProfileName }) => {
+      const blockingApps = blocking.map(({ appType, spaceName, userProfileName }) => {
         const where = spaceName === undefined ? "" : ` in space ${code(spaceName)}`;
         return `${code(appType)}${where}${userProfileName === undefined ? "" : ` of ${code(userProfileName)}`}`;
       });
@@ -165,10 +183,10 @@ export const runningAppsRule: Rule = {
         {
           about,
           reason:
-            `SageMaker ${isDestroyed(about) ? "refuses" : "may refuse"} it while ${blocking.length === 1 ? "this app runs" : "these apps run"}: ${some(told)}. ` +
-            "The apply stops there, with what came before it done.",
+            `SageMaker ${isDestroyed(about) ? "rejects" : "may reject"} the change while ${blocking.length === 1 ? "this app is" : "these apps are"} running: ${joinFirst(blockingApps)}. ` +
+            "The apply would stop there, after the changes before it were made.",
           instead:
-            "ask these people to stop their spaces (their files stay), and plan again: `aws sagemaker delete-app` does the same",
+            "ask the owners to stop their spaces (files are kept), or run `aws sagemaker delete-app`, and plan again. In a rehearsal, stop them on the Studio page",
         },
       ];
     }),

@@ -1,33 +1,30 @@
 #!/bin/bash
-# How marimo's environment is made: sourced by install.sh, in a space, and by job/run.sh, in a job. Expects `payload`,
-# `python` (the image's), MARIMO_STATE, and the functions `log` and `fail`; its own functions also want `environment`,
-# the folder to make.
+# Builds marimo's virtual environment. install.sh sources this file in a space, and job/run.sh in a job. The caller sets
+# `payload`, `python` (the image's) and MARIMO_STATE, and defines the functions `log` and `fail`. The functions here
+# also read `environment`, the folder to build.
 
-# shellcheck disable=SC2154  # those are the caller's
+# shellcheck disable=SC2154  # the caller sets them
 : "${payload:?}" "${python:?}" "${environment-}"
-prefix="${CONDA_PREFIX:-/opt/conda}"
 wheels="$MARIMO_STATE/wheels"
 sha256='import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest()[:16])'
 requirements_hash="$("$python" -c "$sha256" "$payload/requirements.txt")" || return 1
 
-# A setting from the files that start.sh and the synthesis wrote: also when this runs by hand.
+# Reads a setting from the files that the synthesis and start.sh wrote, so that this also works when run by hand.
 setting() { sed -n "s/^$1=//p" "$payload/settings.env" "$MARIMO_STATE/space.env" 2>/dev/null | tail -n 1; }
 bucket="${MARIMO_BUCKET:-$(setting MARIMO_BUCKET)}"
 region="${MARIMO_REGION:-$(setting MARIMO_REGION)}"
 index="$(setting MARIMO_PACKAGE_INDEX_URL)"
 
-uv="$(command -v uv || command -v "$prefix/bin/uv")"
-install_packages() { # REQUIREMENTS [OPTION…]
-  if [[ -n "$uv" ]]; then
-    "$uv" pip install --python "$environment/bin/python" --require-hashes --requirements "$@"
-  else
-    "$environment/bin/python" -m pip install --disable-pip-version-check --no-input --require-hashes \
-      --requirement "$@"
-  fi
+uv="$(command -v uv || command -v "${python%/*}/uv")"
+install_packages() { install_unhashed "$1" --require-hashes "${@:2}"; } # REQUIREMENTS [OPTION…]
+install_unhashed() {
+  local tool=("$environment/bin/python" -m pip install --disable-pip-version-check --no-input --requirement)
+  if [[ -n "$uv" ]]; then tool=("$uv" pip install --python "$environment/bin/python" --requirements); fi
+  "${tool[@]}" "$@"
 }
 
-# What `npm run wheelhouse` put into the bucket for this very lock file, for spaces without a way to an index.
-# Neither uv nor pip reads s3:// addresses.
+# Downloads the wheels that `npm run wheelhouse` uploaded for this lock file, for spaces without a route to an index.
+# uv and pip cannot read s3:// URLs.
 fetch_wheels() {
   if [[ -z "$bucket" ]] || ! command -v aws >/dev/null; then return 1; fi
   local from="s3://$bucket/marimo/wheels/$requirements_hash/" limit=()
@@ -42,9 +39,9 @@ fetch_wheels() {
   compgen -G "$wheels/*.whl" >/dev/null
 }
 
-# A CodeArtifact repository wants a token, which the space's role may ask for. uv and pip get it in the index's address
-# by environment: it is on no command line, and neither writes it into a log. With other indexes that want credentials,
-# both read ~/.netrc.
+# A CodeArtifact repository needs a token, which the space's role may request. uv and pip read it from environment
+# variables, as part of the index URL, so that it appears in no command line; neither writes it to a log. For other
+# indexes with credentials, both read ~/.netrc.
 authenticate() {
   local domain token
   domain="$(setting MARIMO_CODEARTIFACT_DOMAIN)"
@@ -56,8 +53,8 @@ authenticate() {
     index="${index/:\/\//://aws:$token@}"
     export MARIMO_PACKAGE_INDEX_URL="$index"
   else
-    log "no token for the packages of CodeArtifact's domain $domain: may this space's role get one, and is there a" \
-      "route to CodeArtifact?"
+    log "no token for the packages of CodeArtifact's domain $domain: check that this space's role may get one and" \
+      "that there is a route to CodeArtifact"
   fi
 }
 
@@ -69,27 +66,27 @@ build() {
     "$python" -m venv "$environment" || return 1
   fi
   if fetch_wheels; then
-    log "installing the packages in the bucket"
+    log "installing the packages from the bucket"
     local offline=(--no-index --find-links "$wheels")
     if [[ -n "$uv" ]]; then offline+=(--offline); fi
     if install_packages "$payload/requirements.txt" "${offline[@]}"; then return 0; fi
-    log "the packages in the bucket could not be installed: trying the package index"
+    log "the packages from the bucket could not be installed: trying the package index"
   fi
   authenticate
   if [[ -n "$index" ]]; then local -x UV_DEFAULT_INDEX="$index" PIP_INDEX_URL="$index"; fi
   install_packages "$payload/requirements.txt"
 }
 
-# Kernels see the image's packages too. addsitedir appends, so that the environment's own packages come first,
-# and reads the .pth files there, which a plain path would not. Written each time: the image may have moved.
+# Makes the image's packages visible to kernels. addsitedir appends, so the virtual environment's own packages come
+# first; it also processes .pth files, which a plain path would not. Checked each time: the image's path may change.
 link_image_packages() {
   local purelib image_packages site_packages link_file link_line
   purelib='import sysconfig; print(sysconfig.get_path("purelib"))'
   image_packages="$("$python" -c "$purelib")" || fail "the image's Python does not run"
-  site_packages="$("$environment/bin/python" -c "$purelib")" || fail "the environment's Python does not run"
+  site_packages="$("$environment/bin/python" -c "$purelib")" || fail "the Python of marimo's environment does not run"
   link_file="$site_packages/sagemaker_image.pth"
   link_line="import site; site.addsitedir('$image_packages')"
-  # Never half of it, on a full volume.
+  # Written to a temporary file first: a full volume must not leave half a file.
   if [[ "$(cat "$link_file" 2>/dev/null)" != "$link_line" ]]; then
     if ! printf '%s\n' "$link_line" >"$link_file.new" || ! mv -f "$link_file.new" "$link_file"; then
       fail "$link_file cannot be written: is the volume full?"

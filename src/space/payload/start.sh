@@ -1,20 +1,22 @@
 #!/bin/bash
-# What has to be there before JupyterLab starts: marimo's entry in Jupyter's configuration. on-start.sh runs
-# it and waits, so it is quick; the rest goes on in the background, in install.sh.
+# Adds marimo to Jupyter's configuration, which must happen before JupyterLab starts. on-start.sh waits for this script,
+# so it is quick; install.sh does the rest in the background. In Code Editor, install.sh does everything.
 set -euo pipefail
 
 payload="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
-: "${MARIMO_STATE:=$HOME/.local/share/sagemaker-marimo}"
-prefix="${CONDA_PREFIX:-/opt/conda}"
-config="$prefix/etc/jupyter/jupyter_server_config.py"
+# shellcheck source=src/space/payload/image.sh
+source "$payload/image.sh"
+: "${MARIMO_STATE:=$(home_folder)/.local/share/sagemaker-marimo}"
+python="$(image_python)"
+config="${python%/bin/*}/etc/jupyter/jupyter_server_config.py"
 
-# The home volume may be full, or not writable: what is in place already works without any of this.
+# The home volume may be full or read-only. What is already in place works without these steps.
 skipped() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) sagemaker-marimo: skipped: $*"; }
-mkdir -p "$MARIMO_STATE/log" || skipped "$MARIMO_STATE/log cannot be made"
+mkdir -p "$MARIMO_STATE/log" || skipped "$MARIMO_STATE/log cannot be created"
 # S3 keeps no file modes.
 chmod +x "$payload"/bin/* || skipped "the commands in $payload/bin cannot be made executable"
 
-# Names and regions need no quoting; anything else is not one.
+# Names, regions and paths need no quoting. Any other value is invalid and is left out.
 setting() {
   if [[ "$2" =~ ^[A-Za-z0-9._/-]*$ ]]; then printf '%s=%s\n' "$1" "$2"; fi
 }
@@ -22,11 +24,13 @@ if ! {
   setting MARIMO_BUCKET "${MARIMO_BUCKET:-}"
   setting MARIMO_ENVIRONMENT "${MARIMO_ENVIRONMENT:-}"
   setting MARIMO_REGION "${MARIMO_REGION:-}"
+  setting MARIMO_APP_TYPE "${MARIMO_APP_TYPE:-JupyterLab}"
+  setting MARIMO_PYTHON "$python"
 } 2>/dev/null >"$MARIMO_STATE/.space.env" || ! mv -f "$MARIMO_STATE/.space.env" "$MARIMO_STATE/space.env"; then
   skipped "$MARIMO_STATE/space.env cannot be written: is the home volume full?"
 fi
 
-# The background part outlives this script and holds none of its files open.
+# The background part outlives this script, so it must not keep this script's files open.
 app_log="${SAGEMAKER_APP_LOG:-/var/log/apps/app_container.log}"
 if ! : 2>/dev/null >>"$app_log"; then app_log=/dev/null; fi
 export app_log
@@ -34,9 +38,11 @@ detach=()
 if command -v setsid >/dev/null; then detach=(setsid); fi
 nohup "${detach[@]+"${detach[@]}"}" bash "$payload/install.sh" >/dev/null 2>&1 </dev/null &
 
-# Jupyter's configuration goes into the image's prefix, which Studio resets at each start of the app, and not
-# into ~/.jupyter, which is the person's. Only these lines are ours in a file that an image may have brought
-# along.
+if [[ "${MARIMO_APP_TYPE:-}" == CodeEditor ]]; then exit; fi # runs no JupyterLab
+
+# Jupyter's configuration is written to the image's prefix, which Studio resets at each start of the app, and not to
+# ~/.jupyter, which belongs to the user. The image may have such a file already: only the lines between the markers are
+# replaced.
 begin='# >>> sagemaker-marimo >>>'
 end='# <<< sagemaker-marimo <<<'
 mkdir -p "$(dirname "$config")"
@@ -48,10 +54,16 @@ try:
     import sys as _sys
 
     _sys.path.append("$payload/python")
-    from sagemaker_marimo.jupyter_config import configure as _configure
+    from sagemaker_marimo import unsuitable_image as _image
 
-    _configure(get_config())
-except Exception:  # JupyterLab starts without marimo rather than not at all
+    _problem = _image.problem()
+    if _problem:
+        _image.explain(get_config(), _problem)
+    else:
+        from sagemaker_marimo.jupyter_config import configure as _configure
+
+        _configure(get_config())
+except Exception:  # JupyterLab must start, even without marimo
     import traceback as _traceback
 
     print("sagemaker-marimo: skipped: JupyterLab starts without marimo, for this reason:", file=_sys.stderr)

@@ -1,9 +1,9 @@
-"""SageMaker Studio's control plane: what moto does not answer, or answers without AWS's refusals.
+"""SageMaker Studio's control plane: operations that moto does not have, or does not validate as AWS does.
 
-Every refusal, transition and limit says, in a comment above it, from where it is known:
+A comment above every error, transition and limit gives its origin:
 
-  Source:  a page of the Amazon SageMaker API Reference, of another document, or a public issue that shows it
-  Guess:   what no source says, such as the words of a message
+  Source:  a page of the Amazon SageMaker API Reference or of another document, or a public issue
+  Guess:   not documented, for example the wording of a message
 
-`__tests__/python/test_local_aws_sources.py` refuses those that say nothing.
+`__tests__/python/test_local_aws_sources.py` fails if such a comment is missing.
 """

@@ -1,4 +1,4 @@
-"""Apps: what runs in a space. The app host runs it; here is its state."""
+"""Apps, which run in spaces. The app host runs them; this module has their state."""
 
 from .errors import ResourceInUse, ResourceNotFound, ValidationException
 from .launch import Launch
@@ -16,8 +16,8 @@ def _key(request: Members) -> tuple[str, ...]:
 
 def _owner(studio: Studio, request: Members) -> Resource:
     if ("UserProfileName" in request) == ("SpaceName" in request):
-        # Source: CreateApp and DeleteApp, UserProfileName and SpaceName: where one is not set, the other must
-        # be. Guess: that both are refused, and the words.
+        # Source: CreateApp and DeleteApp, UserProfileName and SpaceName: if one is not set, the other must
+        # be. Guess: that both together are rejected, and the wording.
         raise ValidationException("Exactly one of UserProfileName and SpaceName must be specified.")
     if "SpaceName" in request:
         return find_space(studio, request)
@@ -33,7 +33,7 @@ def create(studio: Studio, request: Members) -> Members:
     _check_type(request, owner)
     key = _key(request)
     if key in studio.apps and studio.apps[key].status != "Deleted":
-        # Source: CreateApp, errors (ResourceInUse). Guess: the words.
+        # Source: CreateApp, errors (ResourceInUse). Guess: the wording.
         raise ResourceInUse(f"App [{studio.apps[key].arn}] already exists.")
     check_lifecycle_configs(studio, request.get("ResourceSpec", {}), request["AppType"])
 
@@ -58,26 +58,25 @@ def create(studio: Studio, request: Members) -> Members:
 def _check_type(request: Members, owner: Resource) -> None:
     app_type = request["AppType"]
     if app_type == "JupyterServer":
-        # Guess: Studio Classic is closed (Developer Guide, "Amazon SageMaker Studio Classic"), and an SDK is
-        # refused so.
+        # Guess: the error; Studio Classic has ended (Developer Guide, "Amazon SageMaker Studio Classic").
         raise ValidationException(
             "AppType JupyterServer (Studio Classic) is no longer supported for new apps."
         )
     if app_type in _SPACE_APPS and owner.kind != "Space":
-        # Guess: the Developer Guide starts apps of these types in spaces alone.
+        # Guess: the Developer Guide describes apps of these types only in spaces.
         raise ValidationException(f"SpaceName must be specified for apps of type {app_type}.")
     if app_type not in _SPACE_APPS:
-        # Guess: AWS runs other types too; here they have no app host.
-        raise ValidationException(f"AppType {app_type} is not supported here; it is one of {_SPACE_APPS}.")
+        # Guess: AWS has other types; the app host cannot run them.
+        raise ValidationException(f"AppType must be one of {_SPACE_APPS} here, not {app_type}.")
     space_type = owner.members.get("SpaceSettings", {}).get("AppType")
     if space_type != app_type:
-        # Source: SpaceSettings, AppType: the type of app created within the space. Guess: the words.
+        # Source: SpaceSettings, AppType: the type of app created within the space. Guess: the wording.
         raise ValidationException(
             f"AppType {app_type} does not match Space [{owner.arn}] of type {space_type}."
         )
     if request.get("ResourceSpec", {}).get("InstanceType") == "system":
         # Source: ResourceSpec, InstanceType: JupyterServer and KernelGateway have the system value. Guess:
-        # the words.
+        # the wording.
         raise ValidationException(f"Instance type system is not supported for apps of type {app_type}.")
 
 
@@ -115,7 +114,7 @@ def _find(studio: Studio, request: Members) -> Resource:
     _owner(studio, request)
     key = _key(request)
     if key not in studio.apps:
-        # Source: DescribeApp and DeleteApp, errors (ResourceNotFound). Guess: the words.
+        # Source: DescribeApp and DeleteApp, errors (ResourceNotFound). Guess: the wording.
         raise ResourceNotFound(f"App [{request['AppName']}] does not exist.")
     return studio.apps[key]
 
@@ -125,10 +124,10 @@ def describe(studio: Studio, request: Members) -> Members:
 
 
 def delete(studio: Studio, request: Members) -> None:
-    """Also while the app still starts. A deleted app stays listed as Deleted: AWS shows it for 24 hours."""
+    """An app can also be deleted during its start. It stays listed as Deleted; AWS lists it for 24 hours."""
     app = _find(studio, request)
     if app.status in ("Deleting", "Deleted"):
-        # Source: DeleteApp, errors (ResourceInUse). Guess: for these statuses, and the words.
+        # Source: DeleteApp, errors (ResourceInUse). Guess: for these statuses, and the wording.
         raise ResourceInUse(f"App [{app.arn}] is in {app.status} state.")
     # Source: DescribeApp, Status: the values.
     app.set_status("Deleting")

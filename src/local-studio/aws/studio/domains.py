@@ -1,14 +1,14 @@
-"""Domains, with the home file system and the two security groups that AWS makes for each."""
+"""Domains, with the home file system and the two security groups that AWS creates for each domain."""
 
 import secrets
 import string
 
 from .errors import ResourceInUse, ValidationException
 from .home_file_system import HomeFileSystem
-from .references import check_lifecycle_configs, check_network, check_security_groups
+from .references import check_custom_images, check_lifecycle_configs, check_network, check_security_groups
 from .state import Members, Resource, Studio
 
-# What Describe answers for settings that were never given.
+# The defaults in the answers of Describe operations.
 _USER_DEFAULTS = {
     "StudioWebPortal": "ENABLED",
     "DefaultLandingUri": "studio::",
@@ -19,20 +19,20 @@ _USER_DEFAULTS = {
 def create(studio: Studio, request: Members) -> Members:
     name = request["DomainName"]
     if any(domain.members["DomainName"] == name for domain in studio.domains.values()):
-        # Source: CreateDomain, errors (ResourceInUse). Guess: that the name is what collides, and the words.
+        # Source: CreateDomain, errors (ResourceInUse). Guess: that names must be unique, and the wording.
         raise ResourceInUse(f"Domain with name [{name}] already exists.")
     if not request.get("VpcId") or not request.get("SubnetIds"):
-        # Source: CreateDomain, VpcId and SubnetIds: optional for Unified Studio's PublicInternetOnly domains
-        # alone, which nobody makes here. Guess: the words.
+        # Source: CreateDomain, VpcId and SubnetIds: optional only for Unified Studio's PublicInternetOnly
+        # domains, which are not supported here. Guess: the wording.
         raise ValidationException("VpcId and SubnetIds are required.")
     check_network(studio, request["VpcId"], request["SubnetIds"])
     settings = request["DefaultUserSettings"]
     if not settings.get("ExecutionRole"):
-        # Guess: CreateDomain's reference does not require it, but nothing starts without a role.
+        # Guess: the reference of CreateDomain does not require a role, but no app can start without one.
         raise ValidationException("ExecutionRole is required in DefaultUserSettings.")
     if request.get("AppNetworkAccessType") == "VpcOnly" and not settings.get("SecurityGroups"):
         # Source: UserSettings, SecurityGroups: required for VpcOnly, unless the domain's defaults have them.
-        # Guess: the words.
+        # Guess: the wording.
         raise ValidationException("SecurityGroups are required in DefaultUserSettings for VpcOnly mode.")
     _check(studio, request)
 
@@ -63,15 +63,16 @@ def create(studio: Studio, request: Members) -> Members:
 def _check(studio: Studio, request: Members) -> None:
     settings = request.get("DefaultUserSettings", {})
     if settings.get("AutoMountHomeEFS") == "DefaultAsDomain":
-        # Source: UserSettings, AutoMountHomeEFS: not for a domain. Guess: the words.
+        # Source: UserSettings, AutoMountHomeEFS: not for a domain. Guess: the wording.
         raise ValidationException("AutoMountHomeEFS of a domain cannot be DefaultAsDomain.")
     if settings.get("StudioWebPortal") == "DISABLED" and settings.get("DefaultLandingUri") == "studio::":
         # Source: UserSettings, DefaultLandingUri: studio:: only where StudioWebPortal is ENABLED. Guess: the
-        # words.
+        # wording.
         raise ValidationException("DefaultLandingUri cannot be studio:: when StudioWebPortal is DISABLED.")
     check_security_groups(studio, settings)
     check_security_groups(studio, request.get("DefaultSpaceSettings"))
     check_lifecycle_configs(studio, request)
+    check_custom_images(studio, request)
 
 
 def describe(studio: Studio, request: Members) -> Members:
@@ -83,11 +84,11 @@ def update(studio: Studio, request: Members) -> Members:
     domain.require_settled()
     network_access = request.get("AppNetworkAccessType")
     if network_access == "VpcOnly" and not (request.get("VpcId") and request.get("SubnetIds")):
-        # Source: hashicorp/terraform-provider-aws#45528, also the words. Also when the domain is in VpcOnly
-        # mode already, which is why no update by Terraform's AWS provider passes.
+        # Source: hashicorp/terraform-provider-aws#45528 (including the wording). This applies even if the
+        # domain is already in VpcOnly mode, so every update by Terraform's AWS provider fails.
         raise ValidationException("VpcId and Subnet IDs are required for updating domains to VpcOnly mode.")
     if request.get("VpcId", domain.members["VpcId"]) != domain.members["VpcId"]:
-        # Source: UpdateDomain, VpcId: only to add one to a domain without. Guess: the words.
+        # Source: UpdateDomain, VpcId: only to add a VPC to a domain without one. Guess: the wording.
         raise ValidationException("VpcId of a domain cannot be changed.")
     if "SubnetIds" in request:
         check_network(studio, domain.members["VpcId"], request["SubnetIds"])
@@ -109,7 +110,7 @@ def update(studio: Studio, request: Members) -> Members:
 
 
 def _refuse_with_running_apps(studio: Studio, domain: Resource, request: Members) -> None:
-    """The changes that running apps forbid."""
+    """Rejects changes that are not allowed while apps are running."""
     now = domain.members
     stopping_too = ("Pending", "InService", "Deleting")
     network_access = request.get("AppNetworkAccessType", now["AppNetworkAccessType"])
@@ -124,7 +125,7 @@ def _refuse_with_running_apps(studio: Studio, domain: Resource, request: Members
         )
     ):
         # Source: UpdateDomain, AppNetworkAccessType and SubnetIds; DomainSettingsForUpdate,
-        # ExecutionRoleIdentityConfig, which a Deleting app does not forbid; for the code and the words
+        # ExecutionRoleIdentityConfig, which a Deleting app does not forbid; for the code and the wording
         # hashicorp/terraform-provider-aws#31912, about settings of RStudio.
         raise ValidationException(
             f"Unable to update Domain [{domain.arn}] with InService App. Delete all InService apps in the "
@@ -136,7 +137,7 @@ def _change_home_file_system(studio: Studio, domain: Resource, request: Members)
     now, wanted = domain.members, request.get("HomeEfsFileSystemCreation")
     has_one = "HomeEfsFileSystemId" in now
     if wanted == "Disabled" and has_one:
-        # Source: UpdateDomain, HomeEfsFileSystemCreation: from Disabled to Enabled alone. Guess: the words.
+        # Source: UpdateDomain, HomeEfsFileSystemCreation: only from Disabled to Enabled. Guess: the wording.
         raise ValidationException("HomeEfsFileSystemCreation cannot be changed from Enabled to Disabled.")
     if wanted == "Enabled" and not has_one:
         now["HomeEfsFileSystemId"] = HomeFileSystem(studio, now["DomainId"], domain.arn).create(now)
@@ -149,7 +150,7 @@ def delete(studio: Studio, request: Members) -> None:
     for kind, store in (("UserProfile", studio.user_profiles), ("Space", studio.spaces)):
         if any(key[0] == domain_id for key in store):
             # Source: DeleteDomain, errors (ResourceInUse); Developer Guide, "Delete an Amazon SageMaker AI
-            # domain". Guess: the words, after those for user profiles (aws/amazon-sagemaker-feedback#113).
+            # domain". Guess: the wording, after those for user profiles (aws/amazon-sagemaker-feedback#113).
             raise ResourceInUse(
                 f"Unable to delete Domain [{domain.arn}] because {kind}(s) are associated with it."
             )

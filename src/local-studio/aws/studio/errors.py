@@ -34,6 +34,6 @@ class UnknownOperationException(ServiceException):
 
 
 class InternalFailure(ServiceException):
-    """The local AWS itself failed, for instance because the app host does not answer."""
+    """The local AWS failed, for example because the app host does not respond."""
 
     code = "InternalFailure"

@@ -1,5 +1,4 @@
-"""A domain's home file system, and the NFS security groups around it. SageMaker makes them in the caller's
-account."""
+"""A domain's home file system and its NFS security groups. SageMaker creates them in the caller's account."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +33,7 @@ class HomeFileSystem:
             backup=False,
             tags=[{"Key": key, "Value": value} for key, value in self._tags.items()],
         )
-        zones = set()  # EFS allows one mount target a zone
+        zones = set()  # EFS allows one mount target per Availability Zone
         for subnet_id in request["SubnetIds"]:
             zone = self.studio.ec2.get_subnet(subnet_id).availability_zone
             if zone not in zones:
@@ -43,7 +42,7 @@ class HomeFileSystem:
         return str(file_system.file_system_id)
 
     def _create_security_groups(self, vpc_id: str) -> str:
-        """The groups refer to each other, so neither can be deleted before their rules are revoked."""
+        """The groups refer to each other, so their rules must be revoked before a group can be deleted."""
         ec2 = self.studio.ec2
         inbound, outbound = (
             ec2.create_security_group(
@@ -63,8 +62,8 @@ class HomeFileSystem:
         return str(inbound.id)
 
     def delete(self, file_system_id: str | None) -> None:
-        """With retention `Delete` the file system goes. The two security groups stay, as on AWS: they keep
-        the VPC from being deleted (singlestore-labs/private-llm-aws#9)."""
+        """Retention `Delete` deletes the file system. As on AWS, the two security groups are not deleted, and
+        prevent the deletion of the VPC (singlestore-labs/private-llm-aws#9)."""
         efs = self.studio.efs
         if file_system_id not in efs.file_systems_by_id:
             return

@@ -9,14 +9,15 @@ from . import pipelines as pipelines_
 from .errors import ValidationException
 from .state import Members, Resource, Studio
 
-# Source: ListApps and its like, MaxResults: the default.
+# Source: ListApps and the other List operations, MaxResults: the default.
 _PAGE = 10
 
-# What SortBy's Name is, by the list's own name. Its other values are members.
+# The member for SortBy=Name, by list. The other values of SortBy are member names.
 _NAMES = {
     "StudioLifecycleConfigs": "StudioLifecycleConfigName",
     "ProcessingJobSummaries": "ProcessingJobName",
     "PipelineSummaries": "PipelineName",
+    "AppImageConfigs": "AppImageConfigName",
 }
 
 Filter = Callable[[Members, object], bool]
@@ -37,6 +38,11 @@ def _time(member: str, *, after: bool) -> Filter:
         return time > limit if after else time < limit
 
     return keep
+
+
+def _times(name: str, member: str) -> dict[str, Filter]:
+    """The filters `<name>After` and `<name>Before`."""
+    return {f"{name}After": _time(member, after=True), f"{name}Before": _time(member, after=False)}
 
 
 def domains(studio: Studio, request: Members) -> Members:
@@ -71,7 +77,7 @@ def _space_details(space: Members) -> Members:
 
 def apps(studio: Studio, request: Members) -> Members:
     if "UserProfileNameEquals" in request and "SpaceNameEquals" in request:
-        # Source: ListApps, UserProfileNameEquals: where one is set, the other cannot be. Guess: the words.
+        # Source: ListApps, UserProfileNameEquals: if one is set, the other cannot be set. Guess: the wording.
         raise ValidationException("UserProfileNameEquals and SpaceNameEquals cannot both be specified.")
     filters = {
         "DomainIdEquals": _equals("DomainId"),
@@ -85,23 +91,58 @@ def lifecycle_configs(studio: Studio, request: Members) -> Members:
     filters = {
         "NameContains": _contains("StudioLifecycleConfigName"),
         "AppTypeEquals": _equals("StudioLifecycleConfigAppType"),
-        "CreationTimeAfter": _time("CreationTime", after=True),
-        "CreationTimeBefore": _time("CreationTime", after=False),
-        "ModifiedTimeAfter": _time("LastModifiedTime", after=True),
-        "ModifiedTimeBefore": _time("LastModifiedTime", after=False),
+        **_times("CreationTime", "CreationTime"),
+        **_times("ModifiedTime", "LastModifiedTime"),
     }
-    request.setdefault("SortOrder", "Descending")  # of this operation alone
+    request.setdefault("SortOrder", "Descending")  # the default of this operation
     return _page("StudioLifecycleConfigs", studio.lifecycle_configs.values(), request, filters)
+
+
+def app_image_configs(studio: Studio, request: Members) -> Members:
+    filters = {
+        "NameContains": _contains("AppImageConfigName"),
+        **_times("CreationTime", "CreationTime"),
+        **_times("ModifiedTime", "LastModifiedTime"),
+    }
+    request.setdefault("SortOrder", "Descending")
+    return _page("AppImageConfigs", studio.app_image_configs.values(), request, filters)
+
+
+def images(studio: Studio, request: Members) -> Members:
+    page = _image_page("Images", studio.images.values(), request)
+    page["Images"] = [{**row, "ImageStatus": row["Status"].upper()} for row in page["Images"]]
+    return page
+
+
+def image_versions(studio: Studio, request: Members) -> Members:
+    studio.images.find(request["ImageName"], f"Image with ImageName {request['ImageName']}")
+    versions = [one for key, one in studio.image_versions.items() if key[0] == request["ImageName"]]
+    page = _image_page("ImageVersions", versions, request)
+    page["ImageVersions"] = [
+        {**row, "ImageVersionStatus": row["Status"].upper()} for row in page["ImageVersions"]
+    ]
+    return page
+
+
+def _image_page(key: str, resources: Iterable[Resource], request: Members) -> Members:
+    """The lists of images have upper-case words such as CREATION_TIME and DESCENDING."""
+    words = str(request.get("SortBy", "CREATION_TIME")).split("_")
+    order = str(request.get("SortOrder", "DESCENDING")).capitalize()
+    filters = {
+        "NameContains": _contains("ImageName"),
+        **_times("CreationTime", "CreationTime"),
+        **_times("LastModifiedTime", "LastModifiedTime"),
+    }
+    sort_by = "".join(word.capitalize() for word in words)
+    return _page(key, resources, {**request, "SortBy": sort_by, "SortOrder": order}, filters)
 
 
 def processing_jobs(studio: Studio, request: Members) -> Members:
     filters = {
         "NameContains": _contains("ProcessingJobName"),
         "StatusEquals": _equals("Status"),
-        "CreationTimeAfter": _time("CreationTime", after=True),
-        "CreationTimeBefore": _time("CreationTime", after=False),
-        "LastModifiedTimeAfter": _time("LastModifiedTime", after=True),
-        "LastModifiedTimeBefore": _time("LastModifiedTime", after=False),
+        **_times("CreationTime", "CreationTime"),
+        **_times("LastModifiedTime", "LastModifiedTime"),
     }
     page = _page("ProcessingJobSummaries", studio.processing_jobs.values(), request, filters)
     page["ProcessingJobSummaries"] = [
@@ -113,8 +154,7 @@ def processing_jobs(studio: Studio, request: Members) -> Members:
 def pipelines(studio: Studio, request: Members) -> Members:
     filters = {
         "PipelineNamePrefix": lambda members, wanted: members["PipelineName"].startswith(str(wanted)),
-        "CreatedAfter": _time("CreationTime", after=True),
-        "CreatedBefore": _time("CreationTime", after=False),
+        **_times("Created", "CreationTime"),
     }
     request.setdefault("SortOrder", "Descending")
     return _page("PipelineSummaries", studio.pipelines.values(), request, filters)
@@ -122,8 +162,7 @@ def pipelines(studio: Studio, request: Members) -> Members:
 
 def pipeline_executions(studio: Studio, request: Members) -> Members:
     filters = {
-        "CreatedAfter": _time("CreationTime", after=True),
-        "CreatedBefore": _time("CreationTime", after=False),
+        **_times("Created", "CreationTime"),
     }
     executions = pipelines_.find(studio, request).executions.values()
     request.setdefault("SortOrder", "Descending")
@@ -180,5 +219,5 @@ def _offset(token: str | None) -> int:
             return int(offset)
     except (binascii.Error, ValueError):
         pass
-    # Guess: the code and the words.
+    # Guess: the code and the wording.
     raise ValidationException(f"Invalid NextToken: {token}")

@@ -1,4 +1,4 @@
-"""The definition of a SageMaker pipeline: what its JSON says, and what of it is refused."""
+"""Parses and validates the JSON definition of a SageMaker pipeline."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from . import request_validation
 from .errors import ValidationException
 from .state import Members
 
-# Source: SageMaker Developer Guide, "Pipelines schema": the only one.
+# Source: SageMaker Developer Guide, "Pipelines schema": the only version.
 _VERSION = "2020-12-01"
 # Source: AWS General Reference, "Amazon SageMaker AI endpoints and quotas": steps in a pipeline.
-_MOST_STEPS = 50
-# Source: SageMaker Developer Guide, "Retry Policy for Pipeline Steps": attempts of a policy.
-_MOST_ATTEMPTS = 20
-# Source: as above, seconds of an interval.
-_LONGEST_INTERVAL = 43200
+_MAX_STEPS = 50
+# Source: SageMaker Developer Guide, "Retry Policy for Pipeline Steps": attempts per policy.
+_MAX_ATTEMPTS = 20
+# Source: as above, seconds between attempts.
+_MAX_INTERVAL = 43200
 
 # SageMaker Developer Guide, "Retry Policy for Pipeline Steps".
 SERVICE_FAULT = "Step.SERVICE_FAULT"
@@ -59,28 +59,28 @@ class _Reader:
             self.problems.append("it is not a JSON object")
             return
         if definition.get("Version") != _VERSION:
-            self.problems.append(f"Version is {definition.get('Version')!r}, expected {_VERSION!r}")
+            self.problems.append(f"Version must be {_VERSION!r}, not {definition.get('Version')!r}")
         steps = definition.get("Steps")
         if not isinstance(steps, list) or not steps:
-            self.problems.append("Steps is not a list of one step or more")
+            self.problems.append("Steps must be a list with at least one step")
             return
-        if len(steps) > _MOST_STEPS:
-            self.problems.append(f"it has {len(steps)} steps, more than {_MOST_STEPS}")
+        if len(steps) > _MAX_STEPS:
+            self.problems.append(f"a pipeline can have at most {_MAX_STEPS} steps, not {len(steps)}")
         for number, members in enumerate(steps, 1):
             name = members.get("Name") if isinstance(members, dict) else None
             if not isinstance(name, str) or not name:
                 self.problems.append(f"step {number} has no Name")
             elif members.get("Type") != "Processing":
-                # AWS knows others, such as Training and Condition.
+                # AWS has other types, such as Training and Condition.
                 self.problems.append(
-                    f"step {name} is of Type {members.get('Type')!r}; here they are Processing"
+                    f"Type of step {name} must be 'Processing' here, not {members.get('Type')!r}"
                 )
             else:
                 yield self._step(name, members)
 
     def _step(self, name: str, members: Members) -> Step:
         arguments = members.get("Arguments")
-        # The job gets a name of its own at each attempt.
+        # Each attempt has a new job name.
         job = {"ProcessingJobName": name.replace("_", "-"), **(arguments or {})}
         try:
             request_validation.parse("CreateProcessingJob", json.dumps(job))
@@ -101,52 +101,48 @@ class _Reader:
         for one in types:
             if one not in EXCEPTION_TYPES:
                 self.problems.append(
-                    f"{where}: ExceptionType {one!r} is none of {', '.join(EXCEPTION_TYPES)}"
+                    f"{where}: ExceptionType must be one of {', '.join(EXCEPTION_TYPES)}, not {one!r}"
                 )
         if not types:
             self.problems.append(f"{where}: ExceptionType is missing")
         if "ExpireAfterMin" in members:
-            # AWS knows it in place of MaxAttempts.
+            # AWS supports it as an alternative to MaxAttempts.
             self.problems.append(f"{where}: ExpireAfterMin is not supported here")
         interval, attempts = members.get("IntervalSeconds", 1), members.get("MaxAttempts", 5)
         backoff = members.get("BackoffRate", 2)
-        if not isinstance(attempts, int) or not 1 <= attempts <= _MOST_ATTEMPTS:
-            self.problems.append(f"{where}: MaxAttempts is {attempts!r}, expected 1 to {_MOST_ATTEMPTS}")
-        if not isinstance(interval, int) or not 0 <= interval <= _LONGEST_INTERVAL:
-            self.problems.append(
-                f"{where}: IntervalSeconds is {interval!r}, expected 0 to {_LONGEST_INTERVAL}"
-            )
+        if not isinstance(attempts, int) or not 1 <= attempts <= _MAX_ATTEMPTS:
+            self.problems.append(f"{where}: MaxAttempts must be 1 to {_MAX_ATTEMPTS}, not {attempts!r}")
+        if not isinstance(interval, int) or not 0 <= interval <= _MAX_INTERVAL:
+            self.problems.append(f"{where}: IntervalSeconds must be 0 to {_MAX_INTERVAL}, not {interval!r}")
         if not isinstance(backoff, int | float) or backoff < 0:
-            self.problems.append(
-                f"{where}: BackoffRate is {backoff!r}, expected a number that is not negative"
-            )
+            self.problems.append(f"{where}: BackoffRate must be 0 or greater, not {backoff!r}")
         return RetryPolicy(types, interval, backoff, attempts)
 
     def check_order(self, steps: Sequence[Step]) -> None:
         names = [step.name for step in steps]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            self.problems.append(f"step names are not unique: {', '.join(twice)}")
+        if duplicates := sorted({name for name in names if names.count(name) > 1}):
+            self.problems.append(f"step names must be unique: {', '.join(duplicates)}")
         for step in steps:
             if unknown := [name for name in step.depends_on if name not in names]:
-                self.problems.append(f"step {step.name} depends on {', '.join(unknown)}, which is no step")
+                self.problems.append(f"step {step.name} depends on unknown steps: {', '.join(unknown)}")
         try:
             TopologicalSorter({step.name: step.depends_on for step in steps}).prepare()
         except CycleError as error:
-            self.problems.append(f"steps depend on each other: {', '.join(error.args[1])}")
+            self.problems.append(f"steps cannot depend on each other: {', '.join(error.args[1])}")
 
 
 def parse(text: str) -> tuple[Step, ...]:
-    """Its steps, or the refusal."""
+    """Returns the steps, or raises the error that AWS would return."""
     reader = _Reader()
     steps: list[Step] = []
     try:
         definition = json.loads(text)
     except ValueError as error:
-        reader.problems.append(f"it is not JSON: {error}")
+        reader.problems.append(f"it is not valid JSON: {error}")
     else:
         steps = list(reader.steps(definition))
         reader.check_order(steps)
     if reader.problems:
-        # Guess: the code and the words; AWS tells one problem at a time.
+        # Guess: the code and the wording; AWS reports one problem at a time.
         raise ValidationException("Unable to parse pipeline definition: " + "; ".join(reader.problems))
     return tuple(steps)

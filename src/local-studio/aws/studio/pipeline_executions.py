@@ -1,6 +1,6 @@
-"""Runs of a pipeline: a processing job for each step, in the order and the numbers that were asked for.
+"""Executions of a pipeline: a processing job for each step, in the requested order and parallelism.
 
-Everything here happens with the lock held: requests and timers hold it, and jobs tell of their end with it.
+All code here runs with the lock held: requests and timers acquire it, and jobs report their end with it.
 """
 
 import json
@@ -10,7 +10,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from moto.core.exceptions import ServiceException
 
@@ -24,17 +23,16 @@ from .pipeline_definition import (
     RetryPolicy,
     Step,
 )
+from .processing_jobs import ProcessingJob
 from .state import Members, Resource, Studio
 
-if TYPE_CHECKING:
-    from .processing_jobs import ProcessingJob
-
 _LETTERS = string.ascii_lowercase + string.digits
-# Source: CreateProcessingJob, ProcessingJobName: 63 characters, of which eleven are ours.
-_LONGEST_JOB_PREFIX = 52
+# Source: CreateProcessingJob, ProcessingJobName: 63 characters, of which the suffix here has 11.
+_MAX_JOB_PREFIX = 52
 
-# How a refusal of CreateProcessingJob, or a job's FailureReason, begins. Source: SageMaker Developer Guide,
-# "Retry Policy for Pipeline Steps", names the exceptions. Guess: that it is told by the beginning.
+# Exception types by the beginning of an error of CreateProcessingJob or of a job's FailureReason. Source:
+# SageMaker Developer Guide, "Retry Policy for Pipeline Steps", has the exceptions. Guess: that the beginning
+# decides.
 _EXCEPTION_TYPES = {
     "InternalServerError": INTERNAL_ERROR,
     "CapacityError": CAPACITY_ERROR,
@@ -46,7 +44,7 @@ _EXCEPTION_TYPES = {
 
 @dataclass
 class StepRun:
-    """A step that has begun; AWS lists no others."""
+    """A step that has started. AWS lists only these."""
 
     step: Step
     # PipelineExecutionStep, StepStatus: the values.
@@ -56,7 +54,7 @@ class StepRun:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     failure: str | None = None
-    job: "ProcessingJob | None" = None
+    job: ProcessingJob | None = None
 
     @property
     def is_over(self) -> bool:
@@ -71,7 +69,7 @@ class StepRun:
             "StepDisplayName": self.step.display_name,
             "StepDescription": self.step.description,
             "StepStatus": self.status,
-            # Guess: the first is 1.
+            # Guess: the first attempt is 1.
             "AttemptCount": self.attempts,
             "StartTime": self.started,
             "EndTime": self.ended,
@@ -85,21 +83,21 @@ class StepRun:
 class Execution(Resource):
     studio: Studio = field(kw_only=True)
     steps: Sequence[Step] = field(kw_only=True)
-    most_parallel: int = field(kw_only=True)
+    max_parallel: int = field(kw_only=True)
     tokens: set[str] = field(default_factory=set)
     runs: dict[str, StepRun] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, studio: Studio, pipeline_arn: str, steps: Sequence[Step], most_parallel: int) -> "Execution":
+    def of(cls, studio: Studio, pipeline_arn: str, steps: Sequence[Step], max_parallel: int) -> "Execution":
         arn = f"{pipeline_arn}/execution/{_random(12)}"
-        configuration = {"MaxParallelExecutionSteps": most_parallel}
+        configuration = {"MaxParallelExecutionSteps": max_parallel}
         members = {
             "PipelineArn": pipeline_arn,
             "PipelineExecutionArn": arn,
             "ParallelismConfiguration": configuration,
         }
         execution = cls(
-            "PipelineExecution", arn, members, studio=studio, steps=steps, most_parallel=most_parallel
+            "PipelineExecution", arn, members, studio=studio, steps=steps, max_parallel=max_parallel
         )
         # Source: PipelineExecutionStatus: the values.
         execution.set_status("Executing")
@@ -116,13 +114,13 @@ class Execution(Resource):
         return [run.describe() for run in self.runs.values()]
 
     def advance(self) -> None:
-        """Starts what may start, and ends where nothing is left to do."""
+        """Starts the steps that can start, and ends the execution after the last step."""
         if self.is_over:
             return
         if self.status == "Executing" and not self._has("Failed"):
             for step in self.steps:
-                under_way = sum(not run.is_over for run in self.runs.values())
-                if under_way < self.most_parallel and step.name not in self.runs and self._is_ready(step):
+                running = sum(not run.is_over for run in self.runs.values())
+                if running < self.max_parallel and step.name not in self.runs and self._is_ready(step):
                     self.runs[step.name] = StepRun(step)
                     self._start(self.runs[step.name])
         if all(run.is_over for run in self.runs.values()):
@@ -132,7 +130,7 @@ class Execution(Resource):
         return any(run.status == status for run in self.runs.values())
 
     def _is_ready(self, step: Step) -> bool:
-        # A step after one that failed does not run: aws/amazon-sagemaker-examples#3294.
+        # A step does not run after a failed dependency: aws/amazon-sagemaker-examples#3294.
         return all(name in self.runs and self.runs[name].status == "Succeeded" for name in step.depends_on)
 
     def _end(self) -> None:
@@ -140,8 +138,8 @@ class Execution(Resource):
             # Source: PipelineExecutionStatus: the values.
             self.set_status("Stopped")
         elif self._has("Failed") or self._has("Stopped"):
-            # Source: as above; for the words AWS re:Post, "SageMaker pipeline FailStep error message not
-            # shown". Guess: once a step has failed no other starts, and those that run come to their end.
+            # Source: as above; for the wording AWS re:Post, "SageMaker pipeline FailStep error message not
+            # shown". Guess: after a failure no other step starts, and the running steps complete.
             self.set_status("Failed", "Step failure: One or multiple steps failed.")
         elif len(self.runs) == len(self.steps):
             # Source: as above.
@@ -150,32 +148,32 @@ class Execution(Resource):
     def _start(self, run: StepRun) -> None:
         run.attempts += 1
         identifier = self.arn.rsplit("/", 1)[-1]
-        # SageMaker Developer Guide, "IAM Access Management" of Pipelines: the name in Arguments is the
-        # beginning of the job's. The end of it, and the name without one, are as such jobs show them.
+        # SageMaker Developer Guide, "IAM Access Management" of Pipelines: the name in Arguments is the prefix
+        # of the job name. The suffix and the default name are those of real jobs.
         prefix = run.step.arguments.get("ProcessingJobName") or f"pipelines-{identifier}-{run.step.name}"
-        name = f"{prefix[:_LONGEST_JOB_PREFIX].replace('_', '-').rstrip('-')}-{_random(10)}"
+        name = f"{prefix[:_MAX_JOB_PREFIX].replace('_', '-').rstrip('-')}-{_random(10)}"
         try:
             request = request_validation.parse(
                 "CreateProcessingJob", json.dumps({**run.step.arguments, "ProcessingJobName": name})
             )
-            run.job = processing_jobs.start(self.studio, request, [lambda job: self._hear(run, job)])
+            run.job = processing_jobs.start(self.studio, request, [lambda job: self._on_job_change(run, job)])
             run.status = "Executing"
         except ServiceException as refusal:
             self._fail(
                 run,
                 refusal.code,
-                # Guess: the words.
+                # Guess: the wording.
                 "ClientError: Failed to invoke sagemaker:CreateProcessingJob. Error Details: "
                 f"{refusal.message}",
             )
 
-    def _hear(self, run: StepRun, job: "ProcessingJob") -> None:
+    def _on_job_change(self, run: StepRun, job: ProcessingJob) -> None:
         if run.job is not job or run.is_over or not job.is_over:
             return
         if job.status == "Completed":
             run.end("Succeeded")
         elif job.status == "Stopped":
-            # By StopPipelineExecution, StopProcessingJob or its time limit. Guess: the last two fail it.
+            # By StopPipelineExecution, StopProcessingJob or the time limit. Guess: the last two fail a step.
             run.end("Stopped" if self.status == "Stopping" else "Failed", f"Job {job.name} was stopped.")
         else:
             reason = str(job.members.get("FailureReason", ""))
@@ -183,7 +181,7 @@ class Execution(Resource):
         self.advance()
 
     def _fail(self, run: StepRun, code: str, reason: str) -> None:
-        """Ends the step, unless one of its policies has another attempt for it."""
+        """Ends the step, unless one of its retry policies allows another attempt."""
         exception_type = _EXCEPTION_TYPES.get(code)
         for policy in run.step.retry_policies:
             used = run.retries.get(policy, 0)
@@ -220,9 +218,17 @@ class Execution(Resource):
                 processing_jobs.stop(self.studio, {"ProcessingJobName": run.job.name})
         self.advance()
 
+    def abandon(self) -> None:
+        """Stops an execution whose process has ended, and with it its timers."""
+        for run in self.runs.values():
+            if not run.is_over:
+                run.end("Stopped")
+        # Source: PipelineExecutionStatus: the values.
+        self.set_status("Stopped")
+
     def retry(self) -> None:
-        """Again, but for what succeeded: from the last failed step (SageMaker Developer Guide, "View the
-        details of a pipeline run")."""
+        """Runs all steps again that have not succeeded (SageMaker Developer Guide, "View the details of a
+        pipeline run")."""
         self.runs = {name: run for name, run in self.runs.items() if run.status == "Succeeded"}
         # Source: PipelineExecutionStatus: the values.
         self.set_status("Executing")

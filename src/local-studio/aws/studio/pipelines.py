@@ -1,4 +1,4 @@
-"""SageMaker pipelines. What runs them is pipeline_executions.py."""
+"""SageMaker pipelines. pipeline_executions.py runs them."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,9 +28,10 @@ class Pipeline(Resource):
 def find(studio: Studio, request: Members) -> Pipeline:
     name = request["PipelineName"].rsplit("/", 1)[-1]  # or its ARN
     if name not in studio.pipelines:
-        # Source: DescribePipeline, errors (ResourceNotFound). Guess: the words.
+        # Source: DescribePipeline, errors (ResourceNotFound). Guess: the wording.
         raise ResourceNotFound(f"Pipeline '{studio.arn(f'pipeline/{name}')}' does not exist.")
-    return studio.pipelines[name]
+    pipeline: Pipeline = studio.pipelines[name]
+    return pipeline
 
 
 def create(studio: Studio, request: Members) -> Members:
@@ -57,8 +58,8 @@ def create(studio: Studio, request: Members) -> Members:
 
 def _definition(request: Members) -> str:
     if "PipelineDefinitionS3Location" in request or "PipelineDefinition" not in request:
-        # Guess: AWS takes either; here it is in the request.
-        raise ValidationException("PipelineDefinition is required here, and no PipelineDefinitionS3Location.")
+        # Guess: AWS accepts both; here only PipelineDefinition is supported.
+        raise ValidationException("PipelineDefinition is required; an S3 location is not supported here.")
     return str(request["PipelineDefinition"])
 
 
@@ -79,27 +80,28 @@ def describe(studio: Studio, request: Members) -> Members:
 def delete(studio: Studio, request: Members) -> Members:
     pipeline = find(studio, request)
     if any(not execution.is_over for execution in pipeline.executions.values()):
-        # Source: DeletePipeline: only without running instances; errors (ConflictException). Guess: the
-        # words.
-        raise ConflictException(f"Pipeline {pipeline.arn} has executions that are running.")
+        # Source: DeletePipeline: only without running executions; errors (ConflictException). Guess: the
+        # wording.
+        raise ConflictException(f"Pipeline {pipeline.arn} has running executions.")
     del studio.pipelines[request["PipelineName"]]
     return {"PipelineArn": pipeline.arn}
 
 
 def _execution(studio: Studio, request: Members) -> Execution:
     arn = request["PipelineExecutionArn"]
+    pipeline: Pipeline
     for pipeline in studio.pipelines.values():
         if arn in pipeline.executions:
             return pipeline.executions[arn]
-    # Source: DescribePipelineExecution, errors (ResourceNotFound). Guess: the words.
+    # Source: DescribePipelineExecution, errors (ResourceNotFound). Guess: the wording.
     raise ResourceNotFound(f"Pipeline execution '{arn}' does not exist.")
 
 
-def _most_parallel(*members: Members) -> int:
+def _max_parallel(*members: Members) -> int:
     for one in members:
         if "ParallelismConfiguration" in one:
             return int(one["ParallelismConfiguration"]["MaxParallelExecutionSteps"])
-    # Guess: AWS has quotas of jobs in its place.
+    # Guess: AWS has job quotas instead.
     return 50
 
 
@@ -109,9 +111,9 @@ def start_execution(studio: Studio, request: Members) -> Members:
         if request["ClientRequestToken"] in execution.tokens:
             return {"PipelineExecutionArn": execution.arn}
     if request.get("PipelineParameters") or "SelectiveExecutionConfig" in request:
-        # Guess: AWS takes both; here a definition has no parameters.
+        # Guess: AWS supports both; here a definition has no parameters.
         raise ValidationException("PipelineParameters and SelectiveExecutionConfig are not supported here.")
-    execution = Execution.of(studio, pipeline.arn, pipeline.steps, _most_parallel(request, pipeline.members))
+    execution = Execution.of(studio, pipeline.arn, pipeline.steps, _max_parallel(request, pipeline.members))
     execution.tokens.add(request["ClientRequestToken"])
     names = ("PipelineExecutionDisplayName", "PipelineExecutionDescription")
     execution.members |= {name: request[name] for name in names if name in request}
@@ -126,7 +128,7 @@ def stop_execution(studio: Studio, request: Members) -> Members:
     if request["ClientRequestToken"] not in execution.tokens:
         execution.tokens.add(request["ClientRequestToken"])
         if execution.status != "Executing":
-            # Source: StopPipelineExecution, errors (ConflictException). Guess: when, and the words.
+            # Source: StopPipelineExecution, errors (ConflictException). Guess: when, and the wording.
             raise ConflictException(f"Pipeline execution {execution.arn} is {execution.status}.")
         execution.stop()
     return {"PipelineExecutionArn": execution.arn}
@@ -137,9 +139,9 @@ def retry_execution(studio: Studio, request: Members) -> Members:
     if request["ClientRequestToken"] not in execution.tokens:
         execution.tokens.add(request["ClientRequestToken"])
         if execution.status not in ("Failed", "Stopped"):
-            # Source: RetryPipelineExecution, errors (ConflictException). Guess: when, and the words.
+            # Source: RetryPipelineExecution, errors (ConflictException). Guess: when, and the wording.
             raise ConflictException(f"Pipeline execution {execution.arn} is {execution.status}.")
-        execution.most_parallel = _most_parallel(request, execution.members)
+        execution.max_parallel = _max_parallel(request, execution.members)
         execution.retry()
     return {"PipelineExecutionArn": execution.arn}
 

@@ -1,4 +1,4 @@
-"""CreatePresignedDomainUrl: the link that signs a person in."""
+"""CreatePresignedDomainUrl: the link that signs in a user."""
 
 import secrets
 
@@ -14,22 +14,22 @@ _SESSION_SECONDS = 43200
 
 
 def create(studio: Studio, request: Members) -> Members:
-    """Takes the lock itself, and only to look: the app host may ask the control plane before it answers."""
+    """Holds the lock only for the checks: the app host can call the control plane before it answers."""
     with studio.lock:
         url, order = _check(studio, request)
     try:
         return {"AuthorizedUrl": studio.app_host.presigned_url(order) or url}
     except AppHostFailure as failure:
-        # Source: Common Errors, InternalFailure: the local AWS itself failed.
+        # Source: Common Errors, InternalFailure: the local AWS failed.
         raise InternalFailure(str(failure)) from None
 
 
 def _check(studio: Studio, request: Members) -> tuple[str, Members]:
-    """A link as AWS's look, and what the app host needs to make one that works here."""
+    """Returns a link like AWS's, and the request to the app host, which creates a working one."""
     domain = studio.domain(request)
     domain.require_in_service()
     if domain.members["AuthMode"] != "IAM":
-        # Source: CreatePresignedDomainUrl: only when the authentication mode is IAM. Guess: the words.
+        # Source: CreatePresignedDomainUrl: only when the authentication mode is IAM. Guess: the wording.
         raise ValidationException(
             "CreatePresignedDomainUrl can only be called when AuthMode of the domain is IAM."
         )
@@ -41,7 +41,7 @@ def _check(studio: Studio, request: Members) -> tuple[str, Members]:
         owner = space.members.get("OwnershipSettings", {}).get("OwnerUserProfileName", "")
         sharing = space.members.get("SpaceSharingSettings", {}).get("SharingType")
         if sharing == "Private" and owner.lower() != name.lower():
-            # Guess: a private space opens for its owner alone (Developer Guide, "Amazon SageMaker Studio
+            # Guess: only its owner can open a private space (Developer Guide, "Amazon SageMaker Studio
             # spaces").
             raise ValidationException(f"Space [{space.arn}] is not owned by UserProfile [{profile.arn}].")
     order: Members = {
@@ -50,7 +50,7 @@ def _check(studio: Studio, request: Members) -> tuple[str, Members]:
         "expiresInSeconds": request.get("ExpiresInSeconds", _EXPIRES_IN_SECONDS),
         "sessionExpirationInSeconds": request.get("SessionExpirationDurationInSeconds", _SESSION_SECONDS),
     }
-    for theirs, ours in (("SpaceName", "spaceName"), ("LandingUri", "landingUri")):
-        if theirs in request:
-            order[ours] = request[theirs]
+    for aws_member, member in (("SpaceName", "spaceName"), ("LandingUri", "landingUri")):
+        if aws_member in request:
+            order[member] = request[aws_member]
     return f"{domain.members['Url']}/auth?token={secrets.token_urlsafe(48)}", order

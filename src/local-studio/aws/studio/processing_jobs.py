@@ -1,8 +1,9 @@
-"""Processing jobs. The app host runs them; here are their state, their logs and what AWS refuses.
+"""Processing jobs. The app host runs them; this module has their state, logs and validation.
 
-Other parts of the server start a job by `start` and see its changes by `ProcessingJob.watchers`.
+Other modules start a job with `start` and follow its changes with `ProcessingJob.watchers`.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -21,14 +22,14 @@ from .state import Members, Resource, Studio
 
 _LOCAL_PATH = "/opt/ml/processing/"
 _LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
-_INTERRUPTED = "InternalServerError: We encountered an internal error. Please try again."
+INTERRUPTED = "InternalServerError: We encountered an internal error. Please try again."
 
 
 @dataclass
 class ProcessingJob(Resource):
-    """Under way until its status is Completed, Failed or Stopped."""
+    """A job runs until its status is Completed, Failed or Stopped."""
 
-    # Called at each change of the status, with the lock held: they must not wait for anything.
+    # Called at each change of the status, with the lock held. They must not block.
     watchers: list[Callable[["ProcessingJob"], None]] = field(default_factory=list)
     log_stream: str = ""
     run: "Future[None] | None" = None
@@ -60,11 +61,11 @@ def create(studio: Studio, request: Members) -> Members:
 def start(
     studio: Studio, request: Members, watchers: Iterable[Callable[[ProcessingJob], None]] = ()
 ) -> ProcessingJob:
-    """The job of a request that the service model allows (request_validation.parse). Whoever calls holds the
-    lock; what AWS refuses is raised."""
+    """Starts the job of a validated request (request_validation.parse), or raises the error that AWS would
+    return. The caller holds the lock."""
     name = request["ProcessingJobName"]
     if name in studio.processing_jobs:
-        # Source: CreateProcessingJob, errors (ResourceInUse). Guess: the words.
+        # Source: CreateProcessingJob, errors (ResourceInUse). Guess: the wording.
         raise ResourceInUse(
             "Job name must be unique within an AWS account and region, and a job with this name already "
             f"exists ({studio.processing_jobs[name].arn})"
@@ -79,41 +80,53 @@ def start(
     job = ProcessingJob("ProcessingJob", arn, members, tags)
     job.watchers += [*studio.job_watchers, *watchers]
     studio.processing_jobs[name] = job
-    # Source: DescribeProcessingJob, ProcessingJobStatus: the values. Guess: it has the first at once.
+    # Source: DescribeProcessingJob, ProcessingJobStatus: the values. Guess: the first is InProgress.
     job.set_status("InProgress")
     job.run = studio.jobs.submit(_run, studio, job)
     return job
 
 
+# Source: ProcessingClusterConfig, VolumeKmsKeyId: no key for instance types with local storage. Source for
+# these families: sagemaker-python-sdk, `instance_supports_kms`. Guess: g7, g7e and p6 are like them.
+_LOCAL_STORAGE = re.compile(
+    r"ml\.(g4dn|g5|g6|g6e|g7|g7e|m5d|r5d|m6id|c6id|r6id|p3dn|p4d|p4de|p5|p5e|p5en|p6-\w+|trn1n?)\."
+)
+
+
 def _check_inputs_and_outputs(studio: Studio, request: Members) -> None:
     cluster = request["ProcessingResources"]["ClusterConfig"]
+    if cluster.get("VolumeKmsKeyId") and _LOCAL_STORAGE.match(cluster["InstanceType"]):
+        # Source: the same member's documentation. Guess: the wording.
+        raise ValidationException(
+            f"VolumeKmsKeyId cannot be requested for {cluster['InstanceType']}, which has local storage."
+        )
     if cluster["InstanceCount"] != 1:
-        # Guess: AWS runs several; here a job has one container.
-        raise ValidationException(f"InstanceCount {cluster['InstanceCount']} is not supported here; it is 1.")
+        # Guess: AWS supports several; here a job has one container.
+        raise ValidationException(f"InstanceCount {cluster['InstanceCount']} is not supported; it must be 1.")
     outputs = request.get("ProcessingOutputConfig", {})
     places = []
     for one in request.get("ProcessingInputs", []):
         place = one.get("S3Input", {})
         kinds = place.get("S3DataType"), place.get("S3InputMode", "File")
         if "DatasetDefinition" in one or kinds != ("S3Prefix", "File"):
-            # Guess: AWS takes others too; here there are objects below a prefix, in files.
+            # Guess: AWS supports other inputs; here only objects with a prefix, as files.
             raise ValidationException(
-                f"Input {one['InputName']} is not supported here; it has an S3Input with S3DataType S3Prefix "
-                "and S3InputMode File."
+                f"Input {one['InputName']} is not supported here: it must be an S3Input with S3DataType "
+                "S3Prefix and S3InputMode File."
             )
         places.append((one["InputName"], place))
     for one in outputs.get("Outputs", []):
         if "S3Output" not in one:
-            # Guess: AWS takes others too; here there are buckets.
-            raise ValidationException(f"Output {one['OutputName']} is not supported here without S3Output.")
+            # Guess: AWS supports other outputs; here only S3.
+            raise ValidationException(f"Output {one['OutputName']} is not supported; it must be an S3Output.")
         places.append((one["OutputName"], one["S3Output"]))
     for name, place in places:
         if not place.get("LocalPath", "").startswith(_LOCAL_PATH):
-            # Source: ProcessingS3Input, LocalPath: it must begin so. Guess: an output's too, and the words.
+            # Source: ProcessingS3Input, LocalPath: the prefix. Guess: the same for outputs, and the wording.
             raise ValidationException(f"LocalPath of {name} must begin with {_LOCAL_PATH}")
         bucket = place["S3Uri"].removeprefix("s3://").split("/")[0]
         if bucket not in s3_backends[studio.account][studio.partition].buckets:
-            # Guess: the code and the words.
+            # Guess: the code and the wording.
             raise ValidationException(f"The S3 bucket {bucket!r} of {name} does not exist.")
     for key in (cluster.get("VolumeKmsKeyId"), outputs.get("KmsKeyId")):
         if key:
@@ -124,7 +137,7 @@ def _check_key(studio: Studio, key: str) -> None:
     backend = kms_backends[studio.account][studio.region]
     found = backend.keys.get(backend.any_id_to_key_id(key))
     if found is None or found.key_state != "Enabled":
-        # Guess: the code and the words.
+        # Guess: the code and the wording.
         raise ValidationException(f"The KMS key {key!r} does not exist or is not enabled.")
 
 
@@ -135,25 +148,25 @@ def _check_network(studio: Studio, vpc_config: Members | None) -> None:
     vpcs = set()
     for subnet_id in vpc_config["Subnets"]:
         if subnet_id not in subnets:
-            # Guess: the code and the words, after EC2's InvalidSubnetID.NotFound.
+            # Guess: the code and the wording, after EC2's InvalidSubnetID.NotFound.
             raise ValidationException(f"The subnet ID '{subnet_id}' does not exist")
         vpcs.add(subnets[subnet_id])
     for group_id in vpc_config["SecurityGroupIds"]:
         group: Any = studio.ec2.get_security_group_from_id(group_id)
         if group is None:
-            # Guess: the code, with the words of EC2 (Amazon EC2 API Reference, "Error codes",
+            # Guess: the code (including the wording) of EC2 (Amazon EC2 API Reference, "Error codes",
             # InvalidGroup.NotFound).
             raise ValidationException(f"The security group '{group_id}' does not exist")
         vpcs.add(group.vpc_id)
     if len(vpcs) > 1:
-        # Guess: the code and the words.
-        raise ValidationException("Subnets and SecurityGroupIds must be of one VPC.")
+        # Guess: the code and the wording.
+        raise ValidationException("Subnets and SecurityGroupIds must be in the same VPC.")
 
 
 def _run(studio: Studio, job: ProcessingJob) -> None:
-    """On a thread of its own, from the place in the queue to the end."""
+    """Runs the job to its end. It is called in a separate thread."""
     with studio.lock:
-        # What processingjobconfig.json holds: the request, and the job's ARN.
+        # The content of processingjobconfig.json: the request and the job's ARN.
         states = ("Status", "CreationTime", "LastModifiedTime")
         configuration = {name: value for name, value in job.members.items() if name not in states}
     order = {"name": job.name, "arn": job.arn, "region": studio.region, "configuration": configuration}
@@ -169,10 +182,10 @@ def _run(studio: Studio, job: ProcessingJob) -> None:
 def _report(studio: Studio, job: ProcessingJob, event: Members) -> None:
     with studio.lock:
         if "accepted" in event and job.status == "Stopping":
-            # Asked for while the app host did not know the job yet.
-            studio.tell_app_host(lambda host: host.stop_job(job.arn))
+            # The job was stopped before the app host had accepted it.
+            studio.notify_app_host(lambda host: host.stop_job(job.arn))
         elif "accepted" in event and job.is_over:
-            studio.tell_app_host(lambda host: host.kill_job(job.arn))
+            studio.notify_app_host(lambda host: host.kill_job(job.arn))
         elif "started" in event:
             job.members["ProcessingStartTime"] = datetime.now(UTC)
         elif "lines" in event:
@@ -199,25 +212,26 @@ def _end(job: ProcessingJob, outcome: Members) -> None:
         job.set_status("Failed", outcome["failureReason"])
     elif job.status == "Stopping" or outcome.get("timedOut"):
         # Source: ProcessingStoppingCondition: after the condition is met, the job is stopped; and aws/
-        # sagemaker-python-sdk, session.py, which says of a job that is Stopped that it could have timed out.
-        # Guess: without a reason, and whatever its exit status.
+        # sagemaker-python-sdk, session.py, according to which a Stopped job may have timed out.
+        # Guess: that there is no FailureReason, and that the exit status does not matter.
         job.set_status("Stopped")
     elif status == 0:
         # Source: SageMaker Developer Guide, "How Amazon SageMaker Processing Runs Your Processing Container
         # Image": the exit code decides.
         job.set_status("Completed")
     else:
-        # Source: as above; for the words aws-samples/amazon-sagemaker-ml-pipeline-deploy-with-terraform#12,
-        # of a training job.
+        # Source: as above; for the wording aws-samples/amazon-sagemaker-ml-pipeline-deploy-with-terraform#12,
+        # a training job.
         job.set_status("Failed", f"AlgorithmError: , exit code: {status}")
 
 
 def find(studio: Studio, request: Members) -> ProcessingJob:
     name = request["ProcessingJobName"]
     if name not in studio.processing_jobs:
-        # Source: DescribeProcessingJob and StopProcessingJob, errors (ResourceNotFound). Guess: the words.
+        # Source: DescribeProcessingJob and StopProcessingJob, errors (ResourceNotFound). Guess: the wording.
         raise ResourceNotFound(f"Could not find requested job with name: {name}")
-    return studio.processing_jobs[name]
+    job: ProcessingJob = studio.processing_jobs[name]
+    return job
 
 
 def describe(studio: Studio, request: Members) -> Members:
@@ -227,26 +241,26 @@ def describe(studio: Studio, request: Members) -> Members:
 def stop(studio: Studio, request: Members) -> None:
     job = find(studio, request)
     if job.status != "InProgress":
-        # Guess: as StopTrainingJob, which is refused for a job that is over.
+        # Guess: the same as StopTrainingJob, which fails for a job that has ended.
         raise ValidationException(
             f"The request was rejected because the processing job is in status {job.status}."
         )
     # Source: DescribeProcessingJob, ProcessingJobStatus: the values.
     job.set_status("Stopping")
     if job.run is not None and job.run.cancel():
-        # Source: as above. Guess: of a job that has not started.
+        # Source: as above. Guess: the same for a job that has not started.
         studio.settle(job, "Stopped")
     else:
-        studio.tell_app_host(lambda host: host.stop_job(job.arn))
+        studio.notify_app_host(lambda host: host.stop_job(job.arn))
 
 
 def interrupt(studio: Studio, request: Members) -> None:
-    """What AWS's own failure does to a job: for tests."""
+    """Fails a job with an internal error of AWS, for tests."""
     job = find(studio, request)
     if job.status != "InProgress":
-        # Guess: nobody asks AWS for it.
-        raise ValidationException(f"Job {job.name} is in status {job.status}, and only one InProgress fails.")
+        # Guess: AWS has no such operation.
+        raise ValidationException(f"Job {job.name} is in status {job.status}: it must be InProgress.")
     # Source: aws/sagemaker-python-sdk#2496, a processing job's FailureReason.
-    job.set_status("Failed", _INTERRUPTED)
+    job.set_status("Failed", INTERRUPTED)
     if job.run is None or not job.run.cancel():
-        studio.tell_app_host(lambda host: host.kill_job(job.arn))
+        studio.notify_app_host(lambda host: host.kill_job(job.arn))

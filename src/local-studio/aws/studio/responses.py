@@ -1,5 +1,5 @@
-"""SageMaker's HTTP side: every request is checked, Studio's operations are answered here, the rest by
-moto."""
+"""The HTTP interface of SageMaker. Validates every request, answers Studio's operations, and passes the other
+operations to moto."""
 
 import threading
 from collections.abc import Callable
@@ -18,8 +18,10 @@ from moto.sagemaker.responses import SageMakerResponse
 from app_host import AppHost
 
 from . import (
+    app_image_configs,
     apps,
     domains,
+    images,
     lifecycle_configs,
     listing,
     pipelines,
@@ -57,6 +59,21 @@ _OPERATIONS: dict[str, Callable[[Studio, Members], Members | None]] = {
     "DescribeStudioLifecycleConfig": lifecycle_configs.describe,
     "DeleteStudioLifecycleConfig": lifecycle_configs.delete,
     "ListStudioLifecycleConfigs": listing.lifecycle_configs,
+    "CreateImage": images.create,
+    "DescribeImage": images.describe,
+    "UpdateImage": images.update,
+    "DeleteImage": images.delete,
+    "ListImages": listing.images,
+    "CreateImageVersion": images.create_version,
+    "DescribeImageVersion": images.describe_version,
+    "UpdateImageVersion": images.update_version,
+    "DeleteImageVersion": images.delete_version,
+    "ListImageVersions": listing.image_versions,
+    "CreateAppImageConfig": app_image_configs.create,
+    "DescribeAppImageConfig": app_image_configs.describe,
+    "UpdateAppImageConfig": app_image_configs.update,
+    "DeleteAppImageConfig": app_image_configs.delete,
+    "ListAppImageConfigs": listing.app_image_configs,
     "CreateProcessingJob": processing_jobs.create,
     "DescribeProcessingJob": processing_jobs.describe,
     "StopProcessingJob": processing_jobs.stop,
@@ -73,7 +90,7 @@ _OPERATIONS: dict[str, Callable[[Studio, Members], Members | None]] = {
     "ListPipelineExecutions": listing.pipeline_executions,
     "ListPipelineExecutionSteps": listing.pipeline_execution_steps,
 }
-# moto answers these for its own resources.
+# For resources of moto, moto answers these operations.
 _TAG_OPERATIONS: dict[str, Callable[[Resource, Members], Members]] = {
     "ListTags": lambda resource, _: {"Tags": resource.tags},
     "AddTags": tags.add,
@@ -84,12 +101,12 @@ JobWatcher = Callable[[Studio, processing_jobs.ProcessingJob], None]
 
 @dataclass
 class ControlPlane:
-    """Studio in every account and region that was asked for."""
+    """Studio in every account and Region that has received requests."""
 
     app_host: AppHost
     delay: float
     parallel_jobs: int
-    job_watchers: list[JobWatcher]  # of every processing job
+    job_watchers: list[JobWatcher]  # watch every processing job
     lock: threading.RLock = field(default_factory=threading.RLock)
     studios: dict[tuple[str, str], Studio] = field(default_factory=dict)
     jobs: ThreadPoolExecutor = field(init=False)
@@ -115,7 +132,7 @@ class StudioResponse(SageMakerResponse):
         self.refusal: ServiceException | None = None
 
     def parse_parameters(self, request: Request) -> None:
-        # moto calls this before it catches errors, so the refusal has to wait for call_action.
+        # moto calls this outside its error handling, so the error is raised in call_action.
         try:
             self.request_members = request_validation.parse(self._get_action(), request.data)
             tags.refuse_reserved(self.request_members)
@@ -141,7 +158,7 @@ class StudioResponse(SageMakerResponse):
             return self._send(UnknownOperationException(f"The local AWS does not implement {operation}."))
 
     def _answer(self, operation: str) -> Members | None:
-        """What to answer, or None where moto has the answer."""
+        """Returns the answer, or None if moto must answer."""
         control_plane = self.control_plane
         with control_plane.lock:
             studio = control_plane.studio(self.current_account, self.region, self.partition)

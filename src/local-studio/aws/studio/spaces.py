@@ -1,11 +1,10 @@
-"""Spaces: the storage and settings that an app runs with. Private ones belong to one user profile."""
+"""Spaces: the storage and the settings of an app. A private space belongs to one user profile."""
 
 from .errors import ResourceInUse, ValidationException
 from .references import check_lifecycle_configs
 from .state import Members, Resource, Studio, named
 
-# Source: EbsStorageSettings, EbsVolumeSizeInGb: 5 is the least. Guess: it is what a space has where nobody
-# names one.
+# Source: EbsStorageSettings, EbsVolumeSizeInGb: the minimum is 5. Guess: the default is the minimum.
 _DEFAULT_VOLUME_GB = 5
 
 
@@ -16,16 +15,16 @@ def create(studio: Studio, request: Members) -> Members:
     key = named(domain_id, name)
     arn = studio.arn(f"space/{domain_id}/{name.lower()}")
     if key in studio.spaces:
-        # Source: CreateSpace, errors (ResourceInUse). Guess: the words.
+        # Source: CreateSpace, errors (ResourceInUse). Guess: the wording.
         raise ResourceInUse(f"Space [{arn}] already exists.")
     owner = _owner(studio, request)
     settings = request.get("SpaceSettings", {})
     if request.get("SpaceSharingSettings", {}).get("SharingType") == "Private":
         if "SpaceSettings" not in request:
-            # Source: hashicorp/terraform-provider-aws#38370, also the words.
+            # Source: hashicorp/terraform-provider-aws#38370 (including the wording).
             raise ValidationException(f"SpaceSettings must be provided for creating private space [{arn}]")
         if settings.get("AppType") not in ("JupyterLab", "CodeEditor"):
-            # Guess: the Developer Guide has private spaces for these two alone.
+            # Guess: the Developer Guide describes private spaces only for these two types.
             raise ValidationException("AppType of a private space must be JupyterLab or CodeEditor.")
     check_lifecycle_configs(studio, settings)
     storage = _storage(domain, owner, settings)
@@ -36,7 +35,7 @@ def create(studio: Studio, request: Members) -> Members:
         **request,
         "SpaceArn": arn,
         "HomeEfsFileSystemUid": str(300000 + 5 * len(studio.spaces)),
-        # The app host says the real one when an app starts.
+        # The app host returns the real URL when an app starts.
         "Url": f"https://{domain_id}.studio.{studio.region}.sagemaker.aws",
     }
     space = Resource("Space", arn, members, tags)
@@ -49,7 +48,7 @@ def create(studio: Studio, request: Members) -> Members:
 def _owner(studio: Studio, request: Members) -> Resource | None:
     ownership, sharing = request.get("OwnershipSettings"), request.get("SpaceSharingSettings")
     if (ownership is None) != (sharing is None):
-        # Guess: CreateSpace does not say so.
+        # Guess: not documented for CreateSpace.
         raise ValidationException("OwnershipSettings and SpaceSharingSettings must be provided together.")
     if ownership is None:
         return None
@@ -59,7 +58,7 @@ def _owner(studio: Studio, request: Members) -> Resource | None:
 
 
 def _storage(domain: Resource, owner: Resource | None, settings: Members) -> Members:
-    """The volume's size, within what the owner's profile or the domain allows."""
+    """Returns the volume size, within the limits of the owner's profile or of the domain."""
     limits: Members = {}
     if owner:
         limits = domain.members["DefaultUserSettings"].get("SpaceStorageSettings", {})
@@ -72,9 +71,9 @@ def _storage(domain: Resource, owner: Resource | None, settings: Members) -> Mem
     size = asked.get("EbsVolumeSizeInGb", default)
     largest = ebs.get("MaximumEbsVolumeSizeInGb")
     if largest is not None and size > largest:
-        # Source: DefaultEbsStorageSettings, MaximumEbsVolumeSizeInGb. Guess: the words.
+        # Source: DefaultEbsStorageSettings, MaximumEbsVolumeSizeInGb. Guess: the wording.
         raise ValidationException(
-            f"EbsVolumeSizeInGb {size} exceeds the maximum of {largest} that the user profile or domain sets."
+            f"EbsVolumeSizeInGb {size} exceeds the maximum of {largest} of the user profile or domain."
         )
     return {"EbsStorageSettings": {"EbsVolumeSizeInGb": size}}
 
@@ -91,8 +90,8 @@ def describe(studio: Studio, request: Members) -> Members:
 def _refuse_with_apps(studio: Studio, space: Resource, verb: str) -> None:
     members = space.members
     if studio.apps_of(DomainId=members["DomainId"], SpaceName=members["SpaceName"]):
-        # Source: DeleteSpace and UpdateSpace, errors (ResourceInUse). Guess: that any app counts, and the
-        # words, after those for user profiles (aws/amazon-sagemaker-feedback#113).
+        # Source: DeleteSpace and UpdateSpace, errors (ResourceInUse). Guess: that every app counts, and the
+        # wording, after those for user profiles (aws/amazon-sagemaker-feedback#113).
         raise ResourceInUse(f"Unable to {verb} Space [{space.arn}] because App(s) are associated with it.")
 
 
@@ -102,7 +101,7 @@ def update(studio: Studio, request: Members) -> Members:
     _refuse_with_apps(studio, space, "update")
     asked, settings = request.get("SpaceSettings", {}), space.members.get("SpaceSettings", {})
     if "AppType" in asked:
-        # Source: hashicorp/terraform-provider-aws#38370; also when it stays the same.
+        # Source: hashicorp/terraform-provider-aws#38370; this also applies to the same AppType.
         raise ValidationException("Updating AppType for Space is not supported.")
     check_lifecycle_configs(studio, asked)
     if "SpaceStorageSettings" in asked:
@@ -114,8 +113,8 @@ def update(studio: Studio, request: Members) -> Members:
             for value in (settings.get("SpaceStorageSettings", {}), storage)
         )
         if after < before:
-            # Guess: EBS volumes only grow (Amazon EC2 User Guide, "Requirements when modifying volumes"); the
-            # words.
+            # Guess: EBS volumes cannot shrink (Amazon EC2 User Guide, "Requirements when modifying volumes");
+            # the wording.
             raise ValidationException(f"EbsVolumeSizeInGb cannot be reduced from {before} to {after}.")
     if asked:
         space.members["SpaceSettings"] = {**settings, **asked}
@@ -133,7 +132,7 @@ def delete(studio: Studio, request: Members) -> None:
     space.require_settled()
     _refuse_with_apps(studio, space, "delete")
     domain_id, name = space.members["DomainId"], space.members["SpaceName"]
-    # Source: DescribeSpace, Status: the values. Guess: it is not found once it is deleted.
+    # Source: DescribeSpace, Status: the values. Guess: a deleted space is not found.
     space.set_status("Deleting")
 
     def gone(_: None) -> None:

@@ -1,4 +1,4 @@
-"""What exists in Studio, per account and region, and how it changes by itself."""
+"""The resources of Studio per account and Region, and their status changes."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.efs.models import EFSBackend, efs_backends
@@ -15,21 +15,17 @@ from app_host import AppHost, AppHostFailure
 
 from .errors import ResourceInUse, ResourceNotFound
 
-if TYPE_CHECKING:
-    from .pipelines import Pipeline
-    from .processing_jobs import ProcessingJob
-
 Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
-Members = dict[str, Any]  # members of a request or an answer, under AWS's own names
+Members = dict[str, Any]  # members of a request or an answer, with AWS's names
 
 
 @dataclass
 class Resource:
-    """One Studio resource. `members` hold what Describe answers; the serializer drops what is not in the
-    model."""
+    """One Studio resource. `members` is the answer of Describe operations; the serializer drops members that
+    are not in the model."""
 
-    kind: str  # as AWS's messages call it: Domain, UserProfile, Space, App, StudioLifecycleConfig
+    kind: str  # the name in AWS's messages: Domain, UserProfile, Space, App, StudioLifecycleConfig, Image
     arn: str
     members: Members
     tags: list[dict[str, str]] = field(default_factory=list)
@@ -50,48 +46,52 @@ class Resource:
             self.members["FailureReason"] = failure_reason[:1024]  # the model's limit of FailureReason
 
     def require_settled(self) -> None:
-        """Most operations are refused while another one is under way."""
+        """Most operations fail while another one is pending."""
         if self.status in ("Pending", "Updating", "Deleting"):
-            # Source: ResourceInUse is an error of Update… and Delete…. Guess: in these statuses, and the
-            # words.
+            # Source: ResourceInUse is an error of Update… and Delete…. Guess: for these statuses, and the
+            # wording.
             raise ResourceInUse(f"{self.kind} [{self.arn}] is in {self.status} state.")
 
     def require_in_service(self) -> None:
         if self.status not in ("InService", "Update_Failed", "Delete_Failed"):
-            # Guess: the code, the statuses and the words.
+            # Guess: the code, the statuses and the wording.
             raise ResourceInUse(f"{self.kind} [{self.arn}] is in {self.status} state.")
 
 
 class Store(dict[Key, Resource]):
-    """Resources of one kind."""
+    """The resources of one kind."""
 
     def find(self, key: Key, what: str) -> Resource:
         if key not in self:
-            # Source: ResourceNotFound is an error of Describe…, Update… and Delete…. Guess: of Create… too,
-            # and the words.
+            # Source: ResourceNotFound is an error of Describe…, Update… and Delete…. Guess: also of Create…,
+            # and the wording.
             raise ResourceNotFound(f"{what} does not exist.")
         return self[key]
 
 
 @dataclass
 class Studio:
-    """Studio in one account and region. `lock` guards everything in it."""
+    """Studio in one account and Region. `lock` protects all members."""
 
     account: str
     region: str
     partition: str
     app_host: AppHost
-    delay: float  # seconds that Pending, Updating and Deleting last
+    delay: float  # duration of Pending, Updating and Deleting in seconds
     lock: threading.RLock
-    jobs: ThreadPoolExecutor  # a thread for each processing job that runs; the others wait
-    job_watchers: list[Callable[["ProcessingJob"], None]] = field(default_factory=list)  # of every new job
+    jobs: ThreadPoolExecutor  # one thread per running processing job
+    job_watchers: list[Callable[[Any], None]] = field(default_factory=list)  # for every new job
     domains: Store[str] = field(default_factory=Store)
     user_profiles: Store[tuple[str, str]] = field(default_factory=Store)
     spaces: Store[tuple[str, str]] = field(default_factory=Store)
     apps: Store[tuple[str, ...]] = field(default_factory=Store)
     lifecycle_configs: Store[str] = field(default_factory=Store)
-    processing_jobs: dict[str, "ProcessingJob"] = field(default_factory=dict)
-    pipelines: dict[str, "Pipeline"] = field(default_factory=dict)
+    images: Store[str] = field(default_factory=Store)
+    image_versions: Store[tuple[str, int]] = field(default_factory=Store)
+    app_image_configs: Store[str] = field(default_factory=Store)
+    # Any: the modules of these classes import this one.
+    processing_jobs: dict[str, Any] = field(default_factory=dict)
+    pipelines: dict[str, Any] = field(default_factory=dict)
 
     def arn(self, resource: str) -> str:
         return f"arn:{self.partition}:sagemaker:{self.region}:{self.account}:{resource}"
@@ -106,7 +106,10 @@ class Studio:
 
     @property
     def resources(self) -> list[Resource]:
-        stores = (self.domains, self.user_profiles, self.spaces, self.apps, self.lifecycle_configs)
+        stores = (
+            *(self.domains, self.user_profiles, self.spaces, self.apps, self.lifecycle_configs),
+            *(self.images, self.image_versions, self.app_image_configs),
+        )
         return [*(resource for store in stores for resource in store.values()), *self.pipelines.values()]
 
     def domain(self, request: Members) -> Resource:
@@ -121,7 +124,7 @@ class Studio:
         return self.spaces.find(named(request["DomainId"], name), f"Space [{name}]")
 
     def apps_of(self, *statuses: str, **members: str) -> list[Resource]:
-        """Apps whose members have these values, in these statuses (all but Deleted when none is named)."""
+        """Returns the apps with these member values and statuses (default: every status except Deleted)."""
         return [
             app
             for app in self.apps.values()
@@ -130,20 +133,20 @@ class Studio:
         ]
 
     def settle(self, resource: Resource, status: str = "InService") -> None:
-        """Reaches the status after the delay, unless something else has happened to the resource by then."""
+        """Sets the status after the delay, unless the status has changed in the meantime."""
         before = resource.status
 
         def finish() -> None:
             with self.lock:
                 if resource.status == before:
-                    # Source: each Describe…'s Status has the values.
+                    # Source: the Status of each Describe… operation has these values.
                     resource.set_status(status)
 
         self._after_delay(finish)
 
     def remove(self, store: Store[Key], key: Key) -> None:
-        """Deletes the resource: Deleting for the delay, then gone."""
-        # Source: each Describe…'s Status has the value.
+        """Sets the status Deleting, and removes the resource after the delay."""
+        # Source: the Status of each Describe… operation has this value.
         store[key].set_status("Deleting")
 
         def finish() -> None:
@@ -159,9 +162,8 @@ class Studio:
         done: Callable[[Answer], None],
         failed: str,
     ) -> None:
-        """Runs `work` on a thread of its own: an app may take minutes. Its outcome counts only as long as
-        nobody changed the resource's status meanwhile (an app deleted while it starts stays on its way to
-        Deleted)."""
+        """Runs `work` in a separate thread, because the start of an app can take minutes. The outcome is
+        ignored if the resource's status has changed in the meantime (for example if the app was deleted)."""
         before = resource.status
 
         def run() -> None:
@@ -170,7 +172,7 @@ class Studio:
             except AppHostFailure as failure:
                 with self.lock:
                     if resource.status == before:
-                        # Source: each Describe…'s Status and FailureReason.
+                        # Source: Status and FailureReason of each Describe… operation.
                         resource.set_status(failed, str(failure))
                 return
             with self.lock:
@@ -179,8 +181,8 @@ class Studio:
 
         self._after_delay(run)
 
-    def tell_app_host(self, work: Callable[[AppHost], None]) -> None:
-        """Runs `work` on a thread of its own, whose failure shows in what it was to change."""
+    def notify_app_host(self, work: Callable[[AppHost], None]) -> None:
+        """Runs `work` in a separate thread. A failure is visible in the resource's status."""
 
         def run() -> None:
             with suppress(AppHostFailure):
@@ -195,6 +197,5 @@ class Studio:
 
 
 def named(domain_id: str, name: str) -> tuple[str, str]:
-    """Key of a user profile or a space. Their ARNs are in lower case, so names that differ in case alone
-    collide."""
+    """Key of a user profile or a space. Their ARNs are in lower case, so names are not case-sensitive."""
     return domain_id, name.lower()

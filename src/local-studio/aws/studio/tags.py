@@ -3,13 +3,14 @@
 from .errors import ResourceLimitExceeded, ResourceNotFound, ValidationException
 from .state import Members, Resource, Studio
 
-# Source: AddTags, Tags: 50 at most. Guess: of the resource as a whole, as for other services' tags.
-_MOST_TAGS = 50
+# Source: AddTags, Tags: at most 50. Guess: per resource, as in other services.
+_MAX_TAGS = 50
 
 
 def find(studio: Studio, request: Members) -> Resource | None:
-    """The Studio resource of that ARN; None for what moto keeps (models, training jobs …)."""
+    """Returns the Studio resource with the ARN, or None for a resource of moto (models, training jobs)."""
     arn = request["ResourceArn"]
+    resource: Resource
     for resource in [*studio.resources, *studio.processing_jobs.values()]:
         if resource.arn == arn and resource.status != "Deleted":
             return resource
@@ -20,10 +21,12 @@ def find(studio: Studio, request: Members) -> Resource | None:
         "space",
         "app",
         "studio-lifecycle-config",
+        "image",
+        "app-image-config",
         "processing-job",
         "pipeline",
     ):
-        # Guess: the code and the words.
+        # Guess: the code and the wording.
         raise ResourceNotFound(f"Resource [{arn}] does not exist.")
     return None
 
@@ -31,18 +34,18 @@ def find(studio: Studio, request: Members) -> Resource | None:
 def refuse_reserved(request: Members) -> None:
     keys = [tag["Key"] for tag in request.get("Tags", [])]
     if reserved := [key for key in keys if key.lower().startswith("aws:")]:
-        # Source: Tagging AWS Resources and Tag Editor User Guide: the prefix is reserved. Guess: the words.
+        # Source: Tagging AWS Resources and Tag Editor User Guide: the prefix is reserved. Guess: the wording.
         raise ValidationException(f"Tag keys that begin with aws: are reserved: {', '.join(reserved)}")
     if len(set(keys)) < len(keys):
-        # Source: AddTags: tag keys must be unique per resource. Guess: the words.
+        # Source: AddTags: tag keys must be unique per resource. Guess: the wording.
         raise ValidationException("Duplicate tag keys found. Please note that tag keys are case sensitive.")
 
 
 def add(resource: Resource, request: Members) -> Members:
     tags = {tag["Key"]: tag["Value"] for tag in [*resource.tags, *request["Tags"]]}
-    if len(tags) > _MOST_TAGS:
-        # Guess: the code and the words.
-        raise ResourceLimitExceeded(f"[{resource.arn}] would have {len(tags)} tags, more than {_MOST_TAGS}.")
+    if len(tags) > _MAX_TAGS:
+        # Guess: the code and the wording.
+        raise ResourceLimitExceeded(f"[{resource.arn}] cannot have {len(tags)} tags (limit: {_MAX_TAGS}).")
     resource.tags = [{"Key": key, "Value": value} for key, value in tags.items()]
     return {"Tags": resource.tags}
 

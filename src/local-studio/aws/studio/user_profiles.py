@@ -1,7 +1,7 @@
 """User profiles: one person's settings in a domain."""
 
 from .errors import ResourceInUse, ValidationException
-from .references import check_lifecycle_configs, check_security_groups
+from .references import check_custom_images, check_lifecycle_configs, check_security_groups
 from .state import Members, Resource, Studio, named
 
 
@@ -11,17 +11,18 @@ def create(studio: Studio, request: Members) -> Members:
     name = request["UserProfileName"]
     key = named(request["DomainId"], name)
     if key in studio.user_profiles:
-        # Source: CreateUserProfile, errors (ResourceInUse). Guess: the words.
+        # Source: CreateUserProfile, errors (ResourceInUse). Guess: the wording.
         raise ResourceInUse(f"UserProfile [{studio.user_profiles[key].arn}] already exists.")
     sso_members = {"SingleSignOnUserIdentifier", "SingleSignOnUserValue"}
     if sso_members & request.keys() != (sso_members if domain.members["AuthMode"] == "SSO" else set()):
-        # Source: CreateUserProfile, SingleSignOnUserIdentifier and SingleSignOnUserValue. Guess: the words.
+        # Source: CreateUserProfile, SingleSignOnUserIdentifier and SingleSignOnUserValue. Guess: the wording.
         raise ValidationException(
             "SingleSignOnUserIdentifier and SingleSignOnUserValue are required in domains with AuthMode SSO, "
             "and not allowed in domains with AuthMode IAM."
         )
     check_security_groups(studio, request.get("UserSettings"))
     check_lifecycle_configs(studio, request)
+    check_custom_images(studio, request)
     arn = studio.arn(f"user-profile/{request['DomainId']}/{name.lower()}")
     tags = request.pop("Tags", [])
     uid = str(200000 + 5 * len(studio.user_profiles))
@@ -57,7 +58,7 @@ def owned_spaces(studio: Studio, profile: Resource) -> list[Resource]:
 
 
 def _apps(studio: Studio, profile: Resource, *statuses: str) -> list[Resource]:
-    """The person's own apps and those of the person's spaces."""
+    """Returns the apps of the user profile and of its spaces."""
     domain_id, name = profile.members["DomainId"], profile.members["UserProfileName"]
     apps = studio.apps_of(*statuses, DomainId=domain_id, UserProfileName=name)
     for space in owned_spaces(studio, profile):
@@ -69,13 +70,14 @@ def update(studio: Studio, request: Members) -> Members:
     profile = _find(studio, request)
     profile.require_settled()
     if _apps(studio, profile, "InService", "Pending"):
-        # Source: UpdateUserProfile, errors (ResourceInUse). Guess: that such apps are what uses it, as for
-        # some changes of a domain (hashicorp/terraform-provider-aws#31912), and the words.
+        # Source: UpdateUserProfile, errors (ResourceInUse). Guess: that these apps are the reason, as for
+        # some changes of a domain (hashicorp/terraform-provider-aws#31912), and the wording.
         raise ResourceInUse(
             f"Unable to update UserProfile [{profile.arn}] because it has InService or Pending App(s)."
         )
     check_security_groups(studio, request.get("UserSettings"))
     check_lifecycle_configs(studio, request)
+    check_custom_images(studio, request)
     settings = {**profile.members.get("UserSettings", {}), **request.get("UserSettings", {})}
     profile.members["UserSettings"] = settings
     # Source: DescribeUserProfile, Status: the values.
@@ -90,9 +92,9 @@ def delete(studio: Studio, request: Members) -> None:
     profile.require_settled()
     for kind, associated in (("App", _apps(studio, profile)), ("Space", owned_spaces(studio, profile))):
         if associated:
-            # Source: aws/amazon-sagemaker-feedback#113, also the words for apps. Guess: those for spaces.
+            # Source: aws/amazon-sagemaker-feedback#113, including the wording for apps. Guess: for spaces.
             raise ResourceInUse(
                 f"Unable to delete UserProfile [{profile.arn}] because {kind}(s) are associated with it."
             )
-    # Source: DescribeUserProfile, Status: Deleting. Guess: it is not found once it is deleted.
+    # Source: DescribeUserProfile, Status: Deleting. Guess: a deleted profile is not found.
     studio.remove(studio.user_profiles, named(request["DomainId"], request["UserProfileName"]))

@@ -1,4 +1,5 @@
 #!/bin/bash
-# Checks each link between this space and a marimo that works. -B: no bytecode beside the payload's own files.
-exec "${CONDA_PREFIX:-/opt/conda}/bin/python" -B \
-  "${MARIMO_STATE:-$HOME/.local/share/sagemaker-marimo}/payload/current/python/sagemaker_marimo/doctor.py" "$@"
+# Checks everything that marimo needs in this space. -B: no bytecode files in the payload.
+# shellcheck source=src/space/payload/space.sh
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../space.sh"
+exec "$python" -B "$payload/python/sagemaker_marimo/doctor.py" "$@"

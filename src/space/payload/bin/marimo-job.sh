@@ -1,4 +1,5 @@
 #!/bin/bash
-# Runs notebooks as jobs, with the image's Python, which has boto3. -B: no bytecode beside the payload's own files.
-exec "${CONDA_PREFIX:-/opt/conda}/bin/python" -B \
-  "${MARIMO_STATE:-$HOME/.local/share/sagemaker-marimo}/payload/current/python/sagemaker_marimo/jobs/command.py" "$@"
+# Runs notebooks as jobs. The image's Python has boto3. -B: no bytecode files in the payload.
+# shellcheck source=src/space/payload/space.sh
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../space.sh"
+exec "$python" -B "$payload/python/sagemaker_marimo/jobs/command.py" "$@"

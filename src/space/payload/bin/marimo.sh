@@ -1,9 +1,10 @@
 #!/bin/bash
-# marimo in the terminals of a space. A server of its own would listen where no browser reaches it, so what
-# starts one opens through the server behind JupyterLab; everything else is marimo's own command line.
-state="${MARIMO_STATE:-$HOME/.local/share/sagemaker-marimo}"
+# The `marimo` command in a space's terminals. No browser can reach a server that marimo starts by itself here, so
+# open_marimo.py runs the commands that start one. All other commands go to marimo's own command line.
+# shellcheck source=src/space/payload/space.sh
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../space.sh"
 
-# The command, after marimo's general options; nothing where marimo is only to print something.
+# The subcommand after marimo's general options. It stays empty for --help and --version.
 command=""
 for ((i = 1; i <= $#; i++)); do
   case "${!i}" in
@@ -25,12 +26,11 @@ done
 
 case "$command" in
   edit | run | new | tutorial)
-    exec "${CONDA_PREFIX:-/opt/conda}/bin/python" -B \
-      "$state/payload/current/python/sagemaker_marimo/open_marimo.py" "${@:i}"
+    exec "$python" -B "$payload/python/sagemaker_marimo/open_marimo.py" "${@:i}"
     ;;
 esac
 if [[ ! -x "$state/environments/current/bin/marimo" ]]; then
-  echo "marimo is not installed yet. Its progress: $state/log/install.log" >&2
+  echo "marimo is not installed yet. See the log: $state/log/install.log" >&2
   exit 1
 fi
 exec "$state/environments/current/bin/marimo" "$@"

@@ -1,4 +1,5 @@
 #!/bin/bash
-# Starts marimo's server in this space if need be, and prints the address that opens it in the browser.
-exec "${CONDA_PREFIX:-/opt/conda}/bin/python" -B \
-  "${MARIMO_STATE:-$HOME/.local/share/sagemaker-marimo}/payload/current/python/sagemaker_marimo/open_marimo.py" edit "$@"
+# Starts marimo's server in this space if it is not running, and prints its address for the browser.
+# shellcheck source=src/space/payload/space.sh
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../space.sh"
+exec "$python" -B "$payload/python/sagemaker_marimo/open_marimo.py" edit "$@"

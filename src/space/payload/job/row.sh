@@ -1,17 +1,17 @@
 #!/bin/bash
-# The entrypoint of a sweep's row, a step of a SageMaker pipeline: the job of run.sh, but with an end of its own before
-# the job's time limit, and with status 0 where the notebook has an outcome, good or bad. A step that fails ends its
-# pipeline, with all rows that wait; result.json says what became of the notebook.
+# The entrypoint of a row of a sweep, which is a step of a SageMaker pipeline. It runs run.sh, but stops it before the
+# job's time limit, and exits with 0 whenever the notebook has an outcome, good or bad: a failed step would end its
+# pipeline and all waiting rows. result.json has the notebook's own status.
 set -uo pipefail
 
 folder="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
 output="$(cd "$folder/../../../.." && pwd -P)/processing/output"
 
-timeout "${MARIMO_ROW_SECONDS:?says how long the notebook may take}" bash "$folder/run.sh" "$@" &
+timeout "${MARIMO_ROW_SECONDS:?must be the seconds that the notebook may take}" bash "$folder/run.sh" "$@" &
 row=$!
-# As process 1 of a container bash ignores SIGTERM otherwise. timeout hands it on.
+# As process 1 of a container, bash ignores SIGTERM without a trap. timeout forwards the signal.
 trap 'kill -TERM "$row"' TERM
-# The signal ends `wait`, and not the row.
+# The signal interrupts `wait`, but not the row.
 until
   wait "$row"
   status=$?

@@ -1,80 +1,91 @@
 #!/bin/bash
-# The entrypoint of a SageMaker Processing job, whose arguments are a notebook and its arguments: makes marimo's
-# environment as a space does, runs the notebook once, and leaves its page, files and outcome in the output folder.
-# The log of a job is what this and the notebook print.
+# The entrypoint of a SageMaker Processing job. Its arguments are a notebook and the notebook's arguments. It builds
+# marimo's virtual environment as a space does, runs the notebook once, and writes its page, files and result to the
+# output folder. The job's log is the output of this script and of the notebook.
 set -uo pipefail
 
-# The container's folders, /opt/ml on AWS, are found from here: this payload is the input `runtime`.
+# This payload is mounted as the input `runtime`, so the container's folders (/opt/ml on AWS) are found from here.
 payload="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
 ml="$(cd "$payload/../../.." && pwd -P)"
 source_folder="$ml/processing/input/source"
 output="$ml/processing/output"
-python="${CONDA_PREFIX:-/opt/conda}/bin/python"
+# shellcheck source=src/space/payload/image.sh
+source "$payload/image.sh"
+python="$(image_python)"
 began=$SECONDS
 
 log() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) sagemaker-marimo: $*"; }
-# What ExitMessage of DescribeProcessingJob will say, 1,024 characters at most (SageMaker API).
+# DescribeProcessingJob returns the message as ExitMessage, at most 1,024 characters (SageMaker API).
 fail() {
   log "$1"
   printf '%.1024s' "$1" 2>/dev/null >"$ml/output/message"
-  exit 70 # EX_SOFTWARE of sysexits.h: not the notebook's own status
+  exit 70 # EX_SOFTWARE of sysexits.h, to differ from the notebook's own status
 }
-# As process 1 of a container bash ignores SIGTERM otherwise; while the notebook runs, it is job_run.py that hears it.
+# As process 1 of a container, bash ignores SIGTERM without a trap. job_run.py handles it while the notebook runs.
 pid=""
-trap 'if [[ -n "$pid" ]]; then kill "$pid" 2>/dev/null; fi; fail "told to stop before the notebook ran"' TERM
-# bash runs a trap only once a command has ended, but at once while it waits for one in the background.
-heedfully() {
+trap 'if [[ -n "$pid" ]]; then kill "$pid" 2>/dev/null; fi; fail "stopped by SIGTERM before the notebook ran"' TERM
+# bash runs a trap only after a foreground command has ended, but interrupts `wait` at once.
+run_interruptibly() {
   "$@" </dev/null &
   pid=$!
   wait "$pid"
 }
 
-# The platform makes these folders, and they are root's: the image's user may not write them, but may use sudo
-# (aws/sagemaker-distribution, "known issues" of its README).
+# The platform creates these folders as root. The image's user cannot write to them but may use sudo
+# (aws/sagemaker-distribution, "known issues" in its README).
 for folder in "$output" "$ml/output"; do
   if [[ -w "$folder" ]]; then continue; fi
   if ! sudo -n mkdir -p "$folder" || ! sudo -n chmod -R a+rwX "$folder"; then
-    fail "$folder cannot be written to, and sudo does not help: the outcome would be lost"
+    fail "$folder cannot be written to, even with sudo: the results would be lost"
   fi
 done
-[[ -f "$source_folder/${1:-}" ]] || fail "there is no notebook ${1:-}: the entrypoint's first argument names it"
+[[ -f "$source_folder/${1:-}" ]] || fail "there is no notebook ${1:-}: the entrypoint's first argument must name one"
 
 "$python" -c "" || fail "the image's Python, $python, does not run"
-# A job has its volume for itself.
-MARIMO_STATE="$(mktemp -d)" || fail "no temporary folder can be made"
+# A job does not share its volume.
+MARIMO_STATE="$(mktemp -d)" || fail "no temporary folder can be created"
 export MARIMO_STATE
 environment="$MARIMO_STATE/environment"
 # shellcheck source=src/space/payload/environment.sh
-source "$payload/environment.sh" || fail "no requirements.txt"
+source "$payload/environment.sh" || fail "the payload has no requirements.txt"
 
-# Where there is a wheelhouse there may be no index: it has marimo's packages, and maybe these.
+# If there is a wheelhouse, there may be no index. The wheelhouse may also have the notebook's own packages.
 install_own() {
-  local offline=(--no-index --find-links "$wheels")
+  local offline=(--no-index --find-links "$wheels") commits="$MARIMO_STATE/commits.txt" hashed="$MARIMO_STATE/hashed.txt"
+  local is_commit='^[^ ]+ @ git\+[^ ]+@[0-9a-f]{40}(#.*)?$'
   if [[ -n "$uv" ]]; then offline+=(--offline); fi
-  if compgen -G "$wheels/*.whl" >/dev/null; then
-    install_packages "$1" "${offline[@]}" && return
-    log "not from the packages in the bucket: trying the package index"
+  # uv and pip check the hash of each requirement or of none, and a package from git has a commit instead of one.
+  grep -E "$is_commit" "$1" >"$commits"
+  grep -vE "$is_commit" "$1" >"$hashed"
+  # Packages of a space (jobs/lock.py): their dependencies are in the lock, in marimo's environment or in the image.
+  local no_deps=()
+  if [[ "$(head -n 1 "$1")" == "# no-deps" ]]; then no_deps=(--no-deps); fi
+  if compgen -G "$wheels/*.whl" >/dev/null && [[ ! -s "$commits" ]]; then
+    install_packages "$hashed" "${no_deps[@]}" "${offline[@]}" && return
+    log "the packages from the bucket are not enough: trying the package index"
   fi
   authenticate
   if [[ -n "$index" ]]; then local -x UV_DEFAULT_INDEX="$index" PIP_INDEX_URL="$index"; fi
-  install_packages "$1"
+  install_packages "$hashed" "${no_deps[@]}" || return
+  if [[ -s "$commits" ]]; then install_unhashed "$commits" "${no_deps[@]}"; fi
 }
 
-log "installing $(grep -o '^marimo==[^ ;]*' "$payload/requirements.txt") and what it needs"
-heedfully build || fail "marimo could not be installed: the log says why"
+log "installing $(grep -o '^marimo==[^ ;]*' "$payload/requirements.txt") and its dependencies"
+run_interruptibly build || fail "marimo could not be installed: see the job's log"
 lock="$source_folder/requirements.lock"
 if [[ -f "$lock" ]]; then
-  log "installing the notebook's own packages, $(grep -c '^[A-Za-z0-9]' "$lock")"
-  # Another marimo than the payload's is not what these scripts were made for.
+  log "installing the notebook's own $(grep -c '^[A-Za-z0-9]' "$lock") packages"
+  # The scripts of this payload are made for its own marimo version.
   if grep -qi '^marimo[ =<>~!]' "$lock" && ! grep -qxF "$(grep -o '^marimo==[^ ;\\]*' "$payload/requirements.txt")" \
     <(grep -o '^marimo==[^ ;\\]*' "$lock"); then
-    fail "requirements.lock asks for another marimo than $(grep -o '^marimo==[^ ;]*' "$payload/requirements.txt")"
+    fail "the marimo in requirements.lock must be $(grep -o '^marimo==[^ ;]*' "$payload/requirements.txt")"
   fi
-  heedfully install_own "$lock" || fail "the notebook's own packages could not be installed: the log says why"
+  run_interruptibly install_own "$lock" || fail "the notebook's own packages could not be installed: see the job's log"
 fi
+"$python" -s "$payload/python/sagemaker_marimo/packages.py" shadowed "$environment"
 link_image_packages
-unset MARIMO_PACKAGE_INDEX_URL # with CodeArtifact's token in it: nothing for the notebook
+unset MARIMO_PACKAGE_INDEX_URL # may contain CodeArtifact's token, which the notebook must not get
 
-# exec: what the platform sends to stop the job goes to what waits for the notebook.
+# exec: the platform's stop signal then goes to job_run.py, which waits for the notebook.
 exec "$python" -B "$payload/python/sagemaker_marimo/job_run.py" --ml "$ml" --environment "$environment" \
   --packages-seconds "$((SECONDS - began))" -- "$@"

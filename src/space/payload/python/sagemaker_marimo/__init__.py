@@ -1,1 +1,1 @@
-"""marimo in a SageMaker Studio space. Runs in the image's Python; marimo has an environment of its own."""
+"""marimo in a SageMaker Studio space. Runs in the image's Python; marimo has its own environment."""

@@ -1,13 +1,14 @@
-"""`marimo edit`, `run` and `new` as a person types them, for a space where one server serves everything."""
+"""The command lines of `marimo edit`, `run` and `new` in a space, where one server serves all notebooks."""
 
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-OWN_SERVER = "~/.local/share/sagemaker-marimo/environments/current/bin/marimo starts a server of its own."
+OWN_SERVER = "For a separate server, run ~/.local/share/sagemaker-marimo/environments/current/bin/marimo."
 
-# marimo 0.25.2's options of edit, run and new. The server behind JupyterLab is running already, protected,
-# and where the browser finds it.
-WITHOUT_EFFECT = {
+# Options of marimo 0.25.2's edit, run and new that have no effect here: the server behind JupyterLab is
+# already running, protected, and reachable by the browser.
+IGNORED_OPTIONS = {
     "--headless",
     "--token",
     "--no-token",
@@ -24,7 +25,7 @@ WITHOUT_EFFECT = {
     "--show-tracebacks",
     "--no-show-tracebacks",
 }
-WITHOUT_EFFECT_WITH_VALUE = {
+IGNORED_OPTIONS_WITH_VALUE = {
     "-p",
     "--port",
     "--host",
@@ -37,53 +38,56 @@ WITHOUT_EFFECT_WITH_VALUE = {
     "--timeout",
     "--session-ttl",
 }
-# What would be another thing than the person asked for.
-NOT_HERE = {
+# Options that cannot work here. Ignoring them would give the user a wrong result.
+UNSUPPORTED_OPTIONS = {
     "--sandbox": "notebooks share the server's environment; `uv run NOTEBOOK` runs one with its own packages",
     "--untrusted": "notebooks run as you, in this space",
-    "--convert": "first: marimo convert FILE -o NOTEBOOK.py",
+    "--convert": "run first: marimo convert FILE -o NOTEBOOK.py",
     "--remote-url": "notebooks run in this space",
     "--mcp": "the space's server has no MCP endpoint",
 }
 
 
-def refuse(message: str) -> str:
-    """Ends the program, as a wrong command line does (status 2)."""
+def refuse(message: str) -> NoReturn:
+    """Ends the program with status 2, as for any invalid command line."""
     print(message, file=sys.stderr)
     sys.exit(2)
 
 
 def paths_of(command: str, arguments: Sequence[str]) -> list[str]:
-    """The files and folders among a command's arguments; says which options change nothing here."""
+    """The files and folders among a command's arguments. Prints the options that are ignored."""
     paths: list[str] = []
     ignored: list[str] = []
     rest = iter(arguments)
     for argument in rest:
         option = argument.split("=", 1)[0]
-        if argument == "--" or (argument.startswith("-") and paths and not known(option)):
+        if argument == "--" or (argument.startswith("-") and paths and not is_known(option)):
             refuse(
-                f"{argument}: arguments for a notebook do not reach it through the space's server. "
-                f"As a script it takes them: python {(paths or ['NOTEBOOK.py'])[0]} …"
+                f"{argument}: the space's server cannot pass arguments to a notebook. "
+                f"Run the notebook as a script instead: marimo-python {(paths or ['NOTEBOOK.py'])[0]} …"
             )
         if not argument.startswith("-"):
             paths.append(argument)
-        elif option in NOT_HERE:
-            refuse(f"marimo {command} {option} does not work in a space: {NOT_HERE[option]}.\n{OWN_SERVER}")
-        elif option in WITHOUT_EFFECT:
+        elif option in UNSUPPORTED_OPTIONS:
+            refuse(
+                f"marimo {command} {option} does not work in a space: "
+                f"{UNSUPPORTED_OPTIONS[option]}.\n{OWN_SERVER}"
+            )
+        elif option in IGNORED_OPTIONS:
             ignored.append(option)
-        elif option in WITHOUT_EFFECT_WITH_VALUE:
+        elif option in IGNORED_OPTIONS_WITH_VALUE:
             ignored.append(option)
             if "=" not in argument:
                 next(rest, None)
         else:
             refuse(f"marimo {command} has no option {option} in a space.\n{OWN_SERVER}")
     if ignored:
-        print(f"Without effect on the space's server: {' '.join(ignored)}", file=sys.stderr)
+        print(f"Ignored in a space: {' '.join(ignored)}", file=sys.stderr)
     for path in paths:
         if path.startswith(("http://", "https://")):
-            refuse(f"{path}: first bring the notebook here, for instance: curl -LO {path}")
+            refuse(f"{path}: download the notebook first, for example: curl -LO {path}")
     return paths
 
 
-def known(option: str) -> bool:
-    return option in WITHOUT_EFFECT | WITHOUT_EFFECT_WITH_VALUE | NOT_HERE.keys()
+def is_known(option: str) -> bool:
+    return option in IGNORED_OPTIONS | IGNORED_OPTIONS_WITH_VALUE | UNSUPPORTED_OPTIONS.keys()

@@ -1,21 +1,22 @@
-// The page's side of event_stream.py, in marimo's page ahead of marimo's own code: stands in for `fetch` for
-// marimo's event stream. What marimo gets looks like one unbroken stream, each event once, however often the connection
-// behind it is cut; where a hop holds streams back, it is made of one request after another. Also keeps the order of the
-// values that a person sets.
+// The browser's side of event_stream.py. It is inserted into marimo's page before marimo's own code, and replaces
+// `fetch` for marimo's event stream. marimo receives one uninterrupted stream with each event once, even if the
+// connection is interrupted, for hours. If a proxy buffers streams, the page polls instead.
 (() => {
   const { transport } = document.currentScript.dataset;
   const fetch = window.fetch;
-  const firstByte = 4000; // the server says hello at once, so a stream that is silent this long is held back
-  const silence = 9000; // three keep-alives: the connection is dead
+  const firstByte = 4000; // the server sends a comment at once, so a stream without data after this time is buffered
+  const silence = 9000; // three missing keep-alives: the connection is dead
   const pollTime = 20000;
-  const giveUp = 60000; // then marimo says that it is disconnected, and goes on trying in its own way
+  const giveUp = 60000; // of a page that never had a connection: then marimo shows that it is disconnected
+  const patience = 16 * 3600 * 1000; // of other pages: as long as proxy.py keeps their events (MAX_AWAY_SECONDS)
+  const longest = 2 << 20; // characters of one response, then the next request confirms them
   const remembered = "sagemaker-marimo-polls";
-  // Over HTTP/1.1 a browser has six connections to a host for all its pages together (Chromium's limit): the first few
-  // pages stream, of the further ones the last to send something waits for the outcome, and the rest ask now and then.
-  // That leaves two connections for everything else.
+  // Over HTTP/1.1 a browser opens six connections to a host for all pages together (Chromium's limit). The first three
+  // pages stream. Of the others, the page that last sent a request waits for its outcome, and the rest poll at
+  // intervals. This leaves two connections for everything else.
   const seats = transport === "sse" || !navigator.locks ? 0 : 3;
   const idlePause = 1000;
-  const busyPause = 100; // after the page sent something, and from then on twice as long each time
+  const busyPause = 100; // after the page has sent a request; doubled each time
   const busyTime = 5000;
   const sleep = (time) => new Promise((done) => setTimeout(done, time));
   const pages = new Map();
@@ -24,26 +25,39 @@
 
   window.fetch = (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input, location.href);
-    const isStream = url.origin === location.origin && /\/marimo\/sse$/.test(url.pathname);
+    const isStream = url.origin === location.origin && /\/marimo(-apps)?\/sse$/.test(url.pathname);
     if (isStream) return open(new Request(input, init));
     const { pathname } = url;
     if (/\/marimo(-apps)?\/api\/kernel\//.test(pathname)) sent();
-    const setsValue = /\/marimo\/api\/kernel\/set_(ui_element|model)_value$/.test(pathname);
-    return setsValue ? inOrder(new Request(input, init)) : fetch.call(window, input, init);
+    // The home page has no notebook. Its "Shutdown" ends marimo's server, which no other page may do (proxy.py).
+    if (pathname.endsWith("/api/kernel/shutdown") && !new URLSearchParams(location.search).has("file")) {
+      const request = new Request(input, init);
+      request.headers.set("Marimo-Home", "1");
+      return fetch.call(window, request);
+    }
+    if (pathname.endsWith("/api/kernel/instantiate") && isFromElsewhere)
+      return instantiateOnly(new Request(input, init));
+    if (!/\/marimo(-apps)?\/api\//.test(pathname)) return fetch.call(window, input, init);
+    return outage.send(input, init);
   };
 
-  // Requests go by several connections, and one that overtakes another would leave the kernel with an older value. One
-  // that hangs keeps the next back for so long only.
-  let before = Promise.resolve();
-  function inOrder(request) {
-    const answer = before.then(() => fetch.call(window, request));
-    before = Promise.race([answer.catch(() => {}), sleep(silence)]);
-    return answer;
-  }
+  // A link on another website may open a notebook, but not run it (proxy.py). marimo's page decides by `autoRun`.
+  const isFromElsewhere = sessionStorage.getItem("sagemaker-marimo-from-elsewhere") === location.href;
+  const instantiateOnly = async (request) =>
+    outage.send(
+      new Request(request, { body: JSON.stringify({ ...(await request.json()), autoRun: false }) }),
+    );
 
   let busyUntil = 0;
   let nextPause = idlePause;
   let wake = () => {};
+  addEventListener("online", () => wake());
+  const sleepUntilWoken = (time) => {
+    const woken = new Promise((resolve) => {
+      wake = resolve;
+    });
+    return Promise.race([sleep(time), woken]);
+  };
   function sent() {
     busyUntil = Date.now() + busyTime;
     nextPause = busyPause;
@@ -51,7 +65,7 @@
     wake();
   }
 
-  /** Takes the one connection for waiting from the page that has it, and keeps it while busy or until another takes it. */
+  /** Takes the one waiting connection from its page. Keeps it while busy, or until another page takes it. */
   let waits = false;
   let letGo = () => {};
   async function waitForOutcome() {
@@ -67,13 +81,10 @@
   const pause = () => {
     const time = nextPause;
     nextPause = Math.min(idlePause, 2 * time);
-    const woken = new Promise((resolve) => {
-      wake = resolve;
-    });
-    return Promise.race([sleep(time), woken]);
+    return sleepUntilWoken(time);
   };
 
-  /** Whether this page may keep a connection open. It has its seat until it goes. */
+  /** Whether this page has no connection of its own (`stands`). A page keeps its seat until it is closed. */
   let stands = false;
   let seated = seats === 0 || performance.getEntriesByType("navigation")[0]?.nextHopProtocol !== "http/1.1";
   async function takeSeat() {
@@ -89,7 +100,7 @@
     stands = !seated;
   }
 
-  // The page goes for good: the next may edit at once. One that the browser kept begins anew.
+  // The page is closed for good, so that the next page may edit at once. A page from the browser's cache is reloaded.
   addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();
   });
@@ -107,6 +118,7 @@
   }
 
   function open(request) {
+    ownConnection.isReplaced();
     const session = new URL(request.url).searchParams.get("session_id");
     if (!pages.has(session)) pages.set(session, { url: request.url, ...newStream() });
     const page = pages.get(session);
@@ -128,7 +140,7 @@
       cancel: stop,
     });
 
-    /** One request. Resolves to "again", "later", "end" (marimo's stream is over) or a Response that refuses. */
+    /** One request. Resolves to "again", "later", "end" (marimo's stream has ended) or an error Response. */
     async function once(opened) {
       await takeSeat().catch(() => {});
       if (stopped()) return "again";
@@ -164,15 +176,21 @@
         const { credentials } = request;
         const response = await fetch(page.url, { headers, signal, credentials, cache: "no-store" });
         if (response.status === 410) {
+          if (page.after > 0) outage.missedEvents();
           Object.assign(page, newStream());
           return "end";
         }
-        if (response.status >= 500) throw new Error(`the server answered ${response.status}`);
-        if (!response.ok || !response.headers.has("Marimo-Stream")) return response;
+        const isStream = response.ok && response.headers.has("Marimo-Stream");
+        // A gateway may answer for a space that has stopped, with any status.
+        if (response.status >= 500 || (page.after > 0 && !isStream))
+          throw Object.assign(new Error(`the server answered ${response.status}`), {
+            status: response.status,
+          });
+        if (!isStream) return response;
         opened();
         const result = await read(response.body.getReader(), (text) => {
           if (polls || stands) return;
-          // The server leaves a moment after its hello: what comes with more was held back until there was more.
+          // The server pauses after its first comment: if more arrives with it, a proxy buffered the response.
           if (probing && !streamsWork && text !== ": hello\n\n") {
             held = true;
             throw new Error("the stream is held back");
@@ -183,7 +201,7 @@
         return brief && result === "again" ? "later" : result;
       } catch (error) {
         if (taken) return "later";
-        if (transport === "auto") streamsWork = false; // to be found out again
+        if (transport === "auto") streamsWork = false; // probe again
         if (!held || transport !== "auto") throw error;
         polls = true;
         sessionStorage.setItem(remembered, "1");
@@ -198,38 +216,48 @@
     async function read(reader, progress) {
       const decoder = new TextDecoder();
       const encoder = new TextEncoder();
-      let rest = "";
+      let parts = []; // of an event that is not complete
+      let size = 0;
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return "again";
         const text = decoder.decode(value, { stream: true });
         progress(text);
-        const events = (rest + text).split("\n\n");
-        rest = events.pop();
+        parts.push(text);
+        size += text.length;
+        // Inside a large event, joining the parts each time would be quadratic.
+        if (!text.includes("\n\n") && !text.startsWith("\n")) continue;
+        const events = parts.join("").split("\n\n");
+        parts = [events.pop()];
         for (const event of events) {
           const id = /^id: (\d+)\n/.exec(event);
           if (!id || Number(id[1]) <= page.after || stopped()) continue;
           page.after = Number(id[1]);
           sink.enqueue(encoder.encode(`${event.slice(id[0].length)}\n\n`));
           if (event.includes("\nevent: close\n")) {
+            void outage.closed();
             Object.assign(page, newStream());
             return "end";
           }
         }
+        if (size > longest) return "again";
       }
     }
 
     return new Promise((resolve, reject) => {
-      // Made once: with each later request its body is in use, and a second Response around it would throw.
+      // Created once: its body can be used only once, so a second Response around it would throw.
       const response = new Response(body, {
         headers: { "Content-Type": "text/event-stream; charset=utf-8" },
       });
-      const opened = () => resolve(response);
+      const opened = () => {
+        outage.ended();
+        resolve(response);
+      };
       const fail = (error) => {
         reject(error);
         try {
           sink.error(error);
-        } catch {} // it has ended before
+        } catch {} // the stream has already ended
       };
       request.signal.addEventListener("abort", () => fail(new DOMException("aborted", "AbortError")));
       (async () => {
@@ -245,7 +273,7 @@
               return fail(new Error(`the server answered ${result.status}`));
             }
             if (result === "end") {
-              opened();
+              resolve(response);
               stop();
               return sink.close();
             }
@@ -254,9 +282,10 @@
           } catch (error) {
             failures++;
             failingSince ||= began;
-            if (Date.now() - failingSince > giveUp) return fail(error);
+            if (Date.now() - failingSince > (page.after > 0 ? patience : giveUp)) return fail(error);
+            if (page.after > 0) outage.began(error.status);
           }
-          if (failures) await sleep(Math.min(2000, 150 * failures));
+          if (failures) await sleepUntilWoken(Math.min(failures > 40 ? 10000 : 2000, 150 * failures));
         }
       })().catch(fail);
     });

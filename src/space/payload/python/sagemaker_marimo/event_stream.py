@@ -1,22 +1,28 @@
-"""marimo's events on their way to a page: read for as long as it may come back, replayed when it does.
+"""marimo's events on their way to a page. They are kept while the page is away, and resent when it returns.
 
-Between space and browser, connections are cut and held back. Reading from marimo therefore does not depend on
-the browser's connection: events are numbered and kept, and a page that comes back names the last one it has.
+Between the space and the browser, connections are interrupted and responses buffered. Reading from marimo
+is therefore independent of the browser's connection: events are numbered, and a page names the last one
+it has.
 """
 
 import asyncio
+import json
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 
 import aiohttp
 
-# What is kept for a page, in bytes. A page that missed more connects to marimo anew, as after a reload.
-KEPT_BYTES = 8 << 20
-# Seconds a page may be away (a laptop asleep, a network lost) before its connection to marimo is given up.
-PATIENCE = 180.0
-# Seconds between two requests of a page that polls: one that is slower is gone.
+from sagemaker_marimo.kept_events import KeptEvents
+
+# Seconds that a page may be away (laptop asleep, no network) before its connection to marimo is closed.
+MAX_AWAY_SECONDS = 16 * 3600.0
+# marimo 0.25.2 sends this event first, or after some about its start.
+KERNEL_READY = b'data: {"op": "kernel-ready"'
+GREETING = 10
+# Bytes sent at a time, so that a page that returns after hours does not need all its events in memory.
+BATCH_BYTES = 1 << 20
+# Maximum seconds between two requests of a polling page. After that, the page counts as away.
 BETWEEN_POLLS = 5.0
 
 
@@ -27,46 +33,56 @@ class Refused(Exception):
 
 
 class EventStream:
-    def __init__(self, session: str, file: str, name: str) -> None:
+    def __init__(
+        self, session: str, file: str, name: str, instantiated: Container[str] = frozenset()
+    ) -> None:
         self.session, self.file, self.name = session, file, name
-        self.last = 0
+        self.stable_session = ""
+        """marimo's own name of the session, which outlives its pages."""
+        self._instantiated = instantiated
         self.ended = False
-        self._events: deque[bytes] = deque()
-        self._bytes = 0
+        self._kept = KeptEvents()
         self._changed = asyncio.Event()
         self._reader: object | None = None
         self._left = 0.0
-        self._patience: asyncio.TimerHandle | None = None
+        self._away_timer: asyncio.TimerHandle | None = None
         self._upstream: asyncio.Task[None] | None = None
 
     async def open(self, url: str, headers: dict[str, str]) -> None:
-        """Connects to marimo; raises Refused or aiohttp.ClientError when that cannot be."""
+        """Connects to marimo. Raises Refused or aiohttp.ClientError if that fails."""
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._upstream = asyncio.create_task(self._read(url, headers, opened))
         await opened
 
     async def close(self) -> None:
-        """Lets go of marimo, which then knows that the page is gone."""
+        """Closes the connection to marimo, which then knows that the page is gone."""
         self.end()
         if self._upstream:
             self._upstream.cancel()
             await asyncio.wait({self._upstream})
+        self._kept.clear()
 
     def end(self) -> None:
         self.ended = True
-        if self._patience:
-            self._patience.cancel()
+        if self._away_timer:
+            self._away_timer.cancel()
         self._changed.set()
 
+    @property
+    def last(self) -> int:
+        """The number of the newest event."""
+        return self._kept.last
+
     def after(self, number: int) -> list[bytes] | None:
-        """The events after that number; None when they are no longer kept."""
-        missing = self.last - number
-        if not 0 <= missing <= len(self._events):
-            return None
-        return list(self._events)[len(self._events) - missing :]
+        """The next events after this number, or None if they were discarded."""
+        return self._kept.after(number, BATCH_BYTES)
+
+    def confirm(self, number: int) -> None:
+        """The page has the events up to this number, and never asks for them again."""
+        self._kept.confirm(number)
 
     async def change(self, timeout: float) -> bool:
-        """Waits for anything new; tells whether there was."""
+        """Waits for a change. Returns whether there was one."""
         self._changed.clear()
         try:
             await asyncio.wait_for(self._changed.wait(), timeout)
@@ -79,27 +95,27 @@ class EventStream:
 
     @contextmanager
     def reading(self) -> Iterator[object]:
-        """The page is there. A page's newest request is its only one: an older one finds itself replaced."""
+        """Marks the page as present. Its newest request replaces an older one."""
         self._reader = reader = object()
-        if self._patience:
-            self._patience.cancel()
+        if self._away_timer:
+            self._away_timer.cancel()
         self._changed.set()
         try:
             yield reader
         finally:
             if self._reader is reader:
                 self._reader = None
-                # A page that is cut off and one between two polls look the same here; see `leave`.
+                # An interrupted page and a page between two polls look the same here; see `leave`.
                 self._left = time.monotonic() + BETWEEN_POLLS
                 if not self.ended:
                     loop = asyncio.get_running_loop()
-                    self._patience = loop.call_later(PATIENCE, self._give_up)
+                    self._away_timer = loop.call_later(MAX_AWAY_SECONDS, self._give_up)
 
     def is_read_by(self, reader: object) -> bool:
         return self._reader is reader
 
     def leave(self) -> None:
-        """The page's connection was cut: it is away, though it may come back."""
+        """The page's connection was interrupted. The page is away, but may return."""
         self._left = 0.0
         self._changed.set()
 
@@ -113,13 +129,24 @@ class EventStream:
             self._upstream.cancel()
 
     def _add(self, event: bytes) -> None:
-        self.last += 1
-        framed = b"id: %d\n%s\n\n" % (self.last, event)
-        self._events.append(framed)
-        self._bytes += len(framed)
-        while self._bytes > KEPT_BYTES and len(self._events) > 1:
-            self._bytes -= len(self._events.popleft())
+        if self.last < GREETING and event.startswith(KERNEL_READY):
+            event = self._ready(event)
+        self._kept.append(b"id: %d\n%s\n\n" % (self.last + 1, event))
         self._changed.set()
+
+    def _ready(self, event: bytes) -> bytes:
+        """Presents a session that no page has instantiated as a new one, so that this page does it.
+
+        The page that started the session may have been closed before. marimo 0.25.2 resumes such a session
+        for later pages, which never instantiate it: its cells would never have an output.
+        """
+        message = json.loads(event.removeprefix(b"data:"))
+        ready = message["data"]
+        self.stable_session = ready.get("stable_session_id") or ""
+        if ready["kiosk"] or not ready["resumed"] or self.stable_session in self._instantiated:
+            return event
+        ready["resumed"] = False
+        return b"data: " + json.dumps(message).encode()
 
     async def _read(self, url: str, headers: dict[str, str], opened: "asyncio.Future[None]") -> None:
         try:
@@ -134,7 +161,7 @@ class EventStream:
                 async for chunk in response.content.iter_any():
                     rest += chunk
                     if b"\n\n" not in chunk and not rest.endswith(b"\n\n"):
-                        continue  # within a large event: looking for its end each time would take n² time
+                        continue  # inside a large event: searching for its end each time would be O(n²)
                     *events, tail = bytes(rest).split(b"\n\n")
                     rest = bytearray(tail)
                     for event in events:
@@ -144,16 +171,22 @@ class EventStream:
             if not opened.done():
                 opened.set_exception(error)
         finally:
-            if not opened.done():  # closed meanwhile, for a newer page
+            if not opened.done():  # closed in the meantime, because a newer page replaced it
                 opened.set_exception(Refused(503))
             self.end()
 
 
 class EventStreams:
-    """The streams of all pages, one for each of marimo's sessions."""
+    """The streams of all pages, one for each marimo session."""
 
     def __init__(self) -> None:
         self._streams: dict[str, EventStream] = {}
+        self.instantiated: set[str] = set()
+        """The stable names of the sessions that a page has instantiated."""
+
+    def note_instantiated(self, session: str) -> None:
+        if stream := self._streams.get(session):
+            self.instantiated.add(stream.stable_session)
 
     def find(self, session: str, name: str) -> EventStream | None:
         stream = self._streams.get(session)
@@ -170,9 +203,9 @@ class EventStreams:
             del self._streams[stream.session]
 
     async def make_room(self, session: str, file: str) -> bool:
-        """Closes what a reloaded page or a new tab replaces; tells whether there was any.
+        """Closes the streams that a reloaded page or a new tab replaces. Returns whether there were any.
 
-        marimo would take a page that is away for the notebook's editor, and the new one for a reader.
+        Otherwise marimo would treat the page that is away as the editor, and the new page as a viewer.
         """
         old = [
             stream

@@ -1,18 +1,22 @@
-"""Puts marimo's entries back where a person's own `c.ServerProxy.servers = {…}` has taken their place, and
-answers JupyterLab's file browser.
+"""Restores marimo's entries if the user's own `c.ServerProxy.servers = {…}` replaced them, answers
+JupyterLab's file browser, and adds pip_notice.py to JupyterLab's terminals.
 
-A Jupyter server extension, since all are linked, with the whole configuration read, before the first is
-loaded: jupyter-server-proxy reads its servers after that.
+This is a Jupyter server extension: all extensions are linked after the whole configuration is read and before
+the first extension is loaded. jupyter-server-proxy reads its servers after that.
 """
 
 from typing import Any
 
 from jupyter_server.utils import url_path_join
 
-from sagemaker_marimo.file_browser import OpenHandler
+from sagemaker_marimo.file_browser import FileBrowserHandler
+from sagemaker_marimo.pip_notice import terminal_environment
+from sagemaker_marimo.stock_server import guard
 
 entries: dict[str, Any] = {}
-"""What jupyter_config.py configured, by name."""
+"""The entries that jupyter_config.py configured, by name."""
+is_stock = False
+"""Whether jupyter-server-proxy's own handler answers for them."""
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
@@ -21,19 +25,28 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _link_jupyter_server_extension(serverapp: Any) -> None:
     servers = serverapp.config.ServerProxy.get("servers")
-    # As long as all have used update(), these are a LazyConfigValue of traitlets, with marimo's among them.
+    # If all configurations use update(), this is traitlets' LazyConfigValue and contains marimo's entries.
     if not isinstance(servers, dict):
         return
     for name, server in entries.items():
         if name not in servers:
             servers[name] = server
-            told = f"replaces all servers: {name} was added. `c.ServerProxy.servers.update(…)` keeps it"
-            serverapp.log.warning("sagemaker-marimo: `c.ServerProxy.servers = …` in ~/.jupyter %s", told)
+            warning = (
+                f"replaces all servers: {name} was added again. `c.ServerProxy.servers.update(…)` keeps it"
+            )
+            serverapp.log.warning("sagemaker-marimo: `c.ServerProxy.servers = …` in ~/.jupyter %s", warning)
         elif servers[name] is not server:
-            told = "skipped: your own configuration has a server of this name"
-            serverapp.log.warning("sagemaker-marimo: %s: %s", name, told)
+            warning = "skipped: your own configuration has a server with this name"
+            serverapp.log.warning("sagemaker-marimo: %s: %s", name, warning)
 
 
 def _load_jupyter_server_extension(serverapp: Any) -> None:
-    address = url_path_join(serverapp.base_url, "sagemaker-marimo/open")
-    serverapp.web_app.add_handlers(".*$", [(address, OpenHandler)])
+    address = url_path_join(serverapp.base_url, "sagemaker-marimo/(open|app|convert)")
+    serverapp.web_app.add_handlers(".*$", [(address, FileBrowserHandler)])
+    if is_stock:
+        guards = [guard(url_path_join(serverapp.base_url, name)) for name in entries]
+        serverapp.web_app.default_router.rules[:0] = guards
+    # Private: jupyter_server_terminals 0.5.4, which is loaded before this extension, in alphabetical order.
+    terminals = getattr(serverapp.web_app.settings.get("terminal_manager"), "extra_env", None)
+    if isinstance(terminals, dict):
+        terminals.update(terminal_environment())

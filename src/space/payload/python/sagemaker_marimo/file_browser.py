@@ -1,44 +1,48 @@
-"""Answers "Open in marimo" in JupyterLab's file browser (labextensions/sagemaker-marimo)."""
+"""Serves marimo's entries in the menu of JupyterLab's file browser (labextensions/sagemaker-marimo)."""
 
 import json
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlencode
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError, authenticated
 
-from sagemaker_marimo import state
-from sagemaker_marimo.proxy import OTHER_ORIGIN, is_of_this_origin
-from sagemaker_marimo.served_path import NotOpenedError, served_notebook
+from sagemaker_marimo.convert import convert
+from sagemaker_marimo.same_origin import OTHER_ORIGIN, is_same_origin
+from sagemaker_marimo.served_path import NotOpenedError, notebook_query, served_notebook, served_path
 
 
-class OpenHandler(APIHandler):  # type: ignore[misc]  # the checker has no Jupyter
-    """POST {"path": …}, a file as Jupyter names it: answers {"path": …}, below JupyterLab's base URL.
+class FileBrowserHandler(APIHandler):  # type: ignore[misc]  # the checker has no Jupyter
+    """POST {"path": …} with a file's path in Jupyter. Returns {"path": …}, relative to JupyterLab's base URL.
 
-    It may make a link in the folder that marimo serves, so no other page may ask for it: Jupyter's own
-    check is of no use where allow_origin is '*'.
+    Requests from other origins are rejected. Jupyter's own check has no effect with allow_origin='*'.
     """
 
     async def prepare(self) -> None:
-        if not is_of_this_origin(self.request):
+        if not is_same_origin(self.request):
             raise HTTPError(HTTPStatus.FORBIDDEN, OTHER_ORIGIN)
         await super().prepare()
 
     @authenticated
-    async def post(self) -> None:
+    async def post(self, action: str) -> None:
         body = self.get_json_body()
         path = body.get("path") if isinstance(body, dict) else None
         if not isinstance(path, str):
-            raise HTTPError(HTTPStatus.BAD_REQUEST, 'The body is not {"path": "…"}')
-        # Jupyter's own rules about what may be seen; 404 where there is nothing.
+            raise HTTPError(HTTPStatus.BAD_REQUEST, 'The body must be {"path": "…"}')
+        # Jupyter's own access rules; 404 for a missing file.
         await ensure_async(self.contents_manager.get(path, content=False))
         try:
-            state.NOTEBOOKS.mkdir(parents=True, exist_ok=True)
-            file = served_notebook(Path(self.contents_manager.root_dir) / path.strip("/"))
+            query = await query_of(action, Path(self.contents_manager.root_dir) / path.strip("/"))
         except (NotOpenedError, OSError) as error:
             self.set_status(HTTPStatus.CONFLICT)
             self.finish(json.dumps({"message": str(error)}))
         else:
-            self.finish(json.dumps({"path": "marimo/?" + urlencode({"file": str(file)})}))
+            self.finish(json.dumps({"path": f"marimo/{query}"}))
+
+
+async def query_of(action: str, file: Path) -> str:
+    if action == "convert":
+        served_path(str(file))  # before a file is created that marimo would not open
+        file = await convert(file)
+    return notebook_query(served_notebook(file), as_app=action == "app")

@@ -1,41 +1,48 @@
-"""Runs a notebook in a SageMaker Processing job, once job/run.sh has made marimo's environment.
+"""Runs a notebook in a SageMaker Processing job, after job/run.sh has built marimo's virtual environment.
 
-Leaves in the job's output folder, which SageMaker uploads:
+Writes to the job's output folder, which SageMaker uploads while the job runs and at its end:
 
-  page.html    the notebook with its outputs, also where a cell raised
-  files/       what the notebook made or changed in its working folder, a copy of its own
+  page.html    the notebook with its outputs so far, each minute, and at the end even if a cell raised
+  files/       the files that the notebook created or changed in its working folder, which is a copy
   result.json  exitStatus, notebook, arguments, seconds (packages, notebook), marimo, python
 
-Ends with the notebook's exit status. On SIGTERM, which StopProcessingJob sends, the notebook is told first.
+Exits with the notebook's status. On SIGTERM, which StopProcessingJob sends, stops the notebook first.
 """
 
 import argparse
-import html
 import importlib.metadata
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-# SageMaker sends SIGKILL 120 s after SIGTERM (SageMaker API, StopTrainingJob; of processing jobs nothing is
-# said). What the notebook has left then is to be uploaded before.
+# Run by path, so that neither an installation nor PYTHONPATH is needed.
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[1])
+
+from sagemaker_marimo import aws_secrets, job_tracebacks
+
+# SageMaker sends SIGKILL 120 s after SIGTERM (SageMaker API, StopTrainingJob; not documented for Processing
+# jobs). The notebook must stop early enough for its output to be uploaded.
 STOP_SECONDS = float(os.environ.get("MARIMO_JOB_STOP_SECONDS", "60"))
 # ExitMessage (SageMaker API).
 MESSAGE_CHARACTERS = 1024
-# marimo's and Python's own, no results.
+# Files of marimo and Python that are not results.
 LEFT_OUT = {"__marimo__", "__pycache__", ".ipynb_checkpoints"}
 UPLOAD_SECONDS = 45
-TRACEBACK = "application/vnd.marimo+traceback"
-# As job/run.sh's own failures: EX_SOFTWARE of sysexits.h.
+# Between two pages, and two looks for new files, while the notebook runs.
+SAVE_SECONDS = float(os.environ.get("MARIMO_JOB_SAVE_SECONDS", "60"))
+EXPORT = Path(__file__).parents[2] / "job/export_page.py"
+# The same status as for failures of job/run.sh: EX_SOFTWARE of sysexits.h.
 FAILED = 70
 
 
@@ -44,7 +51,7 @@ def log(message: str) -> None:
 
 
 def files_in(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of change of each file, by its path."""
+    """Size and modification time of each file, by path."""
     found = {}
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name not in LEFT_OUT]
@@ -57,18 +64,18 @@ def files_in(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 class Notebook:
-    """One run of a notebook, as a process of its own group. SIGTERM may come before it has begun."""
+    """One run of a notebook in its own process group. SIGTERM may arrive before the run has started."""
 
     def __init__(self) -> None:
         self.stopped = False
         self._last: deque[str] = deque(maxlen=20)
         self._process: subprocess.Popen[str] | None = None
 
-    def start(self, command: list[str], folder: Path) -> None:
+    def start(self, command: list[str], folder: Path, variables: dict[str, str]) -> None:
         self._process = subprocess.Popen(  # noqa: S603  # no shell
             command,
             cwd=folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**variables, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -80,10 +87,10 @@ class Notebook:
             self._signal(signal.SIGTERM)
 
     def stop(self, *_: object) -> None:
-        """SIGTERM now, SIGKILL in a while."""
+        """Sends SIGTERM now, and SIGKILL after STOP_SECONDS."""
         if not self.stopped:
             self.stopped = True
-            log("told to stop: the notebook ends")
+            log("received SIGTERM: stopping the notebook")
             self._signal(signal.SIGTERM)
             signal.signal(signal.SIGALRM, lambda *_: self._signal(signal.SIGKILL))
             signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)
@@ -96,45 +103,64 @@ class Notebook:
 
     def wait(self) -> int:
         if self._process is None or self._process.stdout is None:
-            raise AssertionError("it was started, and its output is a pipe")
+            raise AssertionError("start() was called, and the output is a pipe")
         for line in self._process.stdout:
             print(line, end="", flush=True)
             if line.strip():
                 self._last.append(line.rstrip())
         status = self._process.wait()
         signal.setitimer(signal.ITIMER_REAL, 0)
-        self._signal(signal.SIGKILL)  # what it left running would hold the container up
-        # As a shell tells it: 137 is what memory that ran out looks like.
+        self._signal(signal.SIGKILL)  # processes that it left would keep the container running
+        # As in a shell: 137, for example, means SIGKILL, which often means out of memory.
         return 128 - status if status < 0 else status
 
     def message(self) -> str:
         return "\n".join(self._last)
 
 
-def raised(work: Path) -> list[str]:
-    """The traceback of each cell that raised: marimo 0.25.2 leaves them beside a notebook that it exports."""
-    found = []
-    for file in work.rglob("__marimo__/session/*.json"):
-        try:
-            cells = json.loads(file.read_text())["cells"]
-            lines = [line for cell in cells for line in cell.get("console") or []]
-            texts = [line["text"] for line in lines if line.get("mimetype") == TRACEBACK]
-            found += [html.unescape(re.sub(r"<[^>]+>", "", text)).strip() for text in texts]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            log(f"marimo's session file says nothing of what was raised: {error!r}")
-    return found
+class Saver:
+    """Copies the page and the notebook's new and changed files to the job's output."""
 
+    def __init__(self, work: Path, page: Path, output: Path) -> None:
+        self._work, self._page, self._output = work, page, output
+        self._before = self._saved = self._seen = files_in(work)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._save_now_and_then, daemon=True)
+        self._thread.start()
 
-def copy_new_files(work: Path, before: dict[str, tuple[int, int]], target: Path) -> int:
-    changed = [name for name, state in files_in(work).items() if before.get(name) != state]
-    for name in changed:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(work / name, target / name)
-    return len(changed)
+    def _save_now_and_then(self) -> None:
+        # A full volume, for example, is reported at the end.
+        with suppress(OSError):
+            while not self._ended.wait(SAVE_SECONDS):
+                now = files_in(self._work)
+                # A file that changed since the last look may be half written.
+                self._copy({name: state for name, state in now.items() if self._seen.get(name) == state})
+                self._seen = now
+
+    def finish(self) -> int:
+        """Copies what is left. Returns the number of files that the notebook wrote."""
+        self._ended.set()
+        self._thread.join()
+        now = files_in(self._work)
+        self._copy(now)
+        for name in self._saved.keys() - now.keys() - self._before.keys():
+            (self._output / "files" / name).unlink(missing_ok=True)
+        return sum(self._before.get(name) != state for name, state in now.items())
+
+    def _copy(self, files: dict[str, tuple[int, int]]) -> None:
+        for name, state in files.items():
+            if self._saved.get(name) != state:
+                target = self._output / "files" / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with suppress(FileNotFoundError):  # the notebook has just deleted it
+                    shutil.copy2(self._work / name, target)
+        self._saved = self._saved | files
+        if self._page.is_file():
+            shutil.copyfile(self._page, self._output / "page.html")
 
 
 def upload(output: Path) -> None:
-    """What SageMaker does at the end of a job that completed; of one that failed no documentation says it."""
+    """Uploads the output as SageMaker does for a completed job; for a failed one this is not documented."""
     target = os.environ.get("MARIMO_JOB_OUTPUT")
     if not target:
         return
@@ -144,9 +170,9 @@ def upload(output: Path) -> None:
             command, stdin=subprocess.DEVNULL, timeout=UPLOAD_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        log(f"the outcome could not be uploaded: {error}")
+        log(f"the output could not be uploaded: {error}")
     else:
-        log("the outcome was uploaded" if result.returncode == 0 else "the outcome could not be uploaded")
+        log("the output was uploaded" if result.returncode == 0 else "the output could not be uploaded")
 
 
 def marimo_version(environment: Path) -> str:
@@ -160,29 +186,29 @@ def run(ml: Path, environment: Path, packages_seconds: float, notebook: str, arg
     output = ml / "processing/output"
     process = Notebook()
     signal.signal(signal.SIGTERM, process.stop)
+    variables = aws_secrets.notebook_environment(os.environ)
     work = Path(tempfile.mkdtemp(prefix="notebook-", dir=os.environ.get("MARIMO_STATE")))
-    # A copy: marimo writes beside a notebook, and inputs may not be writable.
+    # A copy: marimo writes files beside a notebook, and inputs may be read-only.
     shutil.copytree(ml / "processing/input/source", work, dirs_exist_ok=True, copy_function=shutil.copyfile)
-    before = files_in(work)
     page = Path(tempfile.mkdtemp(prefix="page-", dir=os.environ.get("MARIMO_STATE"))) / "page.html"
     log(f"running {notebook}")
     began = time.monotonic()
+    saver = Saver(work, page, output)
     process.start(
         [
             str(environment / "bin/python"),
-            *("-m", "marimo", "export", "html", "--no-sandbox", notebook, "-o", str(page)),
+            *(str(EXPORT), str(SAVE_SECONDS), notebook, "-o", str(page), "--no-sandbox"),
             *("--", *arguments),
         ],
         work / Path(notebook).parent,
+        variables,
     )
     status = process.wait()
     if process.stopped and status == 0:
         status = 128 + signal.SIGTERM
     seconds = round(time.monotonic() - began, 2)
 
-    files = copy_new_files(work, before, output / "files")
-    if page.is_file():
-        shutil.copyfile(page, output / "page.html")
+    files = saver.finish()
     result: dict[str, Any] = {
         "exitStatus": status,
         "notebook": notebook,
@@ -192,12 +218,12 @@ def run(ml: Path, environment: Path, packages_seconds: float, notebook: str, arg
         "python": ".".join(map(str, sys.version_info[:3])),
     }
     (output / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    log(f"{notebook} ended with status {status} after {seconds} s, and left {files} files")
+    log(f"{notebook} ended with status {status} after {seconds} s; it wrote {files} files")
     if status != 0:
-        tracebacks = raised(work)
+        tracebacks = job_tracebacks.raised(work, environment)
         for traceback in tracebacks:
             print(traceback, flush=True)
-        message = "told to stop" if process.stopped else [process.message(), *tracebacks][-1]
+        message = "stopped by SIGTERM" if process.stopped else [process.message(), *tracebacks][-1]
         (ml / "output/message").write_text(message[-MESSAGE_CHARACTERS:])
         upload(output)
     return status
@@ -210,18 +236,19 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--ml", type=Path, required=True, help="the container's /opt/ml")
-    parser.add_argument("--environment", type=Path, required=True, help="the environment that has marimo")
-    parser.add_argument("--packages-seconds", type=float, default=0, help="how long that took to make")
-    # What follows -- is for the notebook, word for word: argparse would take a second -- away.
+    parser.add_argument("--environment", type=Path, required=True, help="the virtual environment with marimo")
+    parser.add_argument("--packages-seconds", type=float, default=0, help="how long its installation took")
+    # Everything after the first -- is passed on unchanged: argparse would remove a second --.
     ours, words = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
     given = parser.parse_args(ours)
     try:
         return run(given.ml, given.environment, given.packages_seconds, words[0], words[1:])
-    except OSError as error:
-        # Such as a volume that is full: not the notebook's own status.
-        log(f"the outcome could not be written: {error}")
+    except (OSError, aws_secrets.SecretError) as error:
+        # Such as a full volume. The status must differ from the notebook's own.
+        message = f"the output could not be written: {error}" if isinstance(error, OSError) else str(error)
+        log(message)
         with suppress(OSError):
-            (given.ml / "output/message").write_text(f"the outcome could not be written: {error}")
+            (given.ml / "output/message").write_text(message[:MESSAGE_CHARACTERS])
         upload(given.ml / "processing/output")
         return FAILED
     finally:

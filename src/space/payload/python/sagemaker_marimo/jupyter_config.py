@@ -1,113 +1,106 @@
-"""marimo's entries in JupyterLab: the editor and, by setting, a gallery of apps."""
+"""marimo's entries in JupyterLab: the editor and, if configured, a gallery of apps."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from sagemaker_marimo import extension, packages, runtime_dir, state
-from sagemaker_marimo.proxy import add_script, server_process
+from sagemaker_marimo import extension, packages, private_interfaces, runtime_dir, state, stock_server
+from sagemaker_marimo.marimo_command import EDIT, marimo_command, server_transport, transport
+from sagemaker_marimo.pip_notice import terminal_environment
 
 PAYLOAD = Path(__file__).parents[2]
-TRANSPORTS = ("auto", "sse", "polling", "websocket")
-
-
-def transport() -> str:
-    """The environment's setting, or what this app alone was started with."""
-    value = os.environ.get("SAGEMAKER_MARIMO_TRANSPORT") or state.settings().get("MARIMO_TRANSPORT", "auto")
-    if value in TRANSPORTS:
-        return value
-    told = f"the transport {value!r} is none of {', '.join(TRANSPORTS)}"
-    print(f"sagemaker-marimo: {told}: using auto", file=sys.stderr)
-    return "auto"
-
-
-def server_transport() -> str:
-    """Studio's gateway drops the query of WebSocket upgrades: marimo's own default never connects there."""
-    return "websocket" if transport() == "websocket" else "sse"
 
 
 def icon() -> Path:
     environment = state.installed_environment()
     if environment:
-        # marimo's own, square; private, so it may be gone with any version.
+        # marimo's own square logo. Its path is private and may change with any version.
         for logo in environment.glob("lib/python*/site-packages/marimo/_static/android-chrome-192x192.png"):
             return logo
     return PAYLOAD / "marimo.svg"
 
 
 def apps_folder() -> Path | None:
-    """What the gallery shows, by the environment's setting `appsFolder`."""
+    """The folder of the gallery, from the environment's setting `appsFolder`."""
     name = state.settings().get("MARIMO_APPS_FOLDER")
     return state.NOTEBOOKS / name if name else None
 
 
 def environment() -> dict[str, str]:
-    return {
+    values = {
         **state.settings(),
         **packages.server_environment(),
+        **terminal_environment(),  # for marimo's terminal
+        "HOME": str(state.HOME),  # marimo's own configuration is on the volume too
         "MARIMO_SERVER_TRANSPORT": server_transport(),
     }
+    # jupyter-server-proxy passes each value through str.format.
+    return {name: value.replace("{", "{{").replace("}", "}}") for name, value in values.items()}
 
 
-def entry(name: str, title: str, folder: Path, *command: str) -> Any:
-    """A tile in the launcher and, behind <base url>/<name>/, a marimo that serves a folder."""
+def entry(name: str, title: str, folder: Path, *command: str, problem: str | None) -> Any:
+    """A tile in the launcher, and a marimo server for a folder at <base url>/<name>/.
+
+    A problem is why jupyter-server-proxy's own handler must be used.
+    """
 
     def read() -> list[str]:
-        """When the server starts, not when JupyterLab does: marimo may have been installed in between."""
+        """Called when the server starts, not when JupyterLab does: marimo may be installed in between."""
         environment = state.installed_environment()
         if environment is None:
             raise RuntimeError("marimo is not installed yet")
-        folder.mkdir(parents=True, exist_ok=True)
-        return [
-            str(environment / "bin/python"),
-            str(PAYLOAD / "server/marimo_server.py"),
-            # Quiet: its greeting would put the token into the log.
-            "--quiet",
-            command[0],
-            str(folder),
-            "--headless",
-            *("--host", "127.0.0.1"),
-            *("--port", "{port}"),
-            *("--base-url", "{base_url}" + name),
-            "--token",
-            *("--token-password-file", str(state.token_file())),
-            *command[1:],
-            "--no-sandbox",
-        ]
+        port, base_url = "{port}", "{base_url}" + name  # jupyter-server-proxy fills these in
+        return marimo_command(
+            environment, command, folder, port=port, base_url=base_url, token=state.token_file()
+        )
 
     token = state.token_file().read_text().strip()
-    return server_process(
-        name,
-        command=read,
-        environment=environment,
-        # marimo knows its own base URL.
-        absolute_url=True,
-        # Importing marimo takes seconds before its bytecode is compiled, more on a small instance.
-        timeout=60.0,
-        # The gateway does not forward cookies, so marimo's own session cookie would not come back.
-        request_headers_override={"Authorization": f"Bearer {token}"},
-        rewrite_response=[] if server_transport() == "websocket" else [add_script(transport())],
-        launcher_entry={
+    options = {
+        "command": read,
+        "environment": environment,
+        # The path is not rewritten, because marimo knows its base URL.
+        "absolute_url": True,
+        # Importing marimo takes seconds without compiled bytecode, longer on a small instance.
+        "timeout": 60.0,
+        # Neither the gateway nor proxy.py forwards cookies, so marimo's own session cookie would be lost.
+        "request_headers_override": {"Authorization": f"Bearer {token}"},
+        "launcher_entry": {
             "enabled": True,
             "title": title,
             "path_info": f"{name}/",
             "category": "Notebook",
             "icon_path": str(icon()),
         },
-    )
+    }
+    if problem:
+        return stock_server.entry(problem, **options)
+    # Imported only now: without the interfaces that it extends, this import fails.
+    from sagemaker_marimo.proxy import add_script, server_process
+
+    scripts = [] if server_transport() == "websocket" else [add_script(transport())]
+    return server_process(name, rewrite_response=scripts, **options)
+
+
+def proxy_problem() -> str | None:
+    """Which private interfaces the installed jupyter-server-proxy lacks, as a clause."""
+    missing = private_interfaces.missing_in_proxy()
+    return f"{private_interfaces.proxy_version()} does not have {', '.join(missing)}" if missing else None
 
 
 def configure(config: Any) -> None:
-    """Adds marimo to jupyter-server-proxy's servers; called from jupyter_server_config.py."""
+    """Adds marimo to jupyter-server-proxy's servers. Called from jupyter_server_config.py."""
     runtime_dir.provide()
-    entries = {"marimo": entry("marimo", "marimo", state.NOTEBOOKS, "edit", "--skip-update-check")}
+    problem = proxy_problem()
+    if problem:
+        print(f"sagemaker-marimo: marimo runs with its own connection: {problem}", file=sys.stderr)
+    entries = {"marimo": entry("marimo", "marimo", state.NOTEBOOKS, *EDIT, problem=problem)}
     if apps := apps_folder():
-        # With --watch the gallery lists what its folder has at the moment, not what it had at the start.
-        entries["marimo-apps"] = entry("marimo-apps", "marimo apps", apps, "run", "--watch")
-    # update: with `=`, this file and the person's own would overwrite each other's servers.
+        # With --watch the gallery lists the folder's current files, not those at its start.
+        entries["marimo-apps"] = entry("marimo-apps", "marimo apps", apps, "run", "--watch", problem=problem)
+    # update: with `=`, this configuration and the user's own would replace each other's servers.
     config.ServerProxy.servers.update(entries)
     extension.entries = entries
+    extension.is_stock = problem is not None
     config.ServerApp.jpserver_extensions.update({"sagemaker_marimo.extension": True})
-    # "Open in marimo" in JupyterLab's file browser: a prebuilt extension, found without being installed.
+    # "Open in marimo" in JupyterLab's file browser: a prebuilt extension, which needs no installation.
     config.LabServerApp.extra_labextensions_path.append(str(PAYLOAD / "labextensions"))

@@ -1,4 +1,4 @@
-"""The JupyterLab that runs in this space, asked from a terminal."""
+"""Access to the JupyterLab of this space from a terminal."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any, cast
 
 
 def jupyter_servers() -> Iterator[dict[str, Any]]:
-    """JupyterLab's own notes about running servers, newest first; those of earlier apps may lie there too."""
+    """Running servers from JupyterLab's own files, newest first. Files of earlier apps may remain there."""
     runtime = Path(os.environ.get("JUPYTER_RUNTIME_DIR") or Path.home() / ".local/share/jupyter/runtime")
     for note in sorted(runtime.glob("jpserver-*.json"), key=lambda path: path.stat().st_mtime, reverse=True):
         try:
@@ -29,10 +29,10 @@ def ask(
     data: bytes | None = None,
     timeout: float,
 ) -> HTTPResponse:
-    """Opens an address below JupyterLab's; raises urllib.error.URLError and OSError as urlopen does."""
+    """Requests a path below JupyterLab's base URL. Raises URLError or OSError, as urlopen does."""
     url = f"http://127.0.0.1:{server['port']}{server['base_url']}{path}"
     token = {"Authorization": f"token {server['token']}"} if server.get("token") else {}
     request = urllib.request.Request(url, data=data, headers={**token, **(headers or {})})
-    # Not through a proxy that http_proxy names: the server is on this machine.
+    # The server is on this machine, so a proxy in http_proxy must not be used.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     return cast("HTTPResponse", opener.open(request, timeout=timeout))

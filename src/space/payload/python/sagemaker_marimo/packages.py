@@ -1,8 +1,11 @@
-"""The packages that a person adds to marimo's environment, beside those of the team's lock file.
+"""Packages that a user adds to marimo's virtual environment, beyond those of the project's lock file.
 
-usage: packages.py carry-over OLD NEW      after NEW was built, to have in it what a person had added to OLD
-       packages.py requirements ENVIRONMENT    installs ~/requirements.txt, when it changed
-Never fails: what cannot be installed is logged, and tried again at the next start.
+usage: packages.py carry-over OLD NEW          installs into the new environment what was added to the old
+       packages.py requirements ENVIRONMENT    installs ~/requirements.txt if it has changed
+       packages.py remember ENVIRONMENT        writes down what was added, before the environment is rebuilt
+       packages.py check ENVIRONMENT           exit status 1 if a locked package is missing or differs
+       packages.py shadowed ENVIRONMENT        says which packages of the image it has in other versions
+The others never fail: what cannot be installed is logged, and tried again at the next start.
 """
 
 import hashlib
@@ -15,23 +18,25 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
-# Run by its path, so that it needs neither an installation nor PYTHONPATH.
+# Run by path, so that neither an installation nor PYTHONPATH is needed.
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[1])
 
-from sagemaker_marimo import state
+from sagemaker_marimo import image_packages, state
+from sagemaker_marimo.image_packages import LOCKED, locked, normalized
 
-REQUIREMENTS = Path.home() / "requirements.txt"
+REQUIREMENTS = state.HOME / "requirements.txt"
 ADDED = state.STATE / "added-packages.txt"
-"""What a person had added at the last start: it outlives the environment."""
-LOCKED = ".locked-packages.json"
-"""In an environment: what it was built with."""
+"""What the user had added at the last start. This file outlives the virtual environment."""
 INSTALLED = ".requirements"
-"""In an environment: the hash of the requirements.txt that was installed into it."""
+"""In a virtual environment: the hash of the requirements.txt that was installed into it."""
+FAILED = ".requirements-failed"
+"""In a virtual environment: the hash of the requirements.txt that could not be installed."""
 SECONDS = 900
 
-# -r, -c, -e, ./package: what such a line names may change without the file itself.
+# -r, -c, -e, ./package: a file named on such a line can change while requirements.txt does not.
 NAMES_FILES = re.compile(rb"^\s*(-[rce]\b|--requirement|--constraint|--editable|\.|/)", re.MULTILINE)
 
 
@@ -44,8 +49,8 @@ def find_uv() -> str | None:
 
 
 def installer_environment() -> dict[str, str]:
-    """For uv and pip: the index of the team's settings, unless the person has set another."""
-    # install.sh names it with a token in it, where it needs one.
+    """The package index of the environment's settings for uv and pip, unless the user has set another."""
+    # install.sh sets the variable, including a token if the index needs one.
     name = "MARIMO_PACKAGE_INDEX_URL"
     index = os.environ.get(name) or state.settings().get(name)
     if not index:
@@ -54,16 +59,19 @@ def installer_environment() -> dict[str, str]:
 
 
 def server_environment() -> dict[str, str]:
-    """Makes marimo's package panel and `uv pip install` in its terminal mean marimo's environment.
+    """Makes marimo's package panel and `uv pip install` in its terminal use marimo's virtual environment.
 
-    That one persists. The image's prefix, which CONDA_PREFIX names, is reset at each start of the app.
+    It is persistent, unlike the image's prefix (CONDA_PREFIX), which each start of the app resets.
     """
-    # marimo uses uv where UV is set (0.25.2: infer_package_manager, find_uv_bin). Without
-    # UV_PROJECT_ENVIRONMENT, or it would take the environment for a uv project.
+    # marimo uses uv if UV is set (0.25.2: infer_package_manager, find_uv_bin). UV_PROJECT_ENVIRONMENT must
+    # not be set: marimo would then treat the environment as a uv project.
     environment, uv = state.installed_environment(), find_uv()
+    bin_folder = state.PAYLOAD / "bin"
     return {
         **({"VIRTUAL_ENV": str(environment)} if environment else {}),
-        **({"UV": uv} if uv else {}),
+        # bin/uv adds the image's versions as constraints, and calls this uv.
+        **({"UV": str(bin_folder / "uv"), "MARIMO_UV": uv} if uv else {}),
+        **({"PATH": f"{bin_folder}:{os.environ.get('PATH', '')}"} if uv else {}),
         **installer_environment(),
     }
 
@@ -72,12 +80,8 @@ def site_packages(environment: Path) -> Path:
     return next(environment.glob("lib/python*/site-packages"), environment)
 
 
-def normalized(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def packages(environment: Path) -> dict[str, str]:
-    """The requirement for each package in an environment, by its name."""
+    """The requirement of each package in a virtual environment, by name."""
     found = {}
     for package in importlib.metadata.distributions(path=[str(site_packages(environment))]):
         name = normalized(package.metadata["Name"])
@@ -86,7 +90,7 @@ def packages(environment: Path) -> dict[str, str]:
 
 
 def requirement(name: str, package: importlib.metadata.Distribution) -> str:
-    # The Direct URL Origin specification of the Python Packaging User Guide.
+    # Format: Python Packaging User Guide, "Direct URL Origin".
     try:
         origin = json.loads(package.read_text("direct_url.json") or "{}")
     except ValueError:
@@ -97,20 +101,19 @@ def requirement(name: str, package: importlib.metadata.Distribution) -> str:
     if origin.get("dir_info", {}).get("editable"):
         return f"-e {url}"
     if version_control := origin.get("vcs_info"):
-        return f"{name} @ {version_control['vcs']}+{url}@{version_control['commit_id']}"
+        folder = f"#subdirectory={origin['subdirectory']}" if "subdirectory" in origin else ""
+        return f"{name} @ {version_control['vcs']}+{url}@{version_control['commit_id']}{folder}"
     return f"{name} @ {url}"
 
 
-def locked(environment: Path) -> dict[str, str] | None:
-    try:
-        content: dict[str, str] = json.loads((environment / LOCKED).read_text())
-    except (OSError, ValueError):
-        return None
-    return content
+def is_intact(environment: Path) -> bool:
+    """Whether marimo and its dependencies have the versions of the lock file."""
+    wanted = locked(environment)
+    return wanted is not None and "marimo" in wanted and wanted.items() <= packages(environment).items()
 
 
 def added(environment: Path) -> dict[str, str]:
-    """What a person added to an environment, or had added at the last start when it is gone."""
+    """What the user added to a virtual environment; if it is gone, what was added at the last start."""
     before = locked(environment)
     if before is None:
         lines = ADDED.read_text().splitlines() if ADDED.is_file() else []
@@ -129,70 +132,99 @@ def remember(environment: Path) -> None:
 
 
 def install(environment: Path, arguments: Sequence[str], *, offline: bool = False) -> bool:
-    """Installs beside the marimo that is there: what does not go with it is refused, and changes nothing."""
+    """Installs beside the existing marimo. What conflicts with it is rejected and changes nothing."""
     python = str(environment / "bin/python")
-    # No uv and no network: pip has no cache of what it could install.
+    # Without uv there is no offline installation: pip cannot install from its cache alone.
     uv = find_uv()
     if offline and uv is None:
         return False
-    tool = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
-    command = [*tool, *(("--offline",) if offline else ()), *arguments, packages(environment)["marimo"]]
+    arguments = [*(("--offline",) if offline else ()), *arguments, packages(environment)["marimo"]]
+    # A package missing from the cache is not worth a message.
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} if offline else {}
+    options: dict[str, Any] = {"cwd": state.HOME, "stdin": subprocess.DEVNULL, "timeout": SECONDS, **quiet}
+    variables = {**os.environ, **installer_environment()}
     try:
-        result = subprocess.run(  # noqa: S603  # no shell
-            command,
-            env={**os.environ, **installer_environment()},
-            cwd=Path.home(),
-            stdin=subprocess.DEVNULL,
-            # That the cache lacks something is no news.
-            stderr=subprocess.DEVNULL if offline else None,
-            stdout=subprocess.DEVNULL if offline else None,
-            timeout=SECONDS,
-            check=False,
-        )
+        tool = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
+        status = image_packages.install(tool, arguments, environment, variables, **options)
     except subprocess.TimeoutExpired:
-        log(f"not installed within {SECONDS} s")
+        log(f"the installation was stopped after {SECONDS} s")
         return False
-    return result.returncode == 0
+    return status == 0
+
+
+def say_what_is_shadowed(environment: Path) -> None:
+    """marimo's lock, extraPackages' and a job's own are made without knowledge of the image."""
+    own, image = (
+        image_packages.distributions([site_packages(environment)]),
+        image_packages.distributions(sys.path),
+    )
+    different = [
+        f"{name} {own[name].version} ({image[name].version})"
+        for name in sorted(own.keys() & image.keys())
+        if own[name].version != image[name].version
+    ]
+    if different:
+        log(f"notebooks import these packages instead of the image's (its version): {', '.join(different)}")
 
 
 def carry_over(old: Path, new: Path) -> None:
     wanted = added(old)
     built = packages(new)
     (new / LOCKED).write_text(json.dumps(built, indent=1))
+    image_packages.write_constraints(new, built)
     missing = {name: line for name, line in wanted.items() if name not in built}
     if not missing:
         return
-    log(f"installing what was added to marimo's last environment: {' '.join(sorted(missing))}")
+    log(f"installing the packages added to marimo's previous environment: {' '.join(sorted(missing))}")
     exact = new / ".carried-over.txt"
     exact.write_text("\n".join(missing.values()))
     as_they_were = ["--requirements" if find_uv() else "--requirement", str(exact)]
     if install(new, as_they_were, offline=True) or install(new, as_they_were):
         return
-    log("not all of them in the versions they had: trying others")
+    log("some could not be installed in their previous versions: trying other versions")
     for name, line in missing.items():
         arguments = line.split(" ", 1) if line.startswith("-e ") else [name if "==" in line else line]
         if not install(new, arguments):
-            log(f"{name} was not carried over; the lines above say why. To try again: uv pip install {name}")
+            log(f"{name} was not carried over: see the lines above. To try again, run: uv pip install {name}")
+
+
+def requirements_outcome(environment: Path) -> Literal["installing", "failed"] | None:
+    """Whether ~/requirements.txt is being installed or could not be. None: marimo need not wait."""
+    try:
+        digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    except OSError:  # such as no file
+        return None
+
+    def is_noted(mark: str) -> bool:
+        return (environment / mark).is_file() and (environment / mark).read_text() == digest
+
+    if is_noted(INSTALLED):
+        return None
+    if state.installation_status() == "installing":
+        return "installing"
+    return "failed" if is_noted(FAILED) else None
 
 
 def install_requirements(environment: Path) -> None:
-    mark = environment / INSTALLED
+    installed, failed = environment / INSTALLED, environment / FAILED
     if not REQUIREMENTS.is_file():
-        mark.unlink(missing_ok=True)
-        log("added packages are as they were: there is no ~/requirements.txt")
+        installed.unlink(missing_ok=True)
+        log("added packages are unchanged: there is no ~/requirements.txt")
         return
     content = REQUIREMENTS.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    if mark.is_file() and mark.read_text() == digest and not NAMES_FILES.search(content):
-        log("added packages are as they were: ~/requirements.txt has not changed")
+    if installed.is_file() and installed.read_text() == digest and not NAMES_FILES.search(content):
+        log("added packages are unchanged: ~/requirements.txt has not changed")
         return
+    image_packages.write_constraints(environment, packages(environment))
     log(f"installing {REQUIREMENTS}")
     if install(environment, ["--requirements" if find_uv() else "--requirement", str(REQUIREMENTS)]):
-        mark.write_text(digest)
+        installed.write_text(digest)
         log(f"{REQUIREMENTS} is installed")
     else:
-        mark.unlink(missing_ok=True)
-        log(f"{REQUIREMENTS} was not installed; the lines above say why. The next start tries again")
+        installed.unlink(missing_ok=True)
+        failed.write_text(digest)
+        log(f"{REQUIREMENTS} was not installed: see the lines above. The next start tries again")
 
 
 def main() -> None:
@@ -202,11 +234,18 @@ def main() -> None:
                 carry_over(Path(old), Path(new))
             case ["requirements", environment]:
                 install_requirements(Path(environment))
+                image_packages.write_constraints(Path(environment), packages(Path(environment)))
                 remember(Path(environment))
+            case ["remember", environment]:
+                remember(Path(environment))
+            case ["shadowed", environment]:
+                say_what_is_shadowed(Path(environment))
+            case ["check", environment]:
+                sys.exit(0 if is_intact(Path(environment)) else 1)
             case _:
                 sys.exit(__doc__)
-    except Exception as error:  # a full volume, a file that is none: marimo works without
-        log(f"packages that were added are left as they are: {error!r}")
+    except Exception as error:  # such as a full volume or an unreadable file: marimo must still start
+        log(f"added packages could not be updated: {error!r}")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,23 @@
-// In marimo's page ahead of marimo's own code: stands in for `WebSocket` for marimo's own ones, which are its terminal
-// and its language servers.
+// Inserted into marimo's page before marimo's own code. It replaces `WebSocket` for marimo's own sockets, which are its
+// terminal and its language servers.
 //
-// Chromium does not say where a WebSocket's handshake comes from (Fetch Metadata), and a gateway may put another Host
-// beside its Origin, so the page shows a key that no other origin's page has: as a subprotocol, since a handshake takes
-// no headers and its query may be dropped on the way.
+// Chromium does not send Sec-Fetch-Site with a WebSocket's handshake, and a gateway may change Host so that it differs
+// from Origin. The page therefore sends a key that pages of other origins do not have. The key is a subprotocol,
+// because a handshake has no custom headers and a gateway may drop its query.
 //
-// Where no WebSocket gets through, the terminal says so; marimo (0.25.2) would fold it away without a word. A language
-// server that ends at once is tried less and less often; marimo would try again ten times a second, for instance with
-// Copilot set up and no Node.js in the image.
+// If no WebSocket gets through, the terminal says so; marimo (0.25.2) would close it without a message. A language
+// server that ends at once is restarted less and less often; marimo would retry ten times a second, for example
+// if Copilot is set up but the image has no Node.js.
 (() => {
   const { key } = document.currentScript.dataset;
-  const early = 5000; // closed this soon, the next one would be too
-  const told = [
-    "marimo's terminal needs a WebSocket, and what is between this page and the space closed it at once.",
-    "JupyterLab's own terminal works (File > New > Terminal); marimo's package panel adds packages.",
-    "Reload the page to try again.",
+  const early = 5000; // if a socket closes this soon, the next one would too
+  const terminalMessage = [
+    "marimo's terminal needs a WebSocket, but a gateway between this page and the space closed it at once.",
+    "Use JupyterLab's terminal (File > New > Terminal), or add packages in marimo's package panel.",
+    "To try again, reload the page.",
   ];
 
-  let ended = 0; // language servers, in a row
+  let ended = 0; // consecutive language servers that ended at once
 
   window.WebSocket = class extends WebSocket {
     constructor(url, protocols) {
@@ -28,7 +28,7 @@
       const isTerminal = pathname.endsWith("/marimo/terminal/ws");
       const began = Date.now();
       let passes = false;
-      // Added before marimo's own listeners, so it comes first. `exit` in the shell is a clean close.
+      // Added before marimo's own listeners, so it is called first. `exit` in the shell closes the socket cleanly.
       const listener = (event) => {
         passes ||= Date.now() - began > early || (isTerminal && event.wasClean);
         if (passes) return;
@@ -36,8 +36,8 @@
         if (event.type !== "close") return;
         passes = true;
         if (isTerminal) {
-          this.dispatchEvent(new MessageEvent("message", { data: `${told.join("\r\n")}\r\n` }));
-          // Keys that are typed from now on go nowhere instead of raising an error each.
+          this.dispatchEvent(new MessageEvent("message", { data: `${terminalMessage.join("\r\n")}\r\n` }));
+          // Ignores further keystrokes; otherwise each would raise an error.
           this.dispatchEvent(new Event("error"));
         } else {
           const pause = Math.min(60000, 1000 * 2 ** ended++);

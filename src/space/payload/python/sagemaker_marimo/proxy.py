@@ -1,82 +1,151 @@
-"""Between the browser and marimo: jupyter-server-proxy's handler, with an event stream that outlives cuts,
-a waiting page, and no ear for other origins.
+"""The handler between the browser and marimo. It extends jupyter-server-proxy's handler with an event stream
+that survives interrupted connections, a waiting page, and a check that rejects cross-origin requests.
 
-What it relies on beyond documented interfaces, all of it here, each with a test in gateway-profiles.test.ts
-("private interfaces") that fails when an upgrade takes it away:
-
-- jupyter-server-proxy 4.5.0 and 4.6.0: `SuperviseAndProxyHandler` with `proxy(port, path)`, `open(path)`,
-  `prepare()`, `ensure_process()`, `proxy_request_headers()`, `get_client_uri()`, `select_subprotocol()` and
-  `_record_activity()`; `ServerProcess.get_proxy_base_class()`; `rewrite_response` gets `headers` and `body`.
-  4.4.0, which all of SageMaker Distribution 3.x has: the same handler, which
-  `config._make_proxy_handler(server)` chooses.
-- marimo 0.25.2: its page is HTML with `<head>`, and fetches `…/sse` by `window.fetch`; the stream's query has
-  `session_id`, `file` and `kiosk`, its events end with an empty line, and `event: close` ends it; `GET
-  /api/status/connections` counts open pages as `active`.
-- marimo 0.25.2: its terminal is `…/terminal/ws`, its language servers `…/lsp/…`, both opened by
-  `window.WebSocket`; the terminal shows what `message` brings. Tested in space-panels.test.ts.
+src/space/README.md lists the private interfaces of marimo and jupyter-server-proxy that this module and
+stream_handler.py use, and private_interfaces.py finds those that are missing.
 """
 
 import asyncio
-import secrets
-from collections.abc import Callable
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode
 
-import aiohttp
 from jupyter_server_proxy import config
 from tornado.httputil import HTTPServerRequest
-from tornado.iostream import StreamClosedError
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import HTTPError
 
-from sagemaker_marimo import state
-from sagemaker_marimo.activity import ActivityHandler
-from sagemaker_marimo.event_stream import EventStream, EventStreams, Refused
-from sagemaker_marimo.waiting_page import waiting_page
+from sagemaker_marimo import private_interfaces, state
+from sagemaker_marimo.event_stream import EventStreams
+from sagemaker_marimo.image_packages import SAYS
+from sagemaker_marimo.packages import requirements_outcome
+from sagemaker_marimo.same_origin import (
+    OTHER_ORIGIN,
+    PAGE_KEY,
+    PAGE_PROTOCOL,
+    is_allowed,
+    is_from_elsewhere,
+    is_same_origin,
+)
+from sagemaker_marimo.server import NotRunningError, Server
+from sagemaker_marimo.stream_handler import StreamHandler
+from sagemaker_marimo.waiting_page import installation_page, notice, packages_page, server_page
 
-# Seconds of silence after which a comment is sent: gateways cut idle connections after 10 s.
-KEEP_ALIVE = 3.0
-# Seconds until a poll is answered though nothing happened, for the same reason.
-POLL = 7.0
-# Headers about a connection, not about what is sent on it; and what aiohttp sets itself.
-NOT_PASSED_ON = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "accept-encoding"}
+# Seconds in which marimo may not have noticed that another program has changed a notebook.
+UNNOTICED_SECONDS = 1.5
+# How often, every 0.1 s, a deleted notebook is looked for: some editors delete a file before they write it.
+ABSENCE_CHECKS = 5
+# Seconds after which a page that waits for the server gets the waiting page: gateways close idle connections.
+START_PATIENCE = 2.0
+# In the query: the user does not want to wait for the packages of ~/requirements.txt.
+OPEN_NOW = "open-without-packages"
+# marimo's page has about 360 files with a hash of the content in the name (Vite's default). marimo sends them
+# without Cache-Control and with `Vary: Cookie`. Jupyter's cookie changes with each response, so without this
+# header a browser would revalidate every file whenever a notebook is opened.
+HASHED_ASSET = re.compile(r"/?assets/[\w.-]+-[\w-]{8}\.\w+")
+# Another website opened this page: event_stream.js then runs no cell on opening.
+FROM_ELSEWHERE = '<script>sessionStorage.setItem("sagemaker-marimo-from-elsewhere", location.href)</script>'
 
 
-# What marimo's own pages show when they open a WebSocket (page_sockets.js), and what they are answered.
-PAGE_KEY = secrets.token_urlsafe(16)
-PAGE_PROTOCOL = "marimo-page"
-
-OTHER_ORIGIN = "marimo takes no requests from other origins"
-
-
-class MarimoHandler(ActivityHandler):
-    streams: EventStreams
-    _stream: EventStream | None = None
-    _browser_left = False
+class MarimoHandler(StreamHandler):
+    server: Server
+    saved: dict[Path, int]
+    """When marimo last wrote each notebook for a page, in nanoseconds."""
 
     async def prepare(self) -> None:
-        if not may_pass(self.request):
+        if not is_allowed(self.request):
             raise HTTPError(HTTPStatus.FORBIDDEN, OTHER_ORIGIN)
         await super().prepare()
 
     async def proxy(self, port: int, path: str) -> None:
         is_stream = path.strip("/") == "sse"
-        if is_stream and not is_of_this_origin(self.request):
+        if is_stream and not is_same_origin(self.request):
             raise HTTPError(HTTPStatus.FORBIDDEN, OTHER_ORIGIN)
         if state.installed_environment() is None:
-            self._wait_for_installation()
+            self._wait(state.why_not_installed(), installation_page)
+        elif self._asks_for_page() and OPEN_NOW in self.request.query_arguments:
+            self.server.opens_without_packages = True
+            self.set_status(HTTPStatus.FOUND)
+            self.set_header("Location", f"?{urlencode([one for one in self._query() if one[0] != OPEN_NOW])}")
+        elif self._asks_for_page() and self._accepts_html() and (packages := self._packages_outcome()):
+            link = f"?{urlencode([*self._query(), (OPEN_NOW, 'yes')])}"
+            self._wait(f"packages: {packages}", lambda: packages_page(packages, link))
+        elif self._asks_for_page() and self._accepts_html() and not await self._starts_soon():
+            outcome = "not starting" if self.server.pause else "starting"
+            self._wait(outcome, lambda: server_page(self.server))
+        elif self.server.is_shut_down and not self._asks_for_page():
+            # Otherwise an open page's next automatic request would start the server again.
+            self._wait("shut down")
+        elif path.strip("/") == "api/kernel/shutdown" and not await self._may_shut_down(port):
+            self.write({"success": True})  # for the page, which then closes itself
+        elif path.strip("/") in ("api/kernel/save", "api/kernel/save_app_config"):
+            await self._save(port, path)
         elif is_stream and self.request.method == "GET":
+            if "Marimo-Stream" in self.request.headers:
+                self.server.has_own_connection = False  # the page that reported it was slow
             await self.ensure_process()
             await self._event_stream(port, path)
         elif is_stream and self.request.method == "DELETE":
             await self._leave()
+        elif is_stream and self.request.method == "POST":
+            self._report_own_connection()
         else:
             await super().proxy(port, path)
+            if path.strip("/") == "api/kernel/instantiate" and self.get_status() == HTTPStatus.OK:
+                self.streams.note_instantiated(self.request.headers.get("Marimo-Session-Id", ""))
+            if HASHED_ASSET.fullmatch(path) and self.get_status() in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED):
+                self.set_header("Cache-Control", "private, max-age=31536000, immutable")
+                self.set_header("Vary", "Accept-Encoding")
+
+    async def _save(self, port: int, path: str) -> None:
+        """Rejects a save that would undo what another program has just done to the file.
+
+        marimo reads the file every second (0.25.2, without watchdog), and then sends the page what changed.
+        Until then, the page does not show the change. A file that was deleted or moved is written again only
+        if the user wants that: then outage.js sends `Marimo-Recreate`. With `Marimo-File-Check`, it asks
+        whether the file is back.
+        """
+        headers = self.request.headers
+        file, changed = None, 0
+        with suppress(ValueError, KeyError, TypeError, OSError):  # marimo answers what is wrong
+            file = state.NOTEBOOKS / json.loads(self.request.body)["filename"]
+            changed = file.stat().st_mtime_ns
+        if not changed and "Marimo-Recreate" not in headers and (deleted := await self._deleted_file(port)):
+            self.set_status(HTTPStatus.GONE)
+            self.write({"detail": f"{deleted.name} was deleted or moved"})
+        elif "Marimo-File-Check" in headers:
+            self.set_status(HTTPStatus.NO_CONTENT)
+        elif file and changed != self.saved.get(file) and time.time() - changed / 1e9 < UNNOTICED_SECONDS:
+            self.set_status(HTTPStatus.CONFLICT)
+            self.write({"detail": f"{file.name} was just changed by another program: saving it again"})
+        else:
+            await super().proxy(port, path)
+            if file and self.get_status() == HTTPStatus.OK:
+                with suppress(OSError):
+                    self.saved[file] = file.stat().st_mtime_ns
+
+    async def _deleted_file(self, port: int) -> Path | None:
+        """The file of this page's notebook, if it had one and has none now."""
+        sessions = await self._ask_marimo(port, "/api/sessions") or {}
+        session = sessions.get(self.request.headers.get("Marimo-Session-Id")) or {}
+        if not session.get("path"):
+            return None  # a new notebook
+        file = Path(session["path"])
+        for _ in range(ABSENCE_CHECKS):
+            if file.exists():
+                return None
+            await asyncio.sleep(0.1)
+        return file
 
     async def open(self, path: str) -> None:
-        """A WebSocket."""
-        if state.installed_environment() is None:
+        """Opens a WebSocket."""
+        if state.installed_environment() is None or self.server.is_shut_down:
             self.close()
         else:
             await super().open(path)
@@ -86,210 +155,143 @@ class MarimoHandler(ActivityHandler):
 
     def proxy_request_headers(self) -> Any:
         headers = super().proxy_request_headers()
-        headers.pop("Sec-WebSocket-Protocol", None)  # set anew for what marimo itself is to choose from
-        if "text/html" in headers.get("Accept", ""):
-            headers.pop("Accept-Encoding", None)  # add_script could not read it
+        headers.pop("Sec-WebSocket-Protocol", None)  # the proxy sets the protocols that marimo may select
+        # marimo needs no cookie: the proxy sends its token. It does not answer a WebSocket with over 8 KB of
+        # cookies (websockets 17, http11.py MAX_LINE_LENGTH). A browser sends those of all ports of a host.
+        headers.pop("Cookie", None)
+        if self._accepts_html():
+            headers.pop("Accept-Encoding", None)  # add_script cannot read a compressed page
         return headers
 
-    def on_connection_close(self) -> None:
-        self._browser_left = True
-        if self._stream:
-            self._stream.wake()
-        super().on_connection_close()
+    async def ensure_process(self) -> None:
+        """Replaces jupyter-server-proxy's own, which calls this before it passes a request on."""
+        try:
+            await self.server.start(self.port, self.get_cmd, self.get_env, self.log)
+        except NotRunningError as error:
+            raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
 
-    def _wait_for_installation(self) -> None:
+    async def _starts_soon(self) -> bool:
+        try:
+            async with asyncio.timeout(START_PATIENCE):
+                await self.ensure_process()
+        except (TimeoutError, HTTPError):
+            return False
+        return True
+
+    def _asks_for_page(self) -> bool:
+        """Whether this is a request for the home page, a notebook or an app."""
+        path: str = self.request.path.rstrip("/")
+        return path.endswith(f"/{self.entry}") and self.request.method == "GET"
+
+    def _accepts_html(self) -> bool:
+        return "text/html" in self.request.headers.get("Accept", "")
+
+    def _packages_outcome(self) -> str | None:
+        environment = state.installed_environment()
+        if environment is None or self.server.opens_without_packages:
+            return None
+        return requirements_outcome(environment)
+
+    def _query(self) -> list[tuple[str, str]]:
+        return parse_qsl(self.request.query, keep_blank_values=True)
+
+    def _wait(self, outcome: str, page: Callable[[], str] | None = None) -> None:
         self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Marimo-Installation", "failed" if state.installation_failed() else "running")
-        if "text/html" in self.request.headers.get("Accept", ""):
+        self.set_header("X-Marimo-Waiting", outcome)
+        if page and self._accepts_html():
             self.set_header("Content-Type", "text/html; charset=utf-8")
-            self.write(waiting_page())
+            # The page reloads itself, and then the browser no longer says where it came from.
+            self.write(page() + (FROM_ELSEWHERE if is_from_elsewhere(self.request) else ""))
         else:
             self.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
             self.set_header("Retry-After", "3")
 
-    async def _event_stream(self, port: int, path: str) -> None:
-        """Sends a page marimo's events.
+    def _report_own_connection(self) -> None:
+        if not self.server.has_own_connection:
+            print(f"sagemaker-marimo: {private_interfaces.OWN_CONNECTION}", file=sys.stderr)
+        self.server.has_own_connection = True
+        self.write(notice(private_interfaces.OWN_CONNECTION))
 
-        event_stream.js names the stream itself (`Marimo-Stream`), since where responses are held back it
-        would not learn a name, and asks for what comes after event number `Marimo-Stream-After`. A client
-        that names none cannot resume, so its stream ends with its request.
+    async def _may_shut_down(self, port: int) -> bool:
+        """Whether a request to shut a notebook or the server down may reach marimo.
+
+        marimo 0.25.2 ends the whole server if it does not know the page's session, such as that of a second
+        tab that only reads. Only its home page may do that (event_stream.js sends the header).
         """
-        session = self.get_query_argument("session_id", "")
         headers = self.request.headers
-        wanted = headers.get("Marimo-Stream", "")
-        after = int(number) if (number := headers.get("Marimo-Stream-After", "0")).isdecimal() else 0
-        stream = self.streams.find(session, wanted)
-        if stream is None and after == 0:
-            try:
-                stream = await self._new_stream(port, path, session, wanted)
-            except Refused as refused:
-                self.set_status(refused.status)
-                return
-            except (aiohttp.ClientError, TimeoutError):
-                self.set_status(HTTPStatus.BAD_GATEWAY)
-                return
-        if stream is None or stream.after(after) is None or (stream.ended and after == stream.last):
-            self.set_status(HTTPStatus.GONE)
-            return
-        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
-        self.set_header("Cache-Control", "no-cache, no-transform")
-        # For proxies on the way that would otherwise wait for the end of the response.
-        self.set_header("X-Accel-Buffering", "no")
-        self.set_header("Marimo-Stream", stream.name)
-        self._stream = stream
-        try:
-            await self._send(stream, after, headers.get("Marimo-Stream-Poll"))
-        except StreamClosedError:
-            self._browser_left = True
-        finally:
-            if not wanted:
-                self.streams.discard(stream)
-                await stream.close()
-            elif self._browser_left:
-                stream.leave()
-
-    async def _send(self, stream: EventStream, after: int, poll: str | None) -> None:
-        loop = asyncio.get_running_loop()
-        # "0": of more pages than a browser has connections for, each lets go of its own at once.
-        end = loop.time() + (0 if poll == "0" else POLL)
-        with stream.reading() as me:
-            if not poll:
-                await self._write(b": hello\n\n")
-                if "Marimo-Stream-Probe" in self.request.headers:
-                    await asyncio.sleep(0.1)  # so that it arrives alone, unless something holds it back
-            while stream.is_read_by(me) and not self._browser_left:
-                events = stream.after(after)
-                if events is None:
-                    return  # too slow for what is kept: its next request is told so
-                if events:
-                    if poll:  # what comes within a moment comes in one go
-                        await asyncio.sleep(0.01)
-                        events = stream.after(after) or events
-                    self._record_activity()
-                    after += len(events)
-                    await self._write(b"".join(events))
-                    if poll:
-                        return
-                elif stream.ended or (poll and loop.time() >= end):
-                    return
-                elif (
-                    not await stream.change(max(0.01, end - loop.time()) if poll else KEEP_ALIVE) and not poll
-                ):
-                    await self._write(b": keep-alive\n\n")
-
-    async def _write(self, data: bytes) -> None:
-        self.write(data)
-        # jupyter-server-proxy's own flush returns nothing to wait for.
-        await RequestHandler.flush(self)
-
-    async def _new_stream(self, port: int, path: str, session: str, name: str) -> EventStream:
-        is_viewer = self.get_query_argument("kiosk", "") == "true"
-        file = "" if is_viewer else self.get_query_argument("file", "")
-        headers = {
-            name: value
-            for name, value in self.proxy_request_headers().items()
-            if name.lower() not in NOT_PASSED_ON and not name.lower().startswith("marimo-stream")
-        }
-        if await self.streams.make_room(session, file):
-            await self._released(port, headers)
-        stream = EventStream(session, file, name)
-        # Before marimo has answered: the page's next request may come while this one waits.
-        self.streams.add(stream)
-        try:
-            await stream.open(self.get_client_uri("http", "127.0.0.1", port, path), headers)
-        except BaseException:
-            self.streams.discard(stream)
-            raise
-        return stream
-
-    async def _released(self, port: int, headers: dict[str, str]) -> None:
-        """Waits, a second at the most, until marimo has noticed that closed streams are closed."""
-        uri = self.get_client_uri("http", "127.0.0.1", port, "/api/status/connections")
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as client:
-            for _ in range(20):
-                async with client.get(uri.split("?")[0], headers=headers) as response:
-                    if response.status != HTTPStatus.OK:
-                        return
-                    if (await response.json())["active"] <= self.streams.open_streams:
-                        return
-                await asyncio.sleep(0.05)
-
-    async def _leave(self) -> None:
-        session = self.get_query_argument("session_id", "")
-        stream = self.streams.find(session, self.request.headers.get("Marimo-Stream", ""))
-        if stream:
-            self.streams.discard(stream)
-            await stream.close()
-        self.set_status(HTTPStatus.NO_CONTENT)
+        if "Marimo-Home" in headers:
+            return True
+        return headers.get("Marimo-Session-Id") in (await self._ask_marimo(port, "/api/sessions") or {})
 
 
-def may_pass(request: HTTPServerRequest) -> bool:
-    """Whether a request cannot be another origin's attempt to drive the kernel.
-
-    The event stream, which is read by GET, is checked where its path is known without disguises.
-    """
-    is_upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
-    if request.method in ("GET", "HEAD") and not is_upgrade:
-        return True
-    return is_of_this_origin(request) or (is_upgrade and has_page_key(request))
-
-
-def has_page_key(request: HTTPServerRequest) -> bool:
-    offered = request.headers.get("Sec-WebSocket-Protocol", "")
-    return PAGE_KEY in [protocol.strip() for protocol in offered.split(",")]
-
-
-def is_of_this_origin(request: HTTPServerRequest) -> bool:
-    """Whether the page that asks is marimo's own.
-
-    Studio starts JupyterLab with allow_origin='*', so Jupyter's own check lets everyone pass. What the
-    browser says of itself (Fetch Metadata, W3C) holds whatever the gateway does to `Host`; `Origin` is for
-    browsers that say nothing. A program in the space sends neither, and proves itself to Jupyter.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site == "same-origin"
-    origin = request.headers.get("Origin")
-    hosts = (request.headers.get("Host"), request.headers.get("X-Forwarded-Host"))
-    return origin is None or urlsplit(origin).netloc in hosts
-
-
-def add_script(transport: str) -> Callable[[Any], None]:
-    """Puts event_stream.js and page_sockets.js into marimo's page, before marimo's own scripts."""
+def add_script(transport: str) -> Callable[[Any, HTTPServerRequest, str], None]:
+    """Inserts the scripts into marimo's page, before marimo's own. The braces keep their names private."""
     here = Path(__file__)
-    script = b"".join(here.with_name(name).read_bytes() for name in ("event_stream.js", "page_sockets.js"))
+    names = ("own_connection.js", "outage.js", "event_stream.js", "page_sockets.js")
+    script = b"{%s}" % b"".join(here.with_name(name).read_bytes() for name in names)
     data = f'data-transport="{transport}" data-key="{PAGE_KEY}"'
-    tag = b"<head><script %s>%s</script>" % (data.encode(), script)
+    tag = f"<script {data}>{script.decode()}</script>"
 
-    def rewrite(response: Any) -> None:
-        if "text/html" in response.headers.get("Content-Type", ""):
-            response.body = response.body.replace(b"<head>", tag, 1)
+    def rewrite(response: Any, request: HTTPServerRequest, path: str) -> None:
+        if "text/html" not in response.headers.get("Content-Type", ""):
+            return
+        is_page = not path.strip("/") and response.code == HTTPStatus.OK
+        missing = (
+            private_interfaces.missing_in_page(response.body.decode(errors="replace")) if is_page else []
+        )
+        mark = FROM_ELSEWHERE if is_from_elsewhere(request) else ""
+        response.body = response.body.replace(b"<head>", f"<head>{mark}{tag}".encode(), 1)
+        if missing:
+            problem = f"marimo's page does not have {', '.join(missing)}"
+            print(f"sagemaker-marimo: {problem}", file=sys.stderr)
+            response.body += notice(problem)
 
     return rewrite
 
 
-def handler_of(name: str) -> type[MarimoHandler]:
-    """One for each entry, since each has a marimo of its own, which counts its own streams."""
-    return type("MarimoHandler", (MarimoHandler,), {"entry": name, "streams": EventStreams()})
+def explain_refusals(server: Server) -> Callable[..., None]:
+    """Puts the reason why a package was not removed into the answer that marimo's package panel shows.
+
+    marimo 0.25.2 answers "See terminal for error logs". Users do not see that terminal, the server's.
+    """
+
+    def rewrite(response: Any, request: Any, path: str) -> None:
+        if path.strip("/") != "api/packages/remove":
+            return
+        with suppress(ValueError, KeyError, TypeError):
+            answer, name = json.loads(response.body), json.loads(request.body)["package"]
+            lines = [line for line in server.output.splitlines() if line.startswith(SAYS) and name in line]
+            if not answer["success"] and lines:
+                response.body = json.dumps({**answer, "error": lines[-1].removeprefix(SAYS)}).encode()
+
+    return rewrite
 
 
-def server_process(name: str, **options: Any) -> Any:
-    """marimo's entry in `c.ServerProxy.servers`, whose requests come to a MarimoHandler."""
-    handler = handler_of(name)
-    if hasattr(config.ServerProcess, "get_proxy_base_class"):
+def show_own_connection(server: Server) -> Callable[..., None]:
+    """Puts the notice on marimo's home page, where marimo-doctor finds it. Other pages report themselves."""
 
-        class MarimoServerProcess(config.ServerProcess):  # type: ignore[misc]  # it has no types
-            def get_proxy_base_class(self) -> tuple[type, dict[str, Any]]:
-                return handler, {"state": {}}
+    def rewrite(response: Any, request: Any, path: str) -> None:
+        is_home_page = not path.strip("/") and "file" not in request.query_arguments
+        if server.has_own_connection and is_home_page and response.code == HTTPStatus.OK:
+            response.body += notice(private_interfaces.OWN_CONNECTION)
 
-        return MarimoServerProcess(name=name, **options)
+    return rewrite
 
-    make = config._make_proxy_handler
 
-    def make_proxy_handler(server: Any) -> Any:
-        made = make(server)
-        # What it made is configured in its constructor, and goes before; what it inherits comes after ours.
-        return type("MarimoProxy", (made, handler), {}) if server.name == name else made
+def handler_class(name: str) -> type[MarimoHandler]:
+    """A handler class for each entry: each entry has its own server, with its own streams."""
+    own = {"entry": name, "server": Server(name), "streams": EventStreams(), "saved": {}}
+    return type("MarimoHandler", (MarimoHandler,), own)
 
-    config._make_proxy_handler = make_proxy_handler
-    return options
+
+def server_process(name: str, *, rewrite_response: Sequence[Callable[..., None]] = (), **options: Any) -> Any:
+    """marimo's entry in `c.ServerProxy.servers`, whose requests are handled by a MarimoHandler."""
+    handler = handler_class(name)
+    server = handler.server
+    rewrite_response = [*rewrite_response, explain_refusals(server), show_own_connection(server)]
+
+    class MarimoServerProcess(config.ServerProcess):  # type: ignore[misc]  # it has no types
+        def get_proxy_base_class(self) -> tuple[type, dict[str, Any]]:
+            return handler, {"state": {}}
+
+    return MarimoServerProcess(name=name, rewrite_response=rewrite_response, **options)

@@ -1,7 +1,7 @@
-"""A place for JupyterLab's notes about itself and its kernels where the home folder takes none.
+"""A runtime folder for JupyterLab if the home folder cannot be written to.
 
-JupyterLab writes them to ~/.local/share/jupyter/runtime and ends at its start where it cannot (jupyter_server
-2.20.0: `write_browser_open_file`). They are of no use after it has ended, so another place serves as well.
+JupyterLab writes files about itself and its kernels to ~/.local/share/jupyter/runtime, and does not start if
+it cannot (jupyter_server 2.20.0: `write_browser_open_file`). They are temporary, so any folder works.
 """
 
 import os
@@ -11,19 +11,21 @@ from pathlib import Path
 
 from jupyter_core.paths import jupyter_runtime_dir
 
-# Some notes of a few KB each, and one for each kernel.
+# Some files of a few KB each, and one for each kernel.
 NEEDED_BYTES = 256 << 10
 
 
 def provide() -> None:
-    """Before JupyterLab, which asks for its runtime folder when its configuration is read, has asked."""
+    """Must be called before JupyterLab reads its runtime folder, which it does with its configuration."""
     folder = Path(jupyter_runtime_dir())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0" * NEEDED_BYTES)
     except OSError as error:
-        # Terminals inherit it, and with them whatever looks for the running JupyterLab.
+        # Terminals inherit this variable, so that programs in them find the running JupyterLab.
         os.environ["JUPYTER_RUNTIME_DIR"] = other = tempfile.mkdtemp(prefix="jupyter-runtime-")
-        told = f"skipped: {folder} cannot be written to ({error.strerror}): JupyterLab uses {other} for now"
-        print(f"sagemaker-marimo: {told}", file=sys.stderr)
+        warning = (
+            f"skipped: {folder} cannot be written to ({error.strerror}): JupyterLab uses {other} instead"
+        )
+        print(f"sagemaker-marimo: {warning}", file=sys.stderr)

@@ -1,7 +1,7 @@
-"""Puts the sample notebooks into a person's folder, and never touches what the person made of them.
+"""Installs the sample notebooks into a user's folder, and never changes a file that the user has edited.
 
 usage: samples.py SOURCE TARGET MANIFEST
-MANIFEST (JSON) remembers the hash of each file as it was put there: what still has it may be replaced.
+MANIFEST (JSON) has the hash of each file as installed. Only a file that still has this hash is replaced.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ def sha256(path: Path) -> str:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """In one step: an app that stops in the middle leaves the old file or the new one."""
+    """Atomically: an app that stops halfway leaves either the old file or the new one."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         unfinished.write_bytes(content)
@@ -28,10 +28,20 @@ def replace(path: Path, content: bytes) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def beside(path: Path, latest: str, manifest: dict[str, str]) -> Path:
-    """Where the new version of an edited file goes: 01_explore_data.py -> 01_explore_data.new.py.
+def put(sample: Path, path: Path) -> None:
+    """Installs a sample, and its results as marimo's session cache, for a page that has not run it yet."""
+    replace(path, sample.read_bytes())
+    results = sample.parent / "results" / f"{sample.name}.json"
+    if results.exists():
+        cache = path.parent / "__marimo__/session" / f"{path.name}.json"
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        replace(cache, results.read_bytes())
 
-    An earlier one is replaced, unless it is edited as well.
+
+def new_version_path(path: Path, latest: str, manifest: dict[str, str]) -> Path:
+    """The name for the new version of an edited file: 01_explore_data.py -> 01_explore_data.new.py.
+
+    An earlier new version is replaced, unless it was edited as well.
     """
     names = (f".new{number or ''}{path.suffix}" for number in itertools.chain([0], itertools.count(2)))
     return next(
@@ -42,30 +52,30 @@ def beside(path: Path, latest: str, manifest: dict[str, str]) -> Path:
 
 
 def install(source: Path, target: Path, manifest: dict[str, str]) -> list[str]:
-    """Returns what to tell of files whose new version lies beside the person's; updates the manifest."""
-    told = []
+    """Updates the manifest. Returns a message for each new version that was put beside an edited file."""
+    messages = []
     target.mkdir(parents=True, exist_ok=True)
     for file in sorted(path for path in source.iterdir() if path.is_file()):
-        mine, latest = target / file.name, sha256(file)
+        installed, latest = target / file.name, sha256(file)
         last = manifest.get(file.name)
         if last == latest:
-            continue  # nothing new; edited and deleted files stay so
-        if not mine.exists():
+            continue  # no new version: edited and deleted files stay as they are
+        if not installed.exists():
             if last is None:
-                replace(mine, file.read_bytes())
-            # else: the person deleted it, and does not want the new one either
-        elif sha256(mine) in (last, latest):
-            replace(mine, file.read_bytes())
+                put(file, installed)
+            # Otherwise the user deleted the file, and does not want a new version of it.
+        elif sha256(installed) in (last, latest):
+            put(file, installed)
         else:
-            offered = beside(mine, latest, manifest)
-            replace(offered, file.read_bytes())
+            offered = new_version_path(installed, latest, manifest)
+            put(file, offered)
             manifest[offered.name] = latest
-            told.append(f"{file.name} is yours, edited; the new version is {offered.name}")
+            messages.append(f"You edited {file.name}: its new version is in {offered.name}")
         manifest[file.name] = latest
-    return told
+    return messages
 
 
-def remembered(manifest_file: Path) -> dict[str, str]:
+def read_manifest(manifest_file: Path) -> dict[str, str]:
     try:
         manifest = json.loads(manifest_file.read_text())
     except (OSError, ValueError):
@@ -76,13 +86,13 @@ def remembered(manifest_file: Path) -> dict[str, str]:
 def main() -> None:
     source, target, manifest_file = (Path(argument) for argument in sys.argv[1:4])
     if not source.is_dir():
-        return  # sample notebooks are off
-    manifest = remembered(manifest_file)
-    told = install(source, target, manifest)
+        return  # the setting sampleNotebooks is off
+    manifest = read_manifest(manifest_file)
+    messages = install(source, target, manifest)
     replace(manifest_file, json.dumps(manifest, indent=1).encode())
-    if told:
-        (target / NOTE).write_text("\n".join(told) + "\n")
-        print("\n".join(told))
+    if messages:
+        (target / NOTE).write_text("\n".join(messages) + "\n")
+        print("\n".join(messages))
 
 
 if __name__ == "__main__":

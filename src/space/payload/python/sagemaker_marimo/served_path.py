@@ -1,12 +1,13 @@
-"""marimo's server opens what is in one folder. Whatever else a person opens is linked into it."""
+"""Paths of notebooks as marimo's server takes them, and which files it opens."""
 
 import os
 import shlex
 from pathlib import Path
+from urllib.parse import urlencode
 
 from sagemaker_marimo import state
 
-# What makes a file a notebook (marimo 0.25.2, _server/files/directory_scanner.py, is_marimo_app).
+# How marimo recognizes a notebook (marimo 0.25.2, _server/files/directory_scanner.py, is_marimo_app).
 MARKERS = {
     ".py": (b"import marimo", b"marimo.App"),
     ".md": (b"marimo-version:",),
@@ -15,7 +16,7 @@ MARKERS = {
 
 
 class NotOpenedError(Exception):
-    """Why marimo's server does not open something, and what to do: for the person who asked."""
+    """Why marimo's server cannot open a file, and what the user can do."""
 
 
 def is_notebook(path: Path) -> bool:
@@ -24,56 +25,48 @@ def is_notebook(path: Path) -> bool:
 
 
 def served_notebook(path: Path) -> Path:
-    """As served_path, for a file that is a notebook or is to become one, being empty.
+    """Like served_path, for a file that is a notebook, or an empty file that becomes one.
 
-    marimo 0.25.2 does not open a script (NonMarimoPythonScriptError), but takes any Markdown for a notebook
-    and nothing but comments for an empty one, and would write both anew.
+    marimo 0.25.2 does not open a plain script (NonMarimoPythonScriptError). But it opens any Markdown file,
+    and a script with only comments as an empty notebook, and would overwrite both.
     """
     if path.suffix not in MARKERS:
         raise NotOpenedError(
-            f"{path}: marimo's notebooks end in .py or .md. First: marimo convert NAME.ipynb -o NAME.py"
+            f"{path} must end in .py or .md to be a marimo notebook. "
+            "To convert a Jupyter notebook, run: marimo convert NAME.ipynb -o NAME.py"
         )
     if path.read_bytes().strip() and not is_notebook(path):
         raise NotOpenedError(
-            f"{path} is no marimo notebook. To make one of it: "
+            f"{path} is not a marimo notebook. To convert it, run: "
             f"marimo convert {shlex.quote(str(path))} -o NAME.py"
         )
     return served_path(str(path))
 
 
 def served_path(argument: str) -> Path:
-    """A path below the folder that marimo serves; makes a link there if need be, and says so."""
-    # Links are not followed: one in the folder is a way to a notebook elsewhere.
-    path = Path(os.path.abspath(argument))  # noqa: PTH100
-    for known in (path, path.resolve()):
+    """A path as marimo's server takes it: relative to `~/marimo-notebooks`, or absolute in the home."""
+    path = Path(os.path.normpath(working_folder() / argument))
+    # A file has one address, whichever link it is reached by. Links that lead out of the home are kept.
+    for known in (path.resolve(), path):
         if known.is_relative_to(state.NOTEBOOKS):
             return known.relative_to(state.NOTEBOOKS)
-    # With its folder a notebook finds the files beside it; a folder that holds marimo's would hold itself.
-    whole_folder = not state.NOTEBOOKS.is_relative_to(path.parent) and not path.is_dir()
-    target = path.parent if whole_folder else path
-    if state.NOTEBOOKS.is_relative_to(target):
-        raise NotOpenedError(
-            f"{target} holds {state.NOTEBOOKS}, the folder that marimo serves: name a notebook in it."
-        )
-    link = existing_link(target) or new_link(target)
-    return Path(link.name) / path.name if whole_folder else Path(link.name)
+        if known.is_relative_to(state.HOME):
+            return known
+    folder = path if path.is_dir() else path.parent
+    raise NotOpenedError(
+        f"{path} is outside {state.HOME}. marimo opens notebooks in your home folder only. Link the folder "
+        f"there, and open the notebook by that link:\n  ln -s {shlex.quote(str(folder))} ~/NAME"
+    )
 
 
-def existing_link(target: Path) -> Path | None:
-    for entry in sorted(state.NOTEBOOKS.iterdir()):
-        if entry.is_symlink() and entry.resolve() == target.resolve():
-            return entry
-    return None
+def notebook_query(path: Path, *, as_app: bool = False) -> str:
+    """The query of a notebook's address on marimo's server."""
+    # marimo's own view of a notebook without its code, served by the editing server (marimo 0.25.2).
+    view = {"view-as": "present", "show-chrome": "false"} if as_app else {}
+    return "?" + urlencode({"file": str(path), **view})
 
 
-def new_link(target: Path) -> Path:
-    link = state.NOTEBOOKS / target.name
-    if link.is_symlink() or link.exists():
-        raise NotOpenedError(
-            f"{target} is outside {state.NOTEBOOKS}, the folder that marimo serves, where there is another "
-            f"{target.name}. Link it there under a name of its own:\n"
-            f"  ln -s {target} {state.NOTEBOOKS}/NAME"
-        )
-    link.symlink_to(target)
-    print(f"Linked {link} -> {target}")
-    return link
+def working_folder() -> Path:
+    """The working folder with the links by which the user came there, which os.getcwd() resolves."""
+    folder = Path(os.environ.get("PWD", ""))
+    return folder if folder.is_absolute() and folder.resolve() == Path.cwd() else Path.cwd()

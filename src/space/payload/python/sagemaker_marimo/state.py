@@ -1,4 +1,4 @@
-"""Where things are in a space's home folder."""
+"""Paths and settings in a space's home folder."""
 
 import os
 import secrets
@@ -7,15 +7,24 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from sagemaker_marimo import image
+
+
+def home_folder() -> Path:
+    """The volume, even if the image has another HOME, such as root's: see image.sh."""
+    return Path(image.VOLUME) if image.has_other_home() else Path.home()
+
+
 PAYLOAD = Path(__file__).parents[2]
-NOTEBOOKS = Path.home() / "marimo-notebooks"
-STATE = Path(os.environ.get("MARIMO_STATE") or Path.home() / ".local/share/sagemaker-marimo")
+HOME = home_folder()
+NOTEBOOKS = HOME / "marimo-notebooks"
+STATE = Path(os.environ.get("MARIMO_STATE") or HOME / ".local/share/sagemaker-marimo")
 INSTALL_LOG = STATE / "log/install.log"
 
 
 def installed_environment() -> Path | None:
-    """marimo's environment, once one is in place that was made for this Python."""
-    # Resolved, so that a server that is running stays in its own environment when `current` moves on.
+    """marimo's virtual environment, if it is complete and was built for this Python version."""
+    # Resolved, so that a running server stays in its own environment when `current` changes.
     environment = (STATE / "environments/current").resolve()
     made_for = f"{sys.version_info.major}.{sys.version_info.minor}-"
     if environment.name.startswith(made_for) and (environment / ".complete").is_file():
@@ -23,12 +32,22 @@ def installed_environment() -> Path | None:
     return None
 
 
-def installation_failed() -> bool:
+def installation_status() -> str | None:
+    """What install.sh wrote: installing, installed or failed."""
     try:
-        # Empty: a full volume took no more.
-        return (STATE / "status").read_text().strip() in ("", "failed")
+        # An empty file also means failed: a full volume could store no more.
+        return (STATE / "status").read_text().strip() or "failed"
     except OSError:
-        return False
+        return None
+
+
+def installation_failed() -> bool:
+    return installation_status() == "failed"
+
+
+def why_not_installed() -> str:
+    """The value of X-Marimo-Waiting while there is no virtual environment."""
+    return "not installed" if installation_failed() else "installing"
 
 
 def install_log_tail(lines: int = 12) -> str:
@@ -39,10 +58,10 @@ def install_log_tail(lines: int = 12) -> str:
 
 
 def settings() -> dict[str, str]:
-    """What the space knows of its environment.
+    """The settings of this space's environment.
 
-    The payload's settings.env (MARIMO_TRANSPORT and so on) and what the lifecycle script was given
-    (MARIMO_BUCKET and so on).
+    They come from the payload's settings.env (such as MARIMO_TRANSPORT) and from the lifecycle configuration
+    (such as MARIMO_BUCKET).
     """
     lines: list[str] = []
     for file in (PAYLOAD / "settings.env", STATE / "space.env"):
@@ -52,14 +71,14 @@ def settings() -> dict[str, str]:
 
 
 def token_file() -> Path:
-    """The secret between JupyterLab and marimo's port, which any program in the space can reach."""
+    """The file with the secret for marimo's port, which every program in the space can reach."""
     path = STATE / "token"
     STATE.mkdir(parents=True, exist_ok=True)
     if not path.exists() or not path.read_text().strip():
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(32))
-    # A home that is read-only refuses even what would change nothing.
+    # Only if needed: on a read-only home, chmod fails even if it would change nothing.
     if stat.S_IMODE(path.stat().st_mode) != 0o600:
         path.chmod(0o600)
     return path

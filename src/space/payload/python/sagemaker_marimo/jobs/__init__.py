@@ -1,1 +1,1 @@
-"""Notebooks as SageMaker Processing jobs: what `marimo-job` is made of."""
+"""The modules of `marimo-job`, which runs notebooks as SageMaker Processing jobs."""

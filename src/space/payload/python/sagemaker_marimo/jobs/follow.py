@@ -1,6 +1,6 @@
-"""A job's status, elapsed time and log in a terminal, until the job ends or the person leaves it.
+"""Shows a job's status, elapsed time and log in a terminal, until the job ends or the user detaches.
 
-Leaving is detaching: the job goes on without a terminal, as it does when this program is killed.
+The job continues without a terminal, and also if this program is killed.
 """
 
 import sys
@@ -11,16 +11,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
-"""Its stream begins with JOB/ (aws/sagemaker-python-sdk shows it: JOB/algo-1-…)."""
-OVER = ("Completed", "Failed", "Stopped")
-EVERY = 10.0
-"""Most seconds between two looks at a job."""
-UNCHANGED = 60.0
-"""Seconds after which a status that has not changed is told again, where no terminal can rewrite its line."""
+from sagemaker_marimo.jobs import states
+from sagemaker_marimo.jobs.sweep_progress import STOPPING
+from sagemaker_marimo.names import JOB_LOG_GROUP
+
+TERMINAL_STATUSES = ("Completed", "Failed", "Stopped")
+POLL_SECONDS = 10.0
+"""Maximum seconds between two requests for a job's status."""
+REPEAT_SECONDS = 60.0
+"""Seconds after which an unchanged status is printed again, if there is no terminal to rewrite its line."""
 
 Description = dict[str, Any]
-"""What DescribeProcessingJob answers."""
+"""The response of DescribeProcessingJob."""
 
 
 def describe(sagemaker: Any, job: str) -> Description:
@@ -28,13 +30,19 @@ def describe(sagemaker: Any, job: str) -> Description:
     return description
 
 
-def stop(sagemaker: Any, job: str) -> None:
+def stop(sagemaker: Any, job: str) -> Description:
+    """Stops a job in progress. Returns its description, with its end if it had already ended."""
+    description = describe(sagemaker, job)
+    if description["ProcessingJobStatus"] != "InProgress":
+        return description
     try:
         sagemaker.stop_processing_job(ProcessingJobName=job)
     except ClientError as error:
-        # It may have ended just now: then there is nothing to stop.
-        if describe(sagemaker, job)["ProcessingJobStatus"] not in OVER:
+        # A job that has just ended needs no stop.
+        description = describe(sagemaker, job)
+        if description["ProcessingJobStatus"] == "InProgress":
             raise error from None
+    return description
 
 
 def duration(seconds: float) -> str:
@@ -45,20 +53,23 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def status_line(description: Description, now: datetime) -> str:
-    status: str = description["ProcessingJobStatus"]
+def status_line(description: Description, result: dict[str, Any], now: datetime) -> str:
+    """`result` is the content of the job's result.json, or empty."""
+    state = states.of_job(description, result)
     end = description.get("ProcessingEndTime", now)
     elapsed = duration((end - description["CreationTime"]).total_seconds())
-    started = description.get("ProcessingStartTime")
-    if status in OVER:
-        return f"{status} after {elapsed}"
-    if started is None:
-        return f"{status}, waiting for the instance ({elapsed})"
-    return f"{status}, running since {duration((now - started).total_seconds())} ({elapsed})"
+    if description["ProcessingJobStatus"] in TERMINAL_STATUSES:
+        return f"{state} after {elapsed}"
+    if state == states.STARTING:
+        return f"{state}: waiting for the instance ({elapsed})"
+    if state == STOPPING:
+        return f"{state} ({elapsed})"
+    running = duration((now - description["ProcessingStartTime"]).total_seconds())
+    return f"{state} for {running} ({elapsed} since it was created)"
 
 
 class Log:
-    """The lines of a job's log, each of them once."""
+    """The lines of a job's log, each once."""
 
     def __init__(self, logs: Any, job: str) -> None:
         self._logs = logs
@@ -70,37 +81,38 @@ class Log:
         try:
             yield from self._read()
         except ClientError as error:
-            # The first job of a region makes the log group.
+            # The first job in a region creates the log group.
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
 
     def _read(self) -> Iterator[str]:
         if self._stream is None:
+            # Names of log streams begin with JOB/ (JOB/algo-1-… in aws/sagemaker-python-sdk).
             found = self._logs.describe_log_streams(
-                logGroupName=LOG_GROUP, logStreamNamePrefix=f"{self._job}/", limit=1
+                logGroupName=JOB_LOG_GROUP, logStreamNamePrefix=f"{self._job}/", limit=1
             )
             self._stream = next((one["logStreamName"] for one in found["logStreams"]), None)
         while self._stream is not None:
             page = self._logs.get_log_events(
-                logGroupName=LOG_GROUP,
+                logGroupName=JOB_LOG_GROUP,
                 logStreamName=self._stream,
                 startFromHead=True,
                 **({} if self._token is None else {"nextToken": self._token}),
             )
             yield from (event["message"] for event in page["events"])
-            # An empty page is not the end; the same token is (CloudWatch Logs API Reference, GetLogEvents).
+            # Only an unchanged token marks the end, not an empty page (CloudWatch Logs API, GetLogEvents).
             if page["nextForwardToken"] == self._token:
                 return
             self._token = page["nextForwardToken"]
 
 
 class Screen:
-    """The log on standard output, the status on standard error: in one line, where that is a terminal."""
+    """Prints the log to standard output and the status to standard error, as one line in a terminal."""
 
     def __init__(self) -> None:
         self._one_line = sys.stderr.isatty()
-        self._told = ""
-        self._told_at = 0.0
+        self._printed = ""
+        self._printed_at = 0.0
 
     def log(self, line: str) -> None:
         self.clear()
@@ -110,10 +122,10 @@ class Screen:
         if self._one_line:
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
             return
-        # Without the seconds that pass.
-        what = text.split("(")[0].split(" since ")[0]
-        if what != self._told or time.monotonic() - self._told_at >= UNCHANGED:
-            self._told, self._told_at = what, time.monotonic()
+        # Compared without the times in it.
+        what = text.split(" (")[0].split(" for ")[0]
+        if what != self._printed or time.monotonic() - self._printed_at >= REPEAT_SECONDS:
+            self._printed, self._printed_at = what, time.monotonic()
             self.say(text)
 
     def clear(self) -> None:
@@ -126,7 +138,7 @@ class Screen:
 
 
 def wants_to_stop(job: str) -> bool:
-    """Asks the person who pressed Ctrl-C. Nobody to ask, no answer and another Ctrl-C mean: detach."""
+    """Asks after Ctrl-C whether to stop the job. Without a terminal or an answer, the program detaches."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     try:
@@ -141,44 +153,44 @@ def wants_to_stop(job: str) -> bool:
         return False
 
 
-def follow(sagemaker: Any, logs: Any, job: str, *, every: float = EVERY) -> Description | None:
-    """What the job is at its end; None when the person detached from it."""
+def follow(sagemaker: Any, logs: Any, job: str, *, poll_seconds: float = POLL_SECONDS) -> Description | None:
+    """The job's description at its end, or None if the user detached."""
     screen, log, stopping = Screen(), Log(logs, job), False
     while True:
         try:
-            return until_end(sagemaker, job, log, screen, every)
+            return until_end(sagemaker, job, log, screen, poll_seconds)
         except KeyboardInterrupt:
             screen.say("")
         try:
             if not stopping and wants_to_stop(job):
                 stop(sagemaker, job)
                 stopping = True
-                screen.say(f"{job} is being stopped. Ctrl-C detaches from it.")
+                screen.say(f"{job} is being stopped. Press Ctrl-C to detach from it.")
                 continue
         except KeyboardInterrupt:
             pass
-        screen.say(f"Detached: {job} goes on.\n  marimo-job logs {job} --follow\n  marimo-job stop {job}")
+        screen.say(f"Detached: {job} continues.\n  marimo-job logs {job} --follow\n  marimo-job stop {job}")
         return None
 
 
-def until_end(sagemaker: Any, job: str, log: Log, screen: Screen, every: float) -> Description:
+def until_end(sagemaker: Any, job: str, log: Log, screen: Screen, poll_seconds: float) -> Description:
     began = time.monotonic()
     while True:
         try:
             description = describe(sagemaker, job)
             for line in log.new_lines():
                 screen.log(line)
-            screen.status(status_line(description, datetime.now(UTC)))
-            if description["ProcessingJobStatus"] in OVER:
+            if description["ProcessingJobStatus"] in TERMINAL_STATUSES:
                 break
+            screen.status(status_line(description, {}, datetime.now(UTC)))
         except (ConnectionError, HTTPClientError) as error:
-            # A laptop that slept, a network that changed: the job does not mind.
-            screen.status(f"{job} cannot be asked, trying again: {error}")
-        # A twentieth of the time that it has taken: its end is noticed in time, and a long job asked rarely.
-        time.sleep(min(every, max(1.0, (time.monotonic() - began) / 20)))
-    # CloudWatch may have the last lines a little later than SageMaker the end.
-    time.sleep(min(every, 2.0))
+            # A sleeping laptop or a network change does not affect the job.
+            screen.status(f"cannot get the status of {job}, trying again: {error}")
+        # The pause grows with the job's duration: short jobs end promptly, long ones need few requests.
+        time.sleep(min(poll_seconds, max(1.0, (time.monotonic() - began) / 20)))
+    # CloudWatch may receive the last lines shortly after SageMaker reports the end.
+    time.sleep(min(poll_seconds, 2.0))
     for line in log.new_lines():
         screen.log(line)
-    screen.say(f"{job}: {status_line(description, datetime.now(UTC))}")
+    screen.clear()
     return description

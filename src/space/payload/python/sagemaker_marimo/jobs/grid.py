@@ -1,4 +1,4 @@
-"""The grid of a sweep: a CSV file whose columns are options of the notebook, and whose rows are its runs."""
+"""The grid of a sweep: a CSV file with a column for each option of the notebook and a row for each run."""
 
 import csv
 import io
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from sagemaker_marimo.jobs import request, table
 
-MOST_ROWS = 1000
-"""Twenty pipelines. A sweep of more is several."""
-# The notebook is the first of a job's.
-MOST_ARGUMENTS = request.MOST_ARGUMENTS - 1
-# How marimo reads an option: what follows two hyphens, up to "=" or a space.
+MAX_ROWS = 1000
+"""Twenty pipelines. For more rows, run several sweeps."""
+# One of a job's arguments is the notebook.
+MAX_ARGUMENTS = request.MAX_ARGUMENTS - 1
+# marimo reads as an option's name what follows two hyphens, up to "=" or a space.
 OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
-class BadGrid(ValueError):
-    """All that is wrong with a grid."""
+class GridError(ValueError):
+    """All problems of a grid."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -30,56 +30,56 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
     def arguments(self, number: int, others: list[str]) -> list[str]:
-        """Of the row of that number, which count from 1. An empty cell leaves the notebook its default."""
-        # With "=", a value may begin with a hyphen.
+        """The arguments of a row, counted from 1. For an empty cell the notebook uses its default."""
+        # "=" allows a value that begins with a hyphen.
         cells = zip(self.columns, self.rows[number - 1], strict=True)
         return [*(f"--{column}={value}" for column, value in cells if value), *others]
 
 
-def read(text: str, most_rows: int = MOST_ROWS, others: list[str] | None = None) -> Grid:
-    """The grid of a file's text. `others` are the arguments that every row has beside its own."""
+def read(text: str, max_rows: int = MAX_ROWS, others: list[str] | None = None) -> Grid:
+    """Reads the grid from a file's text. `others` are arguments that every row has in addition."""
     lines = [line for line in csv.reader(io.StringIO(text.removeprefix("\ufeff"))) if any(line)]
     if not lines:
-        raise BadGrid(["it is empty: its first line names options, each further line is a run"])
+        raise GridError(["the file is empty: its first line must name options, each further line is a run"])
     columns, rows = tuple(cell.strip() for cell in lines[0]), [tuple(line) for line in lines[1:]]
-    problems = [*_column_problems(columns), *_row_problems(columns, rows, most_rows)]
+    problems = [*_column_problems(columns), *_row_problems(columns, rows, max_rows)]
     grid = Grid(columns, tuple(rows))
     if not problems:
         problems = list(_argument_problems(grid, others or []))
     if problems:
-        raise BadGrid(problems)
+        raise GridError(problems)
     return grid
 
 
 def _column_problems(columns: tuple[str, ...]) -> Iterator[str]:
     for column in dict.fromkeys(columns):
         if not OPTION.fullmatch(column):
-            yield f"column {column!r} is no option's name: letters, digits, - and _, with a letter first"
+            yield f"column {column!r} is not a valid option name: use letters, digits, - and _, letter first"
         elif column in table.OWN_COLUMNS:
             own = ", ".join(table.OWN_COLUMNS)
-            yield f"column {column!r} is a name that the table has itself ({own})"
+            yield f"column {column!r} is reserved for the result table ({own})"
         if columns.count(column) > 1:
-            yield f"column {column!r} is there {columns.count(column)} times"
+            yield f"column {column!r} appears {columns.count(column)} times"
 
 
 def _row_problems(columns: tuple[str, ...], rows: list[tuple[str, ...]], most: int) -> Iterator[str]:
     if not rows:
-        yield "it has no rows below its first line"
+        yield "there are no rows below the first line"
     if len(rows) > most:
-        yield f"it has {len(rows)} rows: at most {most}"
+        yield f"there are {len(rows)} rows, at most {most} are allowed"
     for number, row in enumerate(rows, 1):
         if len(row) != len(columns):
-            yield f"row {number} has {len(row)} cells, and the first line {len(columns)}"
+            yield f"row {number} has {len(row)} cells, but the first line has {len(columns)}"
 
 
 def _argument_problems(grid: Grid, others: list[str]) -> Iterator[str]:
     for number in range(1, len(grid.rows) + 1):
         arguments = grid.arguments(number, others)
-        if len(arguments) > MOST_ARGUMENTS:
-            yield f"row {number} makes {len(arguments)} arguments: at most {MOST_ARGUMENTS}"
+        if len(arguments) > MAX_ARGUMENTS:
+            yield f"row {number} has {len(arguments)} arguments, at most {MAX_ARGUMENTS} are allowed"
         for argument in arguments:
-            if len(argument) > request.MOST_CHARACTERS:
+            if len(argument) > request.MAX_CHARACTERS:
                 yield (
-                    f"row {number}: {argument[:40]!r}… has {len(argument)} characters: "
-                    f"at most {request.MOST_CHARACTERS}"
+                    f"row {number}: {argument[:40]!r}… has {len(argument)} characters, "
+                    f"at most {request.MAX_CHARACTERS} are allowed"
                 )

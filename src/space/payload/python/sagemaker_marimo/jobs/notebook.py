@@ -1,4 +1,4 @@
-"""Whether a file is a notebook that can run as a job, checked before anything is sent."""
+"""Checks whether a notebook can run as a job, before anything is sent."""
 
 import ast
 import re
@@ -13,6 +13,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from sagemaker_marimo import packages, state
+from sagemaker_marimo.served_path import is_notebook
 
 CHECK_SECONDS = 120
 # The regular expression of PEP 723, "Inline script metadata".
@@ -20,9 +21,9 @@ HEADER = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 
 
 def problems(path: Path, python: str, marimo: str) -> Iterator[str]:
-    """All that speaks against it. `python` is the version of the job's image, `marimo` the payload's."""
+    """All problems of a notebook. `python` is the version in the job's image, `marimo` the payload's."""
     if path.suffix != ".py":
-        yield f"{path} is no marimo notebook: those are Python files, such as analysis.py"
+        yield f"{path} is not a marimo notebook: it must be a Python file, such as analysis.py"
         return
     try:
         text = path.read_text(encoding="utf-8")
@@ -33,29 +34,19 @@ def problems(path: Path, python: str, marimo: str) -> Iterator[str]:
         yield f"{path} cannot be read: {error}"
         return
     try:
-        tree = ast.parse(text)
+        ast.parse(text)
     except SyntaxError as error:
-        yield f"{path} is no Python: line {error.lineno}: {error.msg}"
+        yield f"{path} is not valid Python: line {error.lineno}: {error.msg}"
         return
-    if not makes_app(tree):
-        yield f"{path} is no marimo notebook: nothing in it calls marimo.App()"
+    if not is_notebook(path):
+        yield f"{path} is not a marimo notebook: it must import marimo and call marimo.App()"
         return
     yield from python_problems(path, text, python)
     yield from check(path, marimo)
 
 
-def makes_app(tree: ast.Module) -> bool:
-    """app = marimo.App(…) among the file's own statements, which is how marimo writes it."""
-    return any(
-        isinstance(statement, ast.Assign)
-        and isinstance(statement.value, ast.Call)
-        and ast.unparse(statement.value.func) == "marimo.App"
-        for statement in tree.body
-    )
-
-
 def header(text: str) -> dict[str, Any]:
-    """The metadata that uv and marimo's sandbox write into a notebook."""
+    """The inline script metadata that uv and marimo's sandbox write into a notebook."""
     match = HEADER.search(text)
     if match is None:
         return {}
@@ -67,19 +58,19 @@ def python_problems(path: Path, text: str, python: str) -> Iterator[str]:
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if here != python:
         yield (
-            f"this is Python {here}, and the image of jobs has {python}: what runs here may not run there; "
-            f"on a laptop: uv tool install --python {python} …"
+            f"this is Python {here}, but the image of jobs has {python}: the notebook may not run there; "
+            f"on a laptop, install with: uv tool install --python {python} …"
         )
     try:
         wanted = header(text).get("requires-python", "")
         if not SpecifierSet(wanted).contains(python):
-            yield f"{path} has requires-python {wanted!r}, and the image of jobs has Python {python}"
+            yield f"{path} has requires-python {wanted!r}, but the image of jobs has Python {python}"
     except (tomllib.TOMLDecodeError, InvalidSpecifier, TypeError) as error:
-        yield f"{path} has metadata (# /// script) that cannot be read: {error}"
+        yield f"the metadata (# /// script) of {path} cannot be read: {error}"
 
 
 def marimo_command(version: str) -> list[str] | None:
-    """marimo of the space's own environment; elsewhere that beside this Python, or uvx's."""
+    """The space's marimo. Elsewhere, the marimo installed with this Python, or one that uv downloads."""
     environment = state.installed_environment()
     if environment is not None:
         return [str(environment / "bin/python"), "-m", "marimo"]
@@ -91,10 +82,10 @@ def marimo_command(version: str) -> list[str] | None:
 
 
 def check(path: Path, version: str) -> Iterator[str]:
-    """What `marimo check` calls an error; its warnings it passes by itself."""
+    """The errors of `marimo check`; its warnings are ignored."""
     command = marimo_command(version)
     if command is None:
-        yield f"{path} cannot be checked: there is neither marimo nor uv here; install uv (docs.astral.sh/uv)"
+        yield f"{path} cannot be checked without marimo or uv: install uv (docs.astral.sh/uv)"
         return
     try:
         result = subprocess.run(  # noqa: S603  # no shell
@@ -109,4 +100,4 @@ def check(path: Path, version: str) -> Iterator[str]:
         yield f"{path} cannot be checked: {error}"
         return
     if result.returncode != 0:
-        yield f"marimo check refuses {path}:\n{(result.stdout + result.stderr).strip()}"
+        yield f"marimo check found errors in {path}:\n{(result.stdout + result.stderr).strip()}"

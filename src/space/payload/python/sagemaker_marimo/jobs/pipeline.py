@@ -1,4 +1,4 @@
-"""A sweep as SageMaker pipelines: a Processing step a row, which SageMaker starts, counts and retries."""
+"""A sweep as SageMaker pipelines. SageMaker starts, limits and retries a Processing step for each row."""
 
 import copy
 import json
@@ -6,23 +6,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Members = dict[str, Any]  # of a request, under AWS's own names
+Members = dict[str, Any]  # members of an AWS request
 
 # AWS General Reference, "Amazon SageMaker AI endpoints and quotas": steps in a pipeline.
-MOST_STEPS = 50
+MAX_STEPS = 50
 # SageMaker Developer Guide, "Retry Policy for Pipeline Steps": MaxAttempts.
-MOST_ATTEMPTS = 20
+MAX_ATTEMPTS = 20
 ROW_ENTRYPOINT = ["/bin/bash", "/opt/ml/processing/input/runtime/job/row.sh"]
 ROWS_FOLDER = "/opt/ml/processing/input/rows"
-# For what precedes and follows the notebook; the notebook itself has the time that was asked for.
-SECONDS_BESIDE = 300
-# A job of a pipeline adds a hyphen and ten characters to its name of 63 (see jobs of any pipeline).
+# Time before and after the notebook, in addition to the notebook's own time limit.
+OVERHEAD_SECONDS = 300
+# A pipeline appends a hyphen and ten characters to a job's name (seen in real pipelines). The limit is 63.
 JOB_NAME_CHARACTERS = 52
 
 
 @dataclass(frozen=True)
 class Part:
-    """One pipeline, with the rows of these numbers."""
+    """One pipeline with a range of rows."""
 
     name: str
     first: int
@@ -39,14 +39,14 @@ def step_name(number: int) -> str:
 
 
 def divide(prefix: str, rows: int, parallel: int, *, then: bool) -> list[Part]:
-    """As few pipelines as there can be, with about as many rows each, whose limits add up to `parallel`."""
-    most = MOST_STEPS - 1 if then else MOST_STEPS
+    """Divides rows evenly over as few pipelines as possible. Their limits add up to `parallel`."""
+    most = MAX_STEPS - 1 if then else MAX_STEPS
     count = -(-rows // most)
     if then and count > 1:
-        raise ValueError(f"--then waits for {rows} rows: at most {most}, which are one pipeline")
+        raise ValueError(f"--then allows at most {most} rows, which fit into one pipeline; there are {rows}")
     if parallel < count:
         raise ValueError(
-            f"--parallel is {parallel}: at least {count} for {rows} rows, one a pipeline of {most}"
+            f"--parallel is {parallel}, but must be at least {count} for {rows} rows: one for each pipeline"
         )
     parts, first = [], 1
     for number in range(count):
@@ -58,8 +58,8 @@ def divide(prefix: str, rows: int, parallel: int, *, then: bool) -> list[Part]:
 
 
 def row_request(request: Members, arguments: Sequence[str], output: str, name: str, seconds: int) -> Members:
-    """The request of a row's job, made of the request of a single job with the same notebook. Without the
-    arguments that follow the notebook there; `output` has no slash at its end."""
+    """The request of a row's job, derived from that of a single job with the same notebook. `arguments`
+    replace those of the single job; `output` has no trailing slash."""
     row = copy.deepcopy(request)
     row["ProcessingJobName"] = name[:JOB_NAME_CHARACTERS]
     application = row["AppSpecification"]
@@ -68,16 +68,15 @@ def row_request(request: Members, arguments: Sequence[str], output: str, name: s
     (target,) = row["ProcessingOutputConfig"]["Outputs"]
     target["S3Output"]["S3Uri"] = output
     row["Environment"] |= {
-        "MARIMO_JOB_NAME": name,
         "MARIMO_JOB_OUTPUT": output,
         "MARIMO_ROW_SECONDS": str(seconds),
     }
-    row["StoppingCondition"] = {"MaxRuntimeInSeconds": seconds + SECONDS_BESIDE}
+    row["StoppingCondition"] = {"MaxRuntimeInSeconds": seconds + OVERHEAD_SECONDS}
     return row
 
 
 def then_request(request: Members, notebook: str, rows: str, output: str, name: str, seconds: int) -> Members:
-    """The request of the notebook that runs after all rows; its option `--rows` is their outputs' folder."""
+    """The request for the notebook that runs after all rows. Its option `--rows` is the outputs' folder."""
     then = row_request(request, ["--rows", ROWS_FOLDER], output, name, seconds)
     then["AppSpecification"]["ContainerArguments"][0] = notebook
     inputs = then["ProcessingInputs"]
@@ -89,11 +88,11 @@ def then_request(request: Members, notebook: str, rows: str, output: str, name: 
 
 
 def retry_policies(attempts: int) -> Iterator[Members]:
-    """What the platform interrupted is tried again, `attempts` times in all. What the notebook raised is not:
-    it is an outcome (row.sh)."""
-    # No job came of these: they cost nothing.
+    """Retries what the platform interrupted, `attempts` times in total. An exception of the notebook is an
+    outcome and is not retried (row.sh)."""
+    # No job was started in these cases, so they cost nothing.
     yield _policy(["Step.SERVICE_FAULT", "Step.THROTTLING"], 5, 2, 5)
-    yield _policy(["SageMaker.RESOURCE_LIMIT"], 60, 1.5, MOST_ATTEMPTS)
+    yield _policy(["SageMaker.RESOURCE_LIMIT"], 60, 1.5, MAX_ATTEMPTS)
     if attempts > 1:
         types = ["SageMaker.JOB_INTERNAL_ERROR", "SageMaker.CAPACITY_ERROR"]
         yield _policy(types, 5, 2, attempts - 1)
@@ -109,12 +108,12 @@ def _policy(types: list[str], interval: int, backoff: float, attempts: int) -> M
 
 
 def definition(requests: dict[str, Members], attempts: int, then: Members | None = None) -> str:
-    """The JSON of a pipeline, whose steps are jobs by their names."""
+    """The JSON definition of a pipeline, whose steps are jobs with these names."""
     policies = list(retry_policies(attempts))
     steps = [_step(name, request, policies) for name, request in requests.items()]
     if then is not None:
         steps.append({**_step("then", then, policies), "DependsOn": list(requests)})
-    # SageMaker Developer Guide, "Pipelines schema". null: no experiment is made of it.
+    # SageMaker Developer Guide, "Pipelines schema". With null, SageMaker creates no experiment.
     members: Members = {
         "Version": "2020-12-01",
         "Metadata": {},

@@ -1,42 +1,17 @@
-"""What an instance of a processing job costs: a dated table, not a quote."""
+"""Prices of instances for Processing jobs: a table with a date, not a quote."""
 
-DATE = "2026"
-REGION = "us-east-1"
+import json
+from pathlib import Path
 
-# US dollars an hour on demand, as public tables of others had them: AWS's own price page could not be read
-# when this was written. Of types and regions that are not here no price is said.
-HOURLY: dict[str, float] = {
-    "ml.t3.medium": 0.05,
-    "ml.t3.large": 0.10,
-    "ml.t3.xlarge": 0.20,
-    "ml.t3.2xlarge": 0.399,
-    "ml.m5.large": 0.115,
-    "ml.m5.xlarge": 0.23,
-    "ml.m5.2xlarge": 0.461,
-    "ml.m5.4xlarge": 0.922,
-    "ml.m5.12xlarge": 2.765,
-    "ml.m5.24xlarge": 5.53,
-    "ml.c5.xlarge": 0.204,
-    "ml.c5.2xlarge": 0.408,
-    "ml.c5.4xlarge": 0.816,
-    "ml.c5.9xlarge": 1.836,
-    "ml.r5.large": 0.151,
-    "ml.r5.xlarge": 0.302,
-    "ml.r5.2xlarge": 0.605,
-    "ml.p3.2xlarge": 3.825,
-    "ml.p3.8xlarge": 14.688,
-    "ml.p3.16xlarge": 28.152,
-    "ml.g4dn.xlarge": 0.7364,
-    "ml.g4dn.2xlarge": 0.94,
-    "ml.g4dn.4xlarge": 1.505,
-    "ml.g4dn.8xlarge": 2.72,
-    "ml.g4dn.12xlarge": 4.89,
-    "ml.g4dn.16xlarge": 5.44,
-}
+_TABLE = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+DATE: str = _TABLE["date"]
+REGION: str = _TABLE["region"]
+_HOURLY: dict[str, float] = _TABLE["hourly"]
+"""US dollars, on demand. Other types and regions have no price here."""
 
 
 def hourly(instance: str) -> float | None:
-    return HOURLY.get(instance)
+    return _HOURLY.get(instance)
 
 
 def cost(instance: str, seconds: float) -> float | None:
@@ -45,9 +20,9 @@ def cost(instance: str, seconds: float) -> float | None:
 
 
 def describe(instance: str, seconds: float) -> str:
-    """For people: what that many seconds cost, or that it is not known."""
+    """The cost in words, or that it is unknown."""
     dollars = cost(instance, seconds)
     if dollars is None:
-        return f"unknown: there is no price of {instance} in the table of {DATE}"
-    price = f"{REGION}'s public price of {DATE}, {hourly(instance)} USD an hour"
-    return f"{dollars:.4f} USD (by {price}, without storage)"
+        return f"unknown: the price table of {DATE} has no price for {instance}"
+    price = f"{REGION}'s public price of {DATE}, {hourly(instance)} USD per hour"
+    return f"{dollars:.4f} USD ({price}, without storage)"

@@ -1,69 +1,127 @@
 """The request of CreateProcessingJob for a notebook."""
 
+import json
 import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from sagemaker_marimo import names
 from sagemaker_marimo.jobs.settings import Environment
 
 INPUT = "/opt/ml/processing/input"
 ENTRYPOINT = ["/bin/bash", f"{INPUT}/runtime/job/run.sh"]
 # SageMaker API, AppSpecification: ContainerArguments; ProcessingJobName; VolumeSizeInGB.
-MOST_ARGUMENTS = 100
-MOST_CHARACTERS = 256
+MAX_ARGUMENTS = 100
+MAX_CHARACTERS = 256
 NAME_CHARACTERS = 63
-MOST_GB = 16_384
+IMAGE = re.compile(r"(?P<repository>\d{12}\.dkr\.ecr\.[a-z0-9.-]+/[a-z0-9._/-]+?)([:@][A-Za-z0-9._:-]+)?")
+# src/settings/processing.ts says where this is from.
+_INSTANCES = json.loads(Path(__file__).with_name("instances.json").read_text(encoding="utf-8"))
+MAX_GB = 16_384
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a person asks for, beside the notebook."""
+class JobOptions:
+    """What the user asked for, in addition to the environment's settings."""
 
     notebook: str
     arguments: Sequence[str]
     instance: str
     minutes: int
     volume_gb: int
+    image: str | None = None
+    """Another image than the environment's."""
+    secrets: Sequence[str] = ()
+    """Each `NAME=ARN`."""
 
 
-def problems(wish: Wish, environment: Environment, known: Sequence[str]) -> Iterator[str]:
-    if environment.image is None:
+INSTANCE_TYPES = frozenset(
+    f"ml.{family}.{size}" for family, sizes in _INSTANCES["sizes"].items() for size in sizes.split()
+)
+"""All instance types for Processing jobs. The botocore of the image may not know them all."""
+
+
+def has_gpu(instance: str) -> bool:
+    return re.match(_INSTANCES["gpu"], instance) is not None
+
+
+def has_local_storage(instance: str) -> bool:
+    return re.match(_INSTANCES["localStorage"], instance) is not None
+
+
+def image(options: JobOptions, environment: Environment) -> str | None:
+    return options.image or (environment.gpu_image if has_gpu(options.instance) else environment.image)
+
+
+def image_problems(options: JobOptions, environment: Environment) -> Iterator[str]:
+    if options.image is None:
+        if image(options, environment) is None:
+            yield (
+                f"no image of SageMaker Distribution is known for region {environment.region}: set "
+                "jobs.imageUri of the environment"
+            )
+        return
+    known = [IMAGE.fullmatch(uri) for uri in (environment.image, environment.gpu_image) if uri]
+    repositories = sorted({match["repository"] for match in known if match})
+    match = IMAGE.fullmatch(options.image)
+    if match is None or match["repository"] not in repositories:
         yield (
-            f"region {environment.region} has no image of SageMaker Distribution that is known: set "
-            "jobs.imageUri of the environment"
+            f"--image {options.image} is in no repository that jobs of {environment.name} can read: "
+            f"it must be an image in {' or '.join(repositories)} (jobs.imageUri and jobs.gpuImageUri)"
         )
-    if wish.instance not in known:
+
+
+def secret_problems(options: JobOptions, environment: Environment) -> Iterator[str]:
+    for secret in options.secrets:
+        name, _, arn = secret.partition("=")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,200}", name):
+            yield f"--secret {secret} must be NAME=ARN, with the name of an environment variable"
+        elif arn not in environment.secrets:
+            known = ", ".join(environment.secrets) or "no secret"
+            yield f"--secret {secret}: jobs of {environment.name} can read {known} (jobs.secrets)"
+
+
+def problems(options: JobOptions, environment: Environment) -> Iterator[str]:
+    yield from image_problems(options, environment)
+    yield from secret_problems(options, environment)
+    if options.instance not in INSTANCE_TYPES:
         yield (
-            f"--instance {wish.instance} is no instance type of processing jobs: one of the {len(known)} of "
-            "the SageMaker API (ProcessingInstanceType), such as ml.m5.large"
+            f"--instance {options.instance} is not an instance type for Processing jobs: it must be one of "
+            f"the {len(INSTANCE_TYPES)} types of the SageMaker API (ProcessingInstanceType), such as "
+            "ml.m5.large"
         )
-    elif environment.allowed is not None and wish.instance not in environment.allowed:
+    elif environment.allowed is not None and options.instance not in environment.allowed:
         yield (
-            f"--instance {wish.instance} is not allowed in {environment.name}: "
+            f"--instance {options.instance} is not allowed in {environment.name}: it must be one of "
             f"{', '.join(environment.allowed)} (jobs.allowedInstanceTypes)"
         )
-    if not 1 <= wish.minutes <= environment.most_minutes:
+    if not 1 <= options.minutes <= environment.max_minutes:
         yield (
-            f"--time-limit {wish.minutes} is outside 1 to {environment.most_minutes} minutes "
+            f"--time-limit {options.minutes} must be 1 to {environment.max_minutes} minutes "
             f"(jobs.maximumMinutes of {environment.name})"
         )
-    if not 1 <= wish.volume_gb <= MOST_GB:
-        yield f"--volume {wish.volume_gb} is outside 1 to {MOST_GB} GB (SageMaker API, VolumeSizeInGB)"
-    words = [wish.notebook, *wish.arguments]
-    if len(words) > MOST_ARGUMENTS:
-        yield f"{len(words)} arguments: at most {MOST_ARGUMENTS}, with the notebook's name (SageMaker API)"
+    if not 1 <= options.volume_gb <= MAX_GB:
+        yield f"--volume {options.volume_gb} must be 1 to {MAX_GB} GB (SageMaker API, VolumeSizeInGB)"
+    words = [options.notebook, *options.arguments]
+    if len(words) > MAX_ARGUMENTS:
+        yield (
+            f"there are {len(words)} arguments including the notebook, "
+            f"at most {MAX_ARGUMENTS} are allowed (SageMaker API)"
+        )
     for word in words:
-        if not 1 <= len(word) <= MOST_CHARACTERS:
+        if not 1 <= len(word) <= MAX_CHARACTERS:
             yield (
-                f"argument {word[:40]!r} has {len(word)} characters: 1 to {MOST_CHARACTERS} (SageMaker API)"
+                f"argument {word[:40]!r} has {len(word)} characters, "
+                f"but must have 1 to {MAX_CHARACTERS} (SageMaker API)"
             )
 
 
 def stamp() -> str:
-    """Of the time, and four digits of chance: what makes a name one of its own."""
+    """The time and four random hex digits, which make a name unique."""
     return f"{time.strftime('%y%m%d%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
 
 
@@ -79,30 +137,31 @@ def job_name(prefix: str, notebook: str, end: str) -> str:
 
 
 def output_prefix(name: str) -> str:
-    return f"marimo/jobs/{name}"
+    return f"{names.JOBS}/{name}"
 
 
-def build(wish: Wish, environment: Environment, source_prefix: str, name: str) -> dict[str, Any]:
+def build(options: JobOptions, environment: Environment, source_prefix: str, name: str) -> dict[str, Any]:
     bucket = f"s3://{environment.bucket}"
     output = f"{bucket}/{output_prefix(name)}"
     return {
         "ProcessingJobName": name,
         "RoleArn": environment.role,
         "AppSpecification": {
-            "ImageUri": environment.image,
+            "ImageUri": image(options, environment),
             "ContainerEntrypoint": ENTRYPOINT,
-            "ContainerArguments": [wish.notebook, *wish.arguments],
+            "ContainerArguments": [options.notebook, *options.arguments],
         },
         "Environment": {
-            # SageMaker gives a container no region.
+            # SageMaker sets no region in a container.
             "AWS_DEFAULT_REGION": environment.region,
             "AWS_REGION": environment.region,
             "MARIMO_BUCKET": environment.bucket,
-            "MARIMO_JOB_NAME": name,
             "MARIMO_JOB_OUTPUT": output,
+            # job_run.py replaces each by a variable with the secret's value.
+            **dict(f"{names.SECRET_VARIABLE}{secret}".split("=", 1) for secret in options.secrets),
         },
         "ProcessingInputs": [
-            _input("runtime", f"{bucket}/marimo/payload/{environment.payload}/"),
+            _input("runtime", f"{bucket}/{names.PAYLOAD}/{environment.payload}/"),
             _input("source", f"{bucket}/{source_prefix}"),
         ],
         "ProcessingOutputConfig": {
@@ -112,7 +171,7 @@ def build(wish: Wish, environment: Environment, source_prefix: str, name: str) -
                     "S3Output": {
                         "S3Uri": output,
                         "LocalPath": "/opt/ml/processing/output",
-                        "S3UploadMode": "EndOfJob",
+                        "S3UploadMode": "Continuous",
                     },
                 }
             ],
@@ -121,15 +180,15 @@ def build(wish: Wish, environment: Environment, source_prefix: str, name: str) -
         "ProcessingResources": {
             "ClusterConfig": {
                 "InstanceCount": 1,
-                "InstanceType": wish.instance,
-                "VolumeSizeInGB": wish.volume_gb,
-                "VolumeKmsKeyId": environment.key,
+                "InstanceType": options.instance,
+                "VolumeSizeInGB": options.volume_gb,
+                **({} if has_local_storage(options.instance) else {"VolumeKmsKeyId": environment.key}),
             }
         },
         "NetworkConfig": {
             "VpcConfig": {"SecurityGroupIds": environment.groups, "Subnets": environment.subnets}
         },
-        "StoppingCondition": {"MaxRuntimeInSeconds": wish.minutes * 60},
+        "StoppingCondition": {"MaxRuntimeInSeconds": options.minutes * 60},
         "Tags": [{"Key": key, "Value": value} for key, value in environment.tags.items()],
     }
 

@@ -1,4 +1,4 @@
-"""What a submitter of jobs must know of its environment: marimo/payload/jobs.json, which Terraform writes."""
+"""The environment's settings for jobs: jobs.json in the bucket, which Terraform writes."""
 
 import json
 import os
@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from sagemaker_marimo import state
-
-JOBS_JSON = "marimo/payload/jobs.json"
-POINTER = "marimo/payload/current"
+from sagemaker_marimo import names, state
 
 
 class Refused(Exception):
-    """All that is wrong with what was asked for; nothing was sent."""
+    """All problems of a request that was therefore not sent."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -30,12 +27,6 @@ class Clients:
     sagemaker: Any
     logs: Any
 
-    @property
-    def instance_types(self) -> list[str]:
-        """Those that processing jobs can have, by botocore's own model of the API."""
-        names: list[str] = self.sagemaker.meta.service_model.shape_for("ProcessingInstanceType").enum
-        return names
-
 
 @dataclass(frozen=True)
 class Environment:
@@ -46,21 +37,23 @@ class Environment:
     role: str
     pipeline_role: str
     image: str | None
+    gpu_image: str | None
+    secrets: list[str]
     python: str
     subnets: list[str]
     groups: list[str]
     key: str
     allowed: list[str] | None
     instance: str
-    most_minutes: int
+    max_minutes: int
     volume_gb: int
     tags: dict[str, str]
     payload: str
-    """The hash of the payload that `current` points to: the one of an older space may be deleted soon."""
+    """The hash of the payload that `current` points to: an older space's payload may be deleted soon."""
 
 
 def where(bucket: str | None, region: str | None) -> tuple[str, str]:
-    """Bucket and region: as given, of the shell, or of the space."""
+    """Bucket and region: from the options, environment variables or the space, in this order."""
     space = state.settings()
     bucket = bucket or os.environ.get("MARIMO_BUCKET") or space.get("MARIMO_BUCKET")
     region = (
@@ -71,9 +64,9 @@ def where(bucket: str | None, region: str | None) -> tuple[str, str]:
     )
     problems = []
     if not bucket:
-        problems.append("no bucket: give --bucket or set MARIMO_BUCKET, to that of the environment's outputs")
+        problems.append("no bucket: use --bucket or set MARIMO_BUCKET, as shown in the environment's outputs")
     if not region:
-        problems.append("no region: give --region or set AWS_REGION, to the environment's")
+        problems.append("no region: use --region or set AWS_REGION to the environment's region")
     if not bucket or not region:
         raise Refused(problems)
     return bucket, region
@@ -86,35 +79,45 @@ def connect(region: str) -> Clients:
 
 def read_object(s3: Any, bucket: str, key: str) -> str:
     body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    return body.decode()
+    return body.decode(errors="replace")
+
+
+def find_object(s3: Any, bucket: str, key: str) -> str | None:
+    """The object's text, or None if it does not exist."""
+    try:
+        return read_object(s3, bucket, key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            return None
+        raise
 
 
 def read(s3: Any, bucket: str) -> Environment:
     try:
-        members = json.loads(read_object(s3, bucket, JOBS_JSON))
-        pointer = read_object(s3, bucket, POINTER)
+        members = json.loads(read_object(s3, bucket, names.JOBS_JSON))
+        pointer = read_object(s3, bucket, names.POINTER)
     except ClientError as error:
-        # Of a missing object S3 says AccessDenied to who may not list (S3 API, GetObject).
+        # S3 returns AccessDenied for a missing object if the caller may not list (S3 API, GetObject).
         code = error.response["Error"]["Code"]
         if code not in ("NoSuchKey", "AccessDenied"):
-            raise Refused([f"s3://{bucket}/{JOBS_JSON} cannot be read: {error}"]) from None
+            raise  # such as expired credentials
         raise Refused(
             [
-                f"s3://{bucket}/{JOBS_JSON} is not there for you ({code}): the environment was deployed "
-                "before it had jobs. Deploy it again (npm run deploy), or name the bucket it has"
+                f"s3://{bucket}/{names.JOBS_JSON} cannot be read ({code}). If the environment was deployed "
+                "before it had jobs, deploy it again. Otherwise check the bucket's name and your permissions"
             ]
         ) from None
-    except (BotoCoreError, ValueError) as error:
-        raise Refused([f"s3://{bucket}/{JOBS_JSON} cannot be read: {error}"]) from None
-    # "<sha256>  <hash>", as on-start.sh reads it.
+    except ValueError as error:
+        raise Refused([f"s3://{bucket}/{names.JOBS_JSON} cannot be read: {error}"]) from None
+    # "<sha256>  <hash>", as in on-start.sh.
     match = re.fullmatch(r"[0-9a-f]{64}  ([0-9a-f]{16})\s*", pointer)
     if match is None:
-        raise Refused([f"s3://{bucket}/{POINTER} is not '<sha256>  <hash>': {pointer[:100]!r}"])
+        raise Refused([f"s3://{bucket}/{names.POINTER} is not '<sha256>  <hash>': {pointer[:100]!r}"])
     try:
         return _environment(members, match[1])
     except KeyError as error:
         raise Refused(
-            [f"s3://{bucket}/{JOBS_JSON} lacks {error}: deploy the environment again, with this version"]
+            [f"s3://{bucket}/{names.JOBS_JSON} lacks {error}: deploy the environment again with this version"]
         ) from None
 
 
@@ -127,13 +130,15 @@ def _environment(members: dict[str, Any], payload: str) -> Environment:
         role=members["roleArn"],
         pipeline_role=members["pipelineRoleArn"],
         image=members["imageUri"],
+        gpu_image=members["gpuImageUri"],
+        secrets=members["secrets"],
         python=members["python"],
         subnets=members["subnetIds"],
         groups=members["securityGroupIds"],
         key=members["encryptionKeyArn"],
         allowed=members["allowedInstanceTypes"],
         instance=members["defaultInstanceType"],
-        most_minutes=members["maximumMinutes"],
+        max_minutes=members["maximumMinutes"],
         volume_gb=members["volumeGb"],
         tags=members["tags"],
         payload=payload,

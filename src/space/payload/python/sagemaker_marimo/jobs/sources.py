@@ -1,7 +1,9 @@
-"""What a job is sent: a notebook, what it imports beside it, what is named with --with, and its lock file."""
+"""The files that a job receives: the notebook, its local imports, the files that its marimo.App names, the
+files of --with, and its lock file."""
 
 import ast
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,23 +11,27 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sagemaker_marimo import names
+
 LOCK = "requirements.lock"
-MOST_BYTES = 200_000_000
-"""Data belong in the bucket, where a notebook reads them; this is for what lies beside it."""
-MOST_FILES = 1_000
-# What tools leave behind.
+MAX_BYTES = 200_000_000
+"""For files beside the notebook. Larger data belongs in the bucket, where the notebook can read it."""
+MAX_FILES = 1_000
+# Folders of tools.
 LEFT_OUT = {"__pycache__", "__marimo__", "node_modules"}
+# The options of marimo.App that name a file relative to the notebook (marimo 0.25.2, _ast/app_config.py).
+APP_FILES = {"layout_file", "css_file", "html_head_file"}
 
 
 @dataclass(frozen=True)
 class Sources:
     files: dict[str, bytes]
-    """By their paths below the notebook's folder. Read once: what is sent is what the hash is of."""
+    """By path below the notebook's folder. Read once, so that the hash is of the content that is sent."""
     lock: str | None
 
     @property
     def hash(self) -> str:
-        """16 digits of a SHA-256 over paths and contents."""
+        """16 hex digits of a SHA-256 over paths and contents."""
         digest = hashlib.sha256()
         for name, content in self.contents():
             digest.update(f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode())
@@ -33,7 +39,7 @@ class Sources:
 
     @property
     def prefix(self) -> str:
-        return f"marimo/job-sources/{self.hash}/"
+        return f"{names.JOB_SOURCES}/{self.hash}/"
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
         for name in sorted(self.files):
@@ -42,7 +48,7 @@ class Sources:
             yield LOCK, self.lock.encode()
 
     def upload(self, s3: Any, bucket: str) -> int:
-        """Sends what is not there yet: names say the content. The number of files that were sent."""
+        """Uploads missing files; keys are hashes of the content. Returns the number of uploaded files."""
         sent = 0
         for name, content in self.contents():
             key = self.prefix + name
@@ -56,17 +62,24 @@ def _is_there(s3: Any, bucket: str, key: str) -> bool:
     try:
         s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        # Without s3:ListBucket a missing object is 403 (S3 API, HeadObject).
+        # Without s3:ListBucket, S3 answers 403 for a missing object (S3 API, HeadObject).
         if error.response["Error"]["Code"] in ("404", "403", "NoSuchKey"):
             return False
         raise
     return True
 
 
-def collect(notebook: Path, others: Iterable[Path], lock: str | None) -> tuple[Sources, list[str]]:
-    """The sources, and all that is wrong with them."""
+@dataclass(frozen=True)
+class Collected:
+    sources: Sources
+    problems: list[str]
+    warnings: list[str]
+
+
+def collect(notebook: Path, others: Iterable[Path], lock: str | None) -> Collected:
+    """The sources, and everything that is wrong with them."""
     folder = notebook.resolve().parent
-    files = {path.relative_to(folder).as_posix(): path for path in imported(notebook.resolve(), folder)}
+    found = imported(notebook.resolve(), folder) | app_files(notebook.resolve(), folder)
     problems = []
     for other in others:
         path = other.resolve()
@@ -74,33 +87,69 @@ def collect(notebook: Path, others: Iterable[Path], lock: str | None) -> tuple[S
             problems.append(f"--with {other} does not exist")
         elif not path.is_relative_to(folder) or path == folder:
             problems.append(
-                f"--with {other} is not below {folder}: what a job gets lies where the notebook looks for it"
+                f"--with {other} must be inside {folder}, and not a link that leads out of it, because a job "
+                "finds files relative to the notebook"
             )
         else:
-            found = below(path) if path.is_dir() else [path]
-            files |= {file.relative_to(folder).as_posix(): file for file in found}
-    files = {name: path for name, path in files.items() if path.is_file()}
+            found |= below(path) if path.is_dir() else {path} | app_files(path, folder)
+    # What a link leads to, such as credentials in the home folder, is not part of the sources.
+    links = {path: link_outside(path, folder) for path in found}
+    files = {
+        path.relative_to(folder).as_posix(): path
+        for path, link in links.items()
+        if link is None and path.is_file()
+    }
     total = sum(path.stat().st_size for path in files.values())
-    if total > MOST_BYTES or len(files) > MOST_FILES:
+    if total > MAX_BYTES or len(files) > MAX_FILES:
         problems.append(
-            f"{len(files)} files of {total / 1e6:.1f} MB are too much: at most {MOST_FILES} of "
-            f"{MOST_BYTES / 1e6:.0f} MB in all; put data into the bucket and let the notebook read them"
+            f"{len(files)} files with {total / 1e6:.1f} MB are too many: at most {MAX_FILES} files with "
+            f"{MAX_BYTES / 1e6:.0f} MB are allowed; put data into the bucket for the notebook to read"
         )
         files = {}
-    return Sources({name: path.read_bytes() for name, path in files.items()}, lock), problems
+    warnings = [
+        f"{link} is a link that leads out of {folder}: it is not followed, and not sent"
+        for link in sorted({link for link in links.values() if link is not None})
+    ]
+    sources = Sources({name: path.read_bytes() for name, path in files.items()}, lock)
+    return Collected(sources, problems, warnings)
 
 
-def below(folder: Path) -> list[Path]:
-    return sorted(
+def link_outside(path: Path, folder: Path) -> Path | None:
+    """The link through which a path inside the folder leads out of it, or None."""
+    name = path.relative_to(folder)
+    for part in [*reversed(name.parents), name]:
+        # Path.resolve raises RuntimeError for a link to itself (Python 3.12).
+        if not Path(os.path.realpath(folder / part)).is_relative_to(folder):
+            return part
+    return None
+
+
+def below(folder: Path) -> set[Path]:
+    """Files and links to folders."""
+    return {
         path
         for path in folder.rglob("*")
-        if path.is_file()
+        if (path.is_file() or path.is_symlink())
         and not any(part in LEFT_OUT or part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    }
+
+
+def app_files(notebook: Path, folder: Path) -> set[Path]:
+    """The layout, style sheet and HTML head that the notebook's marimo.App names, if they exist."""
+    apps = [
+        node
+        for node in ast.walk(_tree(notebook))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "App"
+    ]
+    values = [option.value for app in apps for option in app.keywords if option.arg in APP_FILES]
+    names = [one.value for one in values if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    # layout_file can also have the layout itself, as a data URI, which may be too long for a path.
+    found = {Path(os.path.normpath(notebook.parent / name)) for name in names if not name.startswith("data:")}
+    return {path for path in found if path.is_relative_to(folder) and (path.is_file() or path.is_symlink())}
 
 
 def imported(path: Path, folder: Path) -> set[Path]:
-    """The file, and all it imports that lies beside the notebook: modules, and packages with their data."""
+    """The file and its local imports, recursively: modules, and packages with their data files."""
     found: set[Path] = set()
     waiting = [path]
     while waiting:
@@ -108,29 +157,31 @@ def imported(path: Path, folder: Path) -> set[Path]:
         if file in found:
             continue
         found.add(file)
-        if file.suffix == ".py":
-            for name in names_imported(file):
-                waiting += modules(folder, name)
+        for name in names_imported(file):
+            waiting += modules(folder, name)
     return found
 
 
 def names_imported(file: Path) -> set[str]:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return set()  # of the notebook itself it is told elsewhere
     names = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
-        # Relative ones are within a package, which is sent whole.
+        # A relative import is inside a package, which is sent as a whole.
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.add(node.module.split(".")[0])
     return names
 
 
-def modules(folder: Path, name: str) -> list[Path]:
-    """A package goes before a module of its name, as Python has it; a folder without Python is none."""
+def _tree(file: Path) -> ast.Module:
+    try:
+        return ast.parse(file.read_bytes() if file.suffix == ".py" else b"")
+    except (OSError, SyntaxError, ValueError):
+        return ast.parse("")  # notebook.problems reports this for the notebook itself
+
+
+def modules(folder: Path, name: str) -> Iterable[Path]:
+    """A package takes precedence over a module, as in Python. A folder without Python is not a package."""
     package, module = folder / name, folder / f"{name}.py"
     if (package / "__init__.py").is_file():
         return below(package)
@@ -139,8 +190,8 @@ def modules(folder: Path, name: str) -> list[Path]:
     return below(package) if any(package.rglob("*.py")) else []
 
 
-def left_behind(notebook: Path, sources: Sources) -> list[str]:
-    """Files beside it that the notebook names in so many words, and that are not sent."""
+def unsent_files(notebook: Path, sources: Sources) -> list[str]:
+    """Files beside the notebook whose names are strings in it, and that are not sent."""
     folder = notebook.resolve().parent
     named = {
         node.value

@@ -1,4 +1,4 @@
-"""From what was asked for to a job: all checks first, then the sources, then the one request."""
+"""Prepares and sends a job: first all checks, then the sources, then one request."""
 
 import argparse
 import json
@@ -10,76 +10,86 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sagemaker_marimo import names, state
 from sagemaker_marimo.jobs import lock, notebook, prices, request, sources
 from sagemaker_marimo.jobs.settings import Clients, Environment, Refused, read_object
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A job that nothing speaks against, and of which nothing was sent yet."""
+    """A job that passed all checks. Nothing has been sent yet."""
 
-    wish: request.Wish
+    options: request.JobOptions
     sources: sources.Sources
     request: dict[str, Any]
-    left_behind: list[str]
+    warnings: list[str]
 
     @property
     def name(self) -> str:
         return str(self.request["ProcessingJobName"])
 
     def cost(self) -> dict[str, str]:
-        most = prices.describe(self.wish.instance, self.wish.minutes * 60)
-        return {"anHour": prices.describe(self.wish.instance, 3600), "atMostByTheTimeLimit": most}
+        most = prices.describe(self.options.instance, self.options.minutes * 60)
+        return {"anHour": prices.describe(self.options.instance, 3600), "atMostByTheTimeLimit": most}
 
     def send(self, clients: Clients, environment: Environment) -> int:
-        """The number of files that were sent before it."""
+        """Sends the job. Returns the number of files that were uploaded for it."""
         sent = self.sources.upload(clients.s3, environment.bucket)
         clients.sagemaker.create_processing_job(**self.request)
         return sent
 
 
 def marimo_version(s3: Any, environment: Environment) -> str:
-    key = f"marimo/payload/{environment.payload}/requirements.txt"
+    key = f"{names.PAYLOAD}/{environment.payload}/requirements.txt"
     try:
         match = re.search(r"^marimo==([^ ;\\]+)", read_object(s3, environment.bucket, key), re.MULTILINE)
     except ClientError as error:
         raise Refused([f"s3://{environment.bucket}/{key} cannot be read: {error}"]) from None
     if match is None:
-        raise Refused([f"s3://{environment.bucket}/{key} pins no marimo"])
+        raise Refused([f"s3://{environment.bucket}/{key} does not pin marimo"])
     return match[1]
 
 
 def prepare(
     clients: Clients, environment: Environment, options: argparse.Namespace, arguments: Sequence[str]
 ) -> Prepared:
-    """Of the options of `run`. Refused tells all that is wrong at once."""
+    """Prepares a job from the options of `run`. Raises Refused with all problems at once."""
     path: Path = options.notebook
     marimo = marimo_version(clients.s3, environment)
-    wish = request.Wish(
+    job_options = request.JobOptions(
         notebook=path.name,
         arguments=arguments,
         instance=options.instance or environment.instance,
-        minutes=environment.most_minutes if options.time_limit is None else options.time_limit,
+        minutes=environment.max_minutes if options.time_limit is None else options.time_limit,
         volume_gb=environment.volume_gb if options.volume is None else options.volume,
+        image=options.image,
+        secrets=options.secrets,
     )
     problems = list(notebook.problems(path, environment.python, marimo))
-    problems += request.problems(wish, environment, clients.instance_types)
+    problems += request.problems(job_options, environment)
     text = None
     if path.is_file():
         try:
             text = lock.find(path, options.lock, environment.python, marimo)
         except Refused as refused:
             problems += refused.problems
-    found, wrong = sources.collect(path, options.others, text)
-    problems += wrong
+    collected = sources.collect(path, options.others, text)
+    problems += collected.problems
     if problems:
         raise Refused(problems)
     name = request.job_name(environment.prefix, path.name, request.stamp())
     return Prepared(
-        wish=wish,
-        sources=found,
-        request=request.build(wish, environment, found.prefix, name),
-        left_behind=sources.left_behind(path, found),
+        options=job_options,
+        sources=collected.sources,
+        request=request.build(job_options, environment, collected.sources.prefix, name),
+        warnings=[
+            *collected.warnings,
+            *(
+                f"the notebook names the file {name}, which is not sent. To send it: --with {name}"
+                for name in sources.unsent_files(path, collected.sources)
+            ),
+            *lock.unmet(state.installed_environment()),
+        ],
     )
 
 

@@ -1,101 +1,46 @@
-"""What `marimo-job` does for sweeps: `run --each`, `resume`, `sweep`, and its part of `stop` and `list`."""
+"""The commands of `marimo-job` for sweeps: `run --each`, `resume`, `sweep`, and part of `stop`."""
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from botocore.exceptions import ConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from sagemaker_marimo.jobs import grid as grids
-from sagemaker_marimo.jobs import pipeline, sweep
+from sagemaker_marimo.jobs import pipeline, sweep_plan
 from sagemaker_marimo.jobs import request as jobs_request
 from sagemaker_marimo.jobs.pipeline import Members
-from sagemaker_marimo.jobs.sweep import Plan, Progress, Store, Sweep
+from sagemaker_marimo.jobs.results import NO_ANSWER
+from sagemaker_marimo.jobs.sweep import Sweep, SweepError
+from sagemaker_marimo.jobs.sweep_plan import Plan
+from sagemaker_marimo.jobs.sweep_progress import FAILED, INTERRUPTED, STOPPED, Progress
+from sagemaker_marimo.jobs.sweep_store import Store
 
-FREE_COST = 10.0
-"""US dollars that a sweep may cost at most without --max-cost."""
-# Exit statuses beside 0. SageMaker's own failure is told apart from the notebook's.
+DEFAULT_MAX_COST = 10.0
+"""Maximum cost of a sweep in US dollars without --max-cost."""
+# Exit statuses other than 0. They distinguish a failed notebook from rows that did not run.
 ROWS_FAILED, ROWS_LEFT = 1, 75
+NOTHING_STOPPED = 1
+"""Exit status of `stop` for a job or a sweep that has already ended, as that of kill(1)."""
+MOST_FAILURES = 10
+"""Failed rows that `sweep` names."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 20.0
-"""Seconds between two looks at a pipeline: the longer the sweep takes, the fewer requests a row."""
+"""Seconds between two status requests. The pause grows, so that a long sweep needs few requests per row."""
 
 
 def say(line: str) -> None:
-    """Progress, beside what is printed as a result."""
+    """Prints progress to standard error; standard output is for results."""
     print(line, file=sys.stderr, flush=True)
 
 
-def _dollars(text: str) -> float:
-    if text == "none":
-        return float("inf")
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """To those of `run`."""
-    group = parser.add_argument_group(
-        "a sweep", "One job for each row of a grid; its state and its results are in the bucket."
-    )
-    group.add_argument(
-        "--each",
-        type=Path,
-        metavar="GRID.csv",
-        help="run the notebook once for each row, with --COLUMN=VALUE for each cell that is not empty",
-    )
-    group.add_argument(
-        "--parallel", type=_count, default=4, metavar="N", help="jobs at a time (default: %(default)s)"
-    )
-    group.add_argument(
-        "--attempts",
-        type=_count,
-        default=3,
-        metavar="N",
-        help="times that a row is begun, where AWS interrupts it (default: %(default)s); what the notebook "
-        "raises is not tried again",
-    )
-    add_cost_option(group)
-    group.add_argument(
-        "--then",
-        metavar="NOTEBOOK",
-        help="a notebook to run after all rows: --rows is the folder of their outputs",
-    )
-    group.add_argument(
-        "--table",
-        default="result.csv",
-        metavar="FILE",
-        help="what each row's notebook writes, whose columns the sweep's table has (default: %(default)s)",
-    )
-
-
-def add_cost_option(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--max-cost",
-        type=_dollars,
-        metavar="USD",
-        help="refuse what may cost more: rows x attempts x time limit x price; without it "
-        f"{FREE_COST:.0f} USD, with none no bound",
-    )
-
-
 def read_grid(path: Path, arguments: Sequence[str]) -> grids.Grid:
-    """The grid; BadGrid has all that is wrong with it."""
+    """Reads the grid. Raises GridError with all its problems."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise grids.BadGrid([f"it cannot be read: {error}"]) from None
+        raise grids.GridError([f"the file cannot be read: {error}"]) from None
     return grids.read(text, others=list(arguments))
 
 
@@ -110,7 +55,7 @@ def make_plan(
     minutes: float,
     hourly: float | None,
 ) -> Plan:
-    """Of what add_options adds to `run` and the request of a single job: a sweep with a name of its own."""
+    """A sweep with a unique name, from the options of `run` and the request of a single job."""
     notebook = request["AppSpecification"]["ContainerArguments"][0]
     return Plan(
         name=sweep_name(prefix, notebook, jobs_request.stamp()),
@@ -129,14 +74,25 @@ def make_plan(
     )
 
 
-def problems(plan: Plan, most_cost: float | None) -> list[str]:
-    return list(sweep.problems(plan, most_cost, FREE_COST))
+def problems(plan: Plan, max_cost: float | None) -> list[str]:
+    return list(sweep_plan.problems(plan, max_cost, DEFAULT_MAX_COST))
+
+
+def accepts_unknown_cost(plan: Plan) -> bool:
+    """Asks in a terminal. Without one, the option --max-cost has the answer."""
+    if plan.hourly is not None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    print(
+        f"The price of {plan.instance} is unknown. {describe(plan)}. Start? [y/N] ", end="", file=sys.stderr
+    )
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def describe(plan: Plan) -> str:
-    """For people who decide on it."""
-    cost, parts = plan.most_cost(), plan.parts
-    bound = "its cost is not known" if cost is None else f"at most {cost:.2f} USD"
+    """The plan in words, for the user's decision."""
+    cost, parts = plan.max_cost(), plan.parts
+    bound = "the cost is unknown" if cost is None else f"at most {cost:.2f} USD"
     return (
         f"{len(plan.rows)} rows in {len(parts)} pipeline{'s' * (len(parts) > 1)}, {plan.parallel} at a time, "
         f"{plan.attempts} attempts of {plan.minutes} minutes each: {bound}"
@@ -145,122 +101,130 @@ def describe(plan: Plan) -> str:
 
 def start(store: Store, plan: Plan) -> Sweep:
     say(describe(plan))
-    one = Sweep.create(store, plan)
-    say(f"sweep {plan.name}: if this ends, `marimo-job resume {plan.name}` goes on")
-    one.start()
-    return one
+    current = Sweep.create(store, plan)
+    say(f"sweep {plan.name}: to continue it after an interruption, run `marimo-job resume {plan.name}`")
+    current.start()
+    return current
 
 
-def follow(one: Sweep, output: Path, wants_to_stop: Callable[[str], bool] = lambda _: False) -> int:
-    """Says how it goes to its end, and then gathers; the exit status. Ctrl-C asks whether to stop it."""
-    name, stopping = one.plan.name, False
+def follow(current: Sweep, output: Path, wants_to_stop: Callable[[str], bool] = lambda _: False) -> int:
+    """Shows progress until the end, then collects the table. Ctrl-C asks whether to stop the sweep."""
+    name, stopping = current.plan.name, False
     while True:
         try:
-            return _until_end(one, output)
+            return _until_end(current, output)
+        except (ClientError, BotoCoreError) as error:
+            say(f"AWS: {error}\n{name} continues. With valid credentials: marimo-job resume {name}")
+            return NO_ANSWER
         except KeyboardInterrupt:
             say("")
         try:
             if not stopping and wants_to_stop(name):
-                one.stop()
+                current.stop()
                 stopping = True
-                say(f"{name} is being stopped. Ctrl-C detaches from it.")
+                say(f"{name} is being stopped. Press Ctrl-C to detach from it.")
                 continue
         except KeyboardInterrupt:
             pass
-        say(f"Detached: {name} goes on.\n  marimo-job resume {name}\n  marimo-job stop {name}")
+        say(f"Detached: {name} continues.\n  marimo-job resume {name}\n  marimo-job stop {name}")
         return 0
 
 
-def _until_end(one: Sweep, output: Path) -> int:
+def _until_end(current: Sweep, output: Path) -> int:
     began, last = time.monotonic(), ""
-    # A look takes requests for each pipeline.
-    first = pause = min(FIRST_PAUSE * len(one.plan.parts), LONGEST_PAUSE)
+    # Each status request consists of requests for each pipeline.
+    first = pause = min(FIRST_PAUSE * len(current.plan.parts), LONGEST_PAUSE)
     while True:
         try:
-            progress = one.progress()
+            progress = current.progress()
         except (ConnectionError, HTTPClientError) as error:
-            # A laptop that slept, a network that changed: the sweep does not mind.
-            say(f"{one.plan.name} cannot be asked, trying again: {error}")
+            # A sleeping laptop or a network change does not affect the sweep.
+            say(f"cannot get the status of {current.plan.name}, trying again: {error}")
         else:
             if str(progress) != last:
                 last, pause = str(progress), first
                 say(f"{time.monotonic() - began:6.0f} s  {last}")
-            if one.is_over:
-                return finish(one, progress, output)
+            if current.is_over:
+                return finish(current, progress, output)
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
-def finish(one: Sweep, progress: Progress, output: Path) -> int:
-    """Gathers the table, and fetches it."""
-    text, name = one.gather(), one.plan.name
+def finish(current: Sweep, progress: Progress, output: Path) -> int:
+    """Collects the table and downloads it."""
+    text, name = current.collect_table(), current.plan.name
     folder = output / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.csv").write_text(text)
-    say(f"{progress}\n{folder / 'table.csv'} has each row; pages and files: {one.store.uri(name)}/rows/")
+    say("\n".join([f"{progress.state}, {progress}", *failed_rows(current)]))
+    say(f"Table: {folder / 'table.csv'}\nPages and files: {current.store.uri(name)}/rows/")
     count = progress.count()
-    if (
-        count[sweep.INTERRUPTED]
-        or count[sweep.STOPPED]
-        or progress.then in (sweep.INTERRUPTED, sweep.STOPPED)
-    ):
-        say(f"not all of it ran to its end: `marimo-job resume {name}` goes on")
+    if count[INTERRUPTED] or count[STOPPED] or progress.then in (INTERRUPTED, STOPPED):
+        say(f"some rows did not complete: `marimo-job resume {name}` continues the sweep")
         return ROWS_LEFT
-    return ROWS_FAILED if count[sweep.FAILED] or progress.then == sweep.FAILED else 0
+    return ROWS_FAILED if count[FAILED] or progress.then == FAILED else 0
 
 
 def resume(
     store: Store,
     name: str,
-    most_cost: float | None,
+    max_cost: float | None,
     output: Path,
     *,
     detach: bool,
     wants_to_stop: Callable[[str], bool] = lambda _: False,
 ) -> int:
-    one = Sweep.open(store, name)
-    if one.plan.finished:
+    current = Sweep.open(store, name)
+    if current.plan.finished:
         say(f"sweep {name} has ended")
         return show(store, name)
-    left = one.left()
-    if one.ended_parts() and (wrong := list(sweep.cost_problems(one.plan, left, most_cost, FREE_COST))):
-        raise sweep.SweepError("\n".join(wrong))
-    say(f"sweep {name}: {left} of {len(one.plan.rows)} rows are left")
-    one.resume()
-    return 0 if detach else follow(one, output, wants_to_stop)
+    remaining = current.remaining_rows()
+    if current.ended_parts() and (
+        wrong := list(sweep_plan.cost_problems(current.plan, remaining, max_cost, DEFAULT_MAX_COST))
+    ):
+        raise SweepError("\n".join(wrong))
+    say(f"sweep {name}: {remaining} of {len(current.plan.rows)} rows are left")
+    current.resume()
+    return 0 if detach else follow(current, output, wants_to_stop)
 
 
 def show(store: Store, name: str) -> int:
-    """Progress of a sweep, and its table's place at the end."""
-    one = Sweep.open(store, name)
-    if one.plan.finished:
-        print(f"{name}: ended; {store.uri(name)}/table.csv")
-        return 0
-    progress = one.progress()
-    print(f"{name}: {progress}")
-    if one.is_over:
-        print(f"its pipelines have ended: `marimo-job resume {name}` gathers its table")
+    """Prints a sweep's progress, its failed rows and the location of its table."""
+    current = Sweep.open(store, name)
+    progress = current.progress()
+    print(f"{name}: {progress.state}, {progress}")
+    for line in failed_rows(current):
+        print(line)
+    if current.plan.finished:
+        print(f"Table: {store.uri(name)}/table.csv")
+    elif current.is_over:
+        print(f"its pipelines have ended: `marimo-job resume {name}` collects its table")
     return 0
 
 
+def failed_rows(current: Sweep) -> Iterator[str]:
+    failures = current.failures()
+    for number, error in failures[:MOST_FAILURES]:
+        yield f"row {number} failed: {error}"
+        yield f"  its page: {current.store.uri(current.plan.name)}/rows/{number}/page.html"
+    if len(failures) > MOST_FAILURES:
+        yield f"{len(failures) - MOST_FAILURES} more rows failed: the table has them all"
+
+
 def stop(store: Store, name: str) -> int:
-    count = Sweep.open(store, name).stop()
-    print(f"{name}: told {count} pipeline{'s' * (count != 1)} to stop; `marimo-job resume {name}` goes on")
+    current = Sweep.open(store, name)
+    count = 0 if current.plan.finished else current.stop()
+    if count == 0 and not (progress := current.progress()).is_stopping:
+        say(f"{name} has already ended: {progress.state}, {progress}")
+        return NOTHING_STOPPED
+    print(f"{name}: stopping {count} pipeline{'s' * (count != 1)}; `marimo-job resume {name}` continues it")
     return 0
 
 
 def sweep_name(prefix: str, notebook: str, stamp: str) -> str:
-    """After the notebook, cut so that the jobs of its rows can be named after it."""
+    """A name derived from the notebook's, short enough for the names of the rows' jobs. It never begins with
+    the environment's prefix, as every job's name does: `list` and `stop` rely on it."""
     stem = jobs_request.stem(PurePosixPath(notebook).name)
-    longest = pipeline.JOB_NAME_CHARACTERS - len(f"{prefix}---{grids.MOST_ROWS}{stamp}")
-    return f"{stem[:longest].rstrip('-')}-{stamp}"
-
-
-def lines(store: Store, prefix: str) -> list[str]:
-    """What `list` says of sweeps, newest first."""
-    found = []
-    for name in reversed(store.names(prefix)):
-        with suppress(sweep.SweepError):
-            plan = Sweep.open(store, name).plan
-            found.append(f"{name}  {len(plan.rows)} rows  {'ended' if plan.finished else 'under way'}")
-    return found
+    longest = pipeline.JOB_NAME_CHARACTERS - len(f"{prefix}---{grids.MAX_ROWS}{stamp}")
+    names = [f"{one[:longest].rstrip('-')}-{stamp}" for one in (stem, f"sweep-{stem}")]
+    return next(name for name in names if not name.startswith(f"{prefix}-"))

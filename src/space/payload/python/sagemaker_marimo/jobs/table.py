@@ -1,4 +1,4 @@
-"""The table of a sweep: each row of the grid, what became of it, and the columns that its notebook wrote."""
+"""The table of a sweep: each row of the grid, its outcome, and the columns that its notebook wrote."""
 
 import csv
 import io
@@ -11,18 +11,18 @@ OWN_COLUMNS = ("row", "status", "exit_status", "attempts", "seconds", "error")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a row."""
+    """The outcome of a row."""
 
-    status: str  # see sweep.py
+    status: str  # a state of sweep_progress.py
     exit_status: int | None = None
     attempts: int = 0
     seconds: float | None = None
     error: str = ""
-    written: str | None = None  # the CSV file that the notebook wrote, where there is one
+    written: str | None = None  # the CSV file that the notebook wrote, if any
 
     @classmethod
     def of_result(cls, result: dict[str, Any], attempts: int, error: str, written: str | None) -> "Outcome":
-        """Of a row whose notebook ran, by its result.json."""
+        """The outcome of a row whose notebook ran, from its result.json."""
         exit_status = int(result["exitStatus"])
         seconds = float(result["seconds"]["notebook"])
         status = "failed" if exit_status else "done"
@@ -30,7 +30,7 @@ class Outcome:
 
 
 def make(columns: Sequence[str], rows: Sequence[Sequence[str]], outcomes: Sequence[Outcome]) -> str:
-    """A CSV file. A row whose notebook wrote several lines is there as often, and every row at least once."""
+    """The table as CSV. A row has one line for each line that its notebook wrote, and at least one."""
     written = [_read(outcome.written) for outcome in outcomes]
     others: dict[str, None] = dict.fromkeys(name for header, _ in written for name in header)
     taken = {*columns, *OWN_COLUMNS}
@@ -45,6 +45,16 @@ def make(columns: Sequence[str], rows: Sequence[Sequence[str]], outcomes: Sequen
     return csv_text(table)
 
 
+def outcomes(text: str) -> dict[int, Outcome]:
+    """The outcome of each row, by number, from a table that `make` made."""
+    return {
+        int(line["row"]): Outcome(
+            line["status"], attempts=int(line["attempts"]), error=line["error"], written=None
+        )
+        for line in csv.DictReader(io.StringIO(text))
+    }
+
+
 def csv_text(lines: Iterable[Sequence[object]]) -> str:
     target = io.StringIO()
     csv.writer(target, lineterminator="\n").writerows(lines)
@@ -56,6 +66,6 @@ def _text(value: float | None) -> str:
 
 
 def _read(text: str | None) -> tuple[list[str], list[list[str]]]:
-    """Header and lines; a file without a header has none."""
+    """Header and lines; both are empty for an empty file."""
     lines = [line for line in csv.reader(io.StringIO((text or "").removeprefix("\ufeff"))) if any(line)]
     return (lines[0], lines[1:]) if lines else ([], [])

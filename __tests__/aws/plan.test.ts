@@ -1,0 +1,174 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
+import { findTerraform, terraformEnvironment } from "../../src/cli/terraform-cli.ts";
+import { leaveOutLifecycleRules } from "../../src/local-studio/lifecycle-rules.ts";
+import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
+import { StudioClient } from "../../src/local-studio/studio-client.ts";
+import { type EnvironmentSettings, resolveEnvironment } from "../../src/settings/environment.ts";
+import { lockHeader } from "../../src/settings/locks.ts";
+import { Clone } from "../support/clone-fixture.ts";
+
+const settings: EnvironmentSettings = {
+  name: "dev",
+  homeFileSystemRetention: "Delete",
+  userProfiles: [{ name: "ana" }, { name: "bo" }],
+};
+
+let project: Clone;
+let localAws: LocalAws;
+let environment: NodeJS.ProcessEnv;
+let terraform: string;
+const review = (...args: string[]) => project.run("scripts/plan.ts", args, environment);
+const reviewOf = (changed: Partial<EnvironmentSettings>, ...args: string[]) => {
+  project.settings = { ...settings, ...changed };
+  return review(...args);
+};
+/** Applies the plan that the last review saved. */
+const apply = () =>
+  project.terraform(terraform, ["apply", join(project.folder, "cdktf.out/plan/dev.tfplan")], environment);
+
+beforeAll(async () => {
+  project = new Clone(settings);
+  const { python } = await pythonEnvironment("aws");
+  localAws = await startLocalAws({ python, log: join(project.folder, "local-aws.log") });
+  terraform = (await findTerraform()).command;
+  environment = {
+    ...(await terraformEnvironment({ command: terraform, runFolder: project.folder })),
+    ...localAws.environment,
+  };
+  const synthesis = await project.run("main.ts");
+  expect(synthesis.status, synthesis.stderr).toBe(0);
+  leaveOutLifecycleRules(project.stack);
+});
+afterAll(async () => {
+  await localAws?.stop();
+  project?.remove();
+});
+
+describe("npm run plan", () => {
+  it("prints and saves the review of the first plan, and applies nothing", async () => {
+    const { status, stdout, stderr } = await review("--environment", "dev");
+    expect(status, stderr).toBe(4);
+    expect(stdout).toContain("No risks found. Fixed monthly cost: +37.50.");
+    expect(stdout).toContain("- add user profile `ana`");
+    expect(readFileSync(join(project.folder, "cdktf.out/plan/dev.md"), "utf8")).toBe(stdout.slice(0, -1));
+    expect(await localAws.inventory()).toEqual([]);
+  });
+
+  it("saves a plan that Terraform can apply, and finds no changes afterwards", async () => {
+    const { status, output } = await apply();
+    expect(status, output).toBe(0);
+    const after = await review();
+    expect(after.status, after.stderr).toBe(0);
+    expect(after.stdout).toBe("# Plan review: `dev`\n\nNo changes.\n\n");
+  });
+
+  it("reports what users lose if the domain is replaced, until the risk is accepted", async () => {
+    const out = join(project.folder, "review.md");
+    const moved = { vpcCidr: "10.9.0.0/16" };
+    const first = await reviewOf(moved, "--out", out);
+    expect(first.status, first.stderr).toBe(3);
+    expect(first.stdout).toContain("2 people (`ana`, `bo`)");
+    expect(first.stdout).toContain("`--accept replaced-domain:studio_domain`");
+    expect(readFileSync(out, "utf8")).toBe(first.stdout.slice(0, -1));
+
+    const saved = join(project.folder, "cdktf.out/plan/dev.tfplan");
+    const names = [...first.stdout.matchAll(/`--accept (\S+)`/g)].flatMap(([, name = ""]) => name);
+    // The policies of jobs contain the private subnets, which this plan replaces.
+    const unknown = names.filter((name) => name.startsWith("unknown-permissions:"));
+    expect(names).toEqual(["replaced-domain:studio_domain", ...unknown]);
+    expect(unknown.length).toBeLessThanOrEqual(3);
+    const accepted = await review(
+      "--plan",
+      saved,
+      "--in",
+      project.stack,
+      ...names.flatMap((name) => ["--accept", name]),
+    );
+    expect(accepted.status, accepted.stderr).toBe(4);
+    const mistyped = await review("--plan", saved, "--in", project.stack, "--accept", "replaced-domain:dev");
+    expect(mistyped.status).toBe(1);
+    expect(mistyped.stderr).toContain(
+      "no risk `replaced-domain:dev`; its risks are:\n    replaced-domain:studio_domain",
+    );
+  });
+
+  it("finds an app that blocks a change, and reports if running apps were not checked", async () => {
+    const client = new SageMakerClient(localAws.clientSettings());
+    const studio = await StudioClient.find(client, "dev", 100, "bo");
+    await studio.createSpace("notes");
+    await studio.createApp("notes");
+    const blocked = await reviewOf({ idleTimeoutMinutes: 120 });
+    expect(blocked.status, blocked.stderr).toBe(3);
+    expect(blocked.stdout).toContain("`JupyterLab` in space `notes` of `bo`");
+    expect(blocked.stdout).toContain("running-app:studio_profiles.bo");
+    expect(blocked.stdout).not.toContain("running-app:studio_profiles.ana");
+    const saved = join(project.folder, "cdktf.out/plan/dev.tfplan");
+    const unchecked = await review("--plan", saved, "--in", project.stack);
+    expect(unchecked.status, unchecked.stderr).toBe(4);
+    expect(unchecked.stdout).toContain(
+      "were not checked (they can block a change): `--ask-aws was not given`",
+    );
+    const asked = await review("--plan", saved, "--in", project.stack, "--ask-aws");
+    expect(asked.status, asked.stderr).toBe(3);
+    await studio.delete("notes");
+  });
+
+  it("finds no update of the domain in frequent changes, which can be applied", async () => {
+    const packages = { marimoVersion: "0.25.1", extraPackages: ["humanize==4.12.3"] };
+    const usual = readFileSync(project.lockFile(settings), "utf8");
+    const lock =
+      lockHeader(resolveEnvironment({ ...settings, ...packages })) + usual.split("\n").slice(1).join("\n");
+    writeFileSync(project.lockFile({ ...settings, ...packages }), lock);
+    const { status, stdout, stderr } = await reviewOf({
+      ...packages,
+      transport: "sse",
+      sampleNotebooks: false,
+      idleTimeoutMinutes: 120,
+      defaultInstanceType: "ml.m5.large",
+      userProfiles: [{ name: "ana", defaultInstanceType: "ml.t3.large" }, { name: "bo" }, { name: "cy" }],
+    });
+    expect(status, stderr + stdout).toBe(4);
+    expect(stdout).toContain("No risks found.");
+    expect(stdout).toMatch(/- change the payload from version `[0-9a-f]{16}` to version `[0-9a-f]{16}`/);
+    expect(stdout).toContain("instance type of new spaces");
+    expect(stdout).toContain("- add user profile `cy`");
+    expect(stdout).not.toContain("aws_sagemaker_domain");
+    const { status: applied, output } = await apply();
+    expect(applied, output).toBe(0);
+  });
+
+  it("predicts an update of the domain that the provider cannot make", async () => {
+    const { status, stdout } = await reviewOf({
+      homeFileSystemRetention: "Retain",
+      removalProtection: false,
+      bucketForceDestroy: true,
+    });
+    expect(status).toBe(3);
+    expect(stdout).toContain("refused-domain-update:studio_domain");
+    const { status: applied, output } = await apply();
+    expect(applied).toBe(1);
+    expect(output).toContain("VpcId and Subnet IDs are required");
+  });
+
+  it("rejects an invalid command line with status 2", async () => {
+    const wrong = await review("dev", "--in", "x", "--acept", "--accept", "replaced-domain");
+    expect(wrong.status).toBe(2);
+    expect(wrong.stderr).toContain('unexpected argument "dev", did you mean --environment dev?');
+    expect(wrong.stderr).toContain("unknown option --acept");
+    expect(wrong.stderr).toContain("--accept must be a name from a review");
+    expect(wrong.stderr).toContain("--in requires --plan");
+    const both = await review("--plan", "no-such-file", "--environment", "dev");
+    expect(both.status).toBe(2);
+    expect(both.stderr).toContain("--environment cannot be combined with --plan");
+    const missing = await review("--plan", "no-such-file");
+    expect(missing.status).toBe(1);
+    expect(missing.stderr).toContain("no-such-file");
+    const help = await review("--help");
+    expect(help.status).toBe(0);
+    expect(help.stdout).toContain("3 for changes with a risk that was not accepted");
+  });
+});

@@ -1,0 +1,63 @@
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
+import { launchBrowser } from "../support/browser.ts";
+import { realPayload, Space } from "../support/space-fixture.ts";
+
+const patience = 90_000;
+
+let python: string;
+let browser: Browser;
+let space: Space;
+beforeAll(async () => {
+  python = (await pythonEnvironment("image")).python;
+  browser = await launchBrowser();
+});
+afterAll(() => browser.close());
+beforeEach(() => {
+  space = new Space();
+  space.upload({ ...realPayload(), "install.sh": "" });
+});
+afterEach(() => space.dispose());
+
+/** Starts the app, and opens JupyterLab's launcher. `change` runs before the lifecycle configuration. */
+async function launcher(change: string) {
+  const scripts = [change, `export PATH="${space.bin}:$PATH"\n${space.lifecycleScript()}`];
+  const container = await space.start(python, {
+    lifecycleConfigs: scripts.map((script, i) => ({
+      name: `script-${i}`,
+      content: Buffer.from(`${script}\n`).toString("base64"),
+    })),
+  });
+  expect(container.events.at(-1)?.event, JSON.stringify(container.events)).toBe("ready");
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(`${container.url}/lab?reset`, { timeout: patience, waitUntil: "commit" });
+  const tiles = page.locator(".jp-LauncherCard-label", { hasText: /^marimo/ });
+  await tiles.first().waitFor({ timeout: patience });
+  return { page, tiles };
+}
+
+const withoutProxy = `cat >"$(echo "$CONDA_PREFIX"/lib/python*/site-packages)/without_proxy.pth" <<'PYTHON'
+import sys; sys.modules["jupyter_server_proxy"] = None
+PYTHON`;
+
+it("has a tile that says what the image lacks, and JupyterLab starts", async () => {
+  const { page, tiles } = await launcher(withoutProxy);
+  expect(await tiles.count()).toBe(1);
+  await tiles.click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("marimo is not available").waitFor({ timeout: patience });
+  expect(await dialog.innerText()).toContain("This image lacks jupyter-server-proxy in JupyterLab's Python");
+  expect(space.read("app_container.log")).toContain(
+    "sagemaker-marimo: skipped: This image lacks jupyter-server-proxy",
+  );
+});
+
+it("has marimo's own tile only, if the image lacks nothing", async () => {
+  const { page, tiles } = await launcher("true");
+  expect(await tiles.count()).toBe(1);
+  const tab = page.context().waitForEvent("page");
+  await tiles.click();
+  expect((await tab).url()).toMatch(/\/marimo\/$|about:blank/);
+  expect(await page.getByRole("dialog").count()).toBe(0);
+});

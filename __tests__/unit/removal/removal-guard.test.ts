@@ -1,0 +1,444 @@
+import { EFSClient } from "@aws-sdk/client-efs";
+import { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { describe, expect, it } from "vitest";
+import { untilGone, whyItStopped } from "../../../src/removal/aws.ts";
+import { type GuardClients, type GuardOptions, guard } from "../../../src/removal/guard.ts";
+import { keepKey } from "../../../src/removal/keep-key.ts";
+import { awsNames } from "../../../src/settings/names.ts";
+import { expression, resource, resourceNames, synthesize } from "../../support/synthesize.ts";
+
+const options: GuardOptions = {
+  account: "123456789012",
+  domainId: "d-1",
+  prefix: "marimo-dev",
+  ownProfiles: ["ana"],
+  retention: "Delete",
+  bucket: { name: "work", accessLogsName: "work-logs", forceDestroy: true },
+  payloadPrefix: "marimo/payload/",
+  schedulesPrefix: "marimo/schedules/",
+  wheelsPrefix: "marimo/wheels/",
+  consent: undefined,
+};
+
+interface World {
+  spaces: Record<string, unknown>[];
+  apps: Record<string, unknown>[];
+  profiles: string[];
+  /** Jobs by name. */
+  jobs: Record<string, { status: string; role: string }>;
+  pipelines: Record<string, { execution: string; role: string }>;
+  alive: boolean;
+  bytes: number;
+  /** Keys of the objects, by bucket. */
+  objects: Record<string, string[]>;
+  /** Deletions and stops, in order. */
+  deleted: string[];
+  /** The error that AWS returns for every deletion. */
+  failure?: Error;
+}
+
+const quiet = (): World => ({
+  spaces: [],
+  apps: [],
+  profiles: ["ana"],
+  jobs: {},
+  pipelines: {},
+  alive: true,
+  bytes: 12 * 1024,
+  objects: {
+    work: [
+      "marimo/payload/current",
+      "marimo/payload/jobs.json",
+      "marimo/schedules/daily/1/a.py",
+      "marimo/wheels/1/a.whl",
+    ],
+    "work-logs": [],
+  },
+  deleted: [],
+});
+
+const named = (name: string, message = name) => Object.assign(new Error(message), { name });
+
+const roleArn = (name: string) => `arn:aws:iam::123456789012:role/${name}`;
+
+/** Commands for jobs and pipelines, which stop immediately. Undefined for any other command. */
+function answerAsJobs(world: World, command: string, input: Record<string, string>): unknown {
+  const name = input.ProcessingJobName ?? input.PipelineName ?? input.PipelineExecutionArn ?? "";
+  switch (command) {
+    case "ListProcessingJobsCommand":
+      return {
+        ProcessingJobSummaries: Object.entries(world.jobs)
+          .filter(
+            ([job, { status }]) => job.includes(input.NameContains ?? "") && status === input.StatusEquals,
+          )
+          .map(([ProcessingJobName]) => ({ ProcessingJobName })),
+      };
+    case "DescribeProcessingJobCommand":
+      return {
+        RoleArn: roleArn(world.jobs[name]?.role ?? ""),
+        ProcessingResources: { ClusterConfig: { InstanceType: "ml.m5.large" } },
+      };
+    case "StopProcessingJobCommand":
+      world.deleted.push(`${command} ${name}`);
+      delete world.jobs[name];
+      return {};
+    case "ListPipelinesCommand":
+      return {
+        PipelineSummaries: Object.entries(world.pipelines)
+          .filter(([pipeline]) => pipeline.startsWith(input.PipelineNamePrefix ?? ""))
+          .map(([PipelineName, { role }]) => ({ PipelineName, RoleArn: roleArn(role) })),
+      };
+    case "ListPipelineExecutionsCommand":
+      return {
+        PipelineExecutionSummaries: [
+          { PipelineExecutionArn: name, PipelineExecutionStatus: world.pipelines[name]?.execution },
+        ],
+      };
+    case "StopPipelineExecutionCommand":
+      world.deleted.push(`${command} ${name}`);
+      world.pipelines[name] = { execution: "Stopped", role: world.pipelines[name]?.role ?? "" };
+      return {};
+    case "DeletePipelineCommand":
+      if (world.pipelines[name]?.execution === "Executing") throw named("ConflictException");
+      world.deleted.push(`${command} ${name}`);
+      delete world.pipelines[name];
+      return {};
+    default:
+      return undefined;
+  }
+}
+
+function answer(world: World, command: string, input: Record<string, string>): unknown {
+  const asJobs = answerAsJobs(world, command, input);
+  if (asJobs !== undefined) return asJobs;
+  if (command.startsWith("Delete")) {
+    if (world.failure) throw world.failure;
+    const name = input.AppName ?? input.SpaceName ?? input.UserProfileName ?? "";
+    world.deleted.push(`${command} ${name}`);
+    world.apps = world.apps.filter(({ AppName }) => AppName !== input.AppName);
+    if (command === "DeleteSpaceCommand") {
+      if (world.apps.length > 0) throw named("ResourceInUse");
+      world.spaces = world.spaces.filter(({ SpaceName }) => SpaceName !== name);
+    }
+    world.profiles = world.profiles.filter((profile) => profile !== input.UserProfileName);
+    return {};
+  }
+  switch (command) {
+    case "GetCallerIdentityCommand":
+      return { Account: "123456789012" };
+    case "DescribeDomainCommand":
+      if (!world.alive) throw named("ResourceNotFound");
+      return {};
+    case "ListAppsCommand":
+      return { Apps: world.apps };
+    case "ListSpacesCommand":
+      return { Spaces: world.spaces };
+    case "ListUserProfilesCommand":
+      return { UserProfiles: world.profiles.map((UserProfileName) => ({ UserProfileName })) };
+    case "DescribeFileSystemsCommand":
+      return {
+        FileSystems: [
+          {
+            FileSystemId: "fs-1",
+            SizeInBytes: { Value: world.bytes },
+            KmsKeyId: "key-1",
+            Tags: [{ Key: "ManagedByAmazonSageMakerResource", Value: "arn:aws:sagemaker:r:1:domain/d-1" }],
+          },
+        ],
+      };
+    case "ListObjectVersionsCommand":
+      return {
+        Versions: (world.objects[input.Bucket ?? ""] ?? []).map((Key) => ({
+          Key,
+          IsLatest: true,
+          Size: 1024,
+        })),
+      };
+    default:
+      throw new Error(`unexpected ${command}`);
+  }
+}
+
+/** The SDK's paginators require an instance of their client class. */
+function clientFor<T extends object>(prototype: T, send: (command: never) => unknown): T {
+  return Object.assign(Object.create(prototype) as T, { send });
+}
+
+async function run(world: World, changed: Partial<GuardOptions> = {}, given: GuardOptions = options) {
+  const lines: string[] = [];
+  const send = async (command: { constructor: { name: string }; input: Record<string, string> }) =>
+    answer(world, command.constructor.name, command.input);
+  const clients = {
+    efs: clientFor(EFSClient.prototype, send),
+    sagemaker: clientFor(SageMakerClient.prototype, send),
+    s3: { send },
+    sts: { send },
+  } as unknown as GuardClients;
+  const result = await guard(
+    { ...given, ...changed },
+    { clients, log: (line) => lines.push(line), wait: async () => {} },
+  ).then(
+    () => "done",
+    (error: Error) => error.message,
+  );
+  return { result, said: lines.join("\n") };
+}
+
+const withSpace = (): World => ({
+  ...quiet(),
+  spaces: [
+    {
+      SpaceName: "mine",
+      OwnershipSettingsSummary: { OwnerUserProfileName: "ana" },
+      SpaceSharingSettingsSummary: { SharingType: "Private" },
+      SpaceSettingsSummary: { SpaceStorageSettings: { EbsStorageSettings: { EbsVolumeSizeInGb: 20 } } },
+    },
+  ],
+  apps: [{ AppName: "default", AppType: "JupyterLab", SpaceName: "mine", Status: "InService" }],
+  profiles: ["ana", "bo"],
+});
+
+describe("the guard before a destroy", () => {
+  it("allows the destroy of an environment without users' work", async () => {
+    const { result, said } = await run(quiet());
+    expect(result).toBe("done");
+    expect(said).toContain("no users' work in d-1");
+  });
+
+  it("lists spaces, volumes, apps and profiles without consent, and deletes nothing", async () => {
+    const world = withSpace();
+    const { result, said } = await run(world);
+    expect(said).toContain("space mine, of ana, private, volume of 20 GB, JupyterLab InService");
+    expect(said).toContain("user profile bo, not created by Terraform");
+    expect(result).toContain("nothing was destroyed");
+    expect(result).toContain("set SAGEMAKER_MARIMO_DELETE_WORK_IN=d-1");
+    expect(world.deleted).toEqual([]);
+  });
+
+  it("deletes apps, then spaces, then profiles with consent, but not Terraform's profiles", async () => {
+    const world = withSpace();
+    expect((await run(world, { consent: "d-1" })).result).toBe("done");
+    expect(world.deleted).toEqual([
+      "DeleteAppCommand default",
+      "DeleteSpaceCommand mine",
+      "DeleteUserProfileCommand bo",
+    ]);
+    expect(world.profiles).toEqual(["ana"]);
+  });
+
+  it("ignores consent for another domain", async () => {
+    const world = withSpace();
+    expect((await run(world, { consent: "d-2" })).result).toContain('not "d-2"');
+    expect(world.deleted).toEqual([]);
+  });
+
+  it("requires consent for files in the home file system, but not for empty folders", async () => {
+    expect((await run({ ...quiet(), bytes: 12 * 1024 + 1 })).result).toContain("nothing was destroyed");
+    expect((await run({ ...quiet(), bytes: 12 * 1024 })).result).toBe("done");
+  });
+
+  it("requires no consent for files that are kept, and logs where they are", async () => {
+    const { result, said } = await run({ ...quiet(), bytes: 5 * 1024 ** 3 }, { retention: "Retain" });
+    expect(result).toBe("done");
+    expect(said).toContain("kept: home file system fs-1, 5.0 GiB");
+  });
+
+  it("requires consent for users' objects", async () => {
+    const world = quiet();
+    world.objects.work?.push("results/model.bin");
+    const { result, said } = await run(world);
+    expect(said).toContain("bucket work, 1 objects, 1 versions, 1.0 KiB");
+    expect(result).toContain("nothing was destroyed");
+  });
+
+  const { jobRole, pipelineRole } = awsNames(options.prefix);
+  const withJobs = (): World => ({
+    ...quiet(),
+    jobs: {
+      "marimo-dev-train-1": { status: "InProgress", role: jobRole },
+      "marimo-dev-train-2": { status: "Stopping", role: jobRole },
+      "marimo-dev-train-3": { status: "Completed", role: jobRole },
+      // A job of the environment "dev-two", and one with a similar name.
+      "marimo-dev-two-train": { status: "InProgress", role: "marimo-dev-two-jobs" },
+      "not-marimo-dev-train": { status: "InProgress", role: jobRole },
+    },
+    pipelines: {
+      "marimo-dev-grid-1": { execution: "Executing", role: pipelineRole },
+      "marimo-dev-grid-2": { execution: "Succeeded", role: pipelineRole },
+      "marimo-dev-two-grid": { execution: "Executing", role: "marimo-dev-two-pipelines" },
+    },
+  });
+
+  it("lists running jobs and pipelines of this environment without consent, and stops none of them", async () => {
+    const world = withJobs();
+    const { result, said } = await run(world);
+    expect(said.split("\n  ").slice(1)).toEqual([
+      "job marimo-dev-train-1, InProgress, on ml.m5.large",
+      "job marimo-dev-train-2, Stopping, on ml.m5.large",
+      "pipeline marimo-dev-grid-1",
+      "pipeline marimo-dev-grid-2",
+    ]);
+    expect(result).toContain("nothing was destroyed");
+    expect(world.deleted).toEqual([]);
+  });
+
+  it("stops and deletes sweeps, then jobs, with consent, even if the domain no longer exists", async () => {
+    for (const alive of [true, false]) {
+      const world: World = { ...withJobs(), alive };
+      delete world.jobs["marimo-dev-train-2"];
+      expect((await run(world, { consent: "d-1" })).result).toBe("done");
+      expect(world.deleted).toEqual([
+        "StopPipelineExecutionCommand marimo-dev-grid-1",
+        "DeletePipelineCommand marimo-dev-grid-1",
+        "DeletePipelineCommand marimo-dev-grid-2",
+        "StopProcessingJobCommand marimo-dev-train-1",
+      ]);
+      expect(Object.keys(world.pipelines)).toEqual(["marimo-dev-two-grid"]);
+    }
+  });
+
+  it("waits for jobs that are stopping, and names one that does not stop", async () => {
+    const world = withJobs();
+    const { result } = await run(world, { consent: "d-1" });
+    expect(result).toContain("AWS has not deleted jobs marimo-dev-train-2 within 10 minutes");
+    expect(world.deleted).not.toContain("StopProcessingJobCommand marimo-dev-train-2");
+  });
+
+  it("stops, even with consent, if S3 cannot delete a bucket", async () => {
+    const logged = { ...quiet(), objects: { work: [], "work-logs": ["artifacts/1"] } };
+    const refused = await run(logged, {
+      bucket: { name: "work", accessLogsName: "work-logs", forceDestroy: false },
+      consent: "d-1",
+    });
+    expect(refused.result).toContain("S3 cannot delete buckets with objects: work-logs");
+    expect((await run(logged, { consent: "d-1" })).result).toBe("done");
+    const bucket = { name: "work", accessLogsName: "work-logs", forceDestroy: false };
+    const own = { ...logged, objects: { work: ["marimo/schedules/daily/1/a.py"], "work-logs": [] } };
+    expect((await run(own, { bucket })).result).toBe("done");
+    own.objects.work.push("marimo/jobs/daily/page.html");
+    expect((await run(own, { bucket, consent: "d-1" })).result).toContain(
+      "S3 cannot delete buckets with objects: work (",
+    );
+  });
+
+  it("requires no consent for objects in an existing bucket, which is kept", async () => {
+    const full = { ...quiet(), objects: { work: ["results/model.bin"], "work-logs": ["artifacts/1"] } };
+    const { bucket: _, ...withoutBucket } = options;
+    expect((await run(full)).result).toContain("nothing was destroyed");
+    const { result, said } = await run(full, {}, withoutBucket);
+    expect(result).toBe("done");
+    expect(said).not.toContain("bucket");
+  });
+
+  it("requires no consent if the domain no longer exists", async () => {
+    expect((await run({ ...withSpace(), alive: false })).result).toBe("done");
+  });
+
+  it("stops if the credentials have expired, and says to destroy again", async () => {
+    const failure = named("ExpiredTokenException", "The security token included in the request is expired");
+    const { result } = await run({ ...withSpace(), failure }, { consent: "d-1" });
+    expect(result).toBe(failure.message);
+    expect(whyItStopped(failure)).toContain("sign in again, then destroy again");
+    expect(whyItStopped(named("AccessDenied", "no"))).toBe("no");
+  });
+});
+
+describe("waiting for AWS to delete", () => {
+  it("ends after ten minutes with the names of the remaining resources", async () => {
+    let waited = 0;
+    const wait = async (milliseconds: number) => {
+      waited += milliseconds;
+    };
+    const error = await untilGone("spaces", async () => ["mine"], { log: () => {}, wait }).catch(String);
+    expect(error).toContain("AWS has not deleted spaces mine within 10 minutes");
+    expect(waited).toBeGreaterThan(590_000);
+    expect(waited).toBeLessThan(630_000);
+  });
+});
+
+describe("the key of a kept home file system", () => {
+  async function keep(key: { readonly state: string; readonly environment: string }) {
+    const sent: string[] = [];
+    const send = async (command: { constructor: { name: string }; input: Record<string, string> }) => {
+      const { name } = command.constructor;
+      sent.push(name);
+      if (name === "ListResourceTagsCommand") {
+        return {
+          Tags: [
+            { TagKey: "Project", TagValue: "sagemaker-marimo" },
+            { TagKey: "Environment", TagValue: key.environment },
+          ],
+        };
+      }
+      if (name === "DescribeKeyCommand") return { KeyMetadata: { KeyState: key.state } };
+      if (/^(CancelKeyDeletion|EnableKey)Command$/.test(name)) return {};
+      return answer(quiet(), name, command.input);
+    };
+    const clients = { efs: clientFor(EFSClient.prototype, send), kms: { send }, sts: { send } };
+    await keepKey(
+      { account: options.account, environment: "prod" },
+      { clients: clients as unknown as Parameters<typeof keepKey>[1]["clients"], log: () => {} },
+    );
+    return sent.filter((name) => /^(Cancel|Enable)/.test(name));
+  }
+
+  it("has its deletion cancelled and is enabled", async () => {
+    expect(await keep({ state: "PendingDeletion", environment: "prod" })).toEqual([
+      "CancelKeyDeletionCommand",
+      "EnableKeyCommand",
+    ]);
+  });
+
+  it("is enabled if an earlier run was interrupted after the cancellation, and is otherwise not changed", async () => {
+    expect(await keep({ state: "Disabled", environment: "prod" })).toEqual(["EnableKeyCommand"]);
+    expect(await keep({ state: "Enabled", environment: "prod" })).toEqual([]);
+  });
+
+  it("is not changed if it belongs to another environment", async () => {
+    expect(await keep({ state: "PendingDeletion", environment: "test" })).toEqual([]);
+  });
+});
+
+describe("the steps in Terraform's graph", () => {
+  it("start with the guard, which depends on every other resource", () => {
+    for (const settings of [
+      {},
+      { egress: "endpoints-only" },
+      { homeFileSystemRetention: "Delete" },
+    ] as const) {
+      const stack = synthesize(settings);
+      const all = Object.keys(stack.resource).flatMap((type) =>
+        resourceNames(stack, type).map((name) => `${type}.${name}`),
+      );
+      const guarded = resource(stack, "terraform_data", "removal_guard_step").depends_on as string[];
+      expect([...guarded, "terraform_data.removal_guard_step"].sort()).toEqual(all.sort());
+    }
+  });
+
+  it("end with the key if the home file system is kept", () => {
+    const kept = synthesize({ homeFileSystemRetention: "Retain" });
+    expect(resource(kept, "aws_kms_key", "encryption_key").depends_on).toEqual([
+      "terraform_data.home_file_system_key_step",
+    ]);
+    expect(resource(kept, "terraform_data", "home_file_system_key_step")).not.toHaveProperty("depends_on");
+    const deleted = synthesize({ homeFileSystemRetention: "Delete" });
+    expect(resourceNames(deleted, "terraform_data")).not.toContain("home_file_system_key_step");
+    expect(resource(deleted, "aws_kms_key", "encryption_key")).not.toHaveProperty("depends_on");
+  });
+
+  it("run only at destroy time, with values from the state, and never because of a change", () => {
+    const stack = synthesize();
+    for (const name of resourceNames(stack, "terraform_data")) {
+      const step = resource(stack, "terraform_data", name);
+      expect(step).not.toHaveProperty("triggers_replace");
+      expect(step).not.toHaveProperty("lifecycle");
+      expect(step.provisioner).toEqual([
+        { "local-exec": expect.objectContaining({ when: "destroy", environment: expect.any(Object) }) },
+      ]);
+    }
+    expect(resource(stack, "terraform_data", "removal_guard_step").input).toMatchObject({
+      domain_id: expression("aws_sagemaker_domain.studio_domain.id"),
+      own_profiles: expression("jsonencode(keys(local.user_profiles))"),
+    });
+  });
+});

@@ -1,0 +1,183 @@
+import { describe, expect, it } from "vitest";
+import {
+  accountId,
+  arn,
+  dnsSuffix,
+  expression,
+  keyArn,
+  partition,
+  resource,
+  servicePrincipal,
+  statements,
+  synthesize,
+} from "../../support/synthesize.ts";
+
+const documents = ["spaces", "artifacts", "jobs", "logs"].map((name) => `execution_${name}_document`);
+const bucketArn = expression("aws_s3_bucket.storage_artifacts_bucket.arn");
+const self = arn("sagemaker", "user-profile/&{sagemaker:DomainId}/&{sagemaker:UserProfileName}");
+const own = { test: "ArnLike", variable: "sagemaker:OwnerUserProfileArn", values: [self] };
+const ownerless = { test: "Null", variable: "sagemaker:OwnerUserProfileArn", values: ["true"] };
+const sharing = (...values: string[]) => ({
+  test: "StringEquals",
+  variable: "sagemaker:SpaceSharingType",
+  values,
+});
+
+describe("the execution role", () => {
+  it("is assumed by SageMaker, only for this account and Region", () => {
+    const stack = synthesize();
+    expect(resource(stack, "aws_iam_role", "execution_role").assume_role_policy).toBe(
+      expression("data.aws_iam_policy_document.execution_trust.json"),
+    );
+    expect(Object.values(statements(stack, "execution_trust"))).toEqual([
+      {
+        sid: "SageMaker",
+        actions: ["sts:AssumeRole"],
+        principals: [{ type: "Service", identifiers: [servicePrincipal("sagemaker")] }],
+        condition: [
+          { test: "StringEquals", variable: "aws:SourceAccount", values: [accountId] },
+          { test: "ArnLike", variable: "aws:SourceArn", values: [arn("sagemaker", "*")] },
+        ],
+      },
+    ]);
+  });
+
+  it("has these policies, and none of AWS's own", () => {
+    const stack = synthesize();
+    for (const name of ["spaces", "artifacts", "jobs", "logs"]) {
+      expect(resource(stack, "aws_iam_role_policy", `execution_${name}`)).toMatchObject({
+        role: expression("aws_iam_role.execution_role.name"),
+        policy: `\${data.aws_iam_policy_document.execution_${name}_document.json}`,
+      });
+    }
+    expect(Object.keys(stack.resource)).not.toContain("aws_iam_role_policy_attachment");
+    expect(stack.text).not.toContain("FullAccess");
+  });
+
+  it("may change spaces and apps that are its own, or nobody's", () => {
+    const spaces = statements(synthesize(), "execution_spaces_document");
+    expect(spaces.OwnSpaces?.condition).toEqual([own, sharing("Private", "Shared")]);
+    expect(spaces.AppsOfOwnPrivateSpaces?.condition).toEqual([own, sharing("Private")]);
+    expect(spaces.SpacesWithoutOwner?.condition).toEqual([ownerless]);
+    expect(spaces.AppsWithoutOwner?.condition).toEqual([ownerless]);
+    expect(spaces.OpenStudioAsOneself?.resources).toEqual([self]);
+    const changing = Object.values(spaces).filter(({ actions }) =>
+      actions.some((action) => /:(Create|Update|Delete)(Space|App)$/.test(action)),
+    );
+    expect(changing).toHaveLength(4);
+  });
+
+  it("reads and writes the one bucket, except what every space runs", () => {
+    const artifacts = statements(synthesize(), "execution_artifacts_document");
+    expect(artifacts.ListTheBucket?.resources).toEqual([bucketArn]);
+    expect(artifacts.ReadAndWriteObjects?.resources).toEqual([`${bucketArn}/*`]);
+    expect(artifacts.PayloadIsReadOnly).toMatchObject({
+      effect: "Deny",
+      actions: expect.arrayContaining(["s3:PutObject*", "s3:DeleteObject*"]),
+      resources: ["payload", "wheels", "schedules"].map((prefix) => `${bucketArn}/marimo/${prefix}/*`),
+    });
+  });
+
+  it("uses the one key, for the bucket through S3, for volumes by AWS's grants", () => {
+    const artifacts = statements(synthesize(), "execution_artifacts_document");
+    expect(artifacts.KeyForTheBucket).toMatchObject({
+      resources: [keyArn],
+      condition: [{ variable: "kms:ViaService", values: [`s3.us-east-1.${dnsSuffix}`] }],
+    });
+    expect(artifacts.KeyForTheVolumesOfSpaces).toMatchObject({
+      actions: ["kms:DescribeKey"],
+      resources: [keyArn],
+    });
+    expect(artifacts.GrantsForTheVolumesOfSpaces).toMatchObject({
+      actions: ["kms:CreateGrant"],
+      resources: [keyArn],
+      condition: [{ test: "Bool", variable: "kms:GrantIsForAWSResource", values: ["true"] }],
+    });
+  });
+
+  it("lists and describes jobs, and writes Studio's logs", () => {
+    const stack = synthesize();
+    expect(statements(stack, "execution_jobs_document").DescribeJobs?.resources).toEqual([
+      arn("sagemaker", "processing-job/*"),
+      arn("sagemaker", "training-job/*"),
+    ]);
+    const group = arn("logs", "log-group:/aws/sagemaker/studio");
+    expect(statements(stack, "execution_logs_document").StudioLogs?.resources).toEqual([group, `${group}:*`]);
+  });
+
+  it("reads the one CodeArtifact repository that the packages come from, and none without it", () => {
+    const packageIndexUrl =
+      "https://team-x-210987654321.d.codeartifact.eu-west-1.amazonaws.com/pypi/python.all/simple/";
+    const ofOwner = `arn:${partition}:codeartifact:eu-west-1:210987654321`;
+    const stack = synthesize({ packageIndexUrl });
+    expect(Object.values(statements(stack, "execution_packages_document"))).toEqual([
+      {
+        sid: "PackageIndexToken",
+        actions: ["codeartifact:GetAuthorizationToken"],
+        resources: [`${ofOwner}:domain/team-x`],
+      },
+      {
+        sid: "ReadThePackageIndex",
+        actions: ["codeartifact:GetRepositoryEndpoint", "codeartifact:ReadFromRepository"],
+        resources: [`${ofOwner}:repository/team-x/python.all`],
+      },
+      {
+        sid: "BearerTokenForCodeArtifact",
+        actions: ["sts:GetServiceBearerToken"],
+        resources: ["*"],
+        condition: [
+          {
+            test: "StringEquals",
+            variable: "sts:AWSServiceName",
+            values: [servicePrincipal("codeartifact")],
+          },
+        ],
+      },
+    ]);
+    expect(resource(stack, "aws_iam_role_policy", "execution_packages")).toMatchObject({
+      role: expression("aws_iam_role.execution_role.name"),
+    });
+    for (const other of [{}, { packageIndexUrl: "https://pypi.example.com/simple" }]) {
+      expect(synthesize(other).text).not.toMatch(/codeartifact|GetServiceBearerToken/);
+    }
+  });
+
+  it("reads exactly the secrets of the repositories, and none without them", () => {
+    const secretArn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:marimo/git-AbCdEf";
+    const repositories = [
+      "https://github.com/acme/tools",
+      { repositoryUrl: "https://github.com/acme/models", secretArn },
+      { repositoryUrl: "https://github.com/acme/data", secretArn },
+    ];
+    const stack = synthesize({ repositories });
+    expect(Object.values(statements(stack, "execution_secrets_document"))).toEqual([
+      { sid: "ReadSecrets", actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] },
+    ]);
+    expect(resource(stack, "aws_iam_role_policy", "execution_secrets")).toMatchObject({
+      role: expression("aws_iam_role.execution_role.name"),
+    });
+    // Only the users' role: jobs and Terraform do not need them.
+    expect(JSON.stringify(stack.data).match(/GetSecretValue/g)).toHaveLength(1);
+    for (const other of [{}, { repositories: repositories.slice(0, 1) }]) {
+      expect(synthesize(other).text).not.toContain("secretsmanager");
+    }
+  });
+
+  it.each(documents)("%s allows no wildcard action, and every resource only in this region", (document) => {
+    const found = Object.values(statements(synthesize(), document));
+    expect(found.length).toBeGreaterThan(0);
+    for (const { sid, effect, actions, resources, condition } of found) {
+      if (effect === "Deny") continue;
+      expect(actions.join(), sid).not.toContain("*");
+      if (resources?.includes("*")) {
+        expect(condition, sid).toEqual([
+          { test: "StringEquals", variable: "aws:RequestedRegion", values: ["us-east-1"] },
+        ]);
+        expect(
+          actions.every((action) => action.startsWith("sagemaker:List")),
+          sid,
+        ).toBe(true);
+      }
+    }
+  });
+});

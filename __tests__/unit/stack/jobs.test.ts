@@ -1,0 +1,252 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { describe, expect, it } from "vitest";
+import { projectFolder } from "../../../src/cli/paths.ts";
+import {
+  arn,
+  expression,
+  keyArn,
+  resource,
+  resourceNames,
+  servicePrincipal,
+  statements,
+  synthesize,
+} from "../../support/synthesize.ts";
+
+const schedules = [
+  {
+    name: "daily",
+    notebook: "sample-notebooks/01_explore_data.py",
+    files: ["prices.csv"],
+    expression: "cron(0 7 ? * MON-FRI *)",
+    timeZone: "Europe/Berlin",
+    arguments: ["--env", 'prod "now" <b>'],
+  },
+];
+const scheduled = () => synthesize({ schedules, jobs: { alertAddresses: ["team@example.com"] } });
+const bucket = expression("aws_s3_bucket.storage_artifacts_bucket.bucket");
+const bucketArn = expression("aws_s3_bucket.storage_artifacts_bucket.arn");
+const jobRole = expression("aws_iam_role.jobs_role_role.arn");
+const group = expression("aws_security_group.jobs_security_group.id");
+
+describe("jobs", () => {
+  it("tell marimo-job all that it needs, in an object that people cannot write", () => {
+    const stack = synthesize({ jobs: { allowedInstanceTypes: ["ml.m5.large"] } });
+    const object = resource(stack, "aws_s3_object", "jobs_settings");
+    expect(object.key).toBe("marimo/payload/jobs.json");
+    expect(JSON.parse(String(object.content))).toMatchObject({
+      environment: "dev",
+      bucket,
+      jobNamePrefix: "marimo-dev",
+      roleArn: jobRole,
+      pipelineRoleArn: expression("aws_iam_role.jobs_pipelines_role.arn"),
+      imageUri: "885854791233.dkr.ecr.us-east-1.amazonaws.com/sagemaker-distribution-prod:4.5.2-cpu",
+      python: "3.12",
+      subnetIds: expect.arrayContaining([expression("aws_subnet.network_private_us-east-1a.id")]),
+      securityGroupIds: [group],
+      encryptionKeyArn: keyArn,
+      allowedInstanceTypes: ["ml.m5.large"],
+      maximumMinutes: 1440,
+      tags: { Project: "sagemaker-marimo", Environment: "dev" },
+    });
+    const denied = statements(stack, "execution_artifacts_document").PayloadIsReadOnly;
+    expect(denied).toMatchObject({ effect: "Deny" });
+    for (const prefix of ["marimo/payload", "marimo/wheels", "marimo/schedules"])
+      expect(denied?.resources).toContain(`${bucketArn}/${prefix}/*`);
+  });
+
+  it("have their own security group, which allows only outgoing HTTPS", () => {
+    const security = resource(synthesize(), "aws_security_group", "jobs_security_group");
+    expect(security.ingress).toEqual([]);
+    expect(security.egress).toMatchObject([{ from_port: 443, to_port: 443 }]);
+  });
+
+  it("run as a role that can write only its own output", () => {
+    const written = statements(synthesize(), "jobs_role_artifacts_document");
+    const writes = Object.values(written).filter(({ actions }) =>
+      actions.some((one) => /Put|Delete/.test(one)),
+    );
+    expect(writes.map(({ resources }) => resources)).toEqual([[`${bucketArn}/marimo/jobs/*`]]);
+    expect(synthesize().text).not.toContain("ecr:*");
+  });
+
+  it("can be submitted only in this network, with this key and these roles", () => {
+    const jobs = statements(
+      synthesize({ jobs: { allowedInstanceTypes: ["ml.m5.large"] } }),
+      "execution_jobs_document",
+    );
+    expect(jobs.SendJobs).toMatchObject({
+      actions: ["sagemaker:CreateProcessingJob"],
+      resources: [arn("sagemaker", "processing-job/marimo-dev-*")],
+    });
+    const conditions = Object.fromEntries(
+      (jobs.SendJobs?.condition ?? []).map(({ test, values, variable }) => [`${test} ${variable}`, values]),
+    );
+    expect(conditions).toMatchObject({
+      "ForAllValues:StringEquals sagemaker:InstanceTypes": ["ml.m5.large"],
+      "ForAllValues:StringEquals sagemaker:VpcSecurityGroupIds": [group],
+      "Null sagemaker:VpcSubnets": ["false"],
+      "NumericLessThanEquals sagemaker:MaxRuntimeInSeconds": ["86400"],
+      "ArnEqualsIfExists sagemaker:VolumeKmsKey": [keyArn],
+      "ArnEquals sagemaker:OutputKmsKey": [keyArn],
+    });
+    expect(jobs.RolesOfJobs).toMatchObject({
+      actions: ["iam:PassRole"],
+      resources: [jobRole, expression("aws_iam_role.jobs_pipelines_role.arn")],
+      condition: [{ variable: "iam:PassedToService", values: [servicePrincipal("sagemaker")] }],
+    });
+    // Without the setting no type is refused.
+    expect(JSON.stringify(statements(synthesize(), "execution_jobs_document"))).not.toContain(
+      "InstanceTypes",
+    );
+  });
+
+  it("read the secrets of the settings, with endpoints-only through an interface endpoint", () => {
+    const secrets = ["arn:aws:secretsmanager:us-east-1:123456789012:secret:warehouse-AbCdEf"];
+    const stack = synthesize({ jobs: { secrets }, egress: "endpoints-only" });
+    expect(statements(stack, "jobs_role_secrets_document")).toMatchObject({
+      ReadSecrets: { actions: ["secretsmanager:GetSecretValue"], resources: secrets },
+    });
+    expect(statements(stack, "network_secretsmanager_endpoint_policy").ReadSecrets?.resources).toEqual(
+      secrets,
+    );
+    // Control: without the setting there is neither.
+    expect(synthesize({ egress: "endpoints-only" }).text).not.toContain("secretsmanager");
+    expect(synthesize({ jobs: { secrets } }).text).not.toContain("secretsmanager_endpoint");
+  });
+
+  it("are sent by pipelines with the one role", () => {
+    const pipelines = statements(synthesize(), "jobs_pipelines_document");
+    expect(pipelines.RolesOfJobs?.resources).toEqual([jobRole]);
+    expect(Object.keys(pipelines)).toEqual(["SendJobs", "StopJobs", "RolesOfJobs", "TagJobs"]);
+  });
+
+  it("do not exist beside an existing domain", () => {
+    const stack = synthesize({ existing: { domainId: "d-abc123" } });
+    expect(resourceNames(stack, "aws_s3_object")).not.toContain("jobs_settings");
+    expect(stack.text).not.toContain("CreateProcessingJob");
+  });
+});
+
+describe("a schedule", () => {
+  it("makes a job by itself: the API's request, with an id that the scheduler fills in", () => {
+    const made = resource(scheduled(), "aws_scheduler_schedule", "schedules_schedule_daily");
+    expect(made).toMatchObject({
+      name: "daily",
+      group_name: expression("aws_scheduler_schedule_group.schedules_group.name"),
+      schedule_expression: "cron(0 7 ? * MON-FRI *)",
+      schedule_expression_timezone: "Europe/Berlin",
+      state: "ENABLED",
+      flexible_time_window: { mode: "OFF" },
+    });
+    const target = made.target as Record<string, unknown>;
+    expect(target).toMatchObject({
+      retry_policy: { maximum_retry_attempts: 2, maximum_event_age_in_seconds: 900 },
+      dead_letter_config: { arn: expression("aws_sqs_queue.schedules_dead_letters.arn") },
+    });
+    expect(target.arn).toMatch(/:scheduler:::aws-sdk:sagemaker:createProcessingJob$/);
+    const input = JSON.parse(String(target.input));
+    const job = "marimo-dev-daily-<aws.scheduler.execution-id>";
+    expect(input).toMatchObject({
+      ProcessingJobName: job,
+      RoleArn: jobRole,
+      AppSpecification: {
+        ContainerArguments: ["01_explore_data.py", "--env", 'prod "now" <b>'],
+      },
+      ProcessingOutputConfig: { Outputs: [{ S3Output: { S3Uri: `s3://${bucket}/marimo/jobs/${job}` } }] },
+      NetworkConfig: { VpcConfig: { SecurityGroupIds: [group] } },
+      StoppingCondition: { MaxRuntimeInSeconds: 3600 },
+      Environment: { AWS_DEFAULT_REGION: "us-east-1" },
+    });
+    const sources = resource(scheduled(), "aws_s3_object", "schedules_sources_daily");
+    expect(Object.keys(sources.for_each as object)).toEqual(["01_explore_data.py", "prices.csv"]);
+    const uri = input.ProcessingInputs[1].S3Input.S3Uri;
+    expect(`s3://${bucket}/${sources.key}`).toBe(`${uri}${expression("each.key")}`);
+  });
+
+  it("sends the files that its marimo.App names, and its secrets by their ARNs", () => {
+    const folder = mkdtempSync(join(tmpdir(), "schedule-"));
+    try {
+      mkdirSync(join(folder, "layouts"));
+      for (const name of ["layouts/daily.grid.json", "daily.css"]) writeFileSync(join(folder, name), "{}");
+      const app = 'marimo.App(\n    layout_file="layouts/daily.grid.json",\n    css_file="daily.css",\n)';
+      writeFileSync(join(folder, "daily.py"), `import marimo\n\napp = ${app}\n`);
+      const WAREHOUSE = "arn:aws:secretsmanager:us-east-1:123456789012:secret:warehouse-AbCdEf";
+      const stack = synthesize({
+        jobs: { secrets: [WAREHOUSE] },
+        schedules: [
+          {
+            name: "daily",
+            notebook: relative(projectFolder, join(folder, "daily.py")),
+            expression: "rate(1 day)",
+            secrets: { WAREHOUSE },
+          },
+        ],
+      });
+      const sources = resource(stack, "aws_s3_object", "schedules_sources_daily").for_each as object;
+      expect(Object.keys(sources).sort()).toEqual(["daily.css", "daily.py", "layouts/daily.grid.json"]);
+      const { target } = resource(stack, "aws_scheduler_schedule", "schedules_schedule_daily");
+      const { Environment } = JSON.parse(String((target as Record<string, unknown>).input));
+      expect(Environment.MARIMO_SECRET_WAREHOUSE).toBe(WAREHOUSE);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    // Control: a schedule without them.
+    const { target } = resource(scheduled(), "aws_scheduler_schedule", "schedules_schedule_daily");
+    expect(JSON.stringify(target)).not.toContain("MARIMO_SECRET_");
+  });
+
+  it("is moved to new sources when its notebook changes, and only then", () => {
+    const key = (files: string[]) =>
+      resource(
+        synthesize({ schedules: [{ ...schedules[0], files } as never] }),
+        "aws_s3_object",
+        "schedules_sources_daily",
+      ).key;
+    expect(key(["prices.csv"])).not.toBe(key(["02_training_jobs.py"]));
+    expect(key(["prices.csv"])).toBe(resource(scheduled(), "aws_s3_object", "schedules_sources_daily").key);
+  });
+
+  it("may make these jobs, with the one role, and report what failed: nothing else", () => {
+    const allowed = statements(scheduled(), "schedules_document");
+    expect(allowed).toMatchObject({
+      MakeJobs: { resources: [arn("sagemaker", "processing-job/marimo-dev-*")] },
+      TheOneRole: { actions: ["iam:PassRole"], resources: [jobRole] },
+      DeadLetters: { actions: ["sqs:SendMessage"] },
+    });
+    expect(Object.keys(allowed)).toHaveLength(3);
+    expect(statements(scheduled(), "schedules_trust").Scheduler?.condition).toContainEqual({
+      test: "ArnLike",
+      variable: "aws:SourceArn",
+      values: [expression("aws_scheduler_schedule_group.schedules_group.arn")],
+    });
+  });
+
+  it("that fails sends an alert, even if another environment's jobs have similar names", () => {
+    const rule = resource(scheduled(), "aws_cloudwatch_event_rule", "job_alerts_rule");
+    expect(JSON.parse(String(rule.event_pattern))).toEqual({
+      source: ["aws.sagemaker"],
+      "detail-type": ["SageMaker Processing Job State Change"],
+      detail: {
+        ProcessingJobStatus: ["Failed", "Stopped"],
+        RoleArn: [jobRole],
+        ProcessingJobName: [{ prefix: "marimo-dev-daily-" }],
+      },
+    });
+    expect(resource(scheduled(), "aws_sns_topic", "job_alerts_topic").kms_master_key_id).toBe(keyArn);
+    expect(resource(scheduled(), "aws_sns_topic_subscription", "job_alerts_address_0").endpoint).toBe(
+      "team@example.com",
+    );
+    expect(statements(scheduled(), "job_alerts_document").FailedJobs?.condition).toBeUndefined();
+    expect(statements(scheduled(), "encryption_policy").AlertsOfJobs?.principals?.[0]?.identifiers).toEqual([
+      servicePrincipal("cloudwatch"),
+      servicePrincipal("events"),
+    ]);
+  });
+
+  it("is not there by itself: no queue, no topic, no right of EventBridge to the key", () => {
+    const { text } = synthesize();
+    expect(text).not.toMatch(/aws_scheduler|aws_sqs|aws_sns|AlertsOfJobs/);
+  });
+});

@@ -1,0 +1,49 @@
+import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
+import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { EC2Client } from "@aws-sdk/client-ec2";
+import { EFSClient } from "@aws-sdk/client-efs";
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
+import { IAMClient } from "@aws-sdk/client-iam";
+import { KMSClient } from "@aws-sdk/client-kms";
+import { S3Client } from "@aws-sdk/client-s3";
+import { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
+import { SNSClient } from "@aws-sdk/client-sns";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import { clientSettings } from "../removal/aws.ts";
+
+export interface JobClients {
+  readonly alarms: CloudWatchClient;
+  readonly events: EventBridgeClient;
+  readonly sagemaker: SageMakerClient;
+  readonly scheduler: SchedulerClient;
+  readonly sns: SNSClient;
+  readonly sqs: SQSClient;
+}
+
+export interface LeftoversClients extends JobClients {
+  readonly ec2: EC2Client;
+  readonly efs: EFSClient;
+  readonly iam: IAMClient;
+  readonly kms: KMSClient;
+  readonly logs: CloudWatchLogsClient;
+  readonly s3: S3Client;
+}
+
+export function leftoversClients(region: string): LeftoversClients {
+  const settings = clientSettings(region);
+  return {
+    alarms: new CloudWatchClient(settings),
+    events: new EventBridgeClient(settings),
+    scheduler: new SchedulerClient(settings),
+    sns: new SNSClient(settings),
+    sqs: new SQSClient(settings),
+    ec2: new EC2Client(settings),
+    efs: new EFSClient(settings),
+    iam: new IAMClient(settings),
+    kms: new KMSClient(settings),
+    logs: new CloudWatchLogsClient(settings),
+    s3: new S3Client(settings),
+    sagemaker: new SageMakerClient(settings),
+  };
+}

@@ -1,0 +1,144 @@
+/** Finds an environment's schedules, sweeps, jobs and alerts in an account. */
+import { DeleteAlarmsCommand, DescribeAlarmsCommand } from "@aws-sdk/client-cloudwatch";
+import {
+  DeleteRuleCommand,
+  ListRulesCommand,
+  ListTargetsByRuleCommand,
+  RemoveTargetsCommand,
+} from "@aws-sdk/client-eventbridge";
+import {
+  DeleteScheduleCommand,
+  DeleteScheduleGroupCommand,
+  GetScheduleGroupCommand,
+  paginateListSchedules,
+} from "@aws-sdk/client-scheduler";
+import { DeleteTopicCommand, paginateListTopics } from "@aws-sdk/client-sns";
+import { DeleteQueueCommand, paginateListQueues } from "@aws-sdk/client-sqs";
+import { type Tools, unlessGone, untilGone } from "../removal/aws.ts";
+import { deletePipeline, pipelinesOf, runningJobs, stopJobs } from "../removal/jobs.ts";
+import { awsNames } from "../settings/names.ts";
+import type { JobClients } from "./clients.ts";
+import type { EnvironmentNames, Leftover } from "./leftover.ts";
+
+/** Schedules first, then sweeps, then jobs, because each of them starts the next. */
+export async function findJobs({ prefix }: EnvironmentNames, tools: Tools<JobClients>): Promise<Leftover[]> {
+  return [
+    ...(await findSchedules(prefix, tools)),
+    ...(await findSweepsAndJobs(prefix, tools)),
+    ...(await findAlerts(prefix, tools.clients)),
+    ...(await findQueues(prefix, tools.clients)),
+  ];
+}
+
+async function findSchedules(prefix: string, tools: Tools<JobClients>): Promise<Leftover[]> {
+  const { scheduler } = tools.clients;
+  const { scheduleGroup: GroupName } = awsNames(prefix);
+  const exists = () => unlessGone(() => scheduler.send(new GetScheduleGroupCommand({ Name: GroupName })));
+  if ((await exists()) === undefined) return [];
+  const found: Leftover[] = [];
+  for await (const { Schedules = [] } of paginateListSchedules({ client: scheduler }, { GroupName })) {
+    for (const { Name = "" } of Schedules) {
+      found.push({
+        kind: "schedule",
+        // The provider's ID (terraform-provider-aws, `resourceScheduleIDFromARN`).
+        id: `${GroupName}/${Name}`,
+        partOf: `aws_scheduler_schedule_group ${GroupName}`,
+        remove: () => unlessGone(() => scheduler.send(new DeleteScheduleCommand({ GroupName, Name }))),
+      });
+    }
+  }
+  found.push({
+    kind: "schedule group",
+    id: GroupName,
+    type: "aws_scheduler_schedule_group",
+    remove: async () => {
+      await scheduler.send(new DeleteScheduleGroupCommand({ Name: GroupName }));
+      // AWS first deletes the schedules of the group (EventBridge Scheduler API, DeleteScheduleGroup).
+      await untilGone("schedule groups", async () => ((await exists()) ? [GroupName] : []), tools);
+    },
+  });
+  return found;
+}
+
+async function findSweepsAndJobs(prefix: string, tools: Tools<JobClients>): Promise<Leftover[]> {
+  const { sagemaker } = tools.clients;
+  const names = awsNames(prefix);
+  const pipelines = await pipelinesOf(prefix, sagemaker);
+  const jobs = await runningJobs(prefix, sagemaker);
+  return [
+    ...pipelines.map(({ PipelineName: id = "" }) => ({
+      kind: "pipeline",
+      id,
+      madeWith: `aws_iam_role ${names.pipelineRole}`,
+      remove: () => deletePipeline(id, tools),
+    })),
+    ...jobs.map((job) => ({
+      kind: "job",
+      id: job.name,
+      note: job.status,
+      madeWith: `aws_iam_role ${names.jobRole}`,
+      remove: () => stopJobs([job], prefix, tools),
+    })),
+  ];
+}
+
+async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover[]> {
+  const { alarms, events, sns } = clients;
+  const found: Leftover[] = [];
+  const { alertTopic, deadLetterAlarm: alarm, failedJobRule: rule } = awsNames(prefix);
+  const { Rules = [] } = await events.send(new ListRulesCommand({ NamePrefix: rule }));
+  if (Rules.some(({ Name }) => Name === rule)) {
+    found.push({
+      kind: "event rule",
+      id: rule,
+      type: "aws_cloudwatch_event_rule",
+      remove: async () => {
+        // EventBridge cannot delete a rule that has targets (EventBridge API, DeleteRule).
+        const { Targets = [] } = await events.send(new ListTargetsByRuleCommand({ Rule: rule }));
+        const Ids = Targets.map(({ Id = "" }) => Id);
+        if (Ids.length > 0) await events.send(new RemoveTargetsCommand({ Rule: rule, Ids }));
+        await events.send(new DeleteRuleCommand({ Name: rule }));
+      },
+    });
+  }
+  const { MetricAlarms = [] } = await alarms.send(new DescribeAlarmsCommand({ AlarmNames: [alarm] }));
+  if (MetricAlarms.length > 0) {
+    found.push({
+      kind: "alarm",
+      id: alarm,
+      type: "aws_cloudwatch_metric_alarm",
+      remove: () => alarms.send(new DeleteAlarmsCommand({ AlarmNames: [alarm] })),
+    });
+  }
+  for await (const { Topics = [] } of paginateListTopics({ client: sns }, {})) {
+    for (const { TopicArn = "" } of Topics) {
+      if (!TopicArn.endsWith(`:${alertTopic}`)) continue;
+      found.push({
+        kind: "topic",
+        id: TopicArn,
+        // The topic policy has the same ID.
+        type: "aws_sns_topic",
+        remove: () => sns.send(new DeleteTopicCommand({ TopicArn })),
+      });
+    }
+  }
+  return found;
+}
+
+async function findQueues(prefix: string, { sqs }: JobClients): Promise<Leftover[]> {
+  const found: Leftover[] = [];
+  const name = awsNames(prefix).deadLetterQueue;
+  // Without MaxResults, the response has no NextToken (Amazon SQS API, ListQueues).
+  const query = { QueueNamePrefix: name, MaxResults: 1000 };
+  for await (const { QueueUrls = [] } of paginateListQueues({ client: sqs }, query)) {
+    for (const QueueUrl of QueueUrls) {
+      if (!QueueUrl.endsWith(`/${name}`)) continue;
+      found.push({
+        kind: "queue",
+        id: QueueUrl,
+        remove: () => sqs.send(new DeleteQueueCommand({ QueueUrl })),
+      });
+    }
+  }
+  return found;
+}

@@ -1,0 +1,156 @@
+"""Invokes a schedule: calls SageMaker's CreateProcessingJob with its role, whose policies must allow it.
+
+A failed request is sent to the dead-letter queue of the schedule.
+"""
+
+import sys
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from moto.core.exceptions import ServiceException
+from moto.kms.models import kms_backends
+from moto.scheduler.models import Schedule, ScheduleGroup
+from moto.sqs.models import sqs_backends
+
+from policies import Access, role_may, role_of, trusts
+from studio import processing_jobs, request_validation
+from studio.state import Members, Studio
+
+SERVICE = "scheduler.amazonaws.com"
+_TARGET = "arn:aws:scheduler:::aws-sdk:sagemaker:createProcessingJob"
+
+
+def trust_context(account: str, group_arn: str) -> dict[str, str]:
+    """User Guide, "Confused deputy prevention in EventBridge Scheduler": aws:SourceArn is the group's ARN."""
+    return {"aws:sourceaccount": account, "aws:sourcearn": group_arn}
+
+
+def invoke(studio: Studio, group: ScheduleGroup, schedule: Schedule, moment: datetime) -> Members:
+    """Returns the job's ARN, or the error of the last attempt."""
+    target = schedule.target
+    execution = str(uuid4())
+    context = {
+        "schedule-arn": schedule.arn,
+        "scheduled-time": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "execution-id": execution,
+    }
+    result: Members = {"ScheduleArn": schedule.arn, "ScheduledTime": context["scheduled-time"]}
+    attempts = 1 + int(target["RetryPolicy"].get("MaximumRetryAttempts", 185))
+    for attempt in range(1, attempts + 1):
+        # User Guide, "Adding context attributes in EventBridge Scheduler".
+        body = target.get("Input", "{}")
+        for name, value in {**context, "attempt-number": str(attempt)}.items():
+            body = body.replace(f"<aws.scheduler.{name}>", value)
+        try:
+            result |= {"ExecutionId": execution, "ProcessingJobArn": _call(studio, group, target, body)}
+            break
+        except ServiceException as refusal:
+            # AWS waits with exponential backoff. Guess: AWS retries every error; here without delay.
+            result |= {"ExecutionId": execution, "Error": f"{refusal.code}: {refusal.message}"}
+            failed = refusal, body
+    else:
+        _log(schedule, result["Error"])
+        _send_to_dead_letter_queue(studio, schedule, context, attempts - 1, *failed)
+    if schedule.schedule_expression.startswith("at(") and schedule.action_after_completion == "DELETE":
+        group.delete_schedule(schedule.name)
+    return result
+
+
+def _call(studio: Studio, group: ScheduleGroup, target: Members, body: str) -> str:
+    """Calls CreateProcessingJob with the schedule's role."""
+    if target["Arn"] != _TARGET:
+        # Guess: AWS has other targets; here only one is supported.
+        raise ValidationRefusal(f"The target of a schedule must be {_TARGET} here, not {target['Arn']}.")
+    role = role_of(studio.account, studio.partition, target["RoleArn"])
+    if role is None or not trusts(role, SERVICE, trust_context(studio.account, group.arn)):
+        # Source: User Guide, "Troubleshooting". Guess: the wording.
+        raise AccessDenied(f"{SERVICE} cannot assume the role {target['RoleArn']}")
+    request = request_validation.parse("CreateProcessingJob", body)
+    job = studio.arn(f"processing-job/{request['ProcessingJobName']}")
+    checks = [
+        Access("sagemaker:CreateProcessingJob", job, _context(request)),
+        Access("iam:PassRole", request["RoleArn"], {"iam:passedtoservice": "sagemaker.amazonaws.com"}),
+    ]
+    if request.get("Tags"):
+        # Source: SageMaker Developer Guide, "Provide permissions for tagging SageMaker AI resources".
+        checks.append(Access("sagemaker:AddTags", job, {"sagemaker:taggingaction": "CreateProcessingJob"}))
+    for access in checks:
+        if not role_may(role, access):
+            session = role.arn.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/")
+            # Source: IAM User Guide, "Troubleshoot access denied error messages" (including the wording).
+            raise AccessDenied(
+                f"User: {session}/scheduler is not authorized to perform: {access.action} on resource: "
+                f"{access.resource}"
+            )
+    return processing_jobs.start(studio, request).arn
+
+
+def _context(request: Members) -> dict[str, str]:
+    """The single-valued condition keys of CreateProcessingJob (Service Authorization Reference, "Actions,
+    resources, and condition keys for Amazon SageMaker")."""
+    cluster = request["ProcessingResources"]["ClusterConfig"]
+    values = {
+        "sagemaker:instancetypes": cluster["InstanceType"],
+        "sagemaker:volumekmskey": cluster.get("VolumeKmsKeyId"),
+        "sagemaker:outputkmskey": request.get("ProcessingOutputConfig", {}).get("KmsKeyId"),
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+class AccessDenied(ServiceException):
+    code = "AccessDeniedException"
+
+
+class ValidationRefusal(ServiceException):
+    code = "ValidationException"
+
+
+def _send_to_dead_letter_queue(
+    studio: Studio,
+    schedule: Schedule,
+    context: dict[str, str],
+    retries: int,
+    refusal: ServiceException,
+    body: str,
+) -> None:
+    """Sends the request with the schedule's role and with these attributes (User Guide, "Configuring a
+    schedule's dead-letter queue in EventBridge Scheduler")."""
+    arn = schedule.target.get("DeadLetterConfig", {}).get("Arn")
+    if not arn:
+        return None
+    queue: Any = sqs_backends[studio.account][studio.region].queues.get(arn.split(":")[-1])
+    role = role_of(studio.account, studio.partition, schedule.target["RoleArn"])
+    if queue is None or role is None:
+        return _log(schedule, f"the request was not sent to {arn}: the queue or the role does not exist")
+    needed = [Access("sqs:SendMessage", arn)]
+    if queue.kms_master_key_id:
+        keys = kms_backends[studio.account][studio.region]
+        key = keys.keys.get(keys.any_id_to_key_id(queue.kms_master_key_id))
+        key_arn = key.arn if key else queue.kms_master_key_id
+        # Amazon SQS Developer Guide, "Key management": the actions on the key that a producer needs.
+        needed += [Access(action, key_arn) for action in ("kms:GenerateDataKey", "kms:Decrypt")]
+    for access in needed:
+        if not role_may(role, access):
+            return _log(schedule, f"the request was not sent to {arn}: the role cannot {access.action}")
+    attributes = {
+        "ERROR_CODE": refusal.code,
+        "ERROR_MESSAGE": refusal.message,
+        "EXECUTION_ID": context["execution-id"],
+        "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
+        "IS_PAYLOAD_TRUNCATED": "false",
+        "RETRY_ATTEMPTS": str(retries),
+        "SCHEDULED_TIME": context["scheduled-time"],
+        "SCHEDULE_ARN": schedule.arn,
+        "TARGET_ARN": schedule.target["Arn"],
+    }
+    sqs_backends[studio.account][studio.region].send_message(
+        queue.name,
+        body,
+        {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+    )
+    return None
+
+
+def _log(schedule: Schedule, text: str) -> None:
+    sys.stderr.write(f"{schedule.arn}: {text}\n")

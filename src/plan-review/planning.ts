@@ -1,0 +1,124 @@
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { chosenEnvironment } from "../cli/environment-option.ts";
+import { projectFolder } from "../cli/paths.ts";
+import { Problem } from "../cli/problem.ts";
+import { type Program, runProgram } from "../cli/program.ts";
+import type { Steps } from "../cli/steps.ts";
+import { findTerraform, providerProblem, terraformEnvironment } from "../cli/terraform-cli.ts";
+import { resolveEnvironment } from "../settings/environment.ts";
+import { untestedVersionWarning } from "../settings/marimo.ts";
+import { committedProviderLock } from "../settings/provider-lock.ts";
+import { listRunningApps } from "./list-running-apps.ts";
+import { type Plan, priorResources, readPlan, text } from "./plan.ts";
+import { canBeBlockedByApps } from "./risks/studio.ts";
+import type { RunningApps } from "./running-apps.ts";
+
+export interface PlanProps {
+  /** The environment's name. @default the first of src/environments.ts */
+  readonly environmentName: string | undefined;
+  /** The folder for the synthesized stacks. */
+  readonly output: string;
+  /** Returns the path for the saved plan of an environment. */
+  readonly save: (name: string) => string;
+  /** Additional arguments of `terraform plan`. */
+  readonly args?: readonly string[] | undefined;
+  readonly steps: Steps;
+  readonly runner: Runner;
+}
+
+export interface PlannedEnvironment {
+  readonly name: string;
+  readonly region: string;
+  readonly plan: Plan;
+  readonly saved: string;
+  /** The stack's folder. */
+  readonly stack: string;
+}
+
+/** Synthesizes an environment and plans it, with this process's credentials and environment variables. */
+export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironment> {
+  const { output, steps, runner, args = [] } = props;
+  await steps.run("synthesize", async () => {
+    const environment = { ...process.env, CDKTF_OUTDIR: output };
+    const node = [process.execPath, "--import", "tsx", "main.ts"];
+    await runner.run({ what: "synthesize", command: node, cwd: projectFolder, environment });
+  });
+  // After the synthesis, which validates the settings.
+  const environment = resolveEnvironment(chosenEnvironment({ environment: props.environmentName }));
+  const { name, region, awsProviderVersion } = environment;
+  const warning = untestedVersionWarning(environment);
+  if (warning) console.warn(warning);
+  runner.providerVersion = awsProviderVersion;
+  const stack = join(output, "stacks", name);
+  const saved = props.save(name);
+  const readOnly = committedProviderLock(name) === undefined ? [] : ["-lockfile=readonly"];
+  await steps.run("terraform init", () => runner.terraform(stack, "init", "-input=false", ...readOnly));
+  mkdirSync(dirname(saved), { recursive: true });
+  const plan = await steps.run("terraform plan", async () => {
+    await runner.terraform(stack, "plan", "-input=false", ...args, `-out=${saved}`);
+    return readPlan(await runner.terraform(stack, "show", "-json", saved), saved);
+  });
+  return { name, region, plan, saved, stack };
+}
+
+/** The running apps of the plan's domains, if the plan has a change that a running app can block. */
+export async function runningAppsIfNeeded(
+  plan: Plan,
+  props: {
+    readonly region: string | undefined;
+    readonly ask: boolean;
+    readonly steps: Steps;
+    readonly signal: AbortSignal;
+  },
+): Promise<RunningApps> {
+  const domainIds = priorResources(plan, "aws_sagemaker_domain").flatMap(
+    ({ values }) => text(values?.id) ?? [],
+  );
+  const { region, signal } = props;
+  if (!props.ask) return { notChecked: "--ask-aws was not given" };
+  if (region === undefined) return { notChecked: "the plan has no constant provider region" };
+  if (domainIds.length === 0 || !canBeBlockedByApps(plan)) return { running: [] };
+  return props.steps.run("list running apps", () => listRunningApps({ region, domainIds, signal }));
+}
+
+/** Runs this machine's Terraform, and the synthesis before it, and returns what they print. */
+export class Runner {
+  /** The provider's version constraint, once it is known. */
+  providerVersion: string | undefined;
+  private readonly runFolder: string;
+  private readonly signal: AbortSignal;
+
+  constructor(runFolder: string, signal: AbortSignal) {
+    this.runFolder = runFolder;
+    this.signal = signal;
+  }
+
+  async terraform(cwd: string, command: string, ...args: readonly string[]): Promise<string> {
+    const { command: terraform } = await findTerraform();
+    const environment = {
+      ...process.env,
+      ...(await terraformEnvironment({
+        command: terraform,
+        runFolder: this.runFolder,
+        providerVersion: this.providerVersion,
+      })),
+    };
+    const words = [terraform, command, ...(command === "show" ? [] : ["-no-color"]), ...args];
+    return this.run({ what: `terraform ${command}`, command: words, cwd, environment });
+  }
+
+  async run(program: Omit<Program, "signal"> & { readonly what: string }): Promise<string> {
+    const { status, stdout, stderr } = await runProgram({ ...program, signal: this.signal });
+    this.signal.throwIfAborted();
+    if (status === 0) return stdout;
+    const output = `${stderr.trim() || stdout.trim()}`.split("\n").slice(-40).join("\n");
+    throw (
+      providerProblem(output) ??
+      new Problem({
+        message: `\`${program.what}\` failed with status ${status}:\n${output}`,
+        remedy: `see the output above. The command ran in ${program.cwd}`,
+      })
+    );
+  }
+}

@@ -1,0 +1,204 @@
+/** Terraform runs this script before it destroys any resource of an environment: ../stack/removal/removal-guard.ts. */
+import { EFSClient } from "@aws-sdk/client-efs";
+import { S3Client } from "@aws-sdk/client-s3";
+import { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { STSClient } from "@aws-sdk/client-sts";
+import {
+  checkAccount,
+  clientSettings,
+  retentionOf,
+  runAsScript,
+  sizeOf,
+  summarize,
+  type Tools,
+  variable,
+} from "./aws.ts";
+import { contentOf, describeContent } from "./buckets.ts";
+import { domainExists, homeFileSystems } from "./home-file-systems.ts";
+import { deleteMadeAsJobs, type MadeAsJobs, madeAsJobs } from "./jobs.ts";
+import { deleteMadeInStudio, type MadeInStudio, madeInStudio } from "./studio.ts";
+
+/** Must be the domain's ID before users' work is deleted, so that it cannot be set permanently for all environments. */
+export const consentVariable = "SAGEMAKER_MARIMO_DELETE_WORK_IN";
+
+export interface GuardOptions {
+  readonly account: string;
+  readonly domainId: string;
+  /** Prefix of the names of the environment's jobs, pipelines and roles. */
+  readonly prefix: string;
+  /** Names of the user profiles that Terraform created. */
+  readonly ownProfiles: readonly string[];
+  readonly retention: "Retain" | "Delete";
+  /** The environment's bucket, which notebooks write to. Undefined for an existing bucket, which is kept. */
+  readonly bucket?: {
+    readonly name: string;
+    readonly accessLogsName: string;
+    /** Whether Terraform deletes a bucket with all its objects (`force_destroy`). */
+    readonly forceDestroy: boolean;
+  };
+  /** Prefixes of the objects that Terraform and `npm run wheelhouse` upload. These are not users' work. */
+  readonly payloadPrefix: string;
+  readonly schedulesPrefix: string;
+  readonly wheelsPrefix: string;
+  readonly consent: string | undefined;
+}
+
+export interface GuardClients {
+  readonly efs: EFSClient;
+  readonly s3: Pick<S3Client, "send">;
+  readonly sagemaker: SageMakerClient;
+  readonly sts: Pick<STSClient, "send">;
+}
+
+export async function guard(options: GuardOptions, tools: Tools<GuardClients>): Promise<void> {
+  const { clients, log } = tools;
+  const { domainId } = options;
+  await checkAccount(options.account, clients.sts);
+  const alive = await domainExists(domainId, clients.sagemaker);
+  const made = alive
+    ? await madeInStudio(options, clients.sagemaker)
+    : { apps: [], spaces: [], profiles: [] };
+  const asJobs = await madeAsJobs(options.prefix, clients.sagemaker);
+  const lost = [
+    ...describeMade(made),
+    ...describeAsJobs(asJobs),
+    ...(await homeFilesAtRisk(options, tools)),
+    ...(await objectsAtRisk(options, tools)),
+  ];
+  const undeletable = await undeletableBuckets(options, tools);
+
+  if (lost.length > 0)
+    log([`Users' work in ${domainId}, which would be deleted with it:`, ...lost].join("\n  "));
+  const refusals = [...undeletable];
+  if (lost.length > 0 && options.consent !== domainId) {
+    const given = options.consent ? `, not "${options.consent}"` : "";
+    refusals.push(`to delete users' work, set ${consentVariable}=${domainId}${given}, and destroy again`);
+  }
+  if (refusals.length > 0) throw new Error(["nothing was destroyed:", ...refusals].join("\n- "));
+
+  // Apps first, because a running notebook can start jobs.
+  if (alive) await deleteMadeInStudio(options, tools);
+  await deleteMadeAsJobs(options.prefix, tools);
+  log(
+    lost.length > 0 ? `deleted users' work, as ${consentVariable} allows` : `no users' work in ${domainId}`,
+  );
+}
+
+/** Most lines of a list. A domain can have thousands of spaces. */
+const mostLines = 30;
+
+function describeMade({ apps, spaces, profiles }: MadeInStudio): string[] {
+  const lines = spaces.map((space) => {
+    const { EbsVolumeSizeInGb } = space.SpaceSettingsSummary?.SpaceStorageSettings?.EbsStorageSettings ?? {};
+    const owner = space.OwnershipSettingsSummary?.OwnerUserProfileName;
+    const running = apps.filter(({ SpaceName }) => SpaceName === space.SpaceName);
+    return [
+      `space ${space.SpaceName}`,
+      owner === undefined ? "without an owner" : `of ${owner}`,
+      space.SpaceSharingSettingsSummary?.SharingType?.toLowerCase() ?? "shared",
+      EbsVolumeSizeInGb === undefined ? "no volume" : `volume of ${EbsVolumeSizeInGb} GB`,
+      ...running.map(({ AppType, Status }) => `${AppType} ${Status}`),
+    ].join(", ");
+  });
+  const others = apps.filter(({ SpaceName }) => SpaceName === undefined);
+  lines.push(
+    ...others.map((app) => `app ${app.AppType}/${app.AppName} of ${app.UserProfileName}, ${app.Status}`),
+    ...profiles.map(({ UserProfileName }) => `user profile ${UserProfileName}, not created by Terraform`),
+  );
+  return first(lines);
+}
+
+const describeAsJobs = ({ jobs, pipelines }: MadeAsJobs): string[] =>
+  first([
+    ...jobs.map(({ instanceType, name, status }) => `job ${name}, ${status}, on ${instanceType}`),
+    ...pipelines.map(({ PipelineName }) => `pipeline ${PipelineName}`),
+  ]);
+
+function first(lines: readonly string[]): string[] {
+  const more = lines.length - mostLines;
+  return more > 0 ? [...lines.slice(0, mostLines), `and ${more} more`] : [...lines];
+}
+
+/**
+ * EFS meters 2 KiB for each file or folder and its content in units of 4 KiB (Amazon EFS User Guide, "How Amazon EFS
+ * reports file system and object sizes"). An empty file system has 6 KiB for its root and for each user's empty folder.
+ * EFS reports only bytes, not the number of files, and updates them every few hours.
+ */
+const emptyFolder = 6 * 1024;
+
+async function homeFilesAtRisk(
+  options: GuardOptions,
+  { clients, log }: Tools<GuardClients>,
+): Promise<string[]> {
+  const lost: string[] = [];
+  for (const { domainId, fileSystem } of await homeFileSystems(clients.efs)) {
+    if (domainId !== options.domainId) continue;
+    const bytes = fileSystem.SizeInBytes?.Value ?? 0;
+    const size = `home file system ${fileSystem.FileSystemId}, ${sizeOf(bytes)} as last reported by EFS`;
+    if (options.retention === "Retain") log(`kept: ${size}`);
+    else if (bytes > emptyFolder * (1 + options.ownProfiles.length)) lost.push(size);
+  }
+  return lost;
+}
+
+async function objectsAtRisk(options: GuardOptions, { clients }: Tools<GuardClients>): Promise<string[]> {
+  const { bucket, payloadPrefix, schedulesPrefix, wheelsPrefix } = options;
+  if (bucket === undefined) return [];
+  const content = await contentOf(bucket.name, [payloadPrefix, schedulesPrefix, wheelsPrefix], clients.s3);
+  return content.versions === 0 ? [] : [`bucket ${bucket.name}, ${describeContent(content)}`];
+}
+
+/** S3 cannot delete a bucket that contains objects. Terraform would only find out after it deleted other resources. */
+async function undeletableBuckets(
+  { bucket: own, payloadPrefix, schedulesPrefix }: GuardOptions,
+  { clients }: Tools<GuardClients>,
+): Promise<string[]> {
+  if (own === undefined || own.forceDestroy) return [];
+  const full: string[] = [];
+  for (const [bucket, except] of [
+    [own.name, [payloadPrefix, schedulesPrefix]],
+    [own.accessLogsName, []],
+  ] as const) {
+    const content = await contentOf(bucket, except, clients.s3);
+    if (content.versions > 0) full.push(`${bucket} (${describeContent(content)})`);
+  }
+  if (full.length === 0) return [];
+  return [
+    `S3 cannot delete buckets with objects: ${summarize(full)}. Set bucketForceDestroy to true and deploy, or empty them, and destroy again`,
+  ];
+}
+
+await runAsScript(import.meta.url, "removal guard", async (env, tools) => {
+  const settings = clientSettings(variable(env, "GUARD_REGION"));
+  await guard(
+    {
+      account: variable(env, "GUARD_ACCOUNT"),
+      domainId: variable(env, "GUARD_DOMAIN_ID"),
+      prefix: variable(env, "GUARD_PREFIX"),
+      ownProfiles: JSON.parse(variable(env, "GUARD_OWN_PROFILES")) as string[],
+      retention: retentionOf(env, "GUARD_RETENTION"),
+      ...(env.GUARD_BUCKET === undefined
+        ? {}
+        : {
+            bucket: {
+              name: variable(env, "GUARD_BUCKET"),
+              accessLogsName: variable(env, "GUARD_ACCESS_LOGS_BUCKET"),
+              forceDestroy: variable(env, "GUARD_BUCKET_FORCE_DESTROY") === "true",
+            },
+          }),
+      payloadPrefix: `${variable(env, "GUARD_PAYLOAD_PREFIX")}/`,
+      schedulesPrefix: `${variable(env, "GUARD_SCHEDULES_PREFIX")}/`,
+      wheelsPrefix: `${variable(env, "GUARD_WHEELS_PREFIX")}/`,
+      consent: env[consentVariable],
+    },
+    {
+      ...tools,
+      clients: {
+        efs: new EFSClient(settings),
+        s3: new S3Client(settings),
+        sagemaker: new SageMakerClient(settings),
+        sts: new STSClient(settings),
+      },
+    },
+  );
+});

@@ -1,0 +1,122 @@
+import { checkPolicyArn } from "./arns.ts";
+import { type BasicSettings, basicChecks, type ResolvedBasics, resolveBasics } from "./basics.ts";
+import { checkExisting, type ExistingSettings } from "./existing.ts";
+import {
+  checkGuardRails,
+  type GuardRailSettings,
+  type ResolvedGuardRails,
+  resolveGuardRails,
+} from "./guard-rails.ts";
+import { checkJobs, type JobSettings, type ResolvedJobs, resolveJobs } from "./jobs.ts";
+import { type MarimoSettings, marimoChecks, type ResolvedMarimo, resolveMarimo } from "./marimo.ts";
+import { type NetworkSettings, networkChecks, type ResolvedNetwork, resolveNetwork } from "./network.ts";
+import type { Checks } from "./problems.ts";
+import {
+  type ResolvedRetention,
+  type RetentionSettings,
+  resolveRetention,
+  retentionChecks,
+} from "./retention.ts";
+import {
+  checkSchedules,
+  type ResolvedSchedule,
+  resolveSchedule,
+  type ScheduleSettings,
+} from "./schedules.ts";
+import { type ResolvedStudio, resolveStudio, type StudioSettings, studioChecks } from "./studio.ts";
+import {
+  type ResolvedTerraform,
+  resolveTerraform,
+  type TerraformSettings,
+  terraformChecks,
+} from "./terraform.ts";
+
+/** One environment: one stack, one Terraform state, one Studio domain. Only `name` is required. */
+export interface EnvironmentSettings
+  extends BasicSettings,
+    NetworkSettings,
+    StudioSettings,
+    MarimoSettings,
+    TerraformSettings,
+    RetentionSettings {
+  /**
+   * Limits on instance types, spaces, volumes, tags and cost.
+   * @default volumes of 5 to 100 GB
+   */
+  readonly guardRails?: GuardRailSettings;
+
+  /**
+   * Notebooks as SageMaker Processing jobs: `marimo-job run` and `schedules`. They run in the private subnets with
+   * their own role. Not available with `existing.domainId`.
+   * @default any instance type, one day at most
+   */
+  readonly jobs?: JobSettings;
+
+  /**
+   * Notebooks that EventBridge Scheduler runs as jobs.
+   * @default none
+   */
+  readonly schedules?: readonly ScheduleSettings[];
+
+  /**
+   * Existing resources to use instead of the stack's own. Cannot change later where the domain refers to them.
+   * @default none
+   */
+  readonly existing?: ExistingSettings;
+
+  /**
+   * ARN of the managed policy that is the IAM permissions boundary of every role in the stack.
+   * @default none
+   */
+  readonly permissionsBoundaryArn?: string;
+}
+
+/** An environment with every default filled in: what the constructs work from. */
+export interface ResolvedEnvironment
+  extends ResolvedBasics,
+    ResolvedNetwork,
+    ResolvedStudio,
+    ResolvedMarimo,
+    ResolvedTerraform,
+    ResolvedRetention {
+  readonly guardRails: ResolvedGuardRails;
+  readonly jobs: ResolvedJobs;
+  readonly schedules: readonly ResolvedSchedule[];
+  readonly existing: ExistingSettings;
+  readonly permissionsBoundaryArn: string | undefined;
+}
+
+/** Fills in every default. Expects settings that `validateEnvironments` accepts. */
+export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvironment {
+  const basics = resolveBasics(settings);
+  const { name, region } = basics;
+  const jobs = resolveJobs(settings.jobs, region);
+  return {
+    ...basics,
+    ...resolveNetwork(settings, region),
+    ...resolveStudio(settings),
+    ...resolveMarimo(settings),
+    ...resolveTerraform(settings, name, region),
+    ...resolveRetention(settings),
+    guardRails: resolveGuardRails(settings.guardRails),
+    jobs,
+    schedules: (settings.schedules ?? []).map((schedule) => resolveSchedule(schedule, jobs)),
+    existing: settings.existing ?? {},
+    permissionsBoundaryArn: settings.permissionsBoundaryArn,
+  };
+}
+
+/** One check for each setting. */
+export const environmentChecks: Checks<EnvironmentSettings> = {
+  ...basicChecks,
+  ...networkChecks,
+  ...studioChecks,
+  ...marimoChecks,
+  ...terraformChecks,
+  ...retentionChecks,
+  guardRails: checkGuardRails,
+  jobs: checkJobs,
+  schedules: checkSchedules,
+  existing: checkExisting,
+  permissionsBoundaryArn: checkPolicyArn,
+};

@@ -1,0 +1,1 @@
+"""What `marimo-doctor` checks. A check returns what it found, or raises a Problem."""

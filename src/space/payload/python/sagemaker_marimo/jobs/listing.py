@@ -1,0 +1,85 @@
+"""`marimo-job list`: an environment's jobs and sweeps, newest first. A sweep's rows are one entry."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sagemaker_marimo.jobs import follow, states
+from sagemaker_marimo.jobs.sweep import THREADS, Sweep, SweepError
+from sagemaker_marimo.jobs.sweep_store import Store
+
+
+@dataclass(frozen=True)
+class Entry:
+    name: str
+    text: str
+    facts: dict[str, Any]
+    """For --json."""
+
+
+def entries(store: Store, prefix: str, most: int) -> list[Entry]:
+    sweeps = store.names(prefix)
+    found: list[tuple[datetime, dict[str, Any] | str]] = [
+        (job["CreationTime"], job) for job in _jobs(store, prefix, sweeps, most)
+    ]
+    for name in sweeps:
+        # Other folders may have other names.
+        with suppress(ValueError, IndexError):
+            found.append((_created(name), name))
+    found.sort(key=lambda one: one[0], reverse=True)
+    with ThreadPoolExecutor(THREADS) as pool:
+        made = pool.map(lambda one: _entry(store, one[1]), found[:most])
+        return [entry for entry in made if entry is not None]
+
+
+def _jobs(store: Store, prefix: str, sweeps: list[str], most: int) -> Iterator[dict[str, Any]]:
+    """The summaries of the newest jobs that are not rows of a sweep."""
+    rows = tuple(f"{prefix}-{sweep}-" for sweep in sweeps)
+    pages = store.sagemaker.get_paginator("list_processing_jobs").paginate(
+        NameContains=f"{prefix}-",
+        SortBy="CreationTime",
+        SortOrder="Descending",
+        PaginationConfig={"PageSize": 100},
+    )
+    count = 0
+    for page in pages:
+        for job in page["ProcessingJobSummaries"]:
+            name = job["ProcessingJobName"]
+            # Other jobs may have the prefix in the middle of their names, and IAM denies their descriptions.
+            if not name.startswith(f"{prefix}-") or name.startswith(rows):
+                continue
+            yield job
+            count += 1
+            if count == most:
+                return
+
+
+def _created(sweep: str) -> datetime:
+    """The time in a sweep's name, which ends with <time>-<4 hex> (sweep_command.sweep_name)."""
+    return datetime.strptime(sweep.split("-")[-2], "%y%m%d%H%M%S").replace(tzinfo=UTC)
+
+
+def _entry(store: Store, one: dict[str, Any] | str) -> Entry | None:
+    return _sweep(store, one) if isinstance(one, str) else _job(store, one)
+
+
+def _sweep(store: Store, name: str) -> Entry | None:
+    try:
+        progress = Sweep.open(store, name).progress()
+    except SweepError:
+        return None
+    rows = dict(progress.count())
+    return Entry(
+        name, f"{progress.state}, {progress}", {"sweep": name, "state": progress.state, "rows": rows}
+    )
+
+
+def _job(store: Store, summary: dict[str, Any]) -> Entry:
+    name, status = summary["ProcessingJobName"], summary["ProcessingJobStatus"]
+    job = follow.describe(store.sagemaker, name) if status == "InProgress" else summary
+    # Only rows of sweeps complete with a failed notebook, and they are not listed.
+    facts = {"job": name, "status": job["ProcessingJobStatus"], "state": states.of_job(job, {})}
+    return Entry(name, follow.status_line(job, {}, datetime.now(UTC)), facts)

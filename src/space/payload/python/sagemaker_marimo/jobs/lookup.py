@@ -1,0 +1,71 @@
+"""Finds a job or a sweep by its name. If there is none, says which names are similar."""
+
+from difflib import get_close_matches
+from itertools import islice
+
+from botocore.exceptions import ClientError
+
+from sagemaker_marimo.jobs import follow
+from sagemaker_marimo.jobs.follow import Description
+from sagemaker_marimo.jobs.sweep_store import Store
+
+# DescribeProcessingJob documents the first code. The second was seen for a missing training job
+# (aws/sagemaker-python-sdk#326), and is that of names that no job can have.
+MISSING = ("ResourceNotFound", "ValidationException")
+MOST_SIMILAR = 3
+
+
+class NotFoundError(Exception):
+    """No job or sweep has this name. The message says what to do."""
+
+
+def job(store: Store, prefix: str, name: str) -> Description:
+    """The description of a job. Raises NotFoundError, also for a sweep."""
+    found = _job(store, prefix, name)
+    if found is not None:
+        return found
+    if is_sweep(store, name):
+        raise NotFoundError(f"{name} is a sweep, not a job. To show it: marimo-job sweep {name}")
+    raise NotFoundError(_missing(store, prefix, name, "job"))
+
+
+def check_sweep(store: Store, prefix: str, name: str) -> None:
+    """Raises NotFoundError if there is no sweep with this name."""
+    if is_sweep(store, name):
+        return
+    if _job(store, prefix, name) is not None:
+        raise NotFoundError(f"{name} is a job, not a sweep. To show it: marimo-job status {name}")
+    raise NotFoundError(_missing(store, prefix, name, "sweep"))
+
+
+def is_sweep(store: Store, name: str) -> bool:
+    return store.get(f"{name}/sweep.json") is not None
+
+
+def _job(store: Store, prefix: str, name: str) -> Description | None:
+    # IAM denies other names, whether they exist or not.
+    if not name.startswith(f"{prefix}-"):
+        return None
+    try:
+        return follow.describe(store.sagemaker, name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in MISSING:
+            raise
+        return None
+
+
+def _missing(store: Store, prefix: str, name: str, kind: str) -> str:
+    pages = store.sagemaker.get_paginator("list_processing_jobs").paginate(
+        NameContains=f"{prefix}-",
+        SortBy="CreationTime",
+        SortOrder="Descending",
+        PaginationConfig={"PageSize": 100, "MaxItems": 300},
+    )
+    names = [summary["ProcessingJobName"] for page in pages for summary in page["ProcessingJobSummaries"]]
+    names = [*reversed(store.names(prefix)), *names]
+    part_of = [one for one in names if name in one]
+    similar = dict.fromkeys([*part_of, *get_close_matches(name, names, MOST_SIMILAR)])
+    lines = [f"there is no {kind} {name}"]
+    if similar:
+        lines += ["Similar names:", *(f"  {one}" for one in islice(similar, MOST_SIMILAR))]
+    return "\n".join([*lines, "To list all jobs and sweeps: marimo-job list"])

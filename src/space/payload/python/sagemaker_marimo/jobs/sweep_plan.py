@@ -1,0 +1,94 @@
+"""What defines a sweep: its rows, its division into pipelines, and its maximum cost."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sagemaker_marimo.jobs import pipeline
+from sagemaker_marimo.jobs.grid import Grid
+from sagemaker_marimo.jobs.pipeline import Members, Part
+from sagemaker_marimo.jobs.sweep_store import Store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The content of sweep.json: everything that defines a sweep."""
+
+    name: str
+    prefix: str  # of the names of jobs and pipelines
+    request: Members  # the request of a single job with the same notebook, without its arguments
+    pipeline_role: str
+    columns: list[str]
+    rows: list[list[str]]
+    arguments: list[str]  # of every row, in addition to its own
+    parallel: int
+    attempts: int
+    minutes: float
+    table: str
+    then_notebook: str | None
+    hourly: float | None  # US dollars per hour and instance
+    finished: bool = False
+
+    @property
+    def grid(self) -> Grid:
+        return Grid(tuple(self.columns), tuple(tuple(row) for row in self.rows))
+
+    @property
+    def parts(self) -> list[Part]:
+        name = f"{self.prefix}-{self.name}"
+        return pipeline.divide(name, len(self.rows), self.parallel, then=self.then_notebook is not None)
+
+    @property
+    def notebook(self) -> str:
+        return str(self.request["AppSpecification"]["ContainerArguments"][0])
+
+    @property
+    def instance(self) -> str:
+        return str(self.request["ProcessingResources"]["ClusterConfig"]["InstanceType"])
+
+    def definition(self, store: Store, part: Part) -> str:
+        seconds, base = int(self.minutes * 60), f"{self.prefix}-{self.name}"
+        requests = {}
+        for number in range(part.first, part.last + 1):
+            requests[pipeline.step_name(number)] = pipeline.row_request(
+                self.request,
+                self.grid.arguments(number, self.arguments),
+                store.uri(f"{self.name}/rows/{number}"),
+                f"{base}-{number}",
+                seconds,
+            )
+        if self.then_notebook is None:
+            return pipeline.definition(requests, self.attempts)
+        rows, output = store.uri(f"{self.name}/rows/"), store.uri(f"{self.name}/then")
+        then = pipeline.then_request(self.request, self.then_notebook, rows, output, f"{base}-then", seconds)
+        return pipeline.definition(requests, self.attempts, then)
+
+    def max_cost(self, rows: int | None = None) -> float | None:
+        """The maximum cost of this many rows in US dollars, if each attempt takes its whole time limit."""
+        if self.hourly is None:
+            return None
+        jobs = (len(self.rows) if rows is None else rows) + (self.then_notebook is not None)
+        return jobs * self.attempts * (self.minutes * 60 + pipeline.OVERHEAD_SECONDS) / 3600 * self.hourly
+
+
+def problems(plan: Plan, max_cost: float | None, default: float) -> Iterator[str]:
+    """All problems of a plan: its division into pipelines, its attempts and its cost. `max_cost` is the
+    limit in US dollars; without it, `default` is the limit."""
+    try:
+        _ = plan.parts
+    except ValueError as error:
+        yield str(error)
+    if not 1 <= plan.attempts <= pipeline.MAX_ATTEMPTS:
+        yield f"--attempts is {plan.attempts}, but must be 1 to {pipeline.MAX_ATTEMPTS}"
+    yield from cost_problems(plan, len(plan.rows), max_cost, default)
+
+
+def cost_problems(plan: Plan, rows: int, max_cost: float | None, default: float) -> Iterator[str]:
+    cost = plan.max_cost(rows)
+    if max_cost == float("inf"):
+        return
+    if cost is None:
+        yield f"the price of {plan.instance} is unknown; to accept any cost, use --max-cost none"
+    elif max_cost is None and cost > default:
+        yield f"it may cost {cost:.2f} USD: above {default:.2f} USD, set a limit with --max-cost"
+    elif max_cost is not None and cost > max_cost:
+        yield f"it may cost {cost:.2f} USD, more than --max-cost {max_cost:.2f}"

@@ -1,0 +1,14 @@
+"""Names in AWS that the stack uses too: src/settings/names.ts reads the same file."""
+
+import json
+from pathlib import Path
+
+_NAMES = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+
+PAYLOAD: str = _NAMES["bucketPrefixes"]["payload"]
+JOBS: str = _NAMES["bucketPrefixes"]["jobs"]
+JOB_SOURCES: str = _NAMES["bucketPrefixes"]["jobSources"]
+POINTER: str = _NAMES["payloadPointer"]
+JOBS_JSON: str = _NAMES["jobsJson"]
+JOB_LOG_GROUP: str = _NAMES["jobLogGroup"]
+SECRET_VARIABLE: str = _NAMES["secretVariable"]

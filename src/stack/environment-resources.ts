@@ -1,0 +1,122 @@
+import { Fn, TerraformLocal, TerraformResource } from "cdktf";
+import type { Construct } from "constructs";
+import { prefixOf } from "../settings/basics.ts";
+import { codeArtifactRepository } from "../settings/code-artifact.ts";
+import type { ResolvedEnvironment } from "../settings/environment.ts";
+import { repositorySecrets } from "../settings/repositories.ts";
+import { budgetStopPolicy, environmentGuardRails } from "./guard-rails/index.ts";
+import type { ExecutionPoliciesProps } from "./identity/execution-role.ts";
+import { executionRole, permissionsBoundary } from "./identity/index.ts";
+import { environmentJobs } from "./jobs/index.ts";
+import { environmentNetwork } from "./network/index.ts";
+import { homeFileSystemCleanup } from "./removal/index.ts";
+import { RemovalGuard } from "./removal/removal-guard.ts";
+import { RemovalScripts } from "./removal/removal-step.ts";
+import type { EnvironmentBucket } from "./storage/artifact-bucket.ts";
+import { environmentBucket, environmentKey, environmentPayload } from "./storage/index.ts";
+import type { Payload } from "./storage/payload.ts";
+import { existingStudio } from "./studio/existing-studio.ts";
+import { environmentDomain, environmentImages, environmentLifecycleConfiguration } from "./studio/index.ts";
+import type { LifecycleConfiguration } from "./studio/lifecycle-configuration.ts";
+import { studioOutputs } from "./studio/outputs.ts";
+import { AwsAccount } from "./support/aws-account.ts";
+import type { EnvironmentContext } from "./support/environment-context.ts";
+import type { Outputs } from "./support/outputs.ts";
+
+/** What every domain needs, whether the stack creates it or it exists. */
+interface CommonParts {
+  readonly context: EnvironmentContext;
+  readonly bucket: EnvironmentBucket;
+  readonly payload: Payload;
+  readonly lifecycleConfiguration: LifecycleConfiguration;
+  readonly policies: ExecutionPoliciesProps;
+}
+
+/**
+ * Creates an environment's resources in a scope: a Studio domain whose JupyterLab spaces have marimo, and everything that
+ * the domain needs. Terraform itself is the caller's: its version, provider, backend and outputs.
+ */
+export function environmentResources(scope: Construct, environment: ResolvedEnvironment): Outputs {
+  const account = new AwsAccount(scope, "account", { region: environment.region });
+  const context: EnvironmentContext = {
+    environment,
+    prefix: prefixOf(environment.name),
+    account,
+    scripts: new RemovalScripts(scope, "removal_scripts"),
+    packages: codeArtifactRepository(environment.packageIndexUrl),
+  };
+  permissionsBoundary(scope, context);
+  const key = environmentKey(scope, context);
+  const bucket = environmentBucket(scope, context, key.arn);
+  const payload = environmentPayload(scope, { context, bucket, encryptionKeyArn: key.arn });
+  const lifecycleConfiguration = environmentLifecycleConfiguration(scope, context, bucket);
+  const { packages } = context;
+  const policies = {
+    ...{ account, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages },
+    secrets: repositorySecrets(environment.repositories),
+  };
+  const parts = { context, bucket, payload, lifecycleConfiguration, policies };
+
+  const keyPolicy: Outputs =
+    key.requiredPolicy === undefined
+      ? {}
+      : {
+          encryption_key_policy: [
+            "Statements that the policy of the existing key must have",
+            key.requiredPolicy,
+          ],
+        };
+  const { domainId } = environment.existing;
+  return {
+    artifact_bucket: ["Bucket for artifacts and sample data", bucket.name],
+    ...keyPolicy,
+    ...(domainId === undefined ? ownStudio(scope, parts) : existingStudio(scope, { ...parts, domainId })),
+  };
+}
+
+function ownStudio(scope: Construct, parts: CommonParts): Outputs {
+  const { bucket, context, lifecycleConfiguration, payload, policies } = parts;
+  const { account, environment, prefix, scripts } = context;
+  const { homeFileSystemRetention } = environment;
+  const { encryptionKeyArn } = policies;
+  const network = environmentNetwork(scope, { context, bucket, encryptionKeyArn });
+  const jobs = environmentJobs(scope, { context, network, bucket, encryptionKeyArn, payload });
+  const stopPolicy = budgetStopPolicy(scope, context);
+  const role = executionRole(scope, {
+    context,
+    policies: {
+      ...policies,
+      jobs: jobs.access,
+      imagePrefix: environment.images.length > 0 ? prefix : undefined,
+    },
+    attachedLater: stopPolicy === undefined ? [] : [stopPolicy.policy],
+  });
+  const guardRails = environmentGuardRails(scope, { context, role, stopPolicy });
+  const cleanup = homeFileSystemCleanup(scope, context, network);
+  // Written once; everything that a user has is made from it, so the JSON grows by one line for each user.
+  const userProfiles = new TerraformLocal(
+    scope,
+    "user_profiles",
+    Object.fromEntries(environment.userProfiles.map((user) => [user.name, user.defaultInstanceType])),
+  );
+  const studio = environmentDomain(scope, {
+    ...{ context, network, role, encryptionKeyArn, lifecycleConfiguration, userProfiles },
+    customImages: environmentImages(scope, context),
+    domainDependsOn: [...cleanup, ...role.policies, ...guardRails],
+    profilesDependOn: [payload.pointer],
+  });
+  // Last, because it depends on every other resource.
+  new RemovalGuard(scope, "removal_guard", {
+    ...{ account, scripts, prefix, bucket, homeFileSystemRetention },
+    domainId: studio.domain.id,
+    userProfileNames: Fn.keys(userProfiles.asAnyMap),
+    before: scope.node.findAll().filter((construct) => TerraformResource.isTerraformResource(construct)),
+  });
+  return {
+    ...jobs.outputs,
+    ...studioOutputs({
+      ...{ environment, studio, network, role, bucket, lifecycleConfiguration },
+      userProfiles: userProfiles.asAnyMap,
+    }),
+  };
+}

@@ -1,0 +1,130 @@
+import { BudgetsBudget } from "@cdktf/provider-aws/lib/budgets-budget/index.js";
+import { BudgetsBudgetAction } from "@cdktf/provider-aws/lib/budgets-budget-action/index.js";
+import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { IamPolicy } from "@cdktf/provider-aws/lib/iam-policy/index.js";
+import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
+import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js";
+import { Construct } from "constructs";
+import type { ResolvedBudget } from "../../settings/guard-rails.ts";
+import type { EnvironmentRole } from "../identity/execution-role.ts";
+import { serviceTrust } from "../identity/service-trust.ts";
+import type { AwsAccount } from "../support/aws-account.ts";
+
+export interface BudgetProps {
+  readonly prefix: string;
+  readonly account: AwsAccount;
+  /** Value of the tag `Environment`, which costs are filtered by. */
+  readonly environment: string;
+  readonly budget: ResolvedBudget;
+  /** Role whose apps AWS Budgets prevents from starting. @default alerts only */
+  readonly stop?:
+    | {
+        readonly role: EnvironmentRole;
+        readonly policy: BudgetStopPolicy;
+        readonly atPercent: number;
+      }
+    | undefined;
+}
+
+/**
+ * Policy that AWS Budgets attaches to the execution role when the budget is spent. It is separate from `Budget` because the
+ * role must be destroyed first: an attached policy cannot be deleted, and Terraform does not know of the attachment.
+ */
+export class BudgetStopPolicy extends Construct {
+  readonly policy: IamPolicy;
+
+  constructor(scope: Construct, id: string, props: Pick<BudgetProps, "prefix" | "account">) {
+    super(scope, id);
+    const document = new DataAwsIamPolicyDocument(this, "document", {
+      statement: [
+        {
+          sid: "BudgetIsSpent",
+          effect: "Deny",
+          actions: [
+            "sagemaker:CreateApp",
+            "sagemaker:CreateProcessingJob",
+            "sagemaker:RetryPipelineExecution",
+            "sagemaker:StartPipelineExecution",
+          ],
+          resources: ["app/*", "processing-job/*", "pipeline/*"].map((resource) =>
+            props.account.arn("sagemaker", resource),
+          ),
+        },
+      ],
+    });
+    this.policy = new IamPolicy(this, "policy", {
+      name: `${props.prefix}-budget-stop`,
+      description: "AWS Budgets attaches this to the execution role when the budget is spent",
+      policy: document.json,
+    });
+  }
+}
+
+/** A monthly budget for resources with the environment's tag, with alerts and an optional action. */
+export class Budget extends Construct {
+  constructor(scope: Construct, id: string, props: BudgetProps) {
+    super(scope, id);
+    const { account, budget, prefix, stop } = props;
+    const { name } = new BudgetsBudget(this, "budget", {
+      name: prefix,
+      budgetType: "COST",
+      limitAmount: String(budget.monthlyUsd),
+      limitUnit: "USD",
+      timeUnit: "MONTHLY",
+      // A user's tag is written so (AWS Budgets API, `CostFilters`).
+      costFilter: [{ name: "TagKeyValue", values: [`user:Environment$${props.environment}`] }],
+      notification: budget.alertPercents.map((threshold) => ({
+        comparisonOperator: "GREATER_THAN",
+        notificationType: "ACTUAL",
+        threshold,
+        thresholdType: "PERCENTAGE",
+        subscriberEmailAddresses: [...budget.alertAddresses],
+      })),
+    });
+    if (stop === undefined) return;
+
+    const trust = new DataAwsIamPolicyDocument(this, "trust", {
+      statement: [
+        serviceTrust({
+          sid: "Budgets",
+          account,
+          service: account.servicePrincipal("budgets"),
+          sourceArn: `arn:${account.partition}:budgets::${account.id}:budget/*`,
+        }),
+      ],
+    });
+    const role = new IamRole(this, "role", {
+      name: `${prefix}-budget`,
+      description: "Attaches the policy that keeps apps from starting, and takes it off again",
+      assumeRolePolicy: trust.json,
+    });
+    const attach = new DataAwsIamPolicyDocument(this, "attach_document", {
+      statement: [
+        {
+          sid: "TheOnePolicyOnTheOneRole",
+          actions: ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+          resources: [stop.role.arn],
+          condition: [{ test: "ArnEquals", variable: "iam:PolicyARN", values: [stop.policy.policy.arn] }],
+        },
+      ],
+    });
+    const attachPolicy = new IamRolePolicy(this, "attach", {
+      name: "attach",
+      role: role.name,
+      policy: attach.json,
+    });
+    new BudgetsBudgetAction(this, "stop", {
+      budgetName: name,
+      actionType: "APPLY_IAM_POLICY",
+      approvalModel: "AUTOMATIC",
+      notificationType: "ACTUAL",
+      actionThreshold: { actionThresholdType: "PERCENTAGE", actionThresholdValue: stop.atPercent },
+      definition: {
+        iamActionDefinition: { policyArn: stop.policy.policy.arn, roles: [stop.role.name] },
+      },
+      executionRoleArn: role.arn,
+      subscriber: budget.alertAddresses.map((address) => ({ address, subscriptionType: "EMAIL" })),
+      dependsOn: [attachPolicy],
+    });
+  }
+}

@@ -1,0 +1,62 @@
+import type { Construct } from "constructs";
+import { projectFolder } from "../../cli/paths.ts";
+import type { EnvironmentNetwork } from "../network/network.ts";
+import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
+import type { Payload } from "../storage/payload.ts";
+import { type EnvironmentContext, tagsOf } from "../support/environment-context.ts";
+import type { Outputs } from "../support/outputs.ts";
+import { JobAlerts } from "./job-alerts.ts";
+import type { JobAccess } from "./job-user-statements.ts";
+import { Jobs } from "./jobs.ts";
+import { Schedules } from "./schedules.ts";
+
+export interface EnvironmentJobsProps {
+  readonly context: EnvironmentContext;
+  readonly network: EnvironmentNetwork;
+  readonly bucket: EnvironmentBucket;
+  readonly encryptionKeyArn: string;
+  readonly payload: Payload;
+}
+
+/** Jobs, and their schedules with alerts where the settings have any. */
+export function environmentJobs(
+  scope: Construct,
+  props: EnvironmentJobsProps,
+): { readonly access: JobAccess; readonly outputs: Outputs } {
+  const { context, payload, ...places } = props;
+  const { account, environment, packages, prefix } = context;
+  const jobs = new Jobs(scope, "jobs", {
+    prefix,
+    account,
+    environment: environment.name,
+    settings: environment.jobs,
+    tags: tagsOf(environment),
+    packages,
+    ...places,
+  });
+  if (environment.schedules.length === 0) return { access: jobs.access, outputs: {} };
+
+  if (jobs.defaults === undefined) throw new Error(`no image for jobs in ${environment.region}`);
+  const { deadLetterQueue } = new Schedules(scope, "schedules", {
+    prefix,
+    account,
+    schedules: environment.schedules,
+    root: projectFolder,
+    bucket: props.bucket,
+    payload,
+    jobs: jobs.defaults,
+  });
+  const { topicArn } = new JobAlerts(scope, "job_alerts", {
+    prefix,
+    account,
+    jobRoleArn: jobs.roleArn,
+    schedules: environment.schedules.map(({ name }) => name),
+    deadLetterQueueName: deadLetterQueue.name,
+    encryptionKeyArn: props.encryptionKeyArn,
+    addresses: environment.jobs.alertAddresses,
+  });
+  return {
+    access: jobs.access,
+    outputs: { job_alert_topic_arn: ["Topic for alerts about scheduled jobs that failed", topicArn] },
+  };
+}

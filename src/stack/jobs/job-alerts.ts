@@ -1,0 +1,103 @@
+import { CloudwatchEventRule } from "@cdktf/provider-aws/lib/cloudwatch-event-rule/index.js";
+import { CloudwatchEventTarget } from "@cdktf/provider-aws/lib/cloudwatch-event-target/index.js";
+import { CloudwatchMetricAlarm } from "@cdktf/provider-aws/lib/cloudwatch-metric-alarm/index.js";
+import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { SnsTopic } from "@cdktf/provider-aws/lib/sns-topic/index.js";
+import { SnsTopicSubscription } from "@cdktf/provider-aws/lib/sns-topic-subscription/index.js";
+import { Construct } from "constructs";
+import { awsNames } from "../../settings/names.ts";
+import type { AwsAccount } from "../support/aws-account.ts";
+import { checkPrefix } from "../support/prefix.ts";
+
+export interface JobAlertsProps {
+  /** Name prefix of every resource. Limit: see `checkPrefix`. */
+  readonly prefix: string;
+  readonly account: AwsAccount;
+  /** Role of the jobs. It distinguishes them from jobs of an environment whose name starts with this one's. */
+  readonly jobRoleArn: string;
+  /** Names of the schedules. */
+  readonly schedules: readonly string[];
+  readonly deadLetterQueueName: string;
+  /** KMS key whose policy lets EventBridge and CloudWatch use it, as `EncryptionKey`'s does with `alerts`. */
+  readonly encryptionKeyArn: string;
+  readonly addresses: readonly string[];
+}
+
+/** Sends an alert when a scheduled job fails or cannot be started. */
+export class JobAlerts extends Construct {
+  readonly topicArn: string;
+
+  constructor(scope: Construct, id: string, props: JobAlertsProps) {
+    super(scope, id);
+    const { account, prefix } = props;
+    checkPrefix(this, prefix);
+    const names = awsNames(prefix);
+    // Known before the topic is there, whose policy names it.
+    const resources = [account.arn("sns", names.alertTopic)];
+    const document = new DataAwsIamPolicyDocument(this, "document", {
+      statement: [
+        {
+          // Without a condition: EventBridge meets none (EventBridge User Guide, "Amazon SNS permissions").
+          sid: "FailedJobs",
+          actions: ["sns:Publish"],
+          resources,
+          principals: [{ type: "Service", identifiers: [account.servicePrincipal("events")] }],
+        },
+        {
+          sid: "DeadLetters",
+          actions: ["sns:Publish"],
+          resources,
+          principals: [{ type: "Service", identifiers: [account.servicePrincipal("cloudwatch")] }],
+          condition: [{ test: "StringEquals", variable: "aws:SourceAccount", values: [account.id] }],
+        },
+      ],
+    });
+    const topic = new SnsTopic(this, "topic", {
+      name: names.alertTopic,
+      kmsMasterKeyId: props.encryptionKeyArn,
+      policy: document.json,
+    });
+    this.topicArn = topic.arn;
+
+    const rule = new CloudwatchEventRule(this, "rule", {
+      name: names.failedJobRule,
+      description: "Scheduled notebooks that failed",
+      eventPattern: JSON.stringify({
+        source: ["aws.sagemaker"],
+        "detail-type": ["SageMaker Processing Job State Change"],
+        detail: {
+          // Stopped: what a job is at its time limit (SageMaker API, ProcessingStoppingCondition).
+          ProcessingJobStatus: ["Failed", "Stopped"],
+          RoleArn: [props.jobRoleArn],
+          ProcessingJobName: props.schedules.map((name) => ({ prefix: `${prefix}-${name}-` })),
+        },
+      }),
+    });
+    new CloudwatchEventTarget(this, "target", {
+      rule: rule.name,
+      targetId: "topic",
+      arn: topic.arn,
+    });
+    new CloudwatchMetricAlarm(this, "dead_letters", {
+      alarmName: names.deadLetterAlarm,
+      alarmDescription: "A scheduled notebook could not be started: the queue has the request and the reason",
+      namespace: "AWS/SQS",
+      metricName: "ApproximateNumberOfMessagesVisible",
+      dimensions: { QueueName: props.deadLetterQueueName },
+      statistic: "Maximum",
+      period: 300,
+      evaluationPeriods: 1,
+      comparisonOperator: "GreaterThanThreshold",
+      threshold: 0,
+      treatMissingData: "notBreaching",
+      alarmActions: [topic.arn],
+    });
+    for (const [index, address] of props.addresses.entries()) {
+      new SnsTopicSubscription(this, `address_${index}`, {
+        topicArn: topic.arn,
+        protocol: "email",
+        endpoint: address,
+      });
+    }
+  }
+}

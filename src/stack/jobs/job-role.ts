@@ -1,0 +1,154 @@
+import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
+import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js";
+import type { ITerraformDependable } from "cdktf";
+import { Construct } from "constructs";
+import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
+import { awsNames, bucketPrefixes, jobLogGroup } from "../../settings/names.ts";
+import { codeArtifactStatements } from "../identity/code-artifact-statements.ts";
+import { inRegion } from "../identity/conditions.ts";
+import { pullImageStatements } from "../identity/image-statements.ts";
+import { secretStatements } from "../identity/secret-statements.ts";
+import { sagemakerTrust } from "../identity/service-trust.ts";
+import type { AwsAccount } from "../support/aws-account.ts";
+import { checkPrefix } from "../support/prefix.ts";
+import type { JobPlacement } from "./processing-job.ts";
+
+export interface JobRoleProps extends JobPlacement {
+  readonly prefix: string;
+  readonly account: AwsAccount;
+  readonly bucketArn: string;
+  /** Images that the role can pull. */
+  readonly imageUris: readonly (string | undefined)[];
+  /** ARNs of the secrets that jobs can read. */
+  readonly secrets: readonly string[];
+  readonly packages?: CodeArtifactRepository | undefined;
+}
+
+/**
+ * Role of a notebook in a job: it reads the bucket and writes only its own output. It can use neither Studio nor other jobs. What
+ * SageMaker asks of the role is in the SageMaker Developer Guide, "How to use SageMaker AI execution roles",
+ * CreateProcessingJob API.
+ */
+export class JobRole extends Construct {
+  readonly arn: string;
+  readonly policies: readonly ITerraformDependable[];
+
+  constructor(scope: Construct, id: string, props: JobRoleProps) {
+    super(scope, id);
+    const { account, prefix } = props;
+    checkPrefix(this, prefix);
+    const trust = sagemakerTrust(this, "trust", account);
+    const role = new IamRole(this, "role", {
+      name: awsNames(prefix).jobRole,
+      description: "Notebooks in processing jobs",
+      assumeRolePolicy: trust.json,
+    });
+    this.arn = role.arn;
+    const images = props.imageUris.filter((uri) => uri !== undefined);
+    this.policies = Object.entries({
+      artifacts: artifacts(account, props),
+      logs: logs(account),
+      network: network(account, props),
+      ...(images.length === 0 ? {} : { image: pullImageStatements(account, images) }),
+      ...(props.secrets.length === 0 ? {} : { secrets: secretStatements(props.secrets) }),
+      ...(props.packages === undefined ? {} : { packages: codeArtifactStatements(account, props.packages) }),
+    }).map(([name, statement]) => {
+      const { json } = new DataAwsIamPolicyDocument(this, `${name}_document`, { statement });
+      return new IamRolePolicy(this, name, { name, role: role.name, policy: json });
+    });
+  }
+}
+
+function artifacts(account: AwsAccount, props: JobRoleProps): DataAwsIamPolicyDocumentStatement[] {
+  const { bucketArn, encryptionKeyArn } = props;
+  return [
+    { sid: "ListTheBucket", actions: ["s3:GetBucketLocation", "s3:ListBucket"], resources: [bucketArn] },
+    { sid: "ReadTheBucket", actions: ["s3:GetObject"], resources: [`${bucketArn}/*`] },
+    {
+      sid: "WriteOutputs",
+      actions: ["s3:AbortMultipartUpload", "s3:PutObject"],
+      resources: [`${bucketArn}/${bucketPrefixes.jobs}/*`],
+    },
+    {
+      sid: "KeyForTheBucket",
+      actions: ["kms:Decrypt", "kms:GenerateDataKey"],
+      resources: [encryptionKeyArn],
+      condition: [{ test: "StringEquals", variable: "kms:ViaService", values: [account.serviceName("s3")] }],
+    },
+    { sid: "KeyForTheVolume", actions: ["kms:DescribeKey"], resources: [encryptionKeyArn] },
+    {
+      sid: "GrantForTheVolume",
+      actions: ["kms:CreateGrant"],
+      resources: [encryptionKeyArn],
+      condition: [{ test: "Bool", variable: "kms:GrantIsForAWSResource", values: ["true"] }],
+    },
+  ];
+}
+
+function logs(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
+  const group = account.arn("logs", `log-group:${jobLogGroup}`);
+  return [
+    {
+      sid: "LogsOfJobs",
+      actions: [
+        "logs:CreateLogGroup",
+        "logs:CreateLogStream",
+        "logs:DescribeLogStreams",
+        "logs:PutLogEvents",
+      ],
+      resources: [group, `${group}:*`],
+    },
+    {
+      sid: "MetricsOfJobs",
+      actions: ["cloudwatch:PutMetricData"],
+      resources: ["*"],
+      condition: [{ test: "StringEquals", variable: "cloudwatch:namespace", values: [jobLogGroup] }],
+    },
+  ];
+}
+
+/** A job has a network interface in one of the subnets, which SageMaker makes as the job's role. */
+function network(account: AwsAccount, props: JobRoleProps): DataAwsIamPolicyDocumentStatement[] {
+  const interfaces = account.arn("ec2", "network-interface/*");
+  return [
+    {
+      sid: "InterfaceInTheSubnets",
+      actions: ["ec2:CreateNetworkInterface"],
+      resources: [
+        interfaces,
+        ...props.subnetIds.map((id) => account.arn("ec2", `subnet/${id}`)),
+        ...props.securityGroupIds.map((id) => account.arn("ec2", `security-group/${id}`)),
+      ],
+    },
+    {
+      sid: "InterfaceForSageMaker",
+      actions: [
+        "ec2:CreateNetworkInterfacePermission",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DeleteNetworkInterfacePermission",
+      ],
+      resources: [interfaces],
+      condition: [
+        {
+          test: "ArnEquals",
+          variable: "ec2:Subnet",
+          values: props.subnetIds.map((id) => account.arn("ec2", `subnet/${id}`)),
+        },
+      ],
+    },
+    {
+      sid: "DescribeTheNetwork",
+      actions: [
+        "ec2:DescribeDhcpOptions",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+      ],
+      resources: ["*"],
+      condition: inRegion(account.region),
+    },
+  ];
+}

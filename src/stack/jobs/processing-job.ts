@@ -1,0 +1,108 @@
+import { bucketPrefixes, secretVariable } from "../../settings/names.ts";
+import { hasGpu, hasLocalStorage } from "../../settings/processing.ts";
+
+/** Where an environment's jobs run, and the key of their volumes and outputs. */
+export interface JobPlacement {
+  readonly subnetIds: readonly string[];
+  readonly securityGroupIds: readonly string[];
+  readonly encryptionKeyArn: string;
+}
+
+/** What all jobs of an environment have in common. */
+export interface JobDefaults extends JobPlacement {
+  readonly region: string;
+  readonly bucketName: string;
+  readonly roleArn: string;
+  readonly imageUri: string;
+  /** Image of jobs on instance types with a GPU. */
+  readonly gpuImageUri: string;
+  readonly volumeGb: number;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface ProcessingJob {
+  readonly name: string;
+  readonly instanceType: string;
+  readonly timeLimitMinutes: number;
+  /** The payload's version: its `job/run.sh` runs the notebook. */
+  readonly payloadHash: string;
+  /** Prefix in the bucket of the notebook and its files. */
+  readonly sourcePrefix: string;
+  /** Where in the bucket its page, files and outcome go. */
+  readonly outputPrefix: string;
+  /** File name of the notebook. */
+  readonly notebook: string;
+  readonly arguments: readonly string[];
+  /** ARNs of secrets, by the environment variable that the notebook gets each in. */
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+/**
+ * The request of CreateProcessingJob (SageMaker API). `marimo-job` makes the same one in
+ * `src/space/payload/python/sagemaker_marimo/jobs/request.py`.
+ */
+export function processingJobRequest(defaults: JobDefaults, job: ProcessingJob) {
+  const { bucketName, encryptionKeyArn, region } = defaults;
+  const { instanceType } = job;
+  const uri = (prefix: string) => `s3://${bucketName}/${prefix}`;
+  const input = (name: string, prefix: string) => ({
+    InputName: name,
+    S3Input: {
+      S3Uri: uri(`${prefix}/`),
+      LocalPath: `/opt/ml/processing/input/${name}`,
+      S3DataType: "S3Prefix",
+      S3InputMode: "File",
+      S3DataDistributionType: "FullyReplicated",
+    },
+  });
+  return {
+    ProcessingJobName: job.name,
+    RoleArn: defaults.roleArn,
+    AppSpecification: {
+      ImageUri: hasGpu(instanceType) ? defaults.gpuImageUri : defaults.imageUri,
+      ContainerEntrypoint: ["/bin/bash", "/opt/ml/processing/input/runtime/job/run.sh"],
+      ContainerArguments: [job.notebook, ...job.arguments],
+    },
+    ProcessingInputs: [
+      input("runtime", `${bucketPrefixes.payload}/${job.payloadHash}`),
+      input("source", job.sourcePrefix),
+    ],
+    ProcessingOutputConfig: {
+      KmsKeyId: encryptionKeyArn,
+      Outputs: [
+        {
+          OutputName: "result",
+          S3Output: {
+            S3Uri: uri(job.outputPrefix),
+            LocalPath: "/opt/ml/processing/output",
+            S3UploadMode: "Continuous",
+          },
+        },
+      ],
+    },
+    ProcessingResources: {
+      ClusterConfig: {
+        InstanceCount: 1,
+        InstanceType: instanceType,
+        VolumeSizeInGB: defaults.volumeGb,
+        VolumeKmsKeyId: hasLocalStorage(instanceType) ? undefined : encryptionKeyArn,
+      },
+    },
+    NetworkConfig: {
+      VpcConfig: { Subnets: [...defaults.subnetIds], SecurityGroupIds: [...defaults.securityGroupIds] },
+    },
+    StoppingCondition: { MaxRuntimeInSeconds: job.timeLimitMinutes * 60 },
+    Environment: {
+      // SageMaker tells a job no region.
+      AWS_DEFAULT_REGION: region,
+      AWS_REGION: region,
+      MARIMO_BUCKET: bucketName,
+      MARIMO_JOB_OUTPUT: uri(job.outputPrefix),
+      // job_run.py replaces each by a variable with the secret's value.
+      ...Object.fromEntries(
+        Object.entries(job.secrets).map(([name, arn]) => [`${secretVariable}${name}`, arn]),
+      ),
+    },
+    Tags: Object.entries(defaults.tags).map(([Key, Value]) => ({ Key, Value })),
+  };
+}

@@ -1,0 +1,205 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
+import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js";
+import { S3Object } from "@cdktf/provider-aws/lib/s3-object/index.js";
+import { SchedulerSchedule } from "@cdktf/provider-aws/lib/scheduler-schedule/index.js";
+import { SchedulerScheduleGroup } from "@cdktf/provider-aws/lib/scheduler-schedule-group/index.js";
+import { SqsQueue } from "@cdktf/provider-aws/lib/sqs-queue/index.js";
+import {
+  AssetType,
+  type ITerraformDependable,
+  TerraformAsset,
+  TerraformIterator,
+  TerraformStack,
+} from "cdktf";
+import { Construct } from "constructs";
+import { appFiles } from "../../notebooks/app-files.ts";
+import { awsNames, bucketPrefixes } from "../../settings/names.ts";
+import { longestSchedulePrefix, type ResolvedSchedule } from "../../settings/schedules.ts";
+import { passedToSageMaker } from "../identity/conditions.ts";
+import { serviceTrust } from "../identity/service-trust.ts";
+import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
+import { encryptedObject, type Payload } from "../storage/payload.ts";
+import type { AwsAccount } from "../support/aws-account.ts";
+import { pathOfModule } from "../support/path-of-module.ts";
+import { checkPrefix } from "../support/prefix.ts";
+import { skipChecks } from "../support/skip-checks.ts";
+import { type JobDefaults, processingJobRequest } from "./processing-job.ts";
+
+/** The API says 256 KB (EventBridge Scheduler API, Target, `Input`); that this is 262,144 characters is our reading. */
+const longestInput = 262_144;
+
+export interface SchedulesProps {
+  /** Name prefix of every resource and job. Limit: see `checkPrefix`. */
+  readonly prefix: string;
+  readonly account: AwsAccount;
+  readonly schedules: readonly ResolvedSchedule[];
+  /** Folder that the notebooks' paths are relative to. */
+  readonly root: string;
+  readonly bucket: EnvironmentBucket;
+  readonly payload: Payload;
+  readonly jobs: JobDefaults;
+}
+
+/**
+ * Notebooks that run on a schedule. EventBridge Scheduler calls CreateProcessingJob directly, as a universal target, so
+ * there is no function to maintain (EventBridge Scheduler User Guide, "Using universal targets").
+ */
+export class Schedules extends Construct {
+  /** Queue of the calls that failed: their jobs were never created. */
+  readonly deadLetterQueue: { readonly arn: string; readonly name: string };
+
+  constructor(scope: Construct, id: string, props: SchedulesProps) {
+    super(scope, id);
+    const { account, prefix } = props;
+    checkPrefix(this, prefix);
+    const group = new SchedulerScheduleGroup(this, "group", { name: awsNames(prefix).scheduleGroup });
+    const queue = new SqsQueue(this, "dead_letters", {
+      name: awsNames(prefix).deadLetterQueue,
+      // Its messages are the requests that failed: ARNs, arguments, no data.
+      sqsManagedSseEnabled: true,
+      // 14 days: the longest that Amazon SQS keeps a message.
+      messageRetentionSeconds: 1_209_600,
+    });
+    this.deadLetterQueue = { arn: queue.arn, name: queue.name };
+    const role = this.role(props, group.arn, queue.arn);
+
+    for (const schedule of props.schedules) {
+      const sources = this.sources(schedule, props);
+      const name = `${prefix}-${schedule.name}`;
+      if (name.length >= longestSchedulePrefix)
+        throw new Error(`schedule "${schedule.name}": "${name}-" leaves no room for an execution's id`);
+      // The id is the same for each attempt of one invocation: a second job of that name is refused, not run.
+      const job = `${name}-<aws.scheduler.execution-id>`;
+      const input = JSON.stringify(
+        processingJobRequest(props.jobs, {
+          name: job,
+          instanceType: schedule.instanceType,
+          timeLimitMinutes: schedule.timeLimitMinutes,
+          payloadHash: props.payload.hash,
+          sourcePrefix: sources.prefix,
+          outputPrefix: `${bucketPrefixes.jobs}/${job}`,
+          notebook: basename(schedule.notebook),
+          arguments: schedule.arguments,
+          secrets: schedule.secrets,
+        }),
+      );
+      if (input.length > longestInput)
+        throw new Error(
+          `schedule "${schedule.name}": its request has ${input.length} characters, at most ${longestInput} are allowed ` +
+            "(EventBridge Scheduler API, Target, Input: 256 KB)",
+        );
+      const made = new SchedulerSchedule(this, `schedule_${schedule.name}`, {
+        name: schedule.name,
+        groupName: group.name,
+        description: `Runs ${schedule.notebook}`,
+        scheduleExpression: schedule.expression,
+        scheduleExpressionTimezone: schedule.timeZone,
+        state: schedule.enabled ? "ENABLED" : "DISABLED",
+        flexibleTimeWindow: { mode: "OFF" },
+        target: {
+          arn: `arn:${account.partition}:scheduler:::aws-sdk:sagemaker:createProcessingJob`,
+          roleArn: role.arn,
+          input,
+          // The defaults are 185 attempts in a day: a job would start at any time of it.
+          retryPolicy: { maximumRetryAttempts: 2, maximumEventAgeInSeconds: 900 },
+          deadLetterConfig: { arn: queue.arn },
+        },
+        dependsOn: [role.policy, props.payload.pointer, sources.objects],
+      });
+      skipChecks(made, {
+        CKV_AWS_297: "What it holds is a request: ARNs and arguments, which are no secrets; AWS's own key",
+      });
+    }
+  }
+
+  /** What EventBridge Scheduler may do: make these jobs, tag them, hand them the one role, and report what failed. */
+  private role({ account, jobs, prefix }: SchedulesProps, groupArn: string, queueArn: string) {
+    const trust = new DataAwsIamPolicyDocument(this, "trust", {
+      statement: [
+        serviceTrust({
+          sid: "Scheduler",
+          account,
+          service: account.servicePrincipal("scheduler"),
+          // The group, and not a schedule (EventBridge Scheduler User Guide, "Confused deputy prevention").
+          sourceArn: groupArn,
+        }),
+      ],
+    });
+    const role = new IamRole(this, "role", {
+      name: awsNames(prefix).schedulerRole,
+      description: "EventBridge Scheduler, which starts scheduled notebooks",
+      assumeRolePolicy: trust.json,
+    });
+    const document = new DataAwsIamPolicyDocument(this, "document", {
+      statement: [
+        {
+          sid: "MakeJobs",
+          actions: ["sagemaker:AddTags", "sagemaker:CreateProcessingJob"],
+          resources: [account.arn("sagemaker", `processing-job/${prefix}-*`)],
+        },
+        {
+          sid: "TheOneRole",
+          actions: ["iam:PassRole"],
+          resources: [jobs.roleArn],
+          condition: passedToSageMaker(account),
+        },
+        { sid: "DeadLetters", actions: ["sqs:SendMessage"], resources: [queueArn] },
+      ],
+    });
+    const policy: ITerraformDependable = new IamRolePolicy(this, "policy", {
+      name: "jobs",
+      role: role.name,
+      policy: document.json,
+    });
+    return { arn: role.arn, policy };
+  }
+
+  /** Uploads a schedule's notebook and what goes along; a change makes new objects, before the schedule moves to them. */
+  private sources(schedule: ResolvedSchedule, { bucket, jobs, root }: SchedulesProps) {
+    const folder = dirname(schedule.notebook);
+    const sent = [basename(schedule.notebook), ...schedule.files];
+    const named = sent
+      .filter((file) => file.endsWith(".py"))
+      .flatMap((file) => appFiles(join(root, folder), file));
+    const files = Object.fromEntries([
+      ...[...named, ...sent].map((file) => [file, join(root, folder, file)]),
+      ...(schedule.lock === undefined ? [] : [["requirements.lock", join(root, folder, schedule.lock)]]),
+    ]) as Record<string, string>;
+    const hashes = Object.entries(files).map(([path, file]) => [
+      path,
+      createHash("sha256").update(readFileSync(file)).digest("hex"),
+    ]) as [string, string][];
+    const version = createHash("sha256").update(JSON.stringify(hashes.sort())).digest("hex").slice(0, 16);
+    const prefix = `${bucketPrefixes.schedules}/${schedule.name}/${version}`;
+    const sources = TerraformIterator.fromMap(
+      Object.fromEntries(
+        hashes.map(([path, sha256]) => [
+          path,
+          {
+            source: new TerraformAsset(this, `source ${schedule.name} ${path}`, {
+              path: files[path] ?? "",
+              assetHash: sha256,
+              type: AssetType.FILE,
+            }).path,
+            sha256,
+          },
+        ]),
+      ),
+    );
+    const objects = new S3Object(this, `sources_${schedule.name}`, {
+      bucket: bucket.name,
+      forEach: sources,
+      key: `${prefix}/${sources.key}`,
+      source: pathOfModule(TerraformStack.of(this), sources.getString("source")),
+      sourceHash: sources.getString("sha256"),
+      ...encryptedObject(jobs.encryptionKeyArn),
+      lifecycle: { createBeforeDestroy: true },
+      dependsOn: [...bucket.ready],
+    });
+    return { prefix, objects };
+  }
+}

@@ -1,0 +1,71 @@
+import { Fn } from "cdktf";
+import type { ResolvedEnvironment } from "../../settings/environment.ts";
+import type { EnvironmentRole } from "../identity/execution-role.ts";
+import type { EnvironmentNetwork } from "../network/network.ts";
+import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
+import type { Outputs } from "../support/outputs.ts";
+import type { LifecycleConfiguration } from "./lifecycle-configuration.ts";
+import type { StudioDomain } from "./studio-domain.ts";
+
+export interface StudioOutputsProps {
+  readonly environment: ResolvedEnvironment;
+  readonly studio: StudioDomain;
+  readonly network: EnvironmentNetwork;
+  readonly role: EnvironmentRole;
+  readonly bucket: EnvironmentBucket;
+  readonly lifecycleConfiguration: LifecycleConfiguration;
+  /** Terraform map with the name of each user profile as a key. */
+  readonly userProfiles: unknown;
+}
+
+/** Outputs of an environment with its own Studio domain. */
+export function studioOutputs(props: StudioOutputsProps): Outputs {
+  const { bucket, environment, lifecycleConfiguration, network, role, studio, userProfiles } = props;
+  const { region } = environment;
+  const { domain } = studio;
+  const names = Fn.keys(userProfiles);
+  return {
+    studio_domain_id: ["Id of the Studio domain", domain.id],
+    studio_url: ["Address of the Studio domain", domain.url],
+    console_url: [
+      "The domain in the AWS console",
+      `https://${consoleHost(region)}/sagemaker/home?region=${region}#/studio/${domain.id}`,
+    ],
+    user_profile_names: ["Names of the Studio user profiles", names],
+    execution_role_arn: ["Role that Studio and the notebooks run as", role.arn],
+    vpc_id: ["VPC of the Studio domain", network.vpcId],
+    marimo_job_environment: [
+      "What marimo-job needs on a laptop: paste it into a shell",
+      `export MARIMO_BUCKET=${bucket.name} AWS_REGION=${region}`,
+    ],
+    lifecycle_configuration_arn: [
+      "Lifecycle configuration that starts marimo in the JupyterLab spaces of the user profiles",
+      lifecycleConfiguration.jupyterLab.profiles,
+    ],
+    open_studio_command: openStudioCommand(environment, domain.id),
+  };
+}
+
+function openStudioCommand(
+  { authentication, region, userProfiles }: ResolvedEnvironment,
+  domainId: string,
+): Outputs[string] {
+  if (authentication === "SSO") {
+    return [
+      "Command that prints the address where people sign in with IAM Identity Center",
+      `aws sagemaker describe-domain --region ${region} --domain-id ${domainId} --query Url --output text`,
+    ];
+  }
+  return [
+    "Command that prints a link to Studio for the first user profile, good for 5 minutes",
+    `aws sagemaker create-presigned-domain-url --region ${region} --domain-id ${domainId} ` +
+      `--user-profile-name ${userProfiles[0]?.name ?? "NAME"} --query AuthorizedUrl --output text`,
+  ];
+}
+
+/** The data source `aws_partition` does not have it. */
+function consoleHost(region: string): string {
+  if (region.startsWith("cn-")) return "console.amazonaws.cn";
+  if (region.startsWith("us-gov-")) return "console.amazonaws-us-gov.com";
+  return `${region}.console.aws.amazon.com`;
+}

@@ -1,0 +1,34 @@
+import { AwsProvider } from "@cdktf/provider-aws/lib/provider/index.js";
+import { LocalBackend, S3Backend, type TerraformStack } from "cdktf";
+import type { ResolvedEnvironment } from "../settings/environment.ts";
+import { stateFileOf } from "../settings/state-file.ts";
+import { tagsOf } from "./support/environment-context.ts";
+
+/** Sets a stack's Terraform version, AWS provider and backend. */
+export function configureTerraform(stack: TerraformStack, environment: ResolvedEnvironment): void {
+  const { awsProviderVersion, backend, name, region } = environment;
+  // 1.10 is the first version with `use_lockfile`.
+  stack.addOverride("terraform.required_version", ">= 1.10");
+  // The bindings require exactly the version that they were generated from.
+  stack.addOverride("terraform.required_providers.aws.version", awsProviderVersion);
+  if (backend.type === "local") {
+    // Relative to the stack's folder: the file is beside cdktf.json. cdktf's default is an absolute path.
+    new LocalBackend(stack, { path: `../../../${stateFileOf(name)}` });
+  } else {
+    const { bucket, key, kmsKeyId, region: bucketRegion } = backend;
+    new S3Backend(stack, {
+      bucket,
+      key,
+      region: bucketRegion,
+      encrypt: true,
+      ...(kmsKeyId === undefined ? {} : { kmsKeyId }),
+    }).addOverride("use_lockfile", true);
+  }
+  new AwsProvider(stack, "aws", {
+    region,
+    // With the default of 25, the provider retries for 51 minutes when EC2 reports an expired token (provider issue
+    // 15618). Pauses double from at most 1 s, so 8 attempts take two minutes at most.
+    maxRetries: 8,
+    defaultTags: [{ tags: tagsOf(environment) }],
+  });
+}
