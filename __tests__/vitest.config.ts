@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { quickFiles, suites } from "./suites.ts";
+import { patience } from "./support/patience.ts";
 import SlowFirst from "./support/slow-first.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -17,6 +18,7 @@ const integration = {
   disableConsoleIntercept,
   testTimeout: 600_000,
   hookTimeout: 600_000,
+  expect: { poll: { timeout: patience } },
   // More than two cores: a file waits much of the time, for its servers or on purpose.
   maxWorkers: 3,
   sequence: { groupOrder: 1 },

@@ -172,7 +172,7 @@ describe("a running rehearsal", () => {
     rehearsal.child.kill("SIGINT");
     const log = join(run, "logs/destroy.log");
     const waits = () => existsSync(log) && readFileSync(log, "utf8").includes("Acquiring state lock");
-    await until(rehearsal, waits, 120);
+    await until(rehearsal, waits);
     unlock();
     expect(await rehearsal.status, rehearsal.output.stderr).toBe(0);
     expect(rehearsal.output.stderr).toContain("✓ check that nothing is left");

@@ -13,6 +13,7 @@ import { capture } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { AppHost } from "../../src/local-studio/app-host.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
+import { patience } from "../support/patience.ts";
 import { StackFixture } from "../support/stack-fixture.ts";
 
 const notebook = `import marimo
@@ -85,7 +86,7 @@ async function aws(...args: string[]): Promise<string> {
 async function fire(name: string): Promise<ProcessingJobSummary & { output: string }> {
   const fired = await fixture.localAws.fireSchedule(name, "marimo-dev");
   expect(fired).toHaveProperty("ProcessingJobArn");
-  for (const deadline = Date.now() + 120_000; Date.now() < deadline; await sleep(200)) {
+  for (const deadline = Date.now() + patience; Date.now() < deadline; await sleep(200)) {
     const { ProcessingJobSummaries = [] } = await fixture.sagemaker.send(
       new ListProcessingJobsCommand({ NameContains: `marimo-dev-${name}-`, SortOrder: "Descending" }),
     );
@@ -124,7 +125,7 @@ describe("a scheduled notebook", () => {
 
     const job = await fire("broken");
     expect(job.ProcessingJobStatus).toBe("Failed");
-    await expect.poll(received, { timeout: 20_000 }).toContain(job.ProcessingJobName);
+    await expect.poll(received).toContain(job.ProcessingJobName);
     expect(await get(`${job.output}/page.html`)).toContain("failed as requested");
   });
 

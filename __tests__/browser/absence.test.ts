@@ -6,11 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Gateway } from "../../src/local-studio/gateway.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import { contextWithoutAnimations, launchBrowser } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { defaultGateway, signalMarimo, startSpaceWith } from "../support/space-browser.ts";
-
 import { type Container, type Space, until } from "../support/space-fixture.ts";
 
-const patience = 90_000;
 /** gateway-profiles.test.ts has gaps of four minutes. */
 const gap = 45_000;
 

@@ -9,9 +9,8 @@ import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { type CodeEditorProxy, startCodeEditorProxy } from "../support/code-editor-proxy.ts";
+import { patience } from "../support/patience.ts";
 import { realPayload, Space, until } from "../support/space-fixture.ts";
-
-const patience = 90_000;
 
 let space: Space;
 let proxy: CodeEditorProxy;
@@ -35,7 +34,7 @@ beforeAll(async () => {
     join(space.folder, "resource-metadata.json"),
     JSON.stringify({ AppType: "CodeEditor", DomainId: "d-abc", SpaceName: "mine" }),
   );
-  await until("the commands", () => existsSync(join(space.prefix, "bin/marimo")) || undefined, 60);
+  await until("the commands", () => existsSync(join(space.prefix, "bin/marimo")) || undefined);
   server = spawn(join(space.prefix, "bin/marimo"), ["edit", "project/slider.py"], {
     env: {
       ...space.environment,
@@ -47,8 +46,8 @@ beforeAll(async () => {
   });
   if (server.stdout) void linesOf(server.stdout, (line) => printed.push(line));
   browser = await launchBrowser();
-  await until("the address", () => printed.some((line) => line.includes("Ports tab")) || undefined, 240);
-}, 400_000);
+  await until("the address", () => printed.some((line) => line.includes("Ports tab")) || undefined);
+});
 afterAll(async () => {
   await browser?.close();
   proxy?.close();

@@ -8,11 +8,11 @@ import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { startGateway } from "../../src/local-studio/gateway.ts";
 import { gatewayProfiles } from "../../src/local-studio/gateway-faults.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
-import { launchBrowser } from "../support/browser.ts";
+import { launchBrowser, newContext } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { marimoInstalled } from "../support/space-browser.ts";
 import { type Container, realPayload, Space } from "../support/space-fixture.ts";
 
-const patience = 90_000;
 const labels = ["Open in marimo", "Open as app", "Convert to marimo"] as const;
 type Label = (typeof labels)[number];
 const notebook = "import marimo\n\napp = marimo.App()\n\n\n@app.cell\ndef _():\n    20 + 22\n    return\n";
@@ -34,7 +34,7 @@ let errors: string[];
 beforeAll(async () => {
   python = (await pythonEnvironment("image")).python;
   browser = await launchBrowser();
-  context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  context = await newContext(browser);
   space = new Space();
   space.upload(realPayload());
   for (const name of ["marimo-notebooks/inside.py", "project/it's 100%.py", "home.py"])
@@ -46,7 +46,7 @@ beforeAll(async () => {
   space.write(join(space.home, "project/broken.ipynb"), "no JSON");
   space.write(join(space.home, "project/folder.py/x"), "");
   await start();
-}, 300_000);
+});
 afterEach(async () => {
   for (const page of context.pages()) await page.close();
 });
@@ -61,7 +61,7 @@ async function start(): Promise<void> {
   const environment = { ...space.environment, JUPYTER_PREFER_ENV_PATH: "0" };
   container = await space.start(python, { environment });
   expect(container.events.at(-1)?.event, JSON.stringify(container.events)).toBe("ready");
-  await marimoInstalled(container, 240);
+  await marimoInstalled(container);
 }
 
 async function fileBrowser(folder: string, base = container.url): Promise<Page> {

@@ -3,11 +3,11 @@ import type { Browser, BrowserContext } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { notebook, SliderPage } from "../../scripts/bench/slider-notebook.ts";
 import type { Gateway } from "../../src/local-studio/gateway.ts";
-import { launchBrowser } from "../support/browser.ts";
+import { launchBrowser, newContext } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { defaultGateway, startSpaceWith } from "../support/space-browser.ts";
 import type { Container, Space } from "../support/space-fixture.ts";
 
-const patience = 90_000;
 /** More notebooks than Chromium's connections to one host over HTTP/1.1, which are six. */
 const many = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
@@ -31,7 +31,7 @@ describe("one browser", () => {
   const address = (name: string) => `${gateway.url}/jupyterlab/default/marimo/?file=${name}.py`;
 
   /** Moves the slider twice and delays the first value by a second; returns whether the cell shows the second value. */
-  async function showsLast(name: string, context: BrowserContext): Promise<boolean> {
+  async function showsLast(name: string, context: BrowserContext, timeout = patience): Promise<boolean> {
     const page = await SliderPage.open(context, address(name), patience);
     await page.move();
     let isDelayed = false;
@@ -45,25 +45,25 @@ describe("one browser", () => {
     await page.sweep(2);
     await sleep(3000);
     expect(isDelayed).toBe(true);
-    return page.showsLast(3000);
+    return page.showsLast(timeout);
   }
 
   it("keeps the order of slider values when one of them is delayed", async () => {
-    expect(await showsLast("ours", await browser.newContext())).toBe(true);
+    expect(await showsLast("ours", await newContext(browser))).toBe(true);
   });
 
   it("loses the last value to a delayed one in marimo's unmodified page", async () => {
-    const context = await browser.newContext();
+    const context = await newContext(browser);
     await context.route("**/marimo/?file=*", async (route) => {
       const response = await route.fetch();
       const body = (await response.text()).replace(/<script data-transport.*?<\/script>/s, "");
       await route.fulfill({ response, body });
     });
-    expect(await showsLast("stock", context)).toBe(false);
+    expect(await showsLast("stock", context, 3000)).toBe(false);
   });
 
   it("updates more notebooks than it has connections, and loses no value", async () => {
-    const context = await browser.newContext();
+    const context = await newContext(browser);
     // How each notebook receives events: with a stream, with long polls ("1") or with short polls ("0").
     const asks = new Map(many.map((name) => [name, new Set<string>()]));
     context.on("request", (request) => {
@@ -83,7 +83,7 @@ describe("one browser", () => {
   });
 
   it("cannot open more than six notebooks if each page keeps a connection", async () => {
-    const context = await browser.newContext();
+    const context = await newContext(browser);
     await context.addInitScript('Object.defineProperty(navigator, "locks", { value: undefined })');
     const opened: SliderPage[] = [];
     const openAll = async () => {

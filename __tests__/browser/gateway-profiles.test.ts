@@ -12,12 +12,12 @@ import { contextWithoutAnimations, launchBrowser } from "../support/browser.ts";
 import {
   absenceTimeout,
   allShown,
-  eventTimeout,
   firstPlot,
   Seat,
   slowCells,
   startSpace,
 } from "../support/gateway-fixture.ts";
+import { patience } from "../support/patience.ts";
 import { type Container, payloadFolder, type Space } from "../support/space-fixture.ts";
 
 /** Gateways close idle connections after 10 to 13 s. */
@@ -80,15 +80,15 @@ describe("marimo in a space with default settings", () => {
       const marimo = await seat.newTab();
       expect(await seat.filesAskedFor()).toBeGreaterThan(100);
       expect(await marimo.isReader()).toBe(false);
-      await marimo.moveSlider(eventTimeout);
+      await marimo.moveSlider(patience);
       const left = await marimo.sliderValue();
 
-      await marimo.reload(eventTimeout);
-      await marimo.waitForKernel(eventTimeout);
-      await marimo.waitForOutputs(eventTimeout);
+      await marimo.reload(patience);
+      await marimo.waitForKernel(patience);
+      await marimo.waitForOutputs(patience);
       expect(await marimo.isReader()).toBe(false);
       expect(await marimo.sliderValue()).toBe(left);
-      await marimo.moveSlider(eventTimeout);
+      await marimo.moveSlider(patience);
       const leftAgain = await marimo.sliderValue();
 
       // It differs from a reload in how the old page goes.
@@ -97,7 +97,7 @@ describe("marimo in a space with default settings", () => {
       expect(await seat.filesAskedFor()).toBe(0);
       expect(await again.isReader()).toBe(false);
       expect(await again.sliderValue()).toBe(leftAgain);
-      await again.moveSlider(eventTimeout);
+      await again.moveSlider(patience);
     },
   );
 
@@ -107,18 +107,18 @@ describe("marimo in a space with default settings", () => {
       const seat = seatAt(profile, apps);
       const app = await seat.newTab();
       const start = await app.sliderValue();
-      await app.moveSlider(eventTimeout);
+      await app.moveSlider(patience);
       expect(await app.sliderValue()).not.toBe(start);
 
-      await app.reload(eventTimeout);
-      await app.waitForKernel(eventTimeout);
-      await app.waitForOutputs(eventTimeout);
+      await app.reload(patience);
+      await app.waitForKernel(patience);
+      await app.waitForOutputs(patience);
       expect(await app.sliderValue()).toBe(start);
-      await app.moveSlider(eventTimeout);
+      await app.moveSlider(patience);
 
       const again = await seat.newTab();
       expect(await again.sliderValue()).toBe(start);
-      await again.moveSlider(eventTimeout);
+      await again.moveSlider(patience);
     },
   );
 
@@ -130,7 +130,7 @@ describe("marimo in a space with default settings", () => {
       async (profile, { expect }) => {
         const marimo = await seatAt(profile).marimo();
         await sleep(idle);
-        await marimo.moveSlider(eventTimeout);
+        await marimo.moveSlider(patience);
         expect(await marimo.isReader()).toBe(false);
       },
     );
@@ -141,7 +141,7 @@ describe("marimo in a space with default settings", () => {
       async (profile) => {
         const app = await seatAt(profile, apps).marimo();
         await sleep(idle);
-        await app.moveSlider(eventTimeout);
+        await app.moveSlider(patience);
       },
     );
   });
@@ -156,7 +156,7 @@ describe("marimo in a space with default settings", () => {
         // Each cell takes longer than the idle limit of the gateways.
         await seat.startSlowCells(firstPlot);
         await expect
-          .poll(() => seat.shown(), { timeout: eventTimeout, interval: 1000 })
+          .poll(() => seat.shown(), { interval: 1000 })
           .toEqual(allShown((cell) => cell >= firstPlot));
         await seat.disconnect();
         seat.release();
@@ -165,7 +165,7 @@ describe("marimo in a space with default settings", () => {
         await seat.connect();
         await expect.poll(() => seat.shown(), { timeout: backlog, interval: 1000 }).toEqual(allShown());
         expect(await marimo.isReader()).toBe(false);
-        await marimo.moveSlider(eventTimeout);
+        await marimo.moveSlider(patience);
         expect(await seat.shown()).toEqual(allShown());
       },
     );
@@ -186,7 +186,7 @@ describe("marimo in a space with default settings", () => {
         const results = async () => (await seat.shown()).results;
         await expect.poll(results, { timeout: backlog, interval: 1000 }).toEqual(allShown().results);
         expect(await app.sliderValue()).toBe(value);
-        await app.moveSlider(eventTimeout);
+        await app.moveSlider(patience);
       },
     );
   });

@@ -7,13 +7,13 @@ import { contextWithoutAnimations, launchBrowser } from "../support/browser.ts";
 import {
   absenceTimeout,
   allShown,
-  eventTimeout,
   networkCut,
   type RunningSpace,
   Seat,
   slowCells,
   startStock,
 } from "../support/gateway-fixture.ts";
+import { patience } from "../support/patience.ts";
 
 // The negative controls of gateway-profiles.test.ts: what passes there fails here with the image's unmodified
 // jupyter-server-proxy and marimo, both with marimo's own WebSocket and with its own event stream.
@@ -64,7 +64,7 @@ describe.each(["websocket", "sse"] as const)("stock marimo with %s", (transport)
   it.concurrent(`updates no cell with the slider (${never[transport][0]})`, async ({ expect }) => {
     const seat = seatAt("slider", "none");
     const marimo = await seat.marimo();
-    await marimo.moveSlider(eventTimeout);
+    await marimo.moveSlider(patience);
     // The page is open, but it has no connection.
     await seat.connect(gatewayProfiles[never[transport][0]].faults);
     await expect(marimo.moveSlider(absenceTimeout)).rejects.toThrow("no cell changed with the slider");
@@ -77,9 +77,9 @@ describe.each(["websocket", "sse"] as const)("stock marimo with %s", (transport)
       const seat = seatAt("reload", "reported-studio");
       const marimo = await seat.marimo();
       expect(await marimo.isReader()).toBe(false);
-      await marimo.reload(eventTimeout);
-      await marimo.waitForKernel(eventTimeout);
-      await marimo.waitForOutputs(eventTimeout);
+      await marimo.reload(patience);
+      await marimo.waitForKernel(patience);
+      await marimo.waitForOutputs(patience);
       expect(await marimo.isReader()).toBe(true);
     });
 
@@ -99,7 +99,7 @@ describe.each(["websocket", "sse"] as const)("stock marimo with %s", (transport)
   }) => {
     const seat = seatAt("idle", "none");
     const marimo = await seat.marimo();
-    await marimo.moveSlider(eventTimeout);
+    await marimo.moveSlider(patience);
     await seat.connect(gatewayProfiles[fault].faults);
     await sleep(idle);
     await expect(marimo.moveSlider(absenceTimeout)).rejects.toThrow("no cell changed with the slider");
@@ -111,7 +111,7 @@ describe.each(["websocket", "sse"] as const)("stock marimo with %s", (transport)
     seat.hold(1);
     await seat.startSlowCells();
     await seat.done(0);
-    await expect.poll(() => seat.shown(), { timeout: eventTimeout }).toEqual(allShown((cell) => cell > 0));
+    await expect.poll(() => seat.shown()).toEqual(allShown((cell) => cell > 0));
     await seat.connect(gatewayProfiles[fault].faults);
     seat.release(1);
     await seat.done(slowCells - 1);
@@ -126,15 +126,15 @@ describe.each(["websocket", "sse"] as const)("stock marimo with %s", (transport)
     seat.hold(5);
     await seat.startSlowCells();
     await seat.done(3);
-    await expect.poll(() => seat.shown(), { timeout: eventTimeout }).toEqual(allShown((cell) => cell > 3));
+    await expect.poll(() => seat.shown()).toEqual(allShown((cell) => cell > 3));
     await seat.disconnect();
     seat.release(4);
     await seat.done(4);
     await sleep(networkCut);
     await seat.connect();
-    await expect.poll(() => seat.isConnected(), { timeout: eventTimeout }).toBe(true);
+    await expect.poll(() => seat.isConnected()).toBe(true);
     seat.release(5);
     // marimo does not repeat results after a reconnection. The sixth to tenth results prove the reconnection.
-    await expect.poll(() => seat.shown(), { timeout: eventTimeout }).toEqual(allShown((cell) => cell === 4));
+    await expect.poll(() => seat.shown()).toEqual(allShown((cell) => cell === 4));
   });
 });

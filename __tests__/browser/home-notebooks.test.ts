@@ -6,11 +6,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { workFolder } from "../../src/cli/paths.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
-import { launchBrowser } from "../support/browser.ts";
+import { launchBrowser, newContext } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { marimoInstalled } from "../support/space-browser.ts";
 import { type Container, realPayload, runOnOpen, Space, until } from "../support/space-fixture.ts";
 
-const patience = 90_000;
 const notebook = "import marimo\n\napp = marimo.App()\n\n\n@app.cell\ndef _():\n    20 + 22\n    return\n";
 
 let browser: Browser;
@@ -19,7 +19,7 @@ let space: Space;
 let container: Container;
 beforeAll(async () => {
   browser = await launchBrowser();
-  context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  context = await newContext(browser);
   // marimo's page does not save notebooks below /tmp, where its tutorials are, and its list of recent notebooks has
   // none from there or from /var. The project may be there, too.
   const isIgnored = /^\/(tmp|var)\//.test(`${realpathSync(workFolder)}/`);
@@ -42,8 +42,8 @@ beforeAll(async () => {
     space.write(join(space.home, name), notebook);
   writeManyFiles();
   container = await space.start((await pythonEnvironment("image")).python);
-  await marimoInstalled(container, 240);
-}, 300_000);
+  await marimoInstalled(container);
+});
 afterEach(async () => {
   for (const page of context.pages()) {
     await page.evaluate("localStorage.clear()");

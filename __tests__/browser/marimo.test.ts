@@ -125,7 +125,7 @@ describe("a space's first app", () => {
     });
     expect(await connections()).toBe(1);
     browser.abort();
-    await until("the end of the stream", async () => ((await connections()) === 0 ? true : undefined), 5);
+    await until("the end of the stream", async () => ((await connections()) === 0 ? true : undefined));
   });
 
   it("keeps the user's configuration and the virtual environment at the next start", async () => {

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import { launchBrowser } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { marimoInstalled, startSpaceWith } from "../support/space-browser.ts";
 import { type Container, realPayload, Space, until } from "../support/space-fixture.ts";
 
-const patience = 90_000;
 const notice = "marimo runs with its own connection here";
 
 let space: Space;
@@ -76,7 +76,7 @@ describe.each([
   it("shows that marimo is not installed yet, and then marimo", async () => {
     const status = () =>
       space.read("home/.local/share/sagemaker-marimo/status") === "installed\n" || undefined;
-    await until("the installation", status, 240);
+    await until("the installation", status);
     const current = join(space.state, "environments/current");
     renameSync(current, `${current}.away`);
     const page = await request("", { headers: { Accept: "text/html" } });

@@ -6,10 +6,9 @@ import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import type { Gateway } from "../../src/local-studio/gateway.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import { launchBrowser } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { defaultGateway, marimoInstalled } from "../support/space-browser.ts";
 import { type Container, realPayload, runOnOpen, Space, until } from "../support/space-fixture.ts";
-
-const patience = 60_000;
 
 /** Reads the file beside it, and writes another. */
 const notebook = `import marimo
@@ -48,7 +47,7 @@ beforeAll(async () => {
   space.write(notebooks("open.py"), notebook);
   space.upload({ ...realPayload(), "settings.env": `${runOnOpen}MARIMO_APPS_FOLDER=apps\n` });
   container = await space.start(python);
-  await marimoInstalled(container, 180);
+  await marimoInstalled(container);
   gateway = await defaultGateway(container);
   browser = await launchBrowser();
 });

@@ -6,10 +6,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import { contextWithoutAnimations, launchBrowser } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { marimoInstalled, marimoServer, signalMarimo } from "../support/space-browser.ts";
 import { type Container, realPayload, Space, until } from "../support/space-fixture.ts";
-
-const patience = 90_000;
 
 /** Shows how often it has run, and the time of its last run. */
 const notebook = `import marimo
@@ -58,7 +57,7 @@ describe.each([
     space.write(join(space.home, "marimo-notebooks/mine.py"), notebook);
     space.upload({ ...realPayload(), "settings.env": settings });
     container = await space.start(python);
-    await marimoInstalled(container, 180);
+    await marimoInstalled(container);
   });
   beforeEach(async () => {
     await context?.close();
@@ -113,7 +112,7 @@ describe.each([
   if (!runs) {
     it("shows the sample's results at once, and runs it on request", async () => {
       const { tab, marimo } = await open("01_explore_data.py");
-      await tab.getByText("Showing 120 of 240 items").waitFor({ timeout: 5000 });
+      await tab.getByText("Showing 120 of 240 items").waitFor({ timeout: patience });
       await marimo.runCells(patience);
       await marimo.moveSlider(patience);
       await night();
@@ -136,7 +135,7 @@ describe.each([
         space.read(cache).replace(version, '"marimo_version": "0.25.1"'),
       );
       const tomorrow = await open("mine.py");
-      await tomorrow.tab.getByText(text).waitFor({ timeout: 5000 });
+      await tomorrow.tab.getByText(text).waitFor({ timeout: patience });
       expect(space.read("home/marimo-notebooks/mine.runs")).toBe(".");
       await night();
     });

@@ -6,11 +6,11 @@ import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { type Gateway, startGateway } from "../../src/local-studio/gateway.ts";
 import { type GatewayFaults, gatewayProfiles } from "../../src/local-studio/gateway-faults.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
-import { launchBrowser } from "../support/browser.ts";
+import { launchBrowser, newContext } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { marimoInstalled } from "../support/space-browser.ts";
 import { type Container, realPayload, runOnOpen, Space, until } from "../support/space-fixture.ts";
 
-const patience = 60_000;
 const names = ["from_panel", "from_terminal"];
 /** A slider, and a cell that shows with each move which of these packages its kernel can import. */
 const notebook = `import marimo
@@ -54,8 +54,8 @@ let browser: Browser;
 let shared: BrowserContext;
 let context: BrowserContext;
 
-async function newContext(): Promise<BrowserContext> {
-  const one = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+async function contextWithClipboard(): Promise<BrowserContext> {
+  const one = await newContext(browser);
   await one.grantPermissions(["clipboard-read", "clipboard-write"]);
   return one;
 }
@@ -63,7 +63,7 @@ async function newContext(): Promise<BrowserContext> {
 async function start(): Promise<void> {
   container = await space.start(python);
   expect(container.events.at(-1)?.event).toBe("ready");
-  await marimoInstalled(container, 180);
+  await marimoInstalled(container);
 }
 
 const gatewayWith = (faults: GatewayFaults, port?: number) =>
@@ -87,7 +87,7 @@ beforeAll(async () => {
     JSON.stringify({ AppType: "JupyterLab", DomainId: "d-abc", SpaceName: "mine" }),
   );
   browser = await launchBrowser();
-  shared = await newContext();
+  shared = await contextWithClipboard();
 });
 afterAll(async () => {
   await browser?.close();
@@ -134,7 +134,7 @@ async function openTerminal(page: Page) {
 }
 
 async function type(page: Page, terminal: { received: string }, command: string, answer: RegExp) {
-  await until("the shell's prompt", () => /[#$] (\S*\[K)?$/.test(terminal.received) || undefined, 30);
+  await until("the shell's prompt", () => /[#$] (\S*\[K)?$/.test(terminal.received) || undefined);
   terminal.received = "";
   await page.keyboard.type(`${command}\n`);
   const found = await until(
@@ -183,7 +183,7 @@ describe("marimo's terminal", () => {
     // The size is transmitted although the query string is removed. marimo starts with 80 columns, and the page sends
     // the size when it has drawn the terminal, which can be after the first prompt.
     const columns = async () => Number(await type(page, terminal, "stty size", /[\r\n]\d+ (\d+)\r/));
-    await expect.poll(columns, { timeout: patience }).toBeGreaterThan(100);
+    await expect.poll(columns).toBeGreaterThan(100);
     expect(terminal.connections).toBe(1);
   });
 
@@ -207,7 +207,7 @@ describe("marimo's terminal", () => {
   it("closes without a message in unmodified marimo", async () => {
     const closed = await gatewayWith(gatewayProfiles["websocket-closed"].faults);
     gateways.push(closed);
-    context = await newContext();
+    context = await contextWithClipboard();
     await context.addInitScript(marimosOwn);
     const { page } = await openNotebook(closed);
     await page.keyboard.press("Control+Backquote");
@@ -451,7 +451,7 @@ describe("Copilot and a language server, whose dependencies are not in the image
   });
 
   it("are retried endlessly in unmodified marimo", async () => {
-    context = await newContext();
+    context = await contextWithClipboard();
     await context.addInitScript(marimosOwn);
     // Up to ten times per second, and in any case more often than the test above allows.
     expect((await attempts()).found).toBeGreaterThanOrEqual(15);

@@ -6,9 +6,9 @@ import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { bucket, Jobs } from "../support/jobs-fixture.ts";
+import { patience } from "../support/patience.ts";
 import { type Container, realPayload, runOnOpen, Space, until } from "../support/space-fixture.ts";
 
-const patience = 180_000;
 let jobs: Jobs;
 let space: Space;
 let container: Container;

@@ -6,6 +6,7 @@ import { notebook } from "../../scripts/bench/slider-notebook.ts";
 import type { Gateway } from "../../src/local-studio/gateway.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import { contextWithoutAnimations, launchBrowser } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import {
   defaultGateway,
   marimoInstalled,
@@ -13,10 +14,7 @@ import {
   signalMarimo,
   startSpaceWith,
 } from "../support/space-browser.ts";
-
 import { type Container, type Space, until } from "../support/space-fixture.ts";
-
-const patience = 90_000;
 
 describe("marimo's server", () => {
   let space: Space;

@@ -12,11 +12,10 @@ import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { workFolder } from "../../src/cli/paths.ts";
 import { descendants } from "../../src/cli/process-tree.ts";
-import { launchBrowser } from "../support/browser.ts";
+import { launchBrowser, newContext } from "../support/browser.ts";
 import { type Command, startScript, until } from "../support/command.ts";
 import { alive, announced, isUp, ps, runs, start } from "../support/start-command.ts";
 
-const timeout = 120_000;
 const links = [
   ...["awsEndpoint", "awsEnvironment", "exports", "domainId", "spaceName", "jupyterUrl", "gatewayUrl"],
   ...["studioUrl", "jupyterLabUrl", "marimoUrl"],
@@ -46,7 +45,7 @@ beforeAll(async () => {
     credentials: { accessKeyId: awsEnvironment.AWS_ACCESS_KEY_ID ?? "", secretAccessKey: "test" },
   };
   browser = await launchBrowser();
-  context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  context = await newContext(browser);
   page = await context.newPage();
   page.on("pageerror", ({ message }) => complaints.push(message));
   page.on("console", (message) => {
@@ -61,14 +60,14 @@ const space = (name: string) => page.locator("#spaces li").filter({ hasText: nam
 const state = (name: string, wanted: string) =>
   space(name)
     .locator(".state", { hasText: new RegExp(`^${wanted}$`) })
-    .waitFor({ timeout });
+    .waitFor();
 const press = (name: string, button: string) => space(name).getByRole("button", { name: button }).click();
 const picture = (name: string) => page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
 
 it("creates a space, opens marimo in it, stops it and deletes it", async () => {
-  await page.getByText(/^On AWS: \$37\.50 per month/).waitFor({ timeout });
-  await page.getByText(/^\d{3} resources$/).waitFor({ timeout });
-  await page.getByText("No jobs yet.").waitFor({ timeout });
+  await page.getByText(/^On AWS: \$37\.50 per month/).waitFor();
+  await page.getByText(/^\d{3} resources$/).waitFor();
+  await page.getByText("No jobs yet.").waitFor();
   expect(await page.getByLabel("New space").inputValue()).toBe("data-scientist-1");
   await page.getByRole("button", { name: "Create and start" }).click();
   await state("data-scientist-1", "starting");
@@ -80,13 +79,13 @@ it("creates a space, opens marimo in it, stops it and deletes it", async () => {
   expect(context.pages()).toHaveLength(1);
   expect(await page.getByLabel("New space").inputValue()).toBe("data-scientist-2");
   await expect
-    .poll(() => page.getByRole("textbox", { name: "Log" }).inputValue(), { timeout })
+    .poll(() => page.getByRole("textbox", { name: "Log" }).inputValue())
     .toContain("marimo is installed");
 
   const opened = context.waitForEvent("page");
   await press("data-scientist-1", "marimo");
   const marimo = await opened;
-  await marimo.getByText("01_explore_data.py").waitFor({ timeout });
+  await marimo.getByText("01_explore_data.py").waitFor();
   expect(await marimo.evaluate("window.opener")).toBeNull();
   await marimo.close();
 
@@ -96,7 +95,7 @@ it("creates a space, opens marimo in it, stops it and deletes it", async () => {
   await page.getByRole("button", { name: "Cancel" }).click();
   await press("data-scientist-1", "Delete");
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-  await space("data-scientist-1").waitFor({ state: "detached", timeout });
+  await space("data-scientist-1").waitFor({ state: "detached" });
   expect(complaints).toEqual([]);
 });
 
@@ -105,7 +104,7 @@ it("shows an error of AWS and the remedy", async () => {
   await page.getByLabel("New space").fill(first ?? "");
   await page.keyboard.press("Enter");
   const problem = page.getByRole("alert").filter({ hasText: "already exists" });
-  await problem.waitFor({ timeout });
+  await problem.waitFor();
   expect(await problem.textContent()).toMatch(/What to do: .*choose another name/);
   await page.getByRole("button", { name: "Dismiss" }).click();
   await problem.waitFor({ state: "hidden" });
@@ -125,20 +124,18 @@ PAGE
 exit "$1"`;
   for (const status of [0, 3]) await runJob(`job-${status}`, script, status);
   const job = (name: string) => page.locator("#jobs li").filter({ hasText: name });
-  await job("job-0").getByText("Completed").waitFor({ timeout });
-  await job("job-3").getByText("Failed").waitFor({ timeout });
-  await job("job-3").getByText("<img src=x onerror=alert(1)>").waitFor({ timeout });
+  await job("job-0").getByText("Completed").waitFor();
+  await job("job-3").getByText("Failed").waitFor();
+  await job("job-3").getByText("<img src=x onerror=alert(1)>").waitFor();
   expect(await page.locator("#jobs img").count()).toBe(0);
 
   await job("job-0").getByRole("button", { name: "Log" }).click();
-  await expect
-    .poll(() => page.getByRole("textbox", { name: "Log" }).inputValue(), { timeout })
-    .toBe("the log");
+  await expect.poll(() => page.getByRole("textbox", { name: "Log" }).inputValue()).toBe("the log");
   const opened = context.waitForEvent("page");
   await job("job-0").getByRole("link", { name: "Page" }).click();
   const result = await opened;
   // Control: a script of the page's own origin can read the API.
-  await result.getByText("null nothing").waitFor({ timeout });
+  await result.getByText("null nothing").waitFor();
   expect(await page.evaluate("fetch('/studio/api/overview').then(({ status }) => status)")).toBe(200);
   await result.close();
   await page.getByText(/^\d{3} resources$/).click();
@@ -152,7 +149,7 @@ it("fits 400 px, and signs in as another user profile", async () => {
   await sagemaker.send(new CreateUserProfileCommand(grace));
   await page.setViewportSize({ width: 400, height: 800 });
   await page.emulateMedia({ colorScheme: "dark" });
-  await page.getByRole("button", { name: "grace" }).waitFor({ timeout });
+  await page.getByRole("button", { name: "grace" }).waitFor();
   await picture("400-dark");
   expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(400);
   // Works as soon as the profile is in service.
@@ -162,10 +159,10 @@ it("fits 400 px, and signs in as another user profile", async () => {
         await page.getByRole("button", { name: "grace" }).click();
         return page.url();
       },
-      { timeout, interval: 1000 },
+      { interval: 1000 },
     )
     .toMatch(/\/grace$/);
-  await page.getByText("No spaces yet. Create one below.").waitFor({ timeout });
+  await page.getByText("No spaces yet. Create one below.").waitFor();
   await picture("400-empty");
   await sagemaker.send(new DeleteUserProfileCommand(grace));
 });

@@ -4,6 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { launchBrowser } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { type Container, realPayload, Space, until } from "../support/space-fixture.ts";
 
 const notebook = `import marimo
@@ -66,26 +67,26 @@ async function follow(...args: string[]): Promise<void> {
   const address = /^marimo: (\S+)$/m.exec(stdout)?.[1];
   expect(address, stdout + stderr).toBeDefined();
   await page.goto(address ?? "", { waitUntil: "commit" });
-  await page.locator('#App[data-connection-state="OPEN"]').waitFor({ timeout: 90_000 });
+  await page.locator('#App[data-connection-state="OPEN"]').waitFor({ timeout: patience });
 }
 
 describe("the URL that a terminal command prints", () => {
   it("edit: opens a notebook of any folder, with the other files of the folder", async () => {
     await follow("edit", join(space.home, "project/analysis.py"));
-    await page.getByText("fortytwo is beside the notebook").waitFor({ timeout: 60_000 });
+    await page.getByText("fortytwo is beside the notebook").waitFor({ timeout: patience });
     expect(await page.locator(".cm-editor").count()).toBeGreaterThan(0);
   });
 
   it("run: shows the notebook as an app, without its code", async () => {
     await follow("run", "--port", "8888", join(space.home, "project/analysis.py"));
-    await page.getByText("fortytwo is beside the notebook").waitFor({ timeout: 60_000 });
+    await page.getByText("fortytwo is beside the notebook").waitFor({ timeout: patience });
     expect(await page.locator(".cm-editor:visible").count()).toBe(0);
     expect(await page.getByTestId("save-button").count()).toBe(0);
   });
 
   it("new: opens an empty notebook", async () => {
     await follow("new");
-    await page.locator(".cm-editor").first().waitFor({ timeout: 60_000 });
+    await page.locator(".cm-editor").first().waitFor({ timeout: patience });
     expect(await page.getByText("fortytwo").count()).toBe(0);
   });
 });

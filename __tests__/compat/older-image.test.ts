@@ -4,10 +4,10 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { launchBrowser } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { marimoInstalled, useSample } from "../support/space-browser.ts";
 import { type Container, realPayload, Space, until } from "../support/space-fixture.ts";
 
-const patience = 90_000;
 const interval = 0.5;
 
 let python: string;

@@ -25,6 +25,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
+import { patience } from "../support/patience.ts";
 
 const log = join(tmpdir(), `sagemaker-marimo-images-${process.pid}.log`);
 const repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/geo";
@@ -70,7 +71,7 @@ const describeVersion = (ImageName: string, members = {}) =>
 /** All values of a status up to the one that is waited for. */
 async function statuses(read: () => Promise<string | undefined>, wanted: string): Promise<string[]> {
   const seen: string[] = [];
-  for (const end = Date.now() + 10_000; Date.now() < end; await sleep(20)) {
+  for (const end = Date.now() + patience; Date.now() < end; await sleep(20)) {
     const status = String(await read());
     if (seen.at(-1) !== status) seen.push(status);
     if (status === wanted) return seen;
@@ -162,12 +163,10 @@ describe("images", () => {
     }
     await sagemaker.send(new DeleteImageVersionCommand({ ImageName: "gone", Version: 2 }));
     expect((await describeVersion("gone", { Version: 2 })).ImageVersionStatus).toBe("DELETING");
-    await expect.poll(async () => (await describeVersion("gone")).Version, { timeout: 10_000 }).toBe(1);
+    await expect.poll(async () => (await describeVersion("gone")).Version).toBe(1);
     await sagemaker.send(new DeleteImageCommand({ ImageName: "gone" }));
     expect((await describeImage("gone")).ImageStatus).toBe("DELETING");
-    await expect
-      .poll(() => describeImage("gone").catch(({ name }) => name), { timeout: 10_000 })
-      .toBe("ResourceNotFound");
+    await expect.poll(() => describeImage("gone").catch(({ name }) => name)).toBe("ResourceNotFound");
     await expect(describeVersion("gone")).rejects.toEqual(refusal("ResourceNotFound", /does not exist/));
   });
 

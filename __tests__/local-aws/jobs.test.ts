@@ -29,7 +29,7 @@ const stop = (ProcessingJobName: string) =>
   jobs.sagemaker.send(new StopProcessingJobCommand({ ProcessingJobName }));
 const hasStarted = (name: string) => jobs.until(name, (job) => job.ProcessingStartTime !== undefined);
 const hasLogged = async (name: string, line: string) => {
-  await expect.poll(() => jobs.log(name), { timeout: 20_000 }).toContain(line);
+  await expect.poll(() => jobs.log(name)).toContain(line);
 };
 
 describe("a processing job", () => {
@@ -169,7 +169,7 @@ describe("a processing job", () => {
 
   it("fails with InternalServerError after an interruption, which kills its command without SIGTERM", async () => {
     const name = await jobs.create("trap 'echo asked' TERM; echo $$; exec sleep 300");
-    await expect.poll(() => jobs.log(name), { timeout: 20_000 }).toHaveLength(1);
+    await expect.poll(() => jobs.log(name)).toHaveLength(1);
     const [pid] = await jobs.log(name);
     expect(existsSync(`/proc/${pid}`)).toBe(true);
     await jobs.localAws.interruptProcessingJob(name);
@@ -335,7 +335,7 @@ describe("processing jobs", () => {
   it("fail when the app host ends", async () => {
     const own = await Jobs.start();
     const name = await own.create("echo $$; exec sleep 300");
-    await expect.poll(() => own.log(name), { timeout: 20_000 }).toHaveLength(1);
+    await expect.poll(() => own.log(name)).toHaveLength(1);
     const [pid] = await own.log(name);
     await own.appHost.close();
     expect(existsSync(`/proc/${pid}`)).toBe(false);

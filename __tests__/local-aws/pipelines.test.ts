@@ -71,7 +71,7 @@ async function stepsOf(PipelineExecutionArn: string): Promise<Record<string, Pip
 
 async function ended(arn: string) {
   await expect
-    .poll(async () => (await describeExecution(arn)).PipelineExecutionStatus, { timeout: 60_000 })
+    .poll(async () => (await describeExecution(arn)).PipelineExecutionStatus)
     .not.toMatch(/^(Executing|Stopping)$/);
   return { ...(await describeExecution(arn)), steps: await stepsOf(arn) };
 }
@@ -165,7 +165,7 @@ describe("an execution of a pipeline", () => {
     await jobs.localAws.interruptProcessingJob(await runs(arn, "other"));
     const seen = new Set<string>();
     for (let attempt = 1; attempt <= 3; attempt += 1) {
-      await expect.poll(async () => seen.has(await runs(arn, "policy")), { timeout: 30_000 }).toBe(false);
+      await expect.poll(async () => seen.has(await runs(arn, "policy"))).toBe(false);
       const job = await runs(arn, "policy");
       seen.add(job);
       await jobs.localAws.interruptProcessingJob(job);

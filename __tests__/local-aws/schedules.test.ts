@@ -491,7 +491,7 @@ describe("a schedule", () => {
   it("is invoked by the clock", async () => {
     const before = (await jobs.list("nightly-")).length;
     await put("clock", { ScheduleExpression: "rate(1 day)" });
-    await expect.poll(async () => (await jobs.list("nightly-")).length, { timeout: 10_000 }).toBe(before + 1);
+    await expect.poll(async () => (await jobs.list("nightly-")).length).toBe(before + 1);
   });
 
   it("is deleted after a one-time invocation if ActionAfterCompletion is DELETE", async () => {

@@ -56,6 +56,7 @@ import {
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
+import { patience } from "../support/patience.ts";
 
 const script = fileURLToPath(new URL("../../src/local-studio/aws/server.py", import.meta.url));
 const region = "us-east-1";
@@ -249,7 +250,7 @@ class Fixture {
   /** Waits for a status; returns all statuses up to it. */
   async status(describe: () => Promise<{ Status?: string | undefined }>, wanted: string): Promise<string[]> {
     const seen: string[] = [];
-    for (const end = Date.now() + 10_000; Date.now() < end; await sleep(10)) {
+    for (const end = Date.now() + patience; Date.now() < end; await sleep(10)) {
       const status = String((await describe()).Status);
       if (seen.at(-1) !== status) seen.push(status);
       if (status === wanted) return seen;
@@ -258,7 +259,7 @@ class Fixture {
   }
 
   async gone(describe: () => Promise<unknown>): Promise<void> {
-    for (const end = Date.now() + 10_000; Date.now() < end; await sleep(10)) {
+    for (const end = Date.now() + patience; Date.now() < end; await sleep(10)) {
       const error = await describe().catch((thrown: Error) => thrown);
       if (error instanceof Error) return expect(error.name).toBe("ResourceNotFound");
     }

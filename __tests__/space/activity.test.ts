@@ -24,7 +24,7 @@ beforeAll(async () => {
   space.upload(realPayload());
   const environment = { ...space.environment, MARIMO_ACTIVITY_INTERVAL: String(interval) };
   container = await space.start(python, { environment });
-  await until("marimo's page", async () => ((await serverToken()) ? true : undefined), 240);
+  await until("marimo's page", async () => ((await serverToken()) ? true : undefined));
 });
 afterAll(() => space.dispose());
 
@@ -67,7 +67,7 @@ async function kernelsIdle(): Promise<void> {
 }
 
 const activeAfter = (what: string, time: number) =>
-  until(what, async () => ((await lastActive()) > time ? true : undefined), 90);
+  until(what, async () => ((await lastActive()) > time ? true : undefined));
 
 /** Expects that the space's last activity does not change for several intervals while `meanwhile` runs. */
 async function expectIdle(meanwhile: () => Promise<unknown> = () => sleep(4 * interval * second)) {
@@ -135,7 +135,7 @@ class Tab {
       `import os, time\nopen(${JSON.stringify(began)}, "w").close()\n` +
         `while not os.path.exists(${JSON.stringify(flag)}):\n    ${code}`,
     );
-    await until("the cell", () => existsSync(began), 90);
+    await until("the cell", () => existsSync(began));
     this.close();
     const end = async () => {
       writeFileSync(flag, "");

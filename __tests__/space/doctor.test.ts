@@ -37,7 +37,7 @@ beforeAll(async () => {
   space = new Space();
   space.upload(realPayload());
   container = await space.start(python);
-  await until("the installation", () => /installed/.test(status()) || undefined, 240);
+  await until("the installation", () => /installed/.test(status()) || undefined);
 });
 afterAll(() => space.dispose());
 

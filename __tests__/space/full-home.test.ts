@@ -54,7 +54,7 @@ async function start(): Promise<void> {
 }
 
 const installation = (outcome: RegExp) =>
-  until("the installation", () => outcome.exec(appLog()) ?? undefined, 240);
+  until("the installation", () => outcome.exec(appLog()) ?? undefined);
 
 async function servers(): Promise<string[]> {
   const answer = await fetch(`${container?.url}/server-proxy/servers-info`);

@@ -47,7 +47,7 @@ beforeAll(async () => {
   const told = await space.run(python, ["-c", ask], { ...space.environment, PATH });
   variables = { ...space.environment, PATH, ...JSON.parse(told.stdout) };
   [repository, server] = await gitServer();
-}, 300_000);
+});
 afterAll(async () => {
   server?.close();
   await jobs?.stop();

@@ -23,7 +23,7 @@ describe("a notebook in a processing job", () => {
     const cell =
       'import time\nfrom pathlib import Path\nPath("made.txt").write_text("x")\nprint("sleeping")\ntime.sleep(600)';
     const { job, get, result } = await submit(jobs, { "slow.py": notebook(cell) });
-    await expect.poll(() => jobs.log(job), { timeout: 60_000 }).toContain("sleeping");
+    await expect.poll(() => jobs.log(job)).toContain("sleeping");
     await jobs.sagemaker.send(new StopProcessingJobCommand({ ProcessingJobName: job }));
     expect((await jobs.end(job)).ProcessingJobStatus).toBe("Stopped");
     expect(await get("files/made.txt")).toBe("x");
@@ -39,8 +39,8 @@ describe("a notebook in a processing job", () => {
     const { job, get, result } = await submit(jobs, { "slow.py": notebook(...cells) }, [], undefined, {
       MARIMO_JOB_SAVE_SECONDS: "1",
     });
-    await expect.poll(() => get("files/made.txt"), { timeout: 60_000 }).toBe("x");
-    await expect.poll(() => get("page.html"), { timeout: 60_000 }).toContain("the first part");
+    await expect.poll(() => get("files/made.txt")).toBe("x");
+    await expect.poll(() => get("page.html")).toContain("the first part");
     await jobs.localAws.interruptProcessingJob(job);
     expect((await jobs.end(job)).ProcessingJobStatus).toBe("Failed");
     // Control: what is written at the end is missing.

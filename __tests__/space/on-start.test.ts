@@ -124,9 +124,7 @@ describe("the lifecycle script", () => {
     expect(started()).toMatch(/^one .*\none .*\n$/);
 
     space.write(answer, "");
-    await expect
-      .poll(() => readlinkSync(join(space.state, "payload/next")), { timeout: 60_000 })
-      .not.toBe(first);
+    await expect.poll(() => readlinkSync(join(space.state, "payload/next"))).not.toBe(first);
     // The running app keeps the payload that it started with.
     expect(current()).toBe(first);
     expect(space.read("home/.local/share/sagemaker-marimo/log/space.log")).toMatch(/payload \w+ fetched/);
@@ -257,7 +255,7 @@ describe("start.sh", () => {
     await run();
     expect(existsSync(join(space.home, "installed"))).toBe(false);
     space.write(join(space.home, "go"), "");
-    await expect.poll(() => existsSync(join(space.home, "installed")), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => existsSync(join(space.home, "installed"))).toBe(true);
     expect(space.read("home/installed").trim()).toBe(space.log);
   });
 
@@ -268,7 +266,7 @@ describe("start.sh", () => {
     expect(existsSync(join(space.prefix, "etc"))).toBe(false);
     expect(readFileSync(join(space.state, "space.env"), "utf8")).toContain("MARIMO_APP_TYPE=CodeEditor\n");
     space.write(join(space.home, "go"), "");
-    await expect.poll(() => existsSync(join(space.home, "installed")), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => existsSync(join(space.home, "installed"))).toBe(true);
   });
 
   it("passes on only settings that are valid names", async () => {

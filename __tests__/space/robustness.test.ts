@@ -12,7 +12,7 @@ beforeAll(async () => {
   space = new Space();
   space.upload(realPayload());
   await start();
-  await until("the installation", () => /is installed/.test(appLog()) || undefined, 240);
+  await until("the installation", () => /is installed/.test(appLog()) || undefined);
 });
 afterEach(() => rmSync(join(space.home, ".jupyter"), { recursive: true, force: true }));
 afterAll(() => space.dispose());

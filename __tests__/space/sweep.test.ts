@@ -97,9 +97,9 @@ describe("a sweep", () => {
         )
         .toBe(count);
 
-    await expect.poll(done, { timeout: 120_000 }).toBeGreaterThan(1);
+    await expect.poll(done).toBeGreaterThan(1);
     await interrupt(2);
-    await expect.poll(done, { timeout: 120_000 }).toBeGreaterThan(6);
+    await expect.poll(done).toBeGreaterThan(6);
     first.child.kill("SIGKILL");
     expect(await first.ended).toBeNull();
     expect(first.lines.join("\n")).toContain(`marimo-job resume ${name}`);

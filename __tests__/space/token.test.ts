@@ -9,10 +9,10 @@ import { type Gateway, startGateway } from "../../src/local-studio/gateway.ts";
 import { gatewayProfiles } from "../../src/local-studio/gateway-faults.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import { launchBrowser } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { marimoInstalled } from "../support/space-browser.ts";
 import { type Container, realPayload, Space } from "../support/space-fixture.ts";
 
-const patience = 90_000;
 const base = "/jupyterlab/default/marimo";
 
 let space: Space;
@@ -33,7 +33,7 @@ beforeAll(async () => {
     upstreamPort: () => Number(new URL(container.url).port),
   });
   browser = await launchBrowser();
-  await marimoInstalled(container, 180);
+  await marimoInstalled(container);
   token = space.read("home/.local/share/sagemaker-marimo/token").trim();
   const { stdout } = await space.run("ps", ["-eo", "args", "-ww"]);
   const server = stdout.split("\n").find((line) => line.includes(`edit ${space.home}/marimo-notebooks`));

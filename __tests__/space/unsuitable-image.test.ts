@@ -1,10 +1,8 @@
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
-import { launchBrowser } from "../support/browser.ts";
+import { launchBrowser, newContext } from "../support/browser.ts";
 import { realPayload, Space } from "../support/space-fixture.ts";
-
-const patience = 90_000;
 
 let python: string;
 let browser: Browser;
@@ -30,7 +28,7 @@ async function launcher(change: string) {
     })),
   });
   expect(container.events.at(-1)?.event, JSON.stringify(container.events)).toBe("ready");
-  const page = await (await browser.newContext()).newPage();
+  const page = await (await newContext(browser)).newPage();
   await page.goto(`${container.url}/lab?reset`, { timeout: patience, waitUntil: "commit" });
   const tiles = page.locator(".jp-LauncherCard-label", { hasText: /^marimo/ });
   await tiles.first().waitFor({ timeout: patience });
@@ -40,6 +38,8 @@ async function launcher(change: string) {
 const withoutProxy = `cat >"$(echo "$CONDA_PREFIX"/lib/python*/site-packages)/without_proxy.pth" <<'PYTHON'
 import sys; sys.modules["jupyter_server_proxy"] = None
 PYTHON`;
+
+import { patience } from "../support/patience.ts";
 
 it("has a tile that says what the image lacks, and JupyterLab starts", async () => {
   const { page, tiles } = await launcher(withoutProxy);

@@ -1,5 +1,6 @@
 import { type Browser, type BrowserContext, chromium } from "playwright-core";
 import { chromiumArguments, findChromium } from "../../src/local-studio/chromium.ts";
+import { patience } from "./patience.ts";
 
 export function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: findChromium(), args: [...chromiumArguments] });
@@ -19,9 +20,15 @@ const reduceRedraws = `{
   });
 }`;
 
+export async function newContext(browser: Browser): Promise<BrowserContext> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  context.setDefaultTimeout(patience);
+  return context;
+}
+
 /** Creates a context for pages that stay open for minutes while other tests run. */
 export async function contextWithoutAnimations(browser: Browser): Promise<BrowserContext> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  const context = await newContext(browser);
   await context.addInitScript(reduceRedraws);
   return context;
 }

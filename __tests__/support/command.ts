@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { patience } from "./patience.ts";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -33,7 +34,11 @@ export function startScript(
 }
 
 /** Waits for a condition; the error after the timeout contains the command's output. */
-export async function until(command: Command, condition: () => boolean, seconds: number): Promise<void> {
+export async function until(
+  command: Command,
+  condition: () => boolean,
+  seconds = patience / 1000,
+): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
   while (!condition()) {
     if (Date.now() > deadline || command.child.exitCode !== null) {

@@ -5,11 +5,10 @@ import { type Gateway, startGateway } from "../../src/local-studio/gateway.ts";
 import type { GatewayFaults } from "../../src/local-studio/gateway-faults.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import type { Transport } from "../../src/settings/marimo.ts";
+import { patience } from "./patience.ts";
 import { marimoInstalled } from "./space-browser.ts";
 import { type Container, lockFile, realPayload, runOnOpen, Space, until } from "./space-fixture.ts";
 
-/** Timeout in milliseconds for expected events. */
-export const eventTimeout = 90_000;
 /** Timeout in milliseconds for events that must not happen. */
 export const absenceTimeout = 12_000;
 export const networkCut = 5000;
@@ -146,7 +145,7 @@ async function serving(space: Space, starting: Promise<Container>): Promise<Runn
     const container = await starting;
     const last = container.events.at(-1);
     if (last?.event !== "ready") throw new Error(`The space's app did not start: ${JSON.stringify(last)}`);
-    await marimoInstalled(container, 180);
+    await marimoInstalled(container);
     return { space, container };
   } catch (error) {
     await space.dispose();
@@ -184,13 +183,13 @@ export class Seat {
   }
 
   /** Returns the open page, or opens a page. */
-  async marimo(kernelTimeout = eventTimeout): Promise<MarimoPage> {
+  async marimo(kernelTimeout = patience): Promise<MarimoPage> {
     if (this.tab) return new MarimoPage(this.tab);
     return await inTurn(() => this.newTab(kernelTimeout));
   }
 
   /** Replaces the open page. */
-  async newTab(kernelTimeout = eventTimeout): Promise<MarimoPage> {
+  async newTab(kernelTimeout = patience): Promise<MarimoPage> {
     await this.closeTab();
     if (!this.gateway) await this.connect();
     const tab = await this.props.context.newPage();
@@ -198,10 +197,10 @@ export class Seat {
     const marimo = new MarimoPage(tab);
     await marimo.open(
       `${this.gateway?.url}/jupyterlab/default/marimo${this.props.isApp ? "-apps" : ""}/?file=${this.props.name}.py`,
-      eventTimeout,
+      patience,
     );
     await marimo.waitForKernel(kernelTimeout);
-    await marimo.waitForOutputs(eventTimeout);
+    await marimo.waitForOutputs(patience);
     return marimo;
   }
 
@@ -268,7 +267,7 @@ export class Seat {
   }
 
   done(cell: number): Promise<boolean> {
-    return until(`the end of cell ${cell}`, () => this.isDone(cell) || undefined, eventTimeout / 1000);
+    return until(`the end of cell ${cell}`, () => this.isDone(cell) || undefined);
   }
 
   async closeTab(): Promise<void> {

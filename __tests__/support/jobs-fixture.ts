@@ -23,6 +23,7 @@ import { AppHost } from "../../src/local-studio/app-host.ts";
 import { type LocalAws, type LocalAwsProps, startLocalAws } from "../../src/local-studio/local-aws.ts";
 import type { JobRuntime } from "../../src/local-studio/processing-job.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
+import { patience } from "./patience.ts";
 import { bucket } from "./space-fixture.ts";
 
 export type JobRequest = CreateProcessingJobCommandInput & { readonly ProcessingJobName: string };
@@ -200,7 +201,7 @@ export class Jobs {
     name: string,
     condition: (job: DescribeProcessingJobCommandOutput) => boolean,
   ): Promise<DescribeProcessingJobCommandOutput> {
-    for (const deadline = Date.now() + 180_000; Date.now() < deadline; await sleep(50)) {
+    for (const deadline = Date.now() + patience; Date.now() < deadline; await sleep(50)) {
       const job = await this.describe(name);
       if (condition(job)) return job;
     }

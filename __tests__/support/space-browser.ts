@@ -5,21 +5,15 @@ import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { type Gateway, startGateway } from "../../src/local-studio/gateway.ts";
 import { defaultGatewayProfile, gatewayProfiles } from "../../src/local-studio/gateway-faults.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
+import { patience } from "./patience.ts";
 import { type Container, realPayload, Space, until } from "./space-fixture.ts";
 
-/** Timeout in milliseconds. */
-const patience = 90_000;
-
 /** Waits until marimo in a space responds instead of the waiting page for its installation. */
-export async function marimoInstalled(container: Container, seconds = 300): Promise<void> {
-  await until(
-    "marimo's page",
-    async () => {
-      const page = await fetch(`${container.url}/marimo/`, { headers: { Accept: "text/html" } });
-      return page.ok && page.headers.get("X-Marimo-Waiting") === null ? true : undefined;
-    },
-    seconds,
-  );
+export async function marimoInstalled(container: Container): Promise<void> {
+  await until("marimo's page", async () => {
+    const page = await fetch(`${container.url}/marimo/`, { headers: { Accept: "text/html" } });
+    return page.ok && page.headers.get("X-Marimo-Waiting") === null ? true : undefined;
+  });
 }
 
 /** Starts the app of a space with these notebooks, `NAME.py` by name, and waits until marimo responds. */
@@ -33,7 +27,7 @@ export async function startSpaceWith(
       space.write(join(space.home, `marimo-notebooks/${name}.py`), text);
     space.upload(realPayload());
     const container = await space.start(python);
-    await marimoInstalled(container, 180);
+    await marimoInstalled(container);
     return { space, container };
   } catch (error) {
     await space.dispose();

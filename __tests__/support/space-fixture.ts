@@ -18,6 +18,7 @@ import { resolveEnvironment } from "../../src/settings/environment.ts";
 import { lockFileOf } from "../../src/settings/locks.ts";
 import { listSamples } from "../../src/stack/storage/payload.ts";
 import { spaceFiles } from "../../src/stack/studio/space-files.ts";
+import { patience } from "./patience.ts";
 
 export const payloadFolder = join(projectFolder, "src/space/payload");
 /** The lifecycle configuration without its header. */
@@ -295,7 +296,7 @@ export interface Container {
 export async function until<Value>(
   what: string,
   probe: () => Promise<Value | undefined> | Value | undefined,
-  seconds = 40,
+  seconds = patience / 1000,
 ): Promise<Value> {
   for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
     const value = await probe();

@@ -1,0 +1,2 @@
+/** How many milliseconds a test waits for what must happen. A long time, which only a test that fails takes. */
+export const patience = 240_000;
