@@ -148,7 +148,7 @@ const outage = (() => {
   }
 
   /** The notebook's file was deleted or moved. This page writes it again only if the user wants that. */
-  async function fileGone({ url, headers }, response) {
+  async function fileGone(request, response) {
     if (isFileGone) return;
     isFileGone = true;
     const { detail } = await response.json();
@@ -158,11 +158,10 @@ const outage = (() => {
       mayRecreate = true;
       save();
     });
-    const check = new Headers(headers);
-    check.set("Marimo-File-Check", "yes");
+    request.headers.set("Marimo-File-Check", "yes");
     for (let answer; answer?.status !== 204; ) {
       await sleep(2000);
-      answer = await fetch(url, { method: "POST", headers: check }).catch(() => undefined);
+      answer = await fetch.call(window, request.clone()).catch(() => undefined);
     }
     isFileGone = mayRecreate = false;
     show();
@@ -193,7 +192,8 @@ const outage = (() => {
         else {
           if (isEdit && response.status === 409) void saveAgain();
           if (response.ok && isEdit && saves.test(pathname)) lastSave = Date.now();
-          if (response.status === 410 && saves.test(pathname)) void fileGone(request, response.clone());
+          if (response.status === 410 && saves.test(pathname))
+            void fileGone(request.clone(), response.clone());
           return response;
         }
       } catch (error) {

@@ -109,18 +109,18 @@ class MarimoHandler(StreamHandler):
         marimo reads the file every second (0.25.2, without watchdog), and then sends the page what changed.
         Until then, the page does not show the change. A file that was deleted or moved is written again only
         if the user wants that: then outage.js sends `Marimo-Recreate`. With `Marimo-File-Check`, it asks
-        whether the file is back.
+        whether the file is back. A server that was started since then does not know the page's session.
         """
         headers = self.request.headers
         file, changed = None, 0
         with suppress(ValueError, KeyError, TypeError, OSError):  # marimo answers what is wrong
             file = state.NOTEBOOKS / json.loads(self.request.body)["filename"]
             changed = file.stat().st_mtime_ns
-        if not changed and "Marimo-Recreate" not in headers and (deleted := await self._deleted_file(port)):
+        if "Marimo-File-Check" in headers:
+            self.set_status(HTTPStatus.NO_CONTENT if changed else HTTPStatus.GONE)
+        elif not changed and "Marimo-Recreate" not in headers and (deleted := await self._deleted_file(port)):
             self.set_status(HTTPStatus.GONE)
             self.write({"detail": f"{deleted.name} was deleted or moved"})
-        elif "Marimo-File-Check" in headers:
-            self.set_status(HTTPStatus.NO_CONTENT)
         elif file and changed != self.saved.get(file) and time.time() - changed / 1e9 < UNNOTICED_SECONDS:
             self.set_status(HTTPStatus.CONFLICT)
             self.write({"detail": f"{file.name} was just changed by another program: saving it again"})
