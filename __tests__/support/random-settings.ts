@@ -247,7 +247,7 @@ const jobs: Arbitraries<JobSettings> = {
     fc.constantFrom("image", "x".repeat(256)),
   ),
   secrets: mostly(
-    fc.constant(["arn:aws:secretsmanager:us-east-1:123456789012:secret:marimo/warehouse-AbCdEf"]),
+    fc.constant(["arn:aws:secretsmanager:REGION:123456789012:secret:marimo/warehouse-AbCdEf"]),
     fc.constantFrom([], ["marimo/warehouse"]),
   ),
   // Rejected without schedules.
@@ -288,7 +288,7 @@ const schedule: Arbitraries<ScheduleSettings> = {
   secrets: sometimes(
     mostly(
       fc.constant({
-        WAREHOUSE: "arn:aws:secretsmanager:us-east-1:123456789012:secret:marimo/warehouse-AbCdEf",
+        WAREHOUSE: "arn:aws:secretsmanager:REGION:123456789012:secret:marimo/warehouse-AbCdEf",
       }),
       fc.constantFrom({}, { "a-b": "" }),
     ),
@@ -432,18 +432,10 @@ function agreeing(settings: Settings): Settings {
   }
   if (isSettings(agreed.existing)) agreeWithExisting(agreed, agreed.existing, region);
   if (agreed.egress === "endpoints-only") delete agreed.repositories;
-  if (Array.isArray(agreed.repositories)) {
-    agreed.repositories = agreed.repositories.map((one: unknown) =>
-      isSettings(one) && typeof one.secretArn === "string"
-        ? { ...one, secretArn: one.secretArn.replace("REGION", region) }
-        : one,
-    );
-  }
   if (text(agreed.name).includes("--")) delete agreed.images;
-  if (Array.isArray(agreed.images)) {
-    agreed.images = agreed.images.map((one: unknown) =>
-      isSettings(one) ? { ...one, imageUri: text(one.imageUri).replace("REGION", region) } : one,
-    );
+  for (const key of ["repositories", "images", "jobs", "schedules"]) {
+    if (agreed[key] === undefined) continue;
+    agreed[key] = JSON.parse(JSON.stringify(agreed[key]).replaceAll("REGION", region)) as unknown;
   }
   if (agreed.bucketForceDestroy === true) agreed.removalProtection = false;
   const index = text(agreed.packageIndexUrl);

@@ -1,4 +1,5 @@
-import { isString, type Report } from "./problems.ts";
+import { basicDefaults } from "./basics.ts";
+import { isString, type Report, type Untyped } from "./problems.ts";
 import { isRegion } from "./reference/regions.ts";
 
 const keyRule = {
@@ -35,11 +36,9 @@ export function checkKeyArn(value: unknown, report: Report, within: string, limi
 const secretPattern =
   /^arn:aws[a-z-]*:secretsmanager:([a-z0-9-]+):\d{12}:secret:[A-Za-z0-9/_+=.@-]{1,505}-[A-Za-z0-9]{6}$/;
 
-/**
- * A secret by its whole ARN: another secret of the same name has another suffix. `region` is where the secret must be, as
- * the settings have it.
- */
-export function checkSecretArn(value: unknown, report: Report, region?: unknown): void {
+/** A secret in the environment's region, by its whole ARN: another secret of the same name has another suffix. */
+export function checkSecretArn(value: unknown, report: Report, settings: Untyped): void {
+  const region = settings.region ?? basicDefaults.region;
   const rule = {
     allowed:
       'the ARN of a secret, such as "arn:aws:secretsmanager:us-east-1:123456789012:secret:marimo/warehouse-AbCdEf"',

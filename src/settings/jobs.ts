@@ -50,7 +50,7 @@ export interface JobSettings {
    */
   readonly gpuImageUri?: string;
   /**
-   * ARNs of secrets of AWS Secrets Manager in this account, which any job can read. `marimo-job run --secret
+   * ARNs of secrets of AWS Secrets Manager in this account and region, which any job can read. `marimo-job run --secret
    * NAME=ARN` puts one into the notebook's environment variable `NAME`. They must be encrypted with the account's own key
    * `aws/secretsmanager`. With `endpoints-only`, this adds an interface endpoint.
    * Limit: 1-20 ARNs of at most 256 characters (SageMaker API, `ProcessingEnvironmentValue`).
@@ -131,14 +131,14 @@ const checkAllowed: Check = (value, report, settings) => {
   );
 };
 
-const checkSecrets: Check = (value, report) => {
+const checkSecrets: Check = (value, report, settings) => {
   const rule = { allowed: "1 to 20 ARNs of secrets", source: types };
   const lengthRule = {
     allowed: "at most 256 characters",
     source: "SageMaker API, ProcessingEnvironmentValue",
   };
   checkList(value, report, rule, 1, 20, (arn, at) => {
-    checkSecretArn(arn, at);
+    checkSecretArn(arn, at, settings);
     if (typeof arn === "string" && arn.length > 256) at(arn, `has ${arn.length} characters`, lengthRule);
   });
 };

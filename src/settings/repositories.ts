@@ -1,5 +1,4 @@
 import { checkSecretArn } from "./arns.ts";
-import { basicDefaults } from "./basics.ts";
 import { type Check, checkKeys, checkList, isRecord, isString, type Report } from "./problems.ts";
 
 /** A git repository that needs credentials. Its settings have the names of SageMaker's `GitConfig`. */
@@ -74,7 +73,7 @@ export const checkRepositories: Check = (value, report, settings) => {
         report(given, problem, rule, `.${key}`);
     checkUrl(repository.repositoryUrl, reportOn("repositoryUrl"), folders);
     if (repository.secretArn !== undefined) {
-      checkSecretArn(repository.secretArn, reportOn("secretArn"), settings.region ?? basicDefaults.region);
+      checkSecretArn(repository.secretArn, reportOn("secretArn"), settings);
     }
   });
 };

@@ -12,7 +12,7 @@ const says = {
   noInstanceType: "is not an instance type for processing jobs",
 };
 
-const warehouse = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:marimo/warehouse-AbCdEf";
+const warehouse = "arn:aws:secretsmanager:us-east-1:123456789012:secret:marimo/warehouse-AbCdEf";
 const notebook = "sample-notebooks/01_explore_data.py";
 const problems = (settings: object) => validateEnvironments([{ name: "dev", ...settings }]);
 const someTypes = (count: number) => processingInstanceTypes.slice(0, count);
@@ -32,7 +32,7 @@ describe("settings of jobs", () => {
     ["an image", { imageUri: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/b@sha256:0123" }],
     [
       "secrets",
-      { secrets: ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:marimo/warehouse-AbCdEf"] },
+      { secrets: ["arn:aws:secretsmanager:us-east-1:123456789012:secret:marimo/warehouse-AbCdEf"] },
     ],
     ["an image for GPUs", { gpuImageUri: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/gpu:1" }],
   ])("may be %s", (_, jobs) => {
@@ -68,8 +68,13 @@ describe("settings of jobs", () => {
     ["too large a volume", { volumeGb: 16_385 }, `.volumeGb: 16385 ${says.outOfRange}`],
     ["a secret by its name", { secrets: ["marimo/warehouse"] }, "is not the ARN of a secret"],
     [
+      "a secret in another region",
+      { secrets: [warehouse.replace("us-east", "eu-west")] },
+      "is in region eu-west-1",
+    ],
+    [
       "a secret whose ARN a job's request has no room for",
-      { secrets: [`arn:aws:secretsmanager:eu-west-1:123456789012:secret:${"a".repeat(197)}-AbCdEf`] },
+      { secrets: [`arn:aws:secretsmanager:us-east-1:123456789012:secret:${"a".repeat(197)}-AbCdEf`] },
       "has 257 characters",
     ],
     ["no secrets in a list", { secrets: [] }, "1 to 20 ARNs of secrets"],
