@@ -16,7 +16,7 @@ import { projectFolder, workFolder } from "../../src/cli/paths.ts";
 import { type Captured, capture, linesOf } from "../../src/cli/processes.ts";
 import { resolveEnvironment } from "../../src/settings/environment.ts";
 import { lockFileOf } from "../../src/settings/locks.ts";
-import { listSamples } from "../../src/stack/storage/payload.ts";
+import { listSamples } from "../../src/stack/storage/payload-content.ts";
 import { spaceFiles } from "../../src/stack/studio/space-files.ts";
 import { patience } from "./patience.ts";
 

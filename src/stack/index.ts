@@ -40,7 +40,8 @@ export {
 export { EncryptionKey, type EncryptionKeyProps } from "./storage/encryption-key.ts";
 export { ExistingBucket, type ExistingBucketProps } from "./storage/existing-bucket.ts";
 export { ExistingKey, type ExistingKeyProps } from "./storage/existing-key.ts";
-export { Payload, type PayloadProps, type PayloadSource } from "./storage/payload.ts";
+export { Payload, type PayloadProps } from "./storage/payload.ts";
+export type { PayloadSource } from "./storage/payload-content.ts";
 export { CustomImages, type CustomImagesProps } from "./studio/custom-images.ts";
 export { ExistingDomain, type ExistingDomainProps } from "./studio/existing-domain.ts";
 export {

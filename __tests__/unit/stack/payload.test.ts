@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { resolveEnvironment } from "../../../src/settings/environment.ts";
 import { lockFileOf } from "../../../src/settings/locks.ts";
-import { readPayload } from "../../../src/stack/storage/payload.ts";
+import { readPayload } from "../../../src/stack/storage/payload-content.ts";
 import { expression, keyArn, resource, synthesize } from "../../support/synthesize.ts";
 
 const sha256 = (content: string | Uint8Array) => createHash("sha256").update(content).digest("hex");
