@@ -20,7 +20,7 @@ const integration = {
   hookTimeout: 600_000,
   expect: { poll: { timeout: patience } },
   // More than two cores: a file waits much of the time, for its servers or on purpose.
-  maxWorkers: 3,
+  maxWorkers: 5,
   sequence: { groupOrder: 1 },
   // A test for each of the nine gateway profiles, in the editor and in an app, side by side.
   maxConcurrency: 18,

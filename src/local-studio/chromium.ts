@@ -3,6 +3,8 @@ import { delimiter, join } from "node:path";
 import { Problem } from "../cli/problem.ts";
 
 const commands = [
+  // Debian's package of this name: it draws no windows, which saves a third of Chromium's CPU time.
+  "chromium-headless-shell",
   "chromium",
   "chromium-browser",
   "google-chrome",
