@@ -22,8 +22,6 @@ import { GitHubServer } from "../support/github-server.ts";
 const bucket = "our-state";
 const key = "dev.tfstate";
 const environment = resolveEnvironment({ name: "dev", backend: { type: "s3", bucket, key } });
-/** The name of the risk if the resource with the type of a schedule is removed. See `lostRules`. */
-let risk = "";
 
 let aws: LocalAws;
 let s3: S3Client;
@@ -157,7 +155,7 @@ describe("a run on the main branch", () => {
     run("7");
     expect(await plan(step())).toBe(3);
     expect(outputOf()).toBeUndefined();
-    risk = /Stops the apply:\*\* `([^`]+)`/.exec(summary())?.[1] ?? "";
+    const risk = /Stops the apply:\*\* `([^`]+)`/.exec(summary())?.[1] ?? "";
     expect(risk).toMatch(/:work$/);
     github.label(7, "labeled", "ana", labelOf(risk));
     run("7");
