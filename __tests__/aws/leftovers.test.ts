@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { BudgetsClient, CreateBudgetActionCommand, CreateBudgetCommand } from "@aws-sdk/client-budgets";
 import { CloudWatchClient, PutMetricAlarmCommand } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient, CreateLogGroupCommand } from "@aws-sdk/client-cloudwatch-logs";
 import {
@@ -17,7 +18,13 @@ import {
   type ResourceType,
 } from "@aws-sdk/client-ec2";
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
-import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from "@aws-sdk/client-iam";
+import {
+  AttachRolePolicyCommand,
+  CreatePolicyCommand,
+  CreateRoleCommand,
+  IAMClient,
+  PutRolePolicyCommand,
+} from "@aws-sdk/client-iam";
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import {
@@ -96,12 +103,12 @@ async function makeParts(environment: string): Promise<void> {
     Action: "sts:AssumeRole",
   };
   const AssumeRolePolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [trust] });
-  for (const name of ["execution", "images", "jobs", "pipelines", "scheduler"]) {
-    await iam.send(new CreateRoleCommand({ RoleName: `${prefix}-${name}`, AssumeRolePolicyDocument }));
+  const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+  for (const name of ["budget", "execution", "images", "jobs", "pipelines", "scheduler"]) {
+    await iam.send(new CreateRoleCommand({ RoleName: `${prefix}-${name}`, AssumeRolePolicyDocument, Tags }));
   }
   const sagemaker = new SageMakerClient(client);
   const image = { ImageName: `${prefix}-geo`, RoleArn: roleArn(`${prefix}-images`) };
-  const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
   await sagemaker.send(new CreateImageCommand({ ...image, Tags }));
   const config = { AppImageConfigName: `${prefix}-geo`, JupyterLabAppImageConfig: {} };
   await sagemaker.send(new CreateAppImageConfigCommand({ ...config, Tags }));
@@ -110,7 +117,42 @@ async function makeParts(environment: string): Promise<void> {
   await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: "artifacts", PolicyDocument }));
   const logs = new CloudWatchLogsClient(client);
   await logs.send(new CreateLogGroupCommand({ logGroupName: `${prefix}-vpc-flow-logs` }));
+  const stop = await iam.send(
+    new CreatePolicyCommand({ PolicyName: `${prefix}-budget-stop`, PolicyDocument, Tags }),
+  );
+  const PolicyArn = stop.Policy?.Arn ?? "";
+  await iam.send(new AttachRolePolicyCommand({ RoleName, PolicyArn }));
+  await makeBudget(prefix, PolicyArn);
   await makeJobs(prefix);
+}
+
+/** Creates a spent budget, whose action has attached the policy. */
+async function makeBudget(BudgetName: string, PolicyArn: string): Promise<void> {
+  const budgets = new BudgetsClient(localAws.clientSettings());
+  const budget = { AccountId: "123456789012", BudgetName };
+  await budgets.send(
+    new CreateBudgetCommand({
+      AccountId: budget.AccountId,
+      Budget: {
+        BudgetName,
+        BudgetType: "COST",
+        TimeUnit: "MONTHLY",
+        BudgetLimit: { Amount: "1", Unit: "USD" },
+      },
+    }),
+  );
+  await budgets.send(
+    new CreateBudgetActionCommand({
+      ...budget,
+      ActionType: "APPLY_IAM_POLICY",
+      ApprovalModel: "AUTOMATIC",
+      NotificationType: "ACTUAL",
+      ActionThreshold: { ActionThresholdType: "PERCENTAGE", ActionThresholdValue: 100 },
+      Definition: { IamActionDefinition: { PolicyArn, Roles: [`${BudgetName}-execution`] } },
+      ExecutionRoleArn: roleArn(`${BudgetName}-budget`),
+      Subscribers: [{ SubscriptionType: "EMAIL", Address: "ana@example.com" }],
+    }),
+  );
 }
 
 const roleArn = (name: string) => `arn:aws:iam::123456789012:role/${name}`;

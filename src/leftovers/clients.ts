@@ -1,3 +1,4 @@
+import { BudgetsClient } from "@aws-sdk/client-budgets";
 import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { EC2Client } from "@aws-sdk/client-ec2";
@@ -22,6 +23,7 @@ export interface JobClients {
 }
 
 export interface LeftoversClients extends JobClients {
+  readonly budgets: BudgetsClient;
   readonly ec2: EC2Client;
   readonly efs: EFSClient;
   readonly iam: IAMClient;
@@ -38,6 +40,7 @@ export function leftoversClients(region: string): LeftoversClients {
     scheduler: new SchedulerClient(settings),
     sns: new SNSClient(settings),
     sqs: new SQSClient(settings),
+    budgets: new BudgetsClient(settings),
     ec2: new EC2Client(settings),
     efs: new EFSClient(settings),
     iam: new IAMClient(settings),

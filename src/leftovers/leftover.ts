@@ -23,6 +23,8 @@ export interface Leftover {
 }
 
 export interface EnvironmentNames {
+  /** The ID of the AWS account. */
+  readonly account: string;
   readonly environment: string;
   /** Prefix of all names in it. */
   readonly prefix: string;

@@ -19,6 +19,8 @@ export interface PlanProps {
   readonly environmentName: string | undefined;
   /** The folder for the synthesized stacks. */
   readonly output: string;
+  /** Plan the stacks that are in the folder. @default synthesize them first */
+  readonly synthesized?: boolean | undefined;
   /** Returns the path for the saved plan of an environment. */
   readonly save: (name: string) => string;
   /** Additional arguments of `terraform plan`. */
@@ -36,14 +38,16 @@ export interface PlannedEnvironment {
   readonly stack: string;
 }
 
-/** Synthesizes an environment and plans it, with this process's credentials and environment variables. */
+/** Synthesizes an environment, unless it is synthesized, and plans it, with this process's credentials and environment variables. */
 export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironment> {
   const { output, steps, runner, args = [] } = props;
-  await steps.run("synthesize", async () => {
-    const environment = { ...process.env, CDKTF_OUTDIR: output };
-    const node = [process.execPath, "--import", "tsx", "main.ts"];
-    await runner.run({ what: "synthesize", command: node, cwd: projectFolder, environment });
-  });
+  if (props.synthesized !== true) {
+    await steps.run("synthesize", async () => {
+      const environment = { ...process.env, CDKTF_OUTDIR: output };
+      const node = [process.execPath, "--import", "tsx", "main.ts"];
+      await runner.run({ what: "synthesize", command: node, cwd: projectFolder, environment });
+    });
+  }
   // After the synthesis, which validates the settings.
   const environment = resolveEnvironment(chosenEnvironment({ environment: props.environmentName }));
   const { name, region, awsProviderVersion } = environment;
