@@ -71,7 +71,7 @@ const sweep = JSON.stringify({
       Name: "row-1",
       Type: "Processing",
       Arguments: {
-        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-jobs",
+        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-user-data-scientist",
         AppSpecification: { ImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag" },
         ProcessingResources: {
           ClusterConfig: { InstanceCount: 1, InstanceType: "ml.m5.large", VolumeSizeInGB: 30 },
@@ -103,7 +103,7 @@ describe("an environment with users' work", () => {
       new CreatePipelineCommand({
         PipelineName: "marimo-dev-grid-1",
         ClientRequestToken: "a".repeat(32),
-        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-pipelines",
+        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-user-data-scientist",
         PipelineDefinition: sweep,
       }),
     );

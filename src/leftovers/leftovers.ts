@@ -1,7 +1,7 @@
 /** Finds an environment's resources in an account by their tags and names, without Terraform's state. */
 import type { Tools } from "../removal/aws.ts";
 import type { LeftoversClients } from "./clients.ts";
-import { findRoles } from "./identity.ts";
+import { findPolicies, findRoles } from "./identity.ts";
 import { findJobs } from "./jobs.ts";
 import type { EnvironmentNames, Leftover } from "./leftover.ts";
 import { findNetwork, findVpcs } from "./network.ts";
@@ -30,6 +30,7 @@ export async function findLeftovers(
     ...(await findBuckets(names, tools)),
     ...(await findLogGroups(names, tools)),
     ...(await findRoles(names, tools)),
+    ...(await findPolicies(names, tools)),
     ...(await findAliases(names, tools)),
     ...keys,
   ];

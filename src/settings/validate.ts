@@ -11,6 +11,7 @@ import { checkForceDestroy } from "./retention.ts";
 import { stateBucketOf, stateObjectOf } from "./terraform.ts";
 
 const settingNames = Object.keys(environmentChecks);
+import { checkEnvironmentName } from "./user-names.ts";
 
 /**
  * Returns one message for each problem of a settings file. Accepts any value, for callers without type checks. The time
@@ -70,6 +71,7 @@ function checkOne({ settings, reportOn }: Environment): void {
 /** What environments must not share: a name, a state, and within a region images and a range of addresses. */
 function checkTogether(environments: readonly Environment[]): void {
   const names = new Map<unknown, string>();
+  const allNames = new Set(environments.flatMap(({ settings: { name } }) => (typeof name === "string" ? [name] : [])));
   const states = new Map<string, string>();
   const buckets = new Map<string, string>();
   const stateBuckets = new Map(environments.map(({ label, settings }) => [stateBucketOf(settings), label]));
@@ -86,6 +88,7 @@ function checkTogether(environments: readonly Environment[]): void {
       reportOn("name")(name, `is also the name of ${sameName}`, rule);
     }
     if (!names.has(name)) names.set(name, label);
+    if (typeof name === "string") checkEnvironmentName(name, allNames, reportOn("name"));
 
     const state = stateObjectOf(settings);
     const sameState = state === undefined ? undefined : states.get(state);
