@@ -71,7 +71,12 @@ const rows: readonly Row[] = [
   row(bo, "stops a scheduled job", ["sagemaker:StopProcessingJob", job("marimo-dev-daily-1")], stopOwn),
   row(bo, "stops a job of bob's", ["sagemaker:StopProcessingJob", job("marimo-dev-bob-a-1")], stopOwn),
   row(bo, "stops a job in prod", ["sagemaker:StopProcessingJob", job("marimo-prod-bo-a-1")], stopOwn),
-  row(bo, "tags ana's job", ["sagemaker:AddTags", job("marimo-dev-ana-a-1")], ["sagemaker:AddTags", stopOwn[1]]),
+  row(
+    bo,
+    "tags ana's job",
+    ["sagemaker:AddTags", job("marimo-dev-ana-a-1")],
+    ["sagemaker:AddTags", stopOwn[1]],
+  ),
   row(
     bo,
     "starts ana's sweep",
@@ -96,9 +101,24 @@ const rows: readonly Row[] = [
   row(bo, "gives its role to a function", ["iam:PassRole", role("user-bo"), passedTo("lambda")], passOneself),
   row(bo, "gives its role to nobody in particular", ["iam:PassRole", role("user-bo")], passOneself),
   row(bo, "becomes ana", ["sts:AssumeRole", role("user-ana")], passOneself),
-  row(bo, "makes a schedule in ana's group", ["scheduler:CreateSchedule", schedule("marimo-dev-user-ana")], ownSchedule),
-  row(bo, "makes a schedule in the team's group", ["scheduler:CreateSchedule", schedule("marimo-dev")], ownSchedule),
-  row(bo, "makes a schedule in the default group", ["scheduler:CreateSchedule", schedule("default")], ownSchedule),
+  row(
+    bo,
+    "makes a schedule in ana's group",
+    ["scheduler:CreateSchedule", schedule("marimo-dev-user-ana")],
+    ownSchedule,
+  ),
+  row(
+    bo,
+    "makes a schedule in the team's group",
+    ["scheduler:CreateSchedule", schedule("marimo-dev")],
+    ownSchedule,
+  ),
+  row(
+    bo,
+    "makes a schedule in the default group",
+    ["scheduler:CreateSchedule", schedule("default")],
+    ownSchedule,
+  ),
   row(
     bo,
     "deletes ana's schedule",
@@ -112,14 +132,24 @@ const rows: readonly Row[] = [
     ownSchedule,
   ),
   row(bo, "tags its role as ana", ["iam:TagRole", role("user-bo")], passOneself),
-  row(bo, "writes a policy", ["iam:CreatePolicyVersion", `arn:aws:iam::${account}:policy/marimo-dev-jobs`], passOneself),
+  row(
+    bo,
+    "writes a policy",
+    ["iam:CreatePolicyVersion", `arn:aws:iam::${account}:policy/marimo-dev-jobs`],
+    passOneself,
+  ),
   row(bo, "changes what everybody runs", ["s3:PutObject", payload], ["s3:PutObject", read[1]], {
     refusedBy: "PayloadIsReadOnly",
   }),
   row("a job of bo's", "changes what everybody runs", ["s3:PutObject", payload], ["s3:PutObject", read[1]], {
     refusedBy: "PayloadIsReadOnly",
   }),
-  row("a job of bo's", "stops ana's job", ["sagemaker:StopProcessingJob", job("marimo-dev-ana-a-1")], stopOwn),
+  row(
+    "a job of bo's",
+    "stops ana's job",
+    ["sagemaker:StopProcessingJob", job("marimo-dev-ana-a-1")],
+    stopOwn,
+  ),
   row("a shared space", "stops bo's job", stopOwn, stopOwn, { controlSeat: bo }),
   row("a shared space", "makes a schedule", ownSchedule, ownSchedule, { controlSeat: bo }),
   row("a shared space", "runs a job as bo", passOneself, passOneself, { controlSeat: bo }),
@@ -150,12 +180,11 @@ const rows: readonly Row[] = [
     ["s3:PutObject", `${bucket}/data.csv`],
     ["s3:PutObject", `${bucket}/${bucketPrefixes.jobs}/one/page.html`],
   ),
-  row(
-    "the scheduler",
-    "runs a job as bo",
-    passOneself,
-    ["iam:PassRole", role("jobs"), passedTo("sagemaker")],
-  ),
+  row("the scheduler", "runs a job as bo", passOneself, [
+    "iam:PassRole",
+    role("jobs"),
+    passedTo("sagemaker"),
+  ]),
   row("the scheduler", "reads the bucket", read, read, { controlSeat: bo }),
 ];
 
@@ -174,7 +203,12 @@ const documentsOf = (addresses: readonly string[], attribute = "policy"): readon
 
 function decide(seat: SeatName, [action, resource, context = {}]: Attempt) {
   const { policies, tags }: Seat = seats[seat];
-  const request = { action, resource, tags: tags ?? {}, context: { "aws:RequestedRegion": region, ...context } };
+  const request = {
+    action,
+    resource,
+    tags: tags ?? {},
+    context: { "aws:RequestedRegion": region, ...context },
+  };
   return simulate({ identity: documentsOf(policies) }, request);
 }
 
@@ -186,7 +220,8 @@ describe("attacks", () => {
   });
 
   it("have another seat or another request as their control", () => {
-    for (const one of rows) expect([one.controlSeat ?? one.seat, one.control]).not.toEqual([one.seat, one.request]);
+    for (const one of rows)
+      expect([one.controlSeat ?? one.seat, one.control]).not.toEqual([one.seat, one.request]);
   });
 });
 

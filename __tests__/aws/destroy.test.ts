@@ -232,15 +232,18 @@ describe("running jobs of two environments", () => {
       const request = await jobs.request("sleep 600", { RoleArn: Role?.Arn });
       await jobs.sagemaker.send(new CreateProcessingJobCommand({ ...request, ProcessingJobName: name }));
     }
-    const [dev, two] = await Promise.all(names.map(({ prefix }) => runningJobs(prefix, jobs.sagemaker)));
+    const [dev, two] = await Promise.all(names.map(({ prefix }) => runningJobs({ prefix }, jobs.sagemaker)));
     expect(dev).toEqual([{ name: "marimo-dev-train-1", status: "InProgress", instanceType: "ml.m5.large" }]);
     expect(two).toEqual([expect.objectContaining({ name: "marimo-dev-two-train-1" })]);
     const lines: string[] = [];
-    await deleteMadeAsJobs("marimo-dev", {
-      clients: { sagemaker: jobs.sagemaker },
-      log: (line) => lines.push(line),
-      wait: (milliseconds) => setTimeout(milliseconds),
-    });
+    await deleteMadeAsJobs(
+      { prefix: "marimo-dev" },
+      {
+        clients: { sagemaker: jobs.sagemaker },
+        log: (line) => lines.push(line),
+        wait: (milliseconds) => setTimeout(milliseconds),
+      },
+    );
     expect(lines).toContain("stopped 1 jobs");
     const statuses = await Promise.all(
       names.map(({ name }) =>

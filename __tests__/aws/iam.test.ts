@@ -70,11 +70,7 @@ type Row = readonly [
 
 const job = sagemaker("processing-job/marimo-dev-ana-analysis-1");
 const roleNamed = (name: string) => `arn:aws:iam::${account}:role/marimo-dev-${name}`;
-const [ownRole, jobRole, schedulerRole] = [
-  roleNamed("user-ana"),
-  roleNamed("jobs"),
-  roleNamed("scheduler"),
-];
+const [ownRole, jobRole, schedulerRole] = [roleNamed("user-ana"), roleNamed("jobs"), roleNamed("scheduler")];
 const schedule = (group: string) => `arn:aws:scheduler:${region}:${account}:schedule/${group}/x`;
 const passedTo = (service: string) => ({ "iam:PassedToService": `${service}.amazonaws.com` });
 const jobLog = (stream: string) =>
@@ -280,7 +276,12 @@ const rows: readonly Row[] = [
     sagemaker("pipeline/marimo-dev-ana-s/execution/x"),
     "Sweeps",
   ],
-  ["see another user's sweep", "sagemaker:DescribePipeline", sagemaker("pipeline/marimo-dev-bo-s"), "DescribeSweeps"],
+  [
+    "see another user's sweep",
+    "sagemaker:DescribePipeline",
+    sagemaker("pipeline/marimo-dev-bo-s"),
+    "DescribeSweeps",
+  ],
   ["see a sweep in prod", "sagemaker:DescribePipeline", sagemaker("pipeline/marimo-prod-bo-s"), "no"],
   [
     "delete a pipeline of another environment",
@@ -462,7 +463,10 @@ describe("a user's role", () => {
   let bucketPolicy: readonly PolicyDocument[];
   let known: Known;
   beforeAll(() => {
-    identity = [...documentsOf("aws_iam_policy.execution_"), ...documentsOf("aws_iam_policy.job_users_jobs_")];
+    identity = [
+      ...documentsOf("aws_iam_policy.execution_"),
+      ...documentsOf("aws_iam_policy.job_users_jobs_"),
+    ];
     bucketPolicy = documentsOf("aws_s3_bucket_policy.storage_artifacts_policy");
     const ofKey = identity.flatMap(({ Statement }) => Statement).find(({ Sid }) => Sid === "KeyForTheBucket");
     const arn = [ofKey?.Resource].flat()[0] ?? "";

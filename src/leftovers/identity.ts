@@ -44,12 +44,18 @@ export async function findRoles({ prefix }: EnvironmentNames, { clients: { iam }
 
 /** IAM deletes neither a role with policies nor a policy with roles (IAM API, DeleteRole and DeletePolicy). */
 async function detach(iam: IAMClient, RoleName: string): Promise<void> {
-  for await (const { AttachedPolicies = [] } of paginateListAttachedRolePolicies({ client: iam }, { RoleName }))
+  for await (const { AttachedPolicies = [] } of paginateListAttachedRolePolicies(
+    { client: iam },
+    { RoleName },
+  ))
     for (const { PolicyArn } of AttachedPolicies)
       await iam.send(new DetachRolePolicyCommand({ RoleName, PolicyArn }));
 }
 
-export async function findPolicies({ prefix }: EnvironmentNames, { clients: { iam } }: Tools<LeftoversClients>) {
+export async function findPolicies(
+  { prefix }: EnvironmentNames,
+  { clients: { iam } }: Tools<LeftoversClients>,
+) {
   const found: Leftover[] = [];
   const own = policyNames(prefix);
   for await (const { Policies = [] } of paginateListPolicies({ client: iam }, { Scope: "Local" })) {
@@ -61,7 +67,10 @@ export async function findPolicies({ prefix }: EnvironmentNames, { clients: { ia
         id: PolicyArn,
         type: "aws_iam_policy",
         remove: async () => {
-          for await (const { PolicyRoles = [] } of paginateListEntitiesForPolicy({ client: iam }, { PolicyArn }))
+          for await (const { PolicyRoles = [] } of paginateListEntitiesForPolicy(
+            { client: iam },
+            { PolicyArn },
+          ))
             for (const { RoleName } of PolicyRoles)
               await iam.send(new DetachRolePolicyCommand({ RoleName, PolicyArn }));
           const { Versions = [] } = await iam.send(new ListPolicyVersionsCommand({ PolicyArn }));

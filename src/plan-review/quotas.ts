@@ -33,7 +33,11 @@ export function quotaProblems(name: string, users: number, { groups, roles }: Ac
   };
   return [
     ...problem("roles", roles, 'Raise "Roles per account" of IAM in Service Quotas (up to 10,000)'),
-    ...problem("schedule groups", groups, "Ask AWS Support for more schedule groups of EventBridge Scheduler"),
+    ...problem(
+      "schedule groups",
+      groups,
+      "Ask AWS Support for more schedule groups of EventBridge Scheduler",
+    ),
   ];
 }
 

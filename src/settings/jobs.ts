@@ -121,8 +121,7 @@ export const checkJobs: Check = (value, report, settings) => {
 export const mostJobInstanceTypes = 64;
 const allowedTypesRule = {
   allowed: `a list of 1 to ${mostJobInstanceTypes}, such as ["ml.m5.large"]`,
-  source:
-    'IAM User Guide, "IAM and AWS STS quotas": 6,144 characters in a managed policy, which names each',
+  source: 'IAM User Guide, "IAM and AWS STS quotas": 6,144 characters in a managed policy, which names each',
 };
 
 const checkAllowed: Check = (value, report, settings) => {

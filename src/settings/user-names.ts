@@ -22,10 +22,14 @@ export function extended(name: string, names: ReadonlySet<string>): string | und
 }
 
 /** Names of the user profiles, in lower case, that the settings give or that are the default. */
-export function userNamesOf({ userProfiles }: Untyped, defaults: readonly { readonly name: string }[]): string[] {
+export function userNamesOf(
+  { userProfiles }: Untyped,
+  defaults: readonly { readonly name: string }[],
+): string[] {
   const profiles: readonly unknown[] = Array.isArray(userProfiles) ? userProfiles : defaults;
   return profiles.flatMap((profile) => {
-    const name = typeof profile === "object" && profile !== null && "name" in profile ? profile.name : undefined;
+    const name =
+      typeof profile === "object" && profile !== null && "name" in profile ? profile.name : undefined;
     return typeof name === "string" ? [name.toLowerCase()] : [];
   });
 }
@@ -39,7 +43,7 @@ export function checkUserNames(names: readonly string[], report: Report, setting
   if (!haveRoles(settings)) return;
   const environment = typeof settings.name === "string" ? settings.name : "";
   const longest = longestUserOf(environment);
-  const all = new Set(names);
+  const all = new Set(names.filter((name) => name !== ""));
   for (const [index, name] of names.entries()) {
     const at = `[${index}].name`;
     if (name.length > longest && name.length <= 63) {
@@ -50,7 +54,8 @@ export function checkUserNames(names: readonly string[], report: Report, setting
       report(name, `has ${name.length} characters`, rule, at);
     }
     const other = extended(name, all);
-    if (other !== undefined) report(name, `begins with the user ${quote(other)}`, extensionRule("user profiles"), at);
+    if (other !== undefined)
+      report(name, `begins with the user ${quote(other)}`, extensionRule("user profiles"), at);
   }
 }
 

@@ -11,6 +11,7 @@ import { checkForceDestroy } from "./retention.ts";
 import { stateBucketOf, stateObjectOf } from "./terraform.ts";
 
 const settingNames = Object.keys(environmentChecks);
+
 import { checkEnvironmentName } from "./user-names.ts";
 
 /**
@@ -71,7 +72,9 @@ function checkOne({ settings, reportOn }: Environment): void {
 /** What environments must not share: a name, a state, and within a region images and a range of addresses. */
 function checkTogether(environments: readonly Environment[]): void {
   const names = new Map<unknown, string>();
-  const allNames = new Set(environments.flatMap(({ settings: { name } }) => (typeof name === "string" ? [name] : [])));
+  const allNames = new Set(
+    environments.flatMap(({ settings: { name } }) => (typeof name === "string" ? [name] : [])),
+  );
   const states = new Map<string, string>();
   const buckets = new Map<string, string>();
   const stateBuckets = new Map(environments.map(({ label, settings }) => [stateBucketOf(settings), label]));

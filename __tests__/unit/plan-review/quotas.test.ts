@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { accountUse, checkQuotas, type QuotaClients, quotaProblems } from "../../../src/plan-review/quotas.ts";
+import {
+  accountUse,
+  checkQuotas,
+  type QuotaClients,
+  quotaProblems,
+} from "../../../src/plan-review/quotas.ts";
 import { resolveEnvironment } from "../../../src/settings/environment.ts";
 
 const use = (roles: number, groups: number, own = 0) => ({
@@ -19,7 +24,11 @@ function account(roles: readonly string[], groups: readonly string[]): QuotaClie
       return { SummaryMap: { Roles: roles.length, RolesQuota: 4 } };
     if (command.constructor.name === "ListRolesCommand") {
       const { items, next } = page(roles, Number(Marker ?? 0));
-      return { Roles: items.map((RoleName) => ({ RoleName })), Marker: next, IsTruncated: next !== undefined };
+      return {
+        Roles: items.map((RoleName) => ({ RoleName })),
+        Marker: next,
+        IsTruncated: next !== undefined,
+      };
     }
     const { items, next } = page(groups, Number(NextToken ?? 0));
     return { ScheduleGroups: items.map((Name) => ({ Name })), NextToken: next };
@@ -36,14 +45,18 @@ describe("the account's quotas", () => {
 
   it("are named with what the users need, what there is, and where to raise them", () => {
     const [roles, groups, ...others] = quotaProblems("dev", 501, use(700, 200, 100));
-    expect(roles).toMatch(/^dev needs 501 roles, .* 600 others: 1101 of 1000 .* "Roles per account" of IAM in Service/);
+    expect(roles).toMatch(
+      /^dev needs 501 roles, .* 600 others: 1101 of 1000 .* "Roles per account" of IAM in Service/,
+    );
     expect(groups).toMatch(/^dev needs 501 schedule groups, .* 100 others: 601 of 500 /);
     expect(others).toEqual([]);
   });
 
   it("are counted over all pages", async () => {
     const roles = ["admin", "marimo-dev-user-ana", "marimo-dev-execution", "marimo-dev-user-bo", "x"];
-    expect(await accountUse("marimo-dev-user-", account(roles, ["default", "marimo-dev-user-ana", "y"]))).toEqual({
+    expect(
+      await accountUse("marimo-dev-user-", account(roles, ["default", "marimo-dev-user-ana", "y"])),
+    ).toEqual({
       roles: { used: 5, own: 2, quota: 4 },
       groups: { used: 3, own: 1, quota: 500 },
     });

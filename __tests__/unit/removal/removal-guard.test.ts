@@ -283,8 +283,13 @@ describe("the guard before a destroy", () => {
   });
 
   it("lists jobs of an existing role that everybody has, and not without its name", async () => {
-    const world: World = { ...quiet(), jobs: { "marimo-dev-train-1": { status: "InProgress", role: "studio" } } };
-    expect((await run(world, { existingRole: "studio" })).said).toContain("job marimo-dev-train-1, InProgress");
+    const world: World = {
+      ...quiet(),
+      jobs: { "marimo-dev-train-1": { status: "InProgress", role: "studio" } },
+    };
+    expect((await run(world, { existingRole: "studio" })).said).toContain(
+      "job marimo-dev-train-1, InProgress",
+    );
     expect((await run(world)).result).toBe("done");
   });
 

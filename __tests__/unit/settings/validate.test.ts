@@ -86,10 +86,16 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["no users", { userProfiles: [] }],
   ["a user of 1 character", { userProfiles: [{ name: "a" }] }],
   ["a user of the longest name beside dev", { userProfiles: [{ name: "A".repeat(32) }] }],
-  ["a user of the longest name beside an existing role", { userProfiles: [{ name: "A".repeat(63) }], ...sharedRole }],
+  [
+    "a user of the longest name beside an existing role",
+    { userProfiles: [{ name: "A".repeat(63) }], ...sharedRole },
+  ],
   ["the default user in the longest environment", { name: "a".repeat(20) }],
   ["users that begin alike", { userProfiles: [{ name: "ana" }, { name: "anab" }, { name: "an-a" }] }],
-  ["a user that begins with another's, with one role", { userProfiles: [{ name: "ana" }, { name: "ana-b" }], ...sharedRole }],
+  [
+    "a user that begins with another's, with one role",
+    { userProfiles: [{ name: "ana" }, { name: "ana-b" }], ...sharedRole },
+  ],
   ["a user's own instance type", { userProfiles: [{ name: "ana", defaultInstanceType: "ml.g5.xlarge" }] }],
   ["users that differ", { userProfiles: [{ name: "ana" }, { name: "Anna" }] }],
   ["IAM Identity Center", { authentication: "SSO" }],

@@ -113,7 +113,10 @@ describe("the execution role", () => {
       arn("sagemaker", "training-job/*"),
     ]);
     const group = arn("logs", "log-group:/aws/sagemaker/studio");
-    expect(statements(stack, "execution_artifacts_document").StudioLogs?.resources).toEqual([group, `${group}:*`]);
+    expect(statements(stack, "execution_artifacts_document").StudioLogs?.resources).toEqual([
+      group,
+      `${group}:*`,
+    ]);
   });
 
   it("reads the one CodeArtifact repository that the packages come from, and none without it", () => {
@@ -145,7 +148,9 @@ describe("the execution role", () => {
         ],
       },
     ]);
-    expect(resource(stack, "aws_iam_policy_attachment", "execution_packages_attachment").roles).toBe(everyRole);
+    expect(resource(stack, "aws_iam_policy_attachment", "execution_packages_attachment").roles).toBe(
+      everyRole,
+    );
     for (const other of [{}, { packageIndexUrl: "https://pypi.example.com/simple" }]) {
       expect(synthesize(other).text).not.toMatch(/codeartifact|GetServiceBearerToken/);
     }
@@ -162,7 +167,9 @@ describe("the execution role", () => {
     expect(Object.values(statements(stack, "execution_packages_document"))).toEqual([
       { sid: "ReadSecrets", actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] },
     ]);
-    expect(resource(stack, "aws_iam_policy_attachment", "execution_packages_attachment").roles).toBe(everyRole);
+    expect(resource(stack, "aws_iam_policy_attachment", "execution_packages_attachment").roles).toBe(
+      everyRole,
+    );
     // Only the users' role: jobs and Terraform do not need them.
     expect(JSON.stringify(stack.data).match(/GetSecretValue/g)).toHaveLength(1);
     for (const other of [{}, { repositories: repositories.slice(0, 1) }]) {

@@ -151,7 +151,9 @@ describe("jobs", () => {
 
   it("are the users' alone: the role of shared spaces has no policy for them", () => {
     for (const name of ["jobs", "job_runtime"])
-      expect(resource(synthesize(), "aws_iam_policy_attachment", `job_users_${name}_attachment`)).toMatchObject({
+      expect(
+        resource(synthesize(), "aws_iam_policy_attachment", `job_users_${name}_attachment`),
+      ).toMatchObject({
         roles: expression("[for key, value in aws_iam_role.users_role : value.name]"),
       });
   });

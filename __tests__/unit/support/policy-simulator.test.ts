@@ -66,7 +66,10 @@ describe("the policy simulator", () => {
       ...own,
       Condition: { StringLike: { "aws:PrincipalTag/StudioUser": "?*" } },
     };
-    const tagged = (StudioUser: string) => ({ resource: "arn:aws:s3:::bucket/ana/file", tags: { StudioUser } });
+    const tagged = (StudioUser: string) => ({
+      resource: "arn:aws:s3:::bucket/ana/file",
+      tags: { StudioUser },
+    });
     expect(allowed(own, tagged("ana"))).toBe(true);
     expect(allowed(own, tagged("bo"))).toBe(false);
     expect(allowed(own, { resource: "arn:aws:s3:::bucket/ana/file" })).toBe(false);

@@ -108,7 +108,10 @@ export class Budget extends Construct {
         {
           sid: "TheOnePolicyOnTheseRoles",
           actions: ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-          resources: [stop.role.arn, ...(stop.users === undefined ? [] : [userRoleArn(account, prefix, "*")])],
+          resources: [
+            stop.role.arn,
+            ...(stop.users === undefined ? [] : [userRoleArn(account, prefix, "*")]),
+          ],
           condition: [{ test: "ArnEquals", variable: "iam:PolicyARN", values: [stop.policy.policy.arn] }],
         },
       ],
@@ -125,7 +128,7 @@ export class Budget extends Construct {
       notificationType: "ACTUAL",
       actionThreshold: { actionThresholdType: "PERCENTAGE", actionThresholdValue: stop.atPercent },
       definition: {
-        iamActionDefinition: { 
+        iamActionDefinition: {
           policyArn: stop.policy.policy.arn,
           roles:
             stop.users === undefined

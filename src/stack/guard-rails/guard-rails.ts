@@ -33,7 +33,9 @@ export class GuardRails extends Construct {
     this.policies = Object.entries(documents)
       .filter(([, statement]) => statement.length > 0)
       .map(([name, statement]) => {
-        const { json } = new DataAwsIamPolicyDocument(this, `${name}_document`, { statement: [...statement] });
+        const { json } = new DataAwsIamPolicyDocument(this, `${name}_document`, {
+          statement: [...statement],
+        });
         const policyName = `${props.prefix}-guard-rails-${name.replaceAll("_", "-")}`;
         return new ManagedPolicy(this, name, { name: policyName, json, roles: props.roles }).attachment;
       });

@@ -19,7 +19,11 @@ interface Sender {
   /** What the names of their jobs and sweeps begin with, before a hyphen. */
   readonly prefix: string;
   readonly roleArn: string;
-  readonly condition: readonly { readonly test: string; readonly variable: string; readonly values: string[] }[];
+  readonly condition: readonly {
+    readonly test: string;
+    readonly variable: string;
+    readonly values: string[];
+  }[];
 }
 
 /** Each user, by the tag of their role. */
