@@ -126,8 +126,8 @@ def stamp() -> str:
 
 
 def stem(notebook: str) -> str:
-    """A notebook's name as part of a job's: letters in lower case, as in the ARNs that SageMaker answers with,
-    digits and single hyphens."""
+    """A notebook's name as part of a job's: letters in lower case, as in SageMaker's ARNs, digits and single
+    hyphens."""
     name = re.sub(r"[^a-z0-9]+", "-", notebook.removesuffix(".py").lower()).strip("-")
     return name or "notebook"
 

@@ -227,7 +227,8 @@ def stop(store: Store, name: str) -> int:
 
 def sweep_name(prefix: str, notebook: str, stamp: str, *, sender: str = "") -> str:
     """A name derived from the notebook's, short enough for the names of the rows' jobs, which begin with
-    `sender`. It never begins with the environment's prefix, as every job's name does: `list` and `stop` rely on it."""
+    `sender`. It never begins with the environment's prefix, as every job's name does: `list` and `stop` rely
+    on it."""
     stem = jobs_request.stem(PurePosixPath(notebook).name)
     room = pipeline.JOB_NAME_CHARACTERS - len(f"{sender or prefix}---{grids.MAX_ROWS}{stamp}")
     longest = room if room > 0 else SHORT_STEM

@@ -8,9 +8,9 @@ from sagemaker_marimo.jobs.grid import MAX_ROWS, Grid
 from sagemaker_marimo.jobs.pipeline import Members, Part
 from sagemaker_marimo.jobs.sweep_store import Store
 
-
 MARK = len("101500-0a1b")
-"""Characters at the end of a sweep's name that are in the names of all its rows' jobs: `list` finds them by it."""
+"""Characters at the end of a sweep's name that are in the names of all its rows' jobs: `list` finds them
+by it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Plan:
 
     @property
     def job_prefix(self) -> str:
-        """What the names of the rows' jobs begin with: as much of the end of the sweep's name as there is room for."""
+        """What the names of the rows' jobs begin with: as much of the end of the sweep's name as has room."""
         return f"{self.prefix}-{self.name[-self.room :].lstrip('-')}"
 
     @property
@@ -95,8 +95,9 @@ def problems(plan: Plan, max_cost: float | None, default: float) -> Iterator[str
         yield f"--attempts is {plan.attempts}, but must be 1 to {pipeline.MAX_ATTEMPTS}"
     if plan.room < MARK:
         yield (
-            f"the names of the rows' jobs begin with {plan.prefix}-, which leaves no room for the sweep's: a sweep "
-            "needs names of environment and user of at most 27 characters together (SageMaker API, ProcessingJobName)"
+            f"the names of the rows' jobs begin with {plan.prefix}-, which leaves no room for the sweep's: a "
+            "sweep needs names of environment and user of at most 27 characters together (SageMaker API, "
+            "ProcessingJobName)"
         )
     yield from cost_problems(plan, len(plan.rows), max_cost, default)
 
