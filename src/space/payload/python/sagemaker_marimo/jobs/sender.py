@@ -29,16 +29,16 @@ def find(environment: Environment, user: str | None) -> Sender:
     elif role is None:
         raise Refused(
             [
-                "jobs run as the user who sends them, and no user is named: use --user NAME or set MARIMO_USER "
-                f"to your user profile in {environment.name}"
+                "jobs run as the user who sends them, and no user is named: use --user NAME or set "
+                f"MARIMO_USER to your user profile in {environment.name}"
             ]
         )
     elif not role.startswith(roles):
         raise Refused(
             [
-                f"jobs run as the user who sends them, but this space runs as {role}, which is no user's role. "
-                "Send it from a private space. If this is one, stop and start it: its user may have got a role "
-                "since"
+                f"jobs run as the user who sends them, but this space runs as {role}, which is no user's "
+                "role. Send it from a private space. If this is one, stop and start it: its user may have "
+                "got a role since"
             ]
         )
     else:
