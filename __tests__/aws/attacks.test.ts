@@ -36,7 +36,7 @@ const seats = {
   "a shared space": { policies: everybody },
   "a role without a tag": { policies: users },
   "a role with an empty tag": { policies: users, tags: { StudioUser: "" } },
-  "a scheduled job": { policies: ["aws_iam_role_policy.job_role_"] },
+  "a scheduled job": { policies: ["aws_iam_role_policy.jobs_role_"] },
   "the scheduler": { policies: ["aws_iam_role_policy.schedules_policy"] },
 } satisfies Readonly<Record<string, Seat>>;
 type SeatName = keyof typeof seats;

@@ -532,7 +532,7 @@ const otherRoles: readonly (readonly [
 ])[] = [
   [
     "a scheduled job",
-    "aws_iam_role_policy.job_role_",
+    "aws_iam_role_policy.jobs_role_",
     [
       ["reads the bucket", "s3:GetObject", `${bucket}/data.csv`, true],
       ["writes its output", "s3:PutObject", `${bucket}/marimo/jobs/one/page.html`, true],

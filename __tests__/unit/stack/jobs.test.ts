@@ -35,7 +35,7 @@ const schedules = [
 const scheduled = () => synthesize({ schedules, jobs: { alertAddresses: ["team@example.com"] } });
 const bucket = expression("aws_s3_bucket.storage_artifacts_bucket.bucket");
 const bucketArn = expression("aws_s3_bucket.storage_artifacts_bucket.arn");
-const jobRole = expression("aws_iam_role.job_role_role.arn");
+const jobRole = expression("aws_iam_role.jobs_role_role.arn");
 const userRole = (user: string) => `arn:${partition}:iam::${accountId}:role/marimo-dev-user-${user}`;
 const user = "&{aws:PrincipalTag/StudioUser}";
 const tagged = { test: "StringLike", variable: "aws:PrincipalTag/StudioUser", values: ["?*"] };
@@ -74,8 +74,8 @@ describe("jobs", () => {
   });
 
   it("of schedules run as a role that can write only its own output, which is there only for schedules", () => {
-    expect(resourceNames(synthesize(), "aws_iam_role")).not.toContain("job_role_role");
-    const written = statements(scheduled(), "job_role_artifacts_document");
+    expect(resourceNames(synthesize(), "aws_iam_role")).not.toContain("jobs_role_role");
+    const written = statements(scheduled(), "jobs_role_artifacts_document");
     const writes = Object.values(written).filter(({ actions }) =>
       actions.some((one) => /Put|Delete/.test(one)),
     );

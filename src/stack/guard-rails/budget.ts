@@ -59,7 +59,8 @@ export class BudgetStopPolicy extends Construct {
     });
     this.policy = new IamPolicy(this, "policy", {
       name: `${props.prefix}-budget-stop`,
-      description: "AWS Budgets attaches this to the roles of Studio when the budget is spent",
+      // A change would replace the policy, which cannot go while AWS Budgets has attached it.
+      description: "AWS Budgets attaches this to the execution role when the budget is spent",
       policy: document.json,
     });
   }

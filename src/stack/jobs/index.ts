@@ -38,7 +38,8 @@ export function environmentJobs(
   if (environment.schedules.length === 0) return { access: jobs.access, outputs: {} };
 
   if (jobs.defaults === undefined) throw new Error(`no image for jobs in ${environment.region}`);
-  const role = new JobRole(scope, "job_role", {
+  // In the scope that it has always been in: Terraform would create the role of the same name before it deletes the old.
+  const role = new JobRole(jobs, "role", {
     ...jobs.access,
     account,
     bucketArn: props.bucket.arn,
