@@ -46,7 +46,7 @@ def test_a_user_is_named_by_option_or_variable(space: Path, monkeypatch: pytest.
 def test_a_space_that_is_no_users_sends_nothing(space: Path) -> None:
     role = "arn:aws:iam::123456789012:role/marimo-dev-execution"
     space.write_text(json.dumps({"ExecutionRoleArn": role}))
-    with pytest.raises(Refused, match=f"this space runs as {role}, which is no user's role"):
+    with pytest.raises(Refused, match=f"this space runs as {role}, not as a user"):
         sender.find(environment(), None)
 
 

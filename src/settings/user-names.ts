@@ -70,7 +70,7 @@ export function checkScheduleBesideUsers(
   const user = users.find((one) => `${schedule}-`.startsWith(`${one}-`) || one.startsWith(`${schedule}-`));
   if (user === undefined) return;
   const rule = {
-    allowed: "a name that is no user's, with or without a hyphen and more",
+    allowed: "a name that does not begin with a user's, nor a user's with it",
     source: `jobs of the schedule and of the user would both be named ${prefixOf(String(settings.name))}-${user}-…`,
   };
   report(schedule, `could be mistaken for the user ${quote(user)}`, rule);

@@ -149,7 +149,7 @@ describe("jobs", () => {
     for (const { condition, sid } of found) expect(condition, sid).toContainEqual(tagged);
   });
 
-  it("are the users' alone: the role of shared spaces has no policy for them", () => {
+  it("are only for users: the role of shared spaces has no policy for them", () => {
     for (const name of ["jobs", "job_runtime"])
       expect(
         resource(synthesize(), "aws_iam_policy_attachment", `job_users_${name}_attachment`),

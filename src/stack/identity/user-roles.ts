@@ -29,7 +29,7 @@ export interface UserRolesProps {
  * A role for each user, with the tag `StudioUser`, and a schedule group of the same name. Their private spaces run as it,
  * and so do their jobs, sweeps and schedules: in S3, SageMaker and CloudTrail each user is a principal of their own. The
  * policies are the same for all: `&{aws:PrincipalTag/StudioUser}` in them stands for the user (IAM User Guide, "IAM
- * policy elements: Variables and tags"; a role's tags are principal tags of its sessions, whoever assumed it).
+ * policy elements: Variables and tags"; a role's tags are principal tags of all its sessions).
  */
 export class UserRoles extends Construct {
   /** List of the roles' names. */

@@ -17,7 +17,7 @@ class Sender:
 
 
 def find(environment: Environment, user: str | None) -> Sender:
-    """The user by name, or else whose space this is. Raises Refused for a space that is no user's."""
+    """The user by name, or else whose space this is. Raises Refused for any other space."""
     if environment.role is not None:
         return Sender(environment.role, environment.prefix)
     roles = environment.user_roles
@@ -36,8 +36,8 @@ def find(environment: Environment, user: str | None) -> Sender:
     elif not role.startswith(roles):
         raise Refused(
             [
-                f"jobs run as the user who sends them, but this space runs as {role}, which is no user's "
-                "role. Send it from a private space. If this is one, stop and start it: its user may have "
+                f"jobs run as the user who sends them, but this space runs as {role}, not as a "
+                "user. Send it from a private space. If this is one, stop and start it: its user may have "
                 "got a role since"
             ]
         )
