@@ -31,6 +31,7 @@ describe("the permissions boundary", () => {
       "budget_role",
       "execution_role",
       "network_flow_logs_role",
+      "users_role",
     ]);
     for (const [name, role] of roles) {
       expect(role.permissions_boundary, name).toBe(
@@ -132,11 +133,7 @@ describe("an existing execution role", () => {
   const stack = () => synthesize({ existing: { executionRoleArn } });
 
   it("takes the place of the stack's own, found by its name", () => {
-    expect(resourceNames(stack(), "aws_iam_role")).toEqual([
-      "jobs_pipelines_role",
-      "jobs_role_role",
-      "network_flow_logs_role",
-    ]);
+    expect(resourceNames(stack(), "aws_iam_role")).toEqual(["network_flow_logs_role"]);
     expect(stack().data.aws_iam_role?.execution_role?.name).toBe("studio");
     expect(stack().output.execution_role_arn?.value).toBe(expression("data.aws_iam_role.execution_role.arn"));
     expect(stack().text).not.toContain(expression("aws_iam_role.execution_role.name"));
