@@ -17,7 +17,7 @@ const documents = [
   ...["jobs", "job_runtime"].map((name) => `job_users_${name}_document`),
 ];
 const everyRole = expression(
-  `concat([aws_iam_role.execution_role.name], [for key, value in aws_iam_role.users_role : value.name])`,
+  `concat([aws_iam_role.execution_role.name], [ for key, val in aws_iam_role.users_role: val.name])`,
 );
 const bucketArn = expression("aws_s3_bucket.storage_artifacts_bucket.arn");
 const self = arn("sagemaker", "user-profile/&{sagemaker:DomainId}/&{sagemaker:UserProfileName}");

@@ -184,7 +184,9 @@ describe("an existing network", () => {
   const idOf = (subnetId: string) => expression(`data.aws_subnet.network_${subnetId}.id`);
 
   it("takes the place of the stack's own, which makes nothing but the spaces' security groups in it", () => {
-    const made = Object.keys(stack().resource).filter((type) => !/^aws_(s3|sagemaker|kms|iam)/.test(type));
+    const made = Object.keys(stack().resource).filter(
+      (type) => !/^aws_(s3|sagemaker|kms|iam|scheduler)/.test(type),
+    );
     expect(Object.keys(stack().resource.terraform_data ?? {}).sort()).toEqual([
       "home_file_system_key_step",
       "removal_guard_step",

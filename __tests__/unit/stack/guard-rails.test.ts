@@ -19,7 +19,7 @@ const withGuardRails = (guardRails: GuardRailSettings, tags: Record<string, stri
   synthesize({ guardRails, tags });
 const resources = [arn("sagemaker", "app/*"), arn("sagemaker", "space/*")];
 const everyRole = expression(
-  `concat([aws_iam_role.execution_role.name], [for key, value in aws_iam_role.users_role : value.name])`,
+  `concat([aws_iam_role.execution_role.name], [ for key, val in aws_iam_role.users_role: val.name])`,
 );
 
 /** Whether the policy is that of everybody's roles, and the domain waits for it. */

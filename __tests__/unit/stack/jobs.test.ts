@@ -154,7 +154,7 @@ describe("jobs", () => {
       expect(
         resource(synthesize(), "aws_iam_policy_attachment", `job_users_${name}_attachment`),
       ).toMatchObject({
-        roles: expression("[for key, value in aws_iam_role.users_role : value.name]"),
+        roles: expression("[ for key, val in aws_iam_role.users_role: val.name]"),
       });
   });
 

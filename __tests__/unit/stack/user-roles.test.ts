@@ -28,9 +28,7 @@ describe("a user's role", () => {
     ]);
     // Terraform puts the name into it: `lower` yields no upper case, so nothing else can be replaced.
     expect(resource(stack, "aws_iam_role", "users_role").assume_role_policy).toBe(
-      expression(
-        `replace(data.aws_iam_policy_document.users_trust.json, "marimo-dev-user-USER", "${each}")`,
-      ),
+      expression(`replace(data.aws_iam_policy_document.users_trust.json, "marimo-dev-user-USER", "${each}")`),
     );
   });
 
@@ -51,6 +49,16 @@ describe("a user's role", () => {
     expect(resource(stack, "aws_sagemaker_user_profile", "studio_profiles").user_settings).toMatchObject({
       execution_role: expression("data.aws_iam_role.execution_role.arn"),
     });
+  });
+
+  it("has no policy for jobs where there are no users: the provider refuses an attachment to nobody", () => {
+    const attached = (users: number) =>
+      Object.keys(
+        synthesize({ userProfiles: Array.from({ length: users }, (_, index) => ({ name: `u${index}` })) })
+          .resource.aws_iam_policy_attachment ?? {},
+      ).filter((name) => name.startsWith("job_users"));
+    expect(attached(0)).toEqual([]);
+    expect(attached(1)).toHaveLength(2);
   });
 
   it("has at most ten policies, with every setting", () => {

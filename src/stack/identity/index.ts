@@ -59,8 +59,10 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
     job_runtime: jobRuntimeStatements(account, jobs),
     job_secrets: jobSecretStatements(jobs),
   };
+  // The provider refuses an attachment to nobody.
+  const nobody = users !== undefined && environment.userProfiles.length === 0;
   const jobPolicies = Object.entries(documents).flatMap(([name, statement]) => {
-    if (statement.length === 0) return [];
+    if (nobody || statement.length === 0) return [];
     const { json } = new DataAwsIamPolicyDocument(forJobs, `${name}_document`, { statement });
     const policyName = `${prefix}-${name.replaceAll("_", "-")}`;
     return new ManagedPolicy(forJobs, name, { name: policyName, json, roles: [users?.names ?? [role.name]] })

@@ -68,7 +68,7 @@ export class UserRoles extends Construct {
       tags: { [userTag]: user },
       // Terraform deletes the role of a removed user before it changes the policies' attachments.
       forceDetachPolicies: true,
-      dependsOn: [...attachedByOthers],
+      ...(attachedByOthers.length === 0 ? {} : { dependsOn: [...attachedByOthers] }),
     });
     this.userProfiles = userProfiles;
     this.names = Token.asList(TerraformIterator.fromResources(this.role).pluckProperty("name"));
