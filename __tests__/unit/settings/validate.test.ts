@@ -687,7 +687,7 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ],
   [
     "spaces of a name that is too long",
-    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(61) }] }),
+    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(61) }], ...sharedRole }),
     "60 characters at most",
   ],
   [
@@ -889,13 +889,7 @@ describe("validateEnvironments over several environments", () => {
 
   it.each([
     ["ranges that meet", [{ name: "dev" }, prod]],
-    [
-      "one image's name from two in two regions",
-      [
-        { name: "a", ...image({ name: "b-c" }) },
-        { name: "a-b", region: "eu-west-1", ...image({ name: "c", imageUri: euImageUri }) },
-      ],
-    ],
+    ["names that begin alike", [{ name: "dev" }, { ...prod, name: "devb" }]],
     ["one range in two regions", [{ name: "dev" }, { name: "prod", region: "eu-west-1" }]],
     [
       "one bucket with keys by default",
@@ -922,12 +916,12 @@ describe("validateEnvironments over several environments", () => {
       'environments[1] "prod": name: "prod" is also the name of environments[0]',
     ],
     [
-      "one image's name from two",
+      "a name that begins with another's, whose roles and jobs IAM would match",
       [
-        { name: "a", ...image({ name: "b-c" }) },
-        { ...prod, name: "a-b", ...image({ name: "c" }) },
+        { ...prod, name: "dev-b" },
+        { name: "dev", region: "eu-west-1" },
       ],
-      'environments[1] "a-b": images: "marimo-a-b-c" is also an image of environments[0] "a"',
+      'environments[0] "dev-b": name: "dev-b" begins with the environment "dev"',
     ],
     [
       "one range by default",
