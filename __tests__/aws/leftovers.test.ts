@@ -255,7 +255,7 @@ it("lists a route and an association separately only if the state has their tabl
   rmSync(file);
 });
 
-it("lists a schedule separately if the state has its group, and a sweep unless the state has its role", async () => {
+it("lists a schedule separately if the state has its group, and a sweep unless the state has the policy for jobs", async () => {
   await new SchedulerClient(localAws.clientSettings()).send(
     new CreateScheduleCommand({
       Name: "daily",
@@ -279,7 +279,7 @@ it("lists a schedule separately if the state has its group, and a sweep unless t
   const [group, schedule] = ["  schedule group marimo-dev", "  schedule marimo-dev/daily"];
   const sweep = "  pipeline marimo-dev-grid-1";
   expect(await listedWith("aws_scheduler_schedule_group", "marimo-dev")).toEqual([schedule, sweep]);
-  expect(await listedWith("aws_iam_role", "marimo-dev-pipelines")).toEqual([group]);
+  expect(await listedWith("aws_iam_policy_attachment", "marimo-dev-jobs")).toEqual([group]);
   rmSync(file);
 });
 

@@ -85,9 +85,10 @@ const vpcCidr = fc
   })
   .map(({ first, rest, prefix }) => formatCidr(networkOf({ first: first + rest, prefix })));
 const userName = fc.oneof(
-  fc.stringMatching(/^[a-zA-Z0-9](-?[a-zA-Z0-9]){0,15}$/),
-  fc.stringMatching(/^[a-z0-9]{1,63}$/),
-  fc.constantFrom("constructor", "a".repeat(63), "b".repeat(60)),
+  fc.stringMatching(/^[a-zA-Z0-9](-?[a-zA-Z0-9]){0,7}$/),
+  fc.stringMatching(/^[a-z0-9]{1,15}$/),
+  // With an environment of 20 characters, 15 are allowed.
+  fc.constantFrom("constructor", "a".repeat(15), "b".repeat(14)),
 );
 const longTag = fc.constantFrom("x".repeat(128), "=".repeat(100));
 const tagText = (max: number, letters: string) =>

@@ -67,7 +67,12 @@ export async function findPolicies(names: EnvironmentNames, { clients: { iam } }
       if (!PolicyName.startsWith(`${names.prefix}-`)) continue;
       const answer = await unlessGone(() => iam.send(new ListPolicyTagsCommand({ PolicyArn })));
       if (!isOwn(answer?.Tags, names)) continue;
-      found.push({ kind: "policy", id: PolicyArn, remove: () => deletePolicy(PolicyArn, iam) });
+      found.push({
+        kind: "policy",
+        id: PolicyArn,
+        type: "aws_iam_policy",
+        remove: () => deletePolicy(PolicyArn, iam),
+      });
     }
   }
   return found;

@@ -28,6 +28,8 @@ export interface EnvironmentNames {
   readonly environment: string;
   /** Prefix of all names in it. */
   readonly prefix: string;
+  /** Name of an existing role that its jobs run as. */
+  readonly existingRole?: string | undefined;
   /** Name of its bucket in this account. The access log bucket has the suffix `-logs`. */
   readonly bucket: string;
 }

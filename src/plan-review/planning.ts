@@ -11,6 +11,7 @@ import { untestedVersionWarning } from "../settings/marimo.ts";
 import { committedProviderLock } from "../settings/provider-lock.ts";
 import { listRunningApps } from "./list-running-apps.ts";
 import { type Plan, priorResources, readPlan, text } from "./plan.ts";
+import { checkQuotas } from "./quotas.ts";
 import { canBeBlockedByApps } from "./risks/studio.ts";
 import type { RunningApps } from "./running-apps.ts";
 
@@ -53,6 +54,12 @@ export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironm
   const { name, region, awsProviderVersion } = environment;
   const warning = untestedVersionWarning(environment);
   if (warning) console.warn(warning);
+  await steps.run("check the account's quotas", async () => {
+    const quotas = await checkQuotas(environment);
+    if ("notChecked" in quotas) console.warn(`The account's quotas were not checked: ${quotas.notChecked}`);
+    else if (quotas.problems.length > 0)
+      throw new Problem({ message: quotas.problems.join("\n"), remedy: "see above; nothing was planned" });
+  });
   runner.providerVersion = awsProviderVersion;
   const stack = join(output, "stacks", name);
   const saved = props.save(name);

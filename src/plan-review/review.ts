@@ -15,6 +15,7 @@ import { lostRules } from "./risks/lost.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
 import { retentionRule } from "./risks/retention.ts";
 import type { Finding, Rule } from "./risks/rule.ts";
+import { sharedRoleRule } from "./risks/shared-role.ts";
 import {
   canBeBlockedByApps,
   lifecycleRule,
@@ -31,6 +32,7 @@ export const rules: readonly Rule[] = [
   publicRule,
   permissionsRule,
   unknownPermissionsRule,
+  sharedRoleRule,
   trafficRule,
   refusedUpdateRule,
   runningAppsRule,

@@ -26,6 +26,8 @@ export interface GuardOptions {
   readonly domainId: string;
   /** Prefix of the names of the environment's jobs, pipelines and roles. */
   readonly prefix: string;
+  /** Name of an existing role that all jobs run as. */
+  readonly existingRole?: string | undefined;
   /** Names of the user profiles that Terraform created. */
   readonly ownProfiles: readonly string[];
   readonly retention: "Retain" | "Delete";
@@ -58,7 +60,7 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
   const made = alive
     ? await madeInStudio(options, clients.sagemaker)
     : { apps: [], spaces: [], profiles: [] };
-  const asJobs = await madeAsJobs(options.prefix, clients.sagemaker);
+  const asJobs = await madeAsJobs(options, clients.sagemaker);
   const lost = [
     ...describeMade(made),
     ...describeAsJobs(asJobs),
@@ -78,7 +80,7 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
 
   // Apps first, because a running notebook can start jobs.
   if (alive) await deleteMadeInStudio(options, tools);
-  await deleteMadeAsJobs(options.prefix, tools);
+  await deleteMadeAsJobs(options, tools);
   log(
     lost.length > 0 ? `deleted users' work, as ${consentVariable} allows` : `no users' work in ${domainId}`,
   );
@@ -175,6 +177,7 @@ await runAsScript(import.meta.url, "removal guard", async (env, tools) => {
       account: variable(env, "GUARD_ACCOUNT"),
       domainId: variable(env, "GUARD_DOMAIN_ID"),
       prefix: variable(env, "GUARD_PREFIX"),
+      existingRole: env.GUARD_EXISTING_ROLE,
       ownProfiles: JSON.parse(variable(env, "GUARD_OWN_PROFILES")) as string[],
       retention: retentionOf(env, "GUARD_RETENTION"),
       ...(env.GUARD_BUCKET === undefined

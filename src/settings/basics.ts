@@ -5,8 +5,9 @@ import { checkRegion } from "./reference/regions.ts";
 export interface BasicSettings {
   /**
    * Names the stack. Every resource in it is named `marimo-<name>…`. Cannot change later: the domain would be replaced.
-   * Limit: 1-20 lower-case letters, digits and inner hyphens, starting with a letter; not `constructor`. Every derived
-   * name then fits the shortest limit of AWS, the 63 characters of a bucket name.
+   * Limit: 1-20 lower-case letters, digits and inner hyphens, starting with a letter; not `constructor`; not another
+   * environment's name with a hyphen and more. Every derived name then fits the shortest limit of AWS, the 63 characters
+   * of a bucket name.
    */
   readonly name: string;
 

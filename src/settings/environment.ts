@@ -47,7 +47,7 @@ export interface EnvironmentSettings
 
   /**
    * Notebooks as SageMaker Processing jobs: `marimo-job run` and `schedules`. They run in the private subnets with
-   * their own role. Not available with `existing.domainId`.
+   * the role of the user who sends them, and `schedules` with a role of their own. Not available with `existing.domainId`.
    * @default any instance type, one day at most
    */
   readonly jobs?: JobSettings;

@@ -1,4 +1,4 @@
-import { Fn, TerraformLocal, TerraformResource } from "cdktf";
+import { Fn, TerraformIterator, TerraformLocal, TerraformResource } from "cdktf";
 import type { Construct } from "constructs";
 import { prefixOf } from "../settings/basics.ts";
 import { codeArtifactRepository } from "../settings/code-artifact.ts";
@@ -6,7 +6,7 @@ import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { repositorySecrets } from "../settings/repositories.ts";
 import { budgetStopPolicy, environmentGuardRails } from "./guard-rails/index.ts";
 import type { ExecutionPoliciesProps } from "./identity/execution-role.ts";
-import { executionRole, permissionsBoundary } from "./identity/index.ts";
+import { environmentRoles, permissionsBoundary } from "./identity/index.ts";
 import { environmentJobs } from "./jobs/index.ts";
 import { environmentNetwork } from "./network/index.ts";
 import { homeFileSystemCleanup } from "./removal/index.ts";
@@ -82,32 +82,32 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
   const network = environmentNetwork(scope, { context, bucket, encryptionKeyArn });
   const jobs = environmentJobs(scope, { context, network, bucket, encryptionKeyArn, payload });
   const stopPolicy = budgetStopPolicy(scope, context);
-  const role = executionRole(scope, {
-    context,
-    policies: {
-      ...policies,
-      jobs: jobs.access,
-      imagePrefix: environment.images.length > 0 ? prefix : undefined,
-    },
-    attachedLater: stopPolicy === undefined ? [] : [stopPolicy.policy],
-  });
-  const guardRails = environmentGuardRails(scope, { context, role, stopPolicy });
-  const cleanup = homeFileSystemCleanup(scope, context, network);
   // Written once; everything that a user has is made from it, so the JSON grows by one line for each user.
   const userProfiles = new TerraformLocal(
     scope,
     "user_profiles",
     Object.fromEntries(environment.userProfiles.map((user) => [user.name, user.defaultInstanceType])),
   );
+  const roles = environmentRoles(scope, {
+    context,
+    policies: { ...policies, imagePrefix: environment.images.length > 0 ? prefix : undefined },
+    jobs: jobs.access,
+    userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
+    attachedLater: stopPolicy === undefined ? [] : [stopPolicy.policy],
+  });
+  const { role, users } = roles;
+  const guardRails = environmentGuardRails(scope, { context, role, users, stopPolicy });
+  const cleanup = homeFileSystemCleanup(scope, context, network);
   const studio = environmentDomain(scope, {
-    ...{ context, network, role, encryptionKeyArn, lifecycleConfiguration, userProfiles },
+    ...{ context, network, role, users, encryptionKeyArn, lifecycleConfiguration, userProfiles },
     customImages: environmentImages(scope, context),
-    domainDependsOn: [...cleanup, ...role.policies, ...guardRails],
+    domainDependsOn: [...cleanup, ...roles.policies, ...guardRails],
     profilesDependOn: [payload.pointer],
   });
   // Last, because it depends on every other resource.
   new RemovalGuard(scope, "removal_guard", {
     ...{ account, scripts, prefix, bucket, homeFileSystemRetention },
+    existingRole: users === undefined ? role.name : undefined,
     domainId: studio.domain.id,
     userProfileNames: Fn.keys(userProfiles.asAnyMap),
     before: scope.node.findAll().filter((construct) => TerraformResource.isTerraformResource(construct)),

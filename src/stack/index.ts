@@ -24,7 +24,9 @@ export { Budget, type BudgetProps, BudgetStopPolicy } from "./guard-rails/budget
 export { GuardRails, type GuardRailsProps } from "./guard-rails/guard-rails.ts";
 export { type EnvironmentRole, ExecutionRole, type ExecutionRoleProps } from "./identity/execution-role.ts";
 export { ExistingRole, type ExistingRoleProps } from "./identity/existing-role.ts";
+export { ManagedPolicy, type ManagedPolicyProps } from "./identity/managed-policy.ts";
 export { PermissionsBoundary, type PermissionsBoundaryProps } from "./identity/permissions-boundary.ts";
+export { UserRoles, type UserRolesProps } from "./identity/user-roles.ts";
 export { JobAlerts, type JobAlertsProps } from "./jobs/job-alerts.ts";
 export { JobRole, type JobRoleProps } from "./jobs/job-role.ts";
 export type { JobAccess } from "./jobs/job-user-statements.ts";

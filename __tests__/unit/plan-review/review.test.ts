@@ -248,7 +248,7 @@ describe("a value of a plan", () => {
 describe("the kind of a resource", () => {
   it.each([
     ["aws_scheduler_schedule.daily", {}, "Jobs", "schedule"],
-    ["aws_scheduler_schedule_group.group", {}, "Jobs", "scheduler schedule group"],
+    ["aws_scheduler_schedule_group.group", {}, "Jobs", "schedule group"],
     ["aws_sqs_queue.dead_letters", {}, "Jobs", "queue"],
     [
       "aws_s3_object.sources",

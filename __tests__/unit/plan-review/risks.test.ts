@@ -67,7 +67,25 @@ interface Case {
   readonly there?: Readonly<Record<string, Values>>;
 }
 
+/** A profile with the role of this name. */
+const withRole = (name: string, role: string): Values => ({
+  ...profile(name),
+  user_settings: [{ execution_role: `arn:aws:iam::123456789012:role/${role}` }],
+});
+
 const cases: readonly Case[] = [
+  {
+    what: "users with one role",
+    risk: "shared-role:studio_profiles.ana",
+    changes: [
+      change(profileAt("ana"), null, withRole("ana", "studio")),
+      change(profileAt("bo"), null, withRole("bo", "studio")),
+    ],
+    harmless: [
+      change(profileAt("ana"), null, withRole("ana", "marimo-dev-user-ana")),
+      change(profileAt("bo"), null, withRole("bo", "marimo-dev-user-bo")),
+    ],
+  },
   {
     what: "a replaced domain",
     risk: "replaced-domain:studio_domain",

@@ -51,10 +51,17 @@ const image = (fields: Settings = {}, others: Settings = {}): Settings => ({
 const images = (count: number): Settings => ({
   images: Array.from({ length: count }, (_, index) => ({ name: `i${index}`, imageUri })),
 });
+const schedule = (name: string) => ({
+  name,
+  notebook: "sample-notebooks/01_explore_data.py",
+  expression: "rate(1 day)",
+});
 const guardRails = (fields: Settings, others: Settings = {}): Settings => ({ guardRails: fields, ...others });
 const budget = (fields: Settings, others: Settings = {}): Settings =>
   guardRails({ budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], ...fields } }, others);
 const kmsKey = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+const sharedRole = { existing: { executionRoleArn: "arn:aws:iam::123456789012:role/studio" } };
 
 /** Each is fine: the negative control of what follows, with the allowed side of every boundary. */
 const fine: readonly (readonly [string, Settings])[] = [
@@ -78,7 +85,17 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["one NAT gateway a zone", { egress: "nat-per-zone" }],
   ["no users", { userProfiles: [] }],
   ["a user of 1 character", { userProfiles: [{ name: "a" }] }],
-  ["a user of 63 characters", { userProfiles: [{ name: "A".repeat(63) }] }],
+  ["a user of the longest name beside dev", { userProfiles: [{ name: "A".repeat(32) }] }],
+  [
+    "a user of the longest name beside an existing role",
+    { userProfiles: [{ name: "A".repeat(63) }], ...sharedRole },
+  ],
+  ["the default user in the longest environment", { name: "a".repeat(20) }],
+  ["users that begin alike", { userProfiles: [{ name: "ana" }, { name: "anab" }, { name: "an-a" }] }],
+  [
+    "a user that begins with another's, with one role",
+    { userProfiles: [{ name: "ana" }, { name: "ana-b" }], ...sharedRole },
+  ],
   ["a user's own instance type", { userProfiles: [{ name: "ana", defaultInstanceType: "ml.g5.xlarge" }] }],
   ["users that differ", { userProfiles: [{ name: "ana" }, { name: "Anna" }] }],
   ["IAM Identity Center", { authentication: "SSO" }],
@@ -173,7 +190,7 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["the fewest spaces", guardRails({ maximumSpacesPerUser: 1 }, users(2))],
   [
     "the most spaces, of the longest name",
-    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(60) }] }),
+    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(60) }], ...sharedRole }),
   ],
   ["the smallest volumes", guardRails({ spaceVolumeGb: { default: 5, maximum: 5 } })],
   ["the largest volumes", guardRails({ spaceVolumeGb: { maximum: 16_384 } })],
@@ -328,6 +345,39 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     { userProfiles: [{ name: "ana" }, { name: "Ana" }] },
     'collides with "ana" of userProfiles[0]',
     "lower case",
+  ],
+  [
+    "a user too long for the names of jobs",
+    { userProfiles: [{ name: "a".repeat(33) }] },
+    "has 33 characters. Allowed: at most 32",
+    "ProcessingJobName",
+  ],
+  [
+    "a user whose jobs another's pattern would match",
+    { userProfiles: [{ name: "bo" }, { name: "Ana-b" }, { name: "ana" }] },
+    'userProfiles[1].name: "ana-b" begins with the user "ana"',
+    "marimo-dev-ana-*",
+  ],
+  [
+    "a user that begins with another's and two hyphens",
+    { userProfiles: [{ name: "ana" }, { name: "ana--b" }] },
+    'userProfiles[1].name: "ana--b" begins with the user "ana"',
+  ],
+  [
+    "a schedule of a user's name",
+    { userProfiles: [{ name: "Daily" }], schedules: [schedule("daily")] },
+    'schedules[0].name: "daily" could be mistaken for the user "daily"',
+  ],
+  [
+    "a schedule that begins with a user's name",
+    { userProfiles: [{ name: "ana" }], schedules: [schedule("ana-daily")] },
+    'schedules[0].name: "ana-daily" could be mistaken for the user "ana"',
+  ],
+  [
+    "a stop for more people than AWS Budgets takes roles",
+    budget({ stopAtPercent: 100 }, users(100)),
+    "would have a policy attached to 101 roles",
+    "Roles: 100",
   ],
   ["a user's unknown key", { userProfiles: [{ name: "ana", instance: "x" }] }, "userProfiles[0].instance"],
   [
@@ -637,7 +687,7 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ],
   [
     "spaces of a name that is too long",
-    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(61) }] }),
+    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(61) }], ...sharedRole }),
     "60 characters at most",
   ],
   [
@@ -839,13 +889,7 @@ describe("validateEnvironments over several environments", () => {
 
   it.each([
     ["ranges that meet", [{ name: "dev" }, prod]],
-    [
-      "one image's name from two in two regions",
-      [
-        { name: "a", ...image({ name: "b-c" }) },
-        { name: "a-b", region: "eu-west-1", ...image({ name: "c", imageUri: euImageUri }) },
-      ],
-    ],
+    ["names that begin alike", [{ name: "dev" }, { ...prod, name: "devb" }]],
     ["one range in two regions", [{ name: "dev" }, { name: "prod", region: "eu-west-1" }]],
     [
       "one bucket with keys by default",
@@ -872,12 +916,12 @@ describe("validateEnvironments over several environments", () => {
       'environments[1] "prod": name: "prod" is also the name of environments[0]',
     ],
     [
-      "one image's name from two",
+      "a name that begins with another's, whose roles and jobs IAM would match",
       [
-        { name: "a", ...image({ name: "b-c" }) },
-        { ...prod, name: "a-b", ...image({ name: "c" }) },
+        { ...prod, name: "dev-b" },
+        { name: "dev", region: "eu-west-1" },
       ],
-      'environments[1] "a-b": images: "marimo-a-b-c" is also an image of environments[0] "a"',
+      'environments[0] "dev-b": name: "dev-b" begins with the environment "dev"',
     ],
     [
       "one range by default",

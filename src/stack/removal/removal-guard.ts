@@ -10,6 +10,8 @@ export interface RemovalGuardProps {
   readonly scripts: RemovalScripts;
   /** Name prefix of the environment's jobs, pipelines and roles. */
   readonly prefix: string;
+  /** Name of an existing role that all jobs run as. @default roles of the stack's own */
+  readonly existingRole?: string | undefined;
   readonly domainId: string;
   /** Terraform list of the user profile names. */
   readonly userProfileNames: unknown;
@@ -39,6 +41,7 @@ export class RemovalGuard extends Construct {
         account: props.account.id,
         domain_id: props.domainId,
         prefix: props.prefix,
+        ...(props.existingRole === undefined ? {} : { existing_role: props.existingRole }),
         own_profiles: Fn.jsonencode(props.userProfileNames),
         retention: props.homeFileSystemRetention,
         ...(bucket?.destroyed === undefined
