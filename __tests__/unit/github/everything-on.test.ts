@@ -27,10 +27,10 @@ import {
 
 const account = "123456789012";
 const { region } = everything;
-/** The same settings without internet, and with a name that extends the other. */
+/** The same settings without internet. */
 const closed = {
   ...everything,
-  name: "all-two",
+  name: "closed",
   egress: "endpoints-only" as const,
   vpcCidr: "10.1.0.0/16",
   // No route to a git server.
@@ -151,6 +151,13 @@ const types: Readonly<Record<string, Type>> = {
     "DeletePolicy CreatePolicyVersion",
     ({ name }) => iam(`policy/${name}`),
   ),
+  aws_iam_policy_attachment: type(
+    "iam",
+    "ListEntitiesForPolicy",
+    "",
+    "AttachRolePolicy DetachRolePolicy",
+    (_, { resource }) => iam(`role/${Object.values(resource.aws_iam_role ?? {})[0]?.name}`),
+  ),
   aws_iam_role: type(
     "iam",
     "GetRole ListRolePolicies ListAttachedRolePolicies",
@@ -159,13 +166,6 @@ const types: Readonly<Record<string, Type>> = {
     ({ name }) => iam(`role/${name}`),
   ),
   aws_iam_role_policy: type("iam", "GetRolePolicy", "PutRolePolicy", "DeleteRolePolicy", roleOf),
-  aws_iam_role_policy_attachment: type(
-    "iam",
-    "ListAttachedRolePolicies",
-    "AttachRolePolicy",
-    "DetachRolePolicy",
-    roleOf,
-  ),
   aws_internet_gateway: type(
     "ec2",
     "DescribeInternetGateways",
@@ -334,8 +334,9 @@ const types: Readonly<Record<string, Type>> = {
   ),
 };
 
-/** Terraform's references to the account and to other resources. */
-const fill = (text: string) => text.replaceAll(accountId, account).replaceAll(partition, "aws");
+/** Terraform's references to the account, to a user's name and to other resources. */
+const fill = (text: string) =>
+  text.replaceAll(accountId, account).replaceAll(partition, "aws").replaceAll("${lower(each.key)}", "ana");
 
 type Settings = typeof everything;
 const rolesProps = (settings: Settings) => ({
@@ -462,7 +463,7 @@ describe("everything on", () => {
     );
   });
 
-  it("is not touched by the apply role of an environment whose name is its beginning", () => {
+  it("is not touched by the apply role of another environment", () => {
     const apply = documents("apply", everything);
     const touched = resourcesOf(synthesize(closed)).flatMap(({ type: name, arn: resource }) => {
       const { destroy = [] } = types[name] ?? {};
