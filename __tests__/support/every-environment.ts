@@ -61,6 +61,15 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
       secrets: ["arn:aws:secretsmanager:us-east-1:123456789012:secret:marimo/warehouse-AbCdEf"],
     },
   },
+  { name: "unrecorded", audit: false },
+  {
+    name: "recorded",
+    audit: {
+      retentionDays: 730,
+      deployers: ["arn:aws:iam::123456789012:role/deploy", "arn:aws:iam::123456789012:user/ana"],
+      alertAddresses: ["security@example.com"],
+    },
+  },
   { name: "attached", existing: { ...existing, bucket: "acme-attached", domainId: "d-0123456789ab" } },
 ];
 

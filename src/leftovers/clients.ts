@@ -1,3 +1,4 @@
+import { CloudTrailClient } from "@aws-sdk/client-cloudtrail";
 import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { EC2Client } from "@aws-sdk/client-ec2";
@@ -28,6 +29,7 @@ export interface LeftoversClients extends JobClients {
   readonly kms: KMSClient;
   readonly logs: CloudWatchLogsClient;
   readonly s3: S3Client;
+  readonly trails: CloudTrailClient;
 }
 
 export function leftoversClients(region: string): LeftoversClients {
@@ -44,6 +46,7 @@ export function leftoversClients(region: string): LeftoversClients {
     kms: new KMSClient(settings),
     logs: new CloudWatchLogsClient(settings),
     s3: new S3Client(settings),
+    trails: new CloudTrailClient(settings),
     sagemaker: new SageMakerClient(settings),
   };
 }

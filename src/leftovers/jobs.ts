@@ -85,9 +85,12 @@ async function findSweepsAndJobs(prefix: string, tools: Tools<JobClients>): Prom
 async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover[]> {
   const { alarms, events, sns } = clients;
   const found: Leftover[] = [];
-  const { alertTopic, deadLetterAlarm: alarm, failedJobRule: rule } = awsNames(prefix);
-  const { Rules = [] } = await events.send(new ListRulesCommand({ NamePrefix: rule }));
-  if (Rules.some(({ Name }) => Name === rule)) {
+  const names = awsNames(prefix);
+  const { deadLetterAlarm: alarm } = names;
+  const rules = [names.failedJobRule, names.changesRule, names.deniedRule];
+  const { Rules = [] } = await events.send(new ListRulesCommand({ NamePrefix: prefix }));
+  for (const { Name: rule = "" } of Rules) {
+    if (!rules.includes(rule)) continue;
     found.push({
       kind: "event rule",
       id: rule,
@@ -112,7 +115,7 @@ async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover
   }
   for await (const { Topics = [] } of paginateListTopics({ client: sns }, {})) {
     for (const { TopicArn = "" } of Topics) {
-      if (!TopicArn.endsWith(`:${alertTopic}`)) continue;
+      if (![names.alertTopic, names.auditTopic].includes(TopicArn.split(":").at(-1) ?? "")) continue;
       found.push({
         kind: "topic",
         id: TopicArn,

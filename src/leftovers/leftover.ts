@@ -26,6 +26,6 @@ export interface EnvironmentNames {
   readonly environment: string;
   /** Prefix of all names in it. */
   readonly prefix: string;
-  /** Name of its bucket in this account. The access log bucket has the suffix `-logs`. */
+  /** Name of its bucket in this account. The access log bucket has the suffix `-logs`, the trail's `-trail`. */
   readonly bucket: string;
 }

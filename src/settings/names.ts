@@ -33,5 +33,11 @@ export const awsNames = (prefix: string) => ({
   deadLetterAlarm: `${prefix}-dead-letters`,
   failedJobRule: `${prefix}-failed-jobs`,
   alertTopic: `${prefix}-jobs`,
+  trail: `${prefix}-audit`,
+  auditTopic: `${prefix}-audit`,
+  changesRule: `${prefix}-audit-changes`,
+  deniedRule: `${prefix}-audit-denied`,
+  /** The role of `.github/workflows/apply.yml` (src/github/roles.ts), which the stack does not create. */
+  applyRole: `${prefix}-apply`,
   keyAlias: `alias/${prefix}`,
 });
