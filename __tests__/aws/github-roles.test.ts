@@ -116,6 +116,7 @@ const unneeded: Readonly<Record<string, string>> = {
   "ecs:ListServices": "the same",
   "ecs:ListTaskDefinitions": "the same",
   "ecs:ListTasks": "the same",
+  "organizations:ListAWSServiceAccessForOrganization": "only for trails of an organization",
   "route53:AssociateVPCWithHostedZone": "only for private DNS of a custom endpoint service",
 };
 /** What the plan role can write: each plan once. AWS's reference classifies Decrypt as a write. */

@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BudgetsClient, CreateBudgetActionCommand, CreateBudgetCommand } from "@aws-sdk/client-budgets";
+import { CloudTrailClient, CreateTrailCommand } from "@aws-sdk/client-cloudtrail";
 import { CloudWatchClient, PutMetricAlarmCommand } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient, CreateLogGroupCommand } from "@aws-sdk/client-cloudwatch-logs";
 import {
@@ -26,7 +27,7 @@ import {
   PutRolePolicyCommand,
 } from "@aws-sdk/client-iam";
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
-import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand, PutBucketPolicyCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import {
   CreateAppImageConfigCommand,
   CreateImageCommand,
@@ -90,6 +91,7 @@ async function makeParts(environment: string): Promise<void> {
   const Bucket = `${prefix}-123456789012-us-east-1`;
   await s3.send(new CreateBucketCommand({ Bucket }));
   await s3.send(new PutObjectCommand({ Bucket, Key: "results/model.bin", Body: "model" }));
+  await makeTrail(prefix, Bucket);
   const kms = new KMSClient(client);
   const keyTags = Object.entries(tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue }));
   const { KeyMetadata } = await kms.send(new CreateKeyCommand({ Tags: keyTags }));
@@ -153,6 +155,32 @@ async function makeBudget(BudgetName: string, PolicyArn: string): Promise<void> 
       Subscribers: [{ SubscriptionType: "EMAIL", Address: "ana@example.com" }],
     }),
   );
+}
+
+/** Creates a trail with its bucket, topic and rules. */
+async function makeTrail(prefix: string, bucket: string): Promise<void> {
+  const client = localAws.clientSettings();
+  const s3 = new S3Client(client);
+  const Bucket = `${bucket}-trail`;
+  await s3.send(new CreateBucketCommand({ Bucket }));
+  const Statement = [
+    {
+      Effect: "Allow",
+      Principal: { Service: "cloudtrail.amazonaws.com" },
+      Action: ["s3:GetBucketAcl", "s3:PutObject"],
+      Resource: [`arn:aws:s3:::${Bucket}`, `arn:aws:s3:::${Bucket}/*`],
+    },
+  ];
+  await s3.send(new PutBucketPolicyCommand({ Bucket, Policy: JSON.stringify({ Statement }) }));
+  const trails = new CloudTrailClient(client);
+  await trails.send(new CreateTrailCommand({ Name: `${prefix}-audit`, S3BucketName: Bucket }));
+  await new SNSClient(client).send(new CreateTopicCommand({ Name: `${prefix}-audit` }));
+  const events = new EventBridgeClient(client);
+  for (const name of ["changes", "denied"]) {
+    await events.send(
+      new PutRuleCommand({ Name: `${prefix}-audit-${name}`, EventPattern: '{"source":["aws.s3"]}' }),
+    );
+  }
 }
 
 const roleArn = (name: string) => `arn:aws:iam::123456789012:role/${name}`;

@@ -60,6 +60,11 @@ const image: Required<ImageSettings> = { name: "geo", imageUri, gpu: true };
 /** Every setting that does not name an existing resource. The compiler requires each new setting here. */
 export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
   name: "all",
+  audit: {
+    retentionDays: 730,
+    deployers: ["arn:aws:iam::123456789012:role/deploy", "arn:aws:iam::123456789012:user/ana"],
+    alertAddresses: ["security@example.com"],
+  },
   region: "us-east-1",
   tags: { Team: "a" },
   vpcCidr: "10.0.0.0/16",
@@ -139,6 +144,7 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
     },
   },
   everything,
+  { name: "unrecorded", audit: false },
   { name: "attached", existing: { ...existing, bucket: "acme-attached", domainId: "d-0123456789ab" } },
 ];
 

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { AuditSettings } from "../../src/settings/audit.ts";
 import { basicDefaults } from "../../src/settings/basics.ts";
 import { formatCidr, networkOf } from "../../src/settings/cidr.ts";
 import type { EnvironmentSettings } from "../../src/settings/environment.ts";
@@ -298,6 +299,20 @@ const schedule: Arbitraries<ScheduleSettings> = {
   enabled: mostly(fc.boolean(), fc.constant("no")),
 };
 
+const audit: Arbitraries<AuditSettings> = {
+  retentionDays: mostly(fc.integer({ min: 1, max: 3653 }), fc.constantFrom(0, 3654, 1.5)),
+  deployers: mostly(
+    list(
+      fc
+        .stringMatching(/^(role|user)\/([a-z]{1,9}\/){0,2}[A-Za-z0-9+=,.@_-]{1,64}$/)
+        .map((name) => `arn:aws:iam::111122223333:${name}`),
+      5,
+    ),
+    fc.constantFrom([], ["deploy"], ["arn:aws:iam::111122223333:group/x"]),
+  ),
+  alertAddresses: mostly(fc.constant(["a@example.org"]), fc.constantFrom([], ["a@b"])),
+};
+
 const environment: Arbitraries<EnvironmentSettings> = {
   name: mostly(name, fc.constantFrom("a".repeat(21), "A", "a-", "1a", "constructor", undefined)),
   region: mostly(fc.constantFrom(...providerRegions), fc.constantFrom("us-east-9", "ap-southeast-6", 1)),
@@ -394,6 +409,7 @@ const environment: Arbitraries<EnvironmentSettings> = {
     },
     { weight: 4, arbitrary: fc.constant(undefined) },
   ),
+  audit: mostly(fc.oneof(fc.constant(false), some(audit, ["deployers"])), fc.constant(true)),
   // Terraform validates a sample of the stacks with 5.100.0.
   awsProviderVersion: mostly(
     fc.constantFrom("~> 5.100", "5.100.0", ">= 5.100.0, < 7.0.0"),
@@ -525,6 +541,7 @@ export const variedSettings: readonly string[] = [
   ...Object.keys(guardRails).map((key) => `guardRails.${key}`),
   ...Object.keys(spaceVolumeGb).map((key) => `guardRails.spaceVolumeGb.${key}`),
   ...Object.keys(budget).map((key) => `guardRails.budget.${key}`),
+  ...Object.keys(audit).map((key) => `audit.${key}`),
   ...Object.keys(s3Backend).map((key) => `backend.${key}`),
   ...Object.keys(existing).map((key) => `existing.${key}`),
   ...Object.keys(existingNetwork).map((key) => `existing.network.${key}`),

@@ -1,4 +1,5 @@
 import { BudgetsClient } from "@aws-sdk/client-budgets";
+import { CloudTrailClient } from "@aws-sdk/client-cloudtrail";
 import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { EC2Client } from "@aws-sdk/client-ec2";
@@ -30,6 +31,7 @@ export interface LeftoversClients extends JobClients {
   readonly kms: KMSClient;
   readonly logs: CloudWatchLogsClient;
   readonly s3: S3Client;
+  readonly trails: CloudTrailClient;
 }
 
 export function leftoversClients(region: string): LeftoversClients {
@@ -47,6 +49,7 @@ export function leftoversClients(region: string): LeftoversClients {
     kms: new KMSClient(settings),
     logs: new CloudWatchLogsClient(settings),
     s3: new S3Client(settings),
+    trails: new CloudTrailClient(settings),
     sagemaker: new SageMakerClient(settings),
   };
 }

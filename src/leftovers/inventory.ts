@@ -5,6 +5,7 @@
 export const inventory: Readonly<Record<string, { readonly kind: string } | { readonly with: string }>> = {
   aws_budgets_budget: { kind: "budget" },
   aws_budgets_budget_action: { kind: "budget action" },
+  aws_cloudtrail: { kind: "trail" },
   aws_cloudwatch_event_rule: { kind: "event rule" },
   aws_cloudwatch_event_target: { with: "aws_cloudwatch_event_rule" },
   aws_cloudwatch_log_group: { kind: "log group" },

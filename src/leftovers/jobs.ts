@@ -77,7 +77,7 @@ async function findSweepsAndJobs(of: EnvironmentNames, tools: Tools<JobClients>)
   const { sagemaker } = tools.clients;
   const pipelines = await pipelinesOf(of, sagemaker);
   const jobs = await runningJobs(of, sagemaker);
-  // Whoever sent them has the policy for jobs. Its attachment's ID is the policy's name.
+  // Each sender has the policy for jobs. Its attachment's ID is the name of the policy.
   const madeWith = `aws_iam_policy_attachment ${of.prefix}-jobs`;
   return [
     ...pipelines.map(({ PipelineName: id = "" }) => ({
@@ -99,9 +99,12 @@ async function findSweepsAndJobs(of: EnvironmentNames, tools: Tools<JobClients>)
 async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover[]> {
   const { alarms, events, sns } = clients;
   const found: Leftover[] = [];
-  const { alertTopic, deadLetterAlarm: alarm, failedJobRule: rule } = awsNames(prefix);
-  const { Rules = [] } = await events.send(new ListRulesCommand({ NamePrefix: rule }));
-  if (Rules.some(({ Name }) => Name === rule)) {
+  const names = awsNames(prefix);
+  const { deadLetterAlarm: alarm } = names;
+  const rules = [names.failedJobRule, names.changesRule, names.deniedRule];
+  const { Rules = [] } = await events.send(new ListRulesCommand({ NamePrefix: prefix }));
+  for (const { Name: rule = "" } of Rules) {
+    if (!rules.includes(rule)) continue;
     found.push({
       kind: "event rule",
       id: rule,
@@ -126,7 +129,7 @@ async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover
   }
   for await (const { Topics = [] } of paginateListTopics({ client: sns }, {})) {
     for (const { TopicArn = "" } of Topics) {
-      if (!TopicArn.endsWith(`:${alertTopic}`)) continue;
+      if (![names.alertTopic, names.auditTopic].includes(TopicArn.split(":").at(-1) ?? "")) continue;
       found.push({
         kind: "topic",
         id: TopicArn,

@@ -30,6 +30,6 @@ export interface EnvironmentNames {
   readonly prefix: string;
   /** Name of an existing role that its jobs run as. */
   readonly existingRole?: string | undefined;
-  /** Name of its bucket in this account. The access log bucket has the suffix `-logs`. */
+  /** Name of its bucket in this account. The access log bucket has the suffix `-logs`, the trail's `-trail`. */
   readonly bucket: string;
 }

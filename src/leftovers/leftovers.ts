@@ -1,5 +1,6 @@
 /** Finds an environment's resources in an account by their tags and names, without Terraform's state. */
 import type { Tools } from "../removal/aws.ts";
+import { findTrails } from "./audit.ts";
 import { findBudgets } from "./budgets.ts";
 import type { LeftoversClients } from "./clients.ts";
 import { findPolicies, findRoles } from "./identity.ts";
@@ -28,6 +29,7 @@ export async function findLeftovers(
     ...(await findHomeFileSystems({ vpcIds, keyIds: keys.map(({ id }) => id) }, tools)),
     ...(await findNetwork(names, vpcIds, tools)),
     ...vpcs,
+    ...(await findTrails(names, tools)),
     ...(await findBuckets(names, tools)),
     ...(await findLogGroups(names, tools)),
     ...(await findBudgets(names, tools)),

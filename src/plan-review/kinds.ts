@@ -64,6 +64,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   aws_sns_topic_policy: kind("Permissions", "topic policy"),
   aws_sns_topic_subscription: kind("Monitoring", "subscription"),
   aws_sns_: kind("Monitoring", ""),
+  aws_cloudtrail: kind("Monitoring", "trail"),
   aws_budgets_: kind("Monitoring", ""),
   aws_iam_role: kind("Permissions", "role"),
   aws_iam_role_policy: kind("Permissions", "role policy"),

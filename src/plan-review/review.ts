@@ -10,6 +10,7 @@ import {
   type Plan,
   type ResourceChange,
 } from "./plan.ts";
+import { auditRule } from "./risks/audit.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { lostRules } from "./risks/lost.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
@@ -29,6 +30,7 @@ import type { RunningApps } from "./running-apps.ts";
 export const rules: readonly Rule[] = [
   ...lostRules,
   retentionRule,
+  auditRule,
   publicRule,
   permissionsRule,
   unknownPermissionsRule,

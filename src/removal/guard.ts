@@ -38,6 +38,8 @@ export interface GuardOptions {
     /** Whether Terraform deletes a bucket with all its objects (`force_destroy`). */
     readonly forceDestroy: boolean;
   };
+  /** The bucket with the trail's log files. Undefined without a trail. */
+  readonly trail?: { readonly bucket: string; readonly forceDestroy: boolean };
   /** Prefixes of the objects that Terraform and `npm run wheelhouse` upload. These are not users' work. */
   readonly payloadPrefix: string;
   readonly schedulesPrefix: string;
@@ -66,6 +68,7 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
     ...describeAsJobs(asJobs),
     ...(await homeFilesAtRisk(options, tools)),
     ...(await objectsAtRisk(options, tools)),
+    ...(await evidenceAtRisk(options, tools)),
   ];
   const undeletable = await undeletableBuckets(options, tools);
 
@@ -150,17 +153,34 @@ async function objectsAtRisk(options: GuardOptions, { clients }: Tools<GuardClie
   return content.versions === 0 ? [] : [`bucket ${bucket.name}, ${describeContent(content)}`];
 }
 
+/**
+ * An environment for trials (`Delete`) has no evidence that anyone must consent to lose, but says what goes. Everywhere
+ * else it is deleted with consent only.
+ */
+async function evidenceAtRisk(
+  { retention, trail }: GuardOptions,
+  { clients, log }: Tools<GuardClients>,
+): Promise<string[]> {
+  if (trail === undefined) return [];
+  const content = await contentOf(trail.bucket, [], clients.s3);
+  if (content.versions === 0) return [];
+  const evidence = `audit trail in ${trail.bucket}, ${describeContent(content)}. To keep a copy: aws s3 sync s3://${trail.bucket} FOLDER`;
+  if (retention === "Retain") return [evidence];
+  log(`deleted with the environment: ${evidence}`);
+  return [];
+}
+
 /** S3 cannot delete a bucket that contains objects. Terraform would only find out after it deleted other resources. */
 async function undeletableBuckets(
-  { bucket: own, payloadPrefix, schedulesPrefix }: GuardOptions,
+  { bucket: own, payloadPrefix, schedulesPrefix, trail }: GuardOptions,
   { clients }: Tools<GuardClients>,
 ): Promise<string[]> {
-  if (own === undefined || own.forceDestroy) return [];
+  const kept: (readonly [bucket: string, except: readonly string[]])[] = [];
+  if (own?.forceDestroy === false)
+    kept.push([own.name, [payloadPrefix, schedulesPrefix]], [own.accessLogsName, []]);
+  if (trail?.forceDestroy === false) kept.push([trail.bucket, []]);
   const full: string[] = [];
-  for (const [bucket, except] of [
-    [own.name, [payloadPrefix, schedulesPrefix]],
-    [own.accessLogsName, []],
-  ] as const) {
+  for (const [bucket, except] of kept) {
     const content = await contentOf(bucket, except, clients.s3);
     if (content.versions > 0) full.push(`${bucket} (${describeContent(content)})`);
   }
@@ -187,6 +207,14 @@ await runAsScript(import.meta.url, "removal guard", async (env, tools) => {
               name: variable(env, "GUARD_BUCKET"),
               accessLogsName: variable(env, "GUARD_ACCESS_LOGS_BUCKET"),
               forceDestroy: variable(env, "GUARD_BUCKET_FORCE_DESTROY") === "true",
+            },
+          }),
+      ...(env.GUARD_TRAIL_BUCKET === undefined
+        ? {}
+        : {
+            trail: {
+              bucket: variable(env, "GUARD_TRAIL_BUCKET"),
+              forceDestroy: variable(env, "GUARD_TRAIL_FORCE_DESTROY") === "true",
             },
           }),
       payloadPrefix: `${variable(env, "GUARD_PAYLOAD_PREFIX")}/`,

@@ -69,6 +69,13 @@ export const artifactBucketName = (bucket: {
   readonly region: string;
 }) => `${bucket.prefix}-${bucket.account}-${bucket.region}`;
 
+/**
+ * The bucket of an environment's trail. The suffix is at the end, because `marimo-dev-trail` may be another
+ * environment's prefix.
+ */
+export const trailBucketName = (bucket: Parameters<typeof artifactBucketName>[0]) =>
+  `${artifactBucketName(bucket)}-trail`;
+
 /** The tags that the stack itself sets on everything. */
 const ownTagKeys: readonly string[] = ["Project", "Environment"];
 

@@ -45,5 +45,11 @@ export const awsNames = (prefix: string) => ({
   deadLetterAlarm: `${prefix}-dead-letters`,
   failedJobRule: `${prefix}-failed-jobs`,
   alertTopic: `${prefix}-jobs`,
+  trail: `${prefix}-audit`,
+  auditTopic: `${prefix}-audit`,
+  changesRule: `${prefix}-audit-changes`,
+  deniedRule: `${prefix}-audit-denied`,
+  /** Path and name of the role that GitHub's workflow applies with (src/github/roles.ts). The stack does not create it. */
+  applyRole: `github/${prefix}-apply`,
   keyAlias: `alias/${prefix}`,
 });

@@ -4,6 +4,8 @@ import { prefixOf } from "../settings/basics.ts";
 import { codeArtifactRepository } from "../settings/code-artifact.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { repositorySecrets } from "../settings/repositories.ts";
+import { environmentTrail } from "./audit/index.ts";
+import type { Trail } from "./audit/trail.ts";
 import { budgetStopPolicy, environmentGuardRails } from "./guard-rails/index.ts";
 import type { ExecutionPoliciesProps } from "./identity/execution-role.ts";
 import { environmentRoles, permissionsBoundary } from "./identity/index.ts";
@@ -30,6 +32,7 @@ interface CommonParts {
   readonly payload: Payload;
   readonly lifecycleConfiguration: LifecycleConfiguration;
   readonly policies: ExecutionPoliciesProps;
+  readonly trail: Trail | undefined;
 }
 
 /**
@@ -49,13 +52,14 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
   const key = environmentKey(scope, context);
   const bucket = environmentBucket(scope, context, key.arn);
   const payload = environmentPayload(scope, { context, bucket, encryptionKeyArn: key.arn });
+  const { trail, outputs } = environmentTrail(scope, { context, bucket, encryptionKeyArn: key.arn });
   const lifecycleConfiguration = environmentLifecycleConfiguration(scope, context, bucket);
   const { packages } = context;
   const policies = {
     ...{ account, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages },
     secrets: repositorySecrets(environment.repositories),
   };
-  const parts = { context, bucket, payload, lifecycleConfiguration, policies };
+  const parts = { context, bucket, payload, lifecycleConfiguration, policies, trail };
 
   const keyPolicy: Outputs =
     key.requiredPolicy === undefined
@@ -69,13 +73,14 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
   const { domainId } = environment.existing;
   return {
     artifact_bucket: ["Bucket for artifacts and sample data", bucket.name],
+    ...outputs,
     ...keyPolicy,
     ...(domainId === undefined ? ownStudio(scope, parts) : existingStudio(scope, { ...parts, domainId })),
   };
 }
 
 function ownStudio(scope: Construct, parts: CommonParts): Outputs {
-  const { bucket, context, lifecycleConfiguration, payload, policies } = parts;
+  const { bucket, context, lifecycleConfiguration, payload, policies, trail } = parts;
   const { account, environment, prefix, scripts } = context;
   const { homeFileSystemRetention } = environment;
   const { encryptionKeyArn } = policies;
@@ -106,7 +111,7 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
   });
   // Last, because it depends on every other resource.
   new RemovalGuard(scope, "removal_guard", {
-    ...{ account, scripts, prefix, bucket, homeFileSystemRetention },
+    ...{ account, scripts, prefix, bucket, trail, homeFileSystemRetention },
     existingRole: users === undefined ? role.name : undefined,
     domainId: studio.domain.id,
     userProfileNames: Fn.keys(userProfiles.asAnyMap),

@@ -20,6 +20,8 @@
 export { type CodeArtifactRepository, codeArtifactRepository } from "../settings/code-artifact.ts";
 export { lockFileOf, type Packages } from "../settings/locks.ts";
 export type { Egress } from "../settings/network.ts";
+export { AuditAlerts, type AuditAlertsProps } from "./audit/audit-alerts.ts";
+export { Trail, type TrailProps } from "./audit/trail.ts";
 export { Budget, type BudgetProps, BudgetStopPolicy } from "./guard-rails/budget.ts";
 export { GuardRails, type GuardRailsProps } from "./guard-rails/guard-rails.ts";
 export { type EnvironmentRole, ExecutionRole, type ExecutionRoleProps } from "./identity/execution-role.ts";

@@ -94,6 +94,13 @@ const types: Readonly<Record<string, Type>> = {
     (_, { resource }) =>
       `arn:aws:budgets::${account}:budget/${Object.values(resource.aws_budgets_budget ?? {})[0]?.name}/action/1`,
   ),
+  aws_cloudtrail: exact(
+    "cloudtrail",
+    "DescribeTrails GetTrailStatus GetEventSelectors ListTags",
+    "CreateTrail AddTags PutEventSelectors StartLogging",
+    "DeleteTrail StopLogging UpdateTrail",
+    named("cloudtrail", "trail/"),
+  ),
   aws_cloudwatch_event_rule: exact(
     "events",
     "DescribeRule ListTagsForResource",
@@ -336,7 +343,7 @@ const types: Readonly<Record<string, Type>> = {
 
 /** Terraform's references to the account, to a user's name and to other resources. */
 const fill = (text: string) =>
-  text.replaceAll(accountId, account).replaceAll(partition, "aws").replaceAll("${lower(each.key)}", "ana");
+  text.replaceAll(accountId, account).replaceAll(partition, "aws").replaceAll(`\${lower(each.key)}`, "ana");
 
 type Settings = typeof everything;
 const rolesProps = (settings: Settings) => ({
@@ -450,10 +457,10 @@ describe("everything on", () => {
     if (stack === undefined) throw new Error("no stack");
     const forgotten = {
       ...stack,
-      resource: { ...stack.resource, aws_cloudtrail: { trail: { name: "marimo-x" } } },
+      resource: { ...stack.resource, aws_athena_workgroup: { queries: { name: "marimo-x" } } },
     };
     expect(problemsOf(forgotten, everything)).toEqual([
-      expect.stringContaining("aws_cloudtrail has no entry in this test"),
+      expect.stringContaining("aws_athena_workgroup has no entry in this test"),
       expect.stringContaining("inventory.ts"),
       expect.stringContaining("kinds.ts"),
     ]);

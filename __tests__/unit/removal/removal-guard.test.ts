@@ -332,6 +332,23 @@ describe("the guard before a destroy", () => {
     );
   });
 
+  it("deletes the trail's log files with consent only, or in an environment for trials with a word", async () => {
+    const trail = { bucket: "work-trail", forceDestroy: true };
+    const world = { ...quiet(), objects: { ...quiet().objects, "work-trail": ["AWSLogs/1.json.gz"] } };
+    const trial = await run(world, { trail });
+    expect(trial.result).toBe("done");
+    expect(trial.said).toContain("deleted with the environment: audit trail in work-trail, 1 objects");
+    expect(trial.said).toContain("aws s3 sync s3://work-trail FOLDER");
+    const kept = await run(world, { trail, retention: "Retain" });
+    expect(kept.result).toContain("nothing was destroyed");
+    expect(kept.said).toContain("audit trail in work-trail, 1 objects");
+    expect((await run(world, { trail, retention: "Retain", consent: "d-1" })).result).toBe("done");
+    expect((await run(quiet(), { trail, retention: "Retain" })).result).toBe("done");
+    expect((await run(world, { trail: { ...trail, forceDestroy: false }, consent: "d-1" })).result).toContain(
+      "S3 cannot delete buckets with objects: work-trail (",
+    );
+  });
+
   it("requires no consent for objects in an existing bucket, which is kept", async () => {
     const full = { ...quiet(), objects: { work: ["results/model.bin"], "work-logs": ["artifacts/1"] } };
     const { bucket: _, ...withoutBucket } = options;

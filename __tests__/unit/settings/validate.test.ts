@@ -59,6 +59,13 @@ const schedule = (name: string) => ({
 const guardRails = (fields: Settings, others: Settings = {}): Settings => ({ guardRails: fields, ...others });
 const budget = (fields: Settings, others: Settings = {}): Settings =>
   guardRails({ budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], ...fields } }, others);
+const audit = (fields: Settings): Settings => ({ audit: { deployers: [deployer("role")], ...fields } });
+const alertAddresses = ["security@example.com"];
+/** The ARN of a role or user, of so many characters. */
+const deployer = (kind: string, length = 40) => {
+  const start = `arn:aws:iam::123456789012:${kind}/`;
+  return `${start}${"p".repeat(Math.max(0, length - start.length - 7))}/deploy`;
+};
 const kmsKey = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 const sharedRole = { existing: { executionRoleArn: "arn:aws:iam::123456789012:role/studio" } };
@@ -207,6 +214,11 @@ const fine: readonly (readonly [string, Settings])[] = [
       stopAtPercent: 1000,
     }),
   ],
+  ["no trail", { audit: false }],
+  ["a trail by default", { audit: {} }],
+  ["the shortest retention", audit({ retentionDays: 1 })],
+  ["the longest retention, with all that a trail can have", audit({ retentionDays: 3653, alertAddresses })],
+  ["a deployer's ARN of 200 characters", audit({ deployers: [deployer("role", 200)] })],
   ["the local backend", { backend: { type: "local" } }],
   ["S3", s3({})],
   ["S3 with every field", s3({ key: "a/b.tfstate", region: "us-east-1", kmsKeyId: kmsKey })],
@@ -729,6 +741,33 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     "requiredTags",
     "lists 7",
   ],
+  ["a trail of true", { audit: true }, "audit: true is not an object", "false, or an object"],
+  ["an unknown setting of the trail", audit({ days: 5 }), "audit.days: 5 is the value of an unknown key"],
+  ["a retention of 0 days", audit({ retentionDays: 0 }), "audit.retentionDays: 0", "1 to 3653"],
+  ["a retention of 3654 days", audit({ retentionDays: 3654 }), "audit.retentionDays: 3654"],
+  ["no deployers", audit({ deployers: [] }), "audit.deployers: [] lists 0"],
+  [
+    "six deployers",
+    audit({ deployers: ["a", "b", "c", "d", "e", "f"].map((name) => `${deployer("role")}${name}`) }),
+    "audit.deployers",
+    "lists 6",
+    "2,048 characters",
+  ],
+  [
+    "a deployer that is a session",
+    audit({ deployers: ["arn:aws:sts::123456789012:assumed-role/deploy/ana"] }),
+    "audit.deployers[0]",
+    "is not the ARN of a role or user",
+  ],
+  ["a group as a deployer", audit({ deployers: [deployer("group")] }), "is not the ARN of a role or user"],
+  ["a deployer's ARN of 201 characters", audit({ deployers: [deployer("role", 201)] }), "has 201 characters"],
+  [
+    "alerts without a deployer",
+    { audit: { alertAddresses } },
+    'audit.alertAddresses: ["security@example.com"] would be alerted to each deployment',
+    "deployers",
+  ],
+  ["an alert to no address", audit({ alertAddresses: ["x"] }), "audit.alertAddresses[0]", "e-mail"],
   ["a budget of a number", guardRails({ budget: 500 }), "guardRails.budget: 500 is not a budget"],
   ["a budget of nothing", budget({ monthlyUsd: 0 }), "budget.monthlyUsd: 0"],
   ["a budget without end", budget({ monthlyUsd: Number.POSITIVE_INFINITY }), "budget.monthlyUsd: Infinity"],

@@ -86,7 +86,7 @@ describe("an existing key", () => {
 });
 
 describe("an existing bucket", () => {
-  const stack = () => synthesize({ existing: { bucket: "acme-studio" } });
+  const stack = () => synthesize({ existing: { bucket: "acme-studio" }, audit: false });
   const name = expression("data.aws_s3_bucket.storage_bucket.id");
 
   it("takes the place of the stack's own and of its access logs", () => {
@@ -120,10 +120,10 @@ describe("the removal guard beside an existing bucket", () => {
   const guarded = (stack: ReturnType<typeof synthesize>) =>
     Object.keys(resource(stack, "terraform_data", "removal_guard_step").input as object);
 
-  it("looks at no bucket, because none is deleted", () => {
+  it("looks at the trail's bucket only, because no other one is deleted", () => {
     expect(guarded(synthesize())).toContain("bucket");
     const input = guarded(synthesize({ existing: { bucket: "acme-studio" } }));
-    expect(input.filter((name) => name.includes("bucket"))).toEqual([]);
+    expect(input.filter((name) => name.includes("bucket"))).toEqual(["trail_bucket"]);
     expect(input).toContain("domain_id");
   });
 });
@@ -179,6 +179,7 @@ describe("an existing network", () => {
   const stack = () =>
     synthesize({
       existing: { network: { vpcId, subnetIds } },
+      audit: false,
       userProfiles: [{ name: "ana" }, { name: "bo" }],
     });
   const idOf = (subnetId: string) => expression(`data.aws_subnet.network_${subnetId}.id`);
@@ -232,7 +233,7 @@ describe("an existing network", () => {
 describe("an existing domain", () => {
   const domainId = "d-0123456789ab";
   const executionRoleArn = "arn:aws:iam::123456789012:role/analysts";
-  const attached = () => synthesize({ existing: { domainId } });
+  const attached = () => synthesize({ existing: { domainId }, audit: false });
   const lifecycleConfiguration = (name: string) =>
     `aws_sagemaker_studio_lifecycle_config.lifecycle_configuration_${name}.arn`;
 

@@ -123,7 +123,7 @@ describe("the domain", () => {
     ]);
   });
 
-  it("is protected from removal by setting, as are the key and the bucket", () => {
+  it("is protected from removal by setting, as are the key and the buckets", () => {
     const protectedOnes = (settings: Parameters<typeof synthesize>[0]) => {
       const stack = synthesize(settings);
       return Object.values(stack.resource)
@@ -132,7 +132,12 @@ describe("the domain", () => {
         .map(([name]) => name)
         .sort();
     };
-    expect(protectedOnes({})).toEqual(["encryption_key", "storage_artifacts_bucket", "studio_domain"]);
+    expect(protectedOnes({})).toEqual([
+      "audit_logs_bucket",
+      "encryption_key",
+      "storage_artifacts_bucket",
+      "studio_domain",
+    ]);
     expect(protectedOnes({ homeFileSystemRetention: "Delete" })).toEqual([]);
     expect(protectedOnes({ removalProtection: false })).toEqual([]);
   });
