@@ -87,6 +87,8 @@ def test_the_server_knows_its_address_and_ends_with_ctrl_c(seen: Path) -> None:
     assert not Path(options["--token-password-file"]).exists()
 
 
+# The signal may interrupt a request. Its socket is then closed with the process, which a test does not end.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("state_of_cells", ["running", "idle"])
 def test_a_running_cell_keeps_the_space(
     state_of_cells: str, seen: Path, home: Path, monkeypatch: pytest.MonkeyPatch

@@ -452,7 +452,9 @@ function agreeing(settings: Settings): Settings {
   if (text(agreed.name).includes("--")) delete agreed.images;
   for (const key of ["repositories", "images", "jobs", "schedules"]) {
     if (agreed[key] === undefined) continue;
-    agreed[key] = JSON.parse(JSON.stringify(agreed[key]).replaceAll("REGION", region)) as unknown;
+    agreed[key] = JSON.parse(JSON.stringify(agreed[key]), (_, value: unknown) =>
+      typeof value === "string" ? value.replace("REGION", () => region) : value,
+    ) as unknown;
   }
   if (agreed.bucketForceDestroy === true) agreed.removalProtection = false;
   const index = text(agreed.packageIndexUrl);
