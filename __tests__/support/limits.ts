@@ -301,7 +301,7 @@ function countProblems({ stack }: KnownValues): readonly string[] {
     ...exceeding(
       "policies",
       attachedPolicies,
-      blocks("aws_iam_role_policy_attachment").map(({ role }) => role),
+      blocks("aws_iam_policy_attachment").map(() => "a user's role"),
     ),
     ...exceeding(
       "notifications",
