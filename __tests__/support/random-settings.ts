@@ -449,7 +449,10 @@ function agreeing(settings: Settings): Settings {
   }
   if (isSettings(agreed.existing)) agreeWithExisting(agreed, agreed.existing, region);
   if (agreed.egress === "endpoints-only") delete agreed.repositories;
-  if (text(agreed.name).includes("--")) delete agreed.images;
+  if (text(agreed.name).includes("--")) {
+    delete agreed.images;
+    agreed.audit = false;
+  }
   for (const key of ["repositories", "images", "jobs", "schedules"]) {
     if (agreed[key] === undefined) continue;
     agreed[key] = JSON.parse(JSON.stringify(agreed[key]), (_, value: unknown) =>

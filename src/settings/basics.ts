@@ -43,7 +43,7 @@ const nameRule = {
   source: "every name derived from it must fit AWS's shortest limit, 63 characters of a bucket's name",
 };
 
-const checkName: Check = (value, report) => {
+const checkName: Check = (value, report, settings) => {
   if (value === undefined) return report(value, "is missing: every environment needs a name", nameRule);
   if (!isString(value, report, nameRule)) return;
   if (value.length > 20) report(value, `has ${value.length} characters`, nameRule);
@@ -53,6 +53,11 @@ const checkName: Check = (value, report) => {
     report(value, "is a reserved word", {
       ...nameRule,
       source: "the library constructs",
+    });
+  } else if (value.includes("--") && settings.audit !== false) {
+    report(value, "has two hyphens in a row, which the name of a trail may not have", {
+      allowed: "single hyphens, or audit: false",
+      source: "AWS CloudTrail API Reference, CreateTrail",
     });
   }
 };

@@ -76,7 +76,7 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["undefined for a setting left out", { region: undefined, tags: undefined }],
   ["a name of 1 character", { name: "a" }],
   ["a name of 20 characters", { name: "a2345678901234567890" }],
-  ["a name with inner hyphens", { name: "team-a--2" }],
+  ["a name with inner hyphens, two in a row without a trail", { name: "team-a--2", audit: false }],
   ["another region and its zones", { region: "eu-west-1", availabilityZones: ["eu-west-1c", "eu-west-1a"] }],
   [
     "a region of AWS GovCloud",
@@ -347,6 +347,7 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ],
   ["a user with an underscore", { userProfiles: [{ name: "ana_b" }] }, 'userProfiles[0].name: "ana_b"'],
   ["a user that ends with a hyphen", { userProfiles: [{ name: "ana-" }] }, '"ana-"'],
+  ["a name with two hyphens, and a trail", { name: "a--b" }, "two hyphens in a row", "audit: false"],
   [
     "a user twice",
     { userProfiles: [{ name: "a" }, { name: "b" }, { name: "a" }] },
@@ -498,7 +499,12 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     image({ name: "a.b" }),
     "is not a valid image name",
   ],
-  ["an image after two hyphens", image({}, { name: "a--b" }), "cannot follow", "two hyphens in a row"],
+  [
+    "an image after two hyphens",
+    image({}, { name: "a--b", audit: false }),
+    "cannot follow",
+    "two hyphens in a row",
+  ],
   ["an image outside ECR", image({ imageUri: "docker.io/team/geo" }), "is not an image in Amazon ECR"],
   [
     "an image in another Region",
