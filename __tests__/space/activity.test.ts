@@ -1,10 +1,12 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
-import { launchBrowser } from "../support/browser.ts";
+import { launchBrowser, newContext } from "../support/browser.ts";
+import { patience } from "../support/patience.ts";
 import { marimoServer, signalMarimo } from "../support/space-browser.ts";
 import { type Container, payloadFolder, realPayload, Space, until } from "../support/space-fixture.ts";
 
@@ -27,6 +29,17 @@ beforeAll(async () => {
   await until("marimo's page", async () => ((await serverToken()) ? true : undefined));
 });
 afterAll(() => space.dispose());
+
+/** Opens the first sample, and waits until its cells have run. */
+async function openSample(browser: Browser): Promise<{ page: Page; marimo: MarimoPage }> {
+  const page = await (await newContext(browser)).newPage();
+  const marimo = new MarimoPage(page);
+  await marimo.open(`${container.url}/marimo/?file=01_explore_data.py`, patience);
+  await marimo.waitForKernel(patience);
+  await marimo.waitForOutputs(patience);
+  await kernelsIdle();
+  return { page, marimo };
+}
 
 /** The token that marimo's page sends with each request, or undefined while marimo is being installed. */
 async function serverToken(): Promise<string | undefined> {
@@ -182,26 +195,20 @@ describe("activity recorded for Studio's idle shutdown", () => {
   it("includes a user action in a page, but not that the page is open or reloaded", async () => {
     const browser = await launchBrowser();
     try {
-      const page = await browser.newPage();
-      const marimo = new MarimoPage(page);
-      await marimo.open(`${container.url}/marimo/?file=01_explore_data.py`, 90 * second);
-      await marimo.waitForKernel(90 * second);
-      await marimo.waitForOutputs(90 * second);
-      await kernelsIdle();
+      const { page, marimo } = await openSample(browser);
 
-      const asksForUsage = () =>
-        page.waitForRequest((request) => request.url().endsWith("/api/usage"), { timeout: 60 * second });
+      const asksForUsage = () => page.waitForRequest((request) => request.url().endsWith("/api/usage"));
       await expectIdle(async () => {
         await asksForUsage();
         const loaded = asksForUsage();
-        await marimo.reload(90 * second);
-        await marimo.waitForKernel(90 * second);
-        await marimo.waitForOutputs(90 * second);
+        await marimo.reload(patience);
+        await marimo.waitForKernel(patience);
+        await marimo.waitForOutputs(patience);
         await loaded;
       });
 
       const before = Date.now();
-      await marimo.moveSlider(90 * second);
+      await marimo.moveSlider(patience);
       await activeAfter("the user action", before - 1);
     } finally {
       await browser.close();
@@ -211,12 +218,7 @@ describe("activity recorded for Studio's idle shutdown", () => {
   it("includes commands in marimo's terminal, also silent ones, but not a terminal that only waits", async () => {
     const browser = await launchBrowser();
     try {
-      const page = await browser.newPage();
-      const marimo = new MarimoPage(page);
-      await marimo.open(`${container.url}/marimo/?file=01_explore_data.py`, 90 * second);
-      await marimo.waitForKernel(90 * second);
-      await marimo.waitForOutputs(90 * second);
-      await kernelsIdle();
+      const { page, marimo } = await openSample(browser);
       let received = "";
       page.on("websocket", (socket) =>
         socket.on("framereceived", ({ payload }) => {
@@ -224,7 +226,7 @@ describe("activity recorded for Studio's idle shutdown", () => {
         }),
       );
       await expectIdle(async () => {
-        await marimo.openTerminal(90 * second);
+        await marimo.openTerminal(patience);
         await until("the prompt", () => /[#$] /.test(received));
         await sleep(2 * interval * second);
       });
@@ -248,7 +250,7 @@ describe("activity recorded for Studio's idle shutdown", () => {
   it("includes what a command prints in JupyterLab's terminal, also after its page was closed", async () => {
     const browser = await launchBrowser();
     try {
-      const page = await browser.newPage();
+      const page = await (await newContext(browser)).newPage();
       // This page may call Jupyter's API. Pages of the API itself may not.
       await page.goto(`${container.url}/lab`, { waitUntil: "commit" });
       const cookies = await page.context().cookies();

@@ -93,7 +93,7 @@ describe("a sweep", () => {
             }
             return interrupted.size;
           },
-          { timeout: 120_000, interval: 200 },
+          { interval: 200 },
         )
         .toBe(count);
 
