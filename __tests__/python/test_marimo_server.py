@@ -19,22 +19,25 @@ class Key:
 
     marimo_version: str
     codes: tuple[str, ...] = ("1",)
+    cell_ids: tuple[str, ...] = ("Hbol",)
 
 
 class Manager:
     """Like marimo's SessionCacheManager."""
 
-    session_view = "nothing"
+    def __init__(self) -> None:
+        self.session_view = SimpleNamespace(cell_notifications={}, last_executed_code={})
 
     def is_cache_hit(self, session: dict[str, Any], key: Key) -> bool:
         return bool(
             session["metadata"]["marimo_version"] == key.marimo_version and session["codes"] == key.codes
         )
 
-    def read_session_view(self, key: Key) -> str:
+    def read_session_view(self, key: Key) -> SimpleNamespace:
         if key.codes == ("unreadable",):
             raise ValueError(key)
-        return "results"
+        self.session_view.cell_notifications["Hbol"] = "results"
+        return self.session_view
 
 
 @pytest.fixture
@@ -124,9 +127,17 @@ def test_results_of_another_marimo_version_are_used() -> None:
 @pytest.mark.usefixtures("defaults")
 def test_results_that_cannot_be_read_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     run()
-    assert manager().read_session_view(Key("0.25.2")) == "results"
-    assert manager().read_session_view(Key("0.25.2", ("unreadable",))) == "nothing"
+    assert manager().read_session_view(Key("0.25.2")).cell_notifications == {"Hbol": "results"}
+    assert manager().read_session_view(Key("0.25.2", ("unreadable",))).cell_notifications == {}
     assert "the session cache cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("defaults")
+def test_the_cache_keeps_the_code_of_its_results_before_the_page_sends_it() -> None:
+    key = Key("0.25.2", ("1", "2"), ("Hbol", "MJUe"))
+    assert manager().read_session_view(key).last_executed_code == {}, "marimo's own answer"
+    run()
+    assert manager().read_session_view(key).last_executed_code == {"Hbol": "1"}, "MJUe has no results"
 
 
 def test_marimo_starts_without_that_default(

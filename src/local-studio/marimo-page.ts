@@ -46,8 +46,16 @@ export class MarimoPage {
   /** Runs the cells that have not run in this session, and waits until all have. */
   async runCells(timeout: number): Promise<void> {
     const stale = ".marimo-cell.needs-run";
-    if ((await this.page.locator(stale).count()) > 0) await this.page.keyboard.press("ControlOrMeta+Shift+R");
-    const unfinished = this.page.locator(`${stale}, [data-status="queued"], [data-status="running"]`);
+    const notRun = '.marimo-cell [data-status="outdated"]';
+    await this.page.locator(".marimo-cell").first().waitFor({ timeout });
+    if ((await this.page.locator(notRun).count()) > 0) {
+      // Until the kernel knows the notebook, no cell is stale, and marimo ignores the shortcut.
+      await this.page.locator(stale).first().waitFor({ timeout });
+      await this.page.keyboard.press("ControlOrMeta+Shift+R");
+    }
+    const unfinished = this.page.locator(
+      `${notRun}, ${stale}, [data-status="queued"], [data-status="running"]`,
+    );
     await unfinished.first().waitFor({ state: "detached", timeout });
     await this.waitForOutputs(timeout);
   }

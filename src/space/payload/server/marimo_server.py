@@ -3,7 +3,7 @@
 - With the environment's setting `runOnOpen`, a notebook's cells run when it is opened. marimo's environment
   variable for this would override the user's marimo.toml, and that file is the user's.
 - A session cache of another marimo version is used. marimo ignores it, and then overwrites it: people would
-  lose the results of last time with each update.
+  lose the results of last time with each update, and with a page that is closed before its kernel is ready.
 - Cells run in their notebook's folder, as in Jupyter and in a job. marimo's run in its server's.
 - An open page also shows a file's content if the file was deleted for some time, such as by `git checkout`.
   marimo looks for it for five seconds.
@@ -66,10 +66,15 @@ def keep_results_of_other_versions() -> None:
 
     def read_session_view(self: Any, key: Any) -> Any:
         try:
-            return read(self, key)
+            view = read(self, key)
+            # marimo writes the cache before the page sends the code. Without it, no cell would match.
+            for cell, code in zip(key.cell_ids, key.codes, strict=True):
+                if cell in view.cell_notifications:
+                    view.last_executed_code[cell] = code
         except Exception as error:
             print(f"sagemaker-marimo: the session cache cannot be read: {error!r}", file=sys.stderr)
             return self.session_view
+        return view
 
     SessionCacheManager.is_cache_hit = is_cache_hit
     SessionCacheManager.read_session_view = read_session_view
