@@ -1,13 +1,17 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { runCommand } from "../src/cli/command.ts";
-import { type Options, optionsHelp } from "../src/cli/command-line.ts";
+import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { projectFolder } from "../src/cli/paths.ts";
+import { pricesFile, pricesText, sagemakerPrices } from "./refresh/prices.ts";
 import { refreshedFiles, sagemakerModel } from "./refresh/sagemaker-lists.ts";
 
-const options = { help: { help: "show this help" } } as const satisfies Options;
+const options = {
+  prices: { help: "also write the prices of Processing jobs from AWS's price list (pricing:GetProducts)" },
+  help: { help: "show this help" },
+} as const satisfies Options;
 
-const help = `usage: npm run refresh
+const help = `usage: npm run refresh [-- --prices]
 
 Writes SageMaker's instance types and regions to src/settings/reference/sagemaker-lists.ts and to
 src/space/payload/python/sagemaker_marimo/jobs/instances.json, from the botocore version that
@@ -18,17 +22,22 @@ Then run this command, and review the result with git diff.
 
 ${optionsHelp(options)}
 
-Exit status: 0 if the files are up to date, 1 if the model could not be read, 2 for an invalid command line.`;
+Exit status: 0 if the files are up to date, 1 if the model or the price list could not be read, 2 for an invalid command line.`;
 
-async function main(): Promise<number> {
+async function main(values: Values): Promise<number> {
   const model = await sagemakerModel();
-  for (const [path, text] of refreshedFiles(model)) {
-    const unchanged = existsSync(path) && readFileSync(path, "utf8") === text;
-    if (!unchanged) writeFileSync(path, text);
-    const file = relative(projectFolder, path);
-    console.log(`${file}: ${unchanged ? "up to date" : "rewritten"} (botocore ${model.botocore})`);
+  for (const [path, text] of refreshedFiles(model)) write(path, text, `botocore ${model.botocore}`);
+  if (values.prices === true) {
+    const list = await sagemakerPrices();
+    write(pricesFile, pricesText(list, readFileSync(pricesFile, "utf8")), `price list of ${list.date}`);
   }
   return 0;
+}
+
+function write(path: string, text: string, source: string): void {
+  const unchanged = existsSync(path) && readFileSync(path, "utf8") === text;
+  if (!unchanged) writeFileSync(path, text);
+  console.log(`${relative(projectFolder, path)}: ${unchanged ? "up to date" : "rewritten"} (${source})`);
 }
 
 await runCommand({ name: "npm run refresh", options, help, run: main });
