@@ -1,7 +1,7 @@
 """Prints the hourly prices of instances for Processing jobs from AWS's price list, as JSON.
 
-Runs in the virtual environment of the local AWS. Needs credentials that allow pricing:GetProducts. The names of
-the fields are from public scripts that read the list: they have not been tried with AWS.
+Runs in the virtual environment of the local AWS. Needs credentials that allow pricing:GetProducts. The names
+of the fields are from public scripts that read the list: they have not been tried with AWS.
 """
 
 import json
