@@ -22,7 +22,8 @@ Then run this command, and review the result with git diff.
 
 ${optionsHelp(options)}
 
-Exit status: 0 if the files are up to date, 1 if the model or the price list could not be read, 2 for an invalid command line.`;
+Exit status: 0 if the files are up to date, 1 if the model or the price list could not be read, 2 for an invalid
+command line.`;
 
 async function main(values: Values): Promise<number> {
   const model = await sagemakerModel();
