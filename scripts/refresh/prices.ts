@@ -1,8 +1,7 @@
 import { join, relative } from "node:path";
 import { projectFolder } from "../../src/cli/paths.ts";
 import { Problem } from "../../src/cli/problem.ts";
-import { capture } from "../../src/cli/processes.ts";
-import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
+import { printedJson } from "./aws-python.ts";
 
 /** The output of `sagemaker_prices.py`. */
 export interface PriceList {
@@ -17,17 +16,11 @@ export interface PriceList {
 export const pricesFile = join(projectFolder, "src/space/payload/python/sagemaker_marimo/jobs/prices.json");
 
 /** Reads AWS's price list of SageMaker. */
-export async function sagemakerPrices(): Promise<PriceList> {
-  const { python } = await pythonEnvironment("aws", { onProgress: console.error });
-  const result = await capture(python, [join(projectFolder, "scripts/refresh/sagemaker_prices.py")]);
-  if (result?.status !== 0) {
-    throw new Problem({
-      message: `AWS's price list could not be read: ${result?.stderr.trim() ?? "Python did not start"}`,
-      remedy: "sign in to an AWS account as a role that allows pricing:GetProducts",
-    });
-  }
-  return JSON.parse(result.stdout) as PriceList;
-}
+export const sagemakerPrices = async () =>
+  (await printedJson("sagemaker_prices.py", {
+    what: "AWS's price list",
+    remedy: "sign in to an AWS account as a role that allows pricing:GetProducts",
+  })) as PriceList;
 
 /** The text of `pricesFile`. Throws a Problem if a type that had a price has none any more. */
 export function pricesText(list: PriceList, current: string): string {

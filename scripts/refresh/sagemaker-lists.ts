@@ -1,9 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { projectFolder } from "../../src/cli/paths.ts";
-import { Problem } from "../../src/cli/problem.ts";
-import { capture } from "../../src/cli/processes.ts";
-import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
+import { printedJson } from "./aws-python.ts";
 
 /** The output of `sagemaker_model.py`. */
 export interface SageMakerModel {
@@ -27,17 +25,11 @@ export const refreshedFiles = (model: SageMakerModel): readonly (readonly [strin
 ];
 
 /** Reads the service model from the botocore version that the local AWS's lock file pins. */
-export async function sagemakerModel(): Promise<SageMakerModel> {
-  const { python } = await pythonEnvironment("aws", { onProgress: console.error });
-  const result = await capture(python, [join(projectFolder, "scripts/refresh/sagemaker_model.py")]);
-  if (result?.status !== 0) {
-    throw new Problem({
-      message: `botocore's service model of SageMaker could not be read:\n${result?.stderr.trim() ?? "Python did not start"}`,
-      remedy: "update scripts/refresh/sagemaker_model.py for the new names in botocore's data",
-    });
-  }
-  return JSON.parse(result.stdout) as SageMakerModel;
-}
+export const sagemakerModel = async () =>
+  (await printedJson("sagemaker_model.py", {
+    what: "botocore's service model of SageMaker",
+    remedy: "update scripts/refresh/sagemaker_model.py for the new names in botocore's data",
+  })) as SageMakerModel;
 
 /** `ProcessingInstanceType` of the SageMaker API, as sizes by family. The patterns in the file are kept. */
 function instancesText(model: SageMakerModel): string {

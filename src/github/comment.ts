@@ -82,7 +82,7 @@ export async function keepComment(
   else await github.send("PATCH", `issues/comments/${comment.id}`, { body: props.body });
 }
 
-/** The plan in an environment's comment. Throws a Problem if there is no comment or its plan failed. */
+/** Reads the plan from an environment's comment. Throws a Problem if there is no comment or its plan failed. */
 export async function reviewedPlan(
   github: GitHub,
   props: { readonly pullRequest: number; readonly environment: string },

@@ -23,7 +23,7 @@ export async function review({ environment, context, folder, signal }: StepProps
   const { pullRequest } = context;
   if (pullRequest === undefined) {
     throw new Problem({
-      message: "This job was not started by a pull request, so there is no place for the review.",
+      message: "This job was not started by a pull request, so there is no pull request to comment on.",
       remedy: "run it on the event pull_request (.github/workflows/plan.yml)",
     });
   }

@@ -35,7 +35,7 @@ describe("a comment", () => {
     expect(text).toContain(sha256);
   });
 
-  it("states if there are no changes to apply, or if no plan was saved", () => {
+  it("says when there are no changes to apply, and when no plan was saved", () => {
     expect(body("", { tree, sha256: null })).toContain("has no changes to apply");
     expect(commentBody({ environment: "dev", review: "", plan: undefined, run })).toContain(
       "No plan was saved",
