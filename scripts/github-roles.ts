@@ -1,74 +1,87 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runCommand } from "../src/cli/command.ts";
-import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
+import { listOf, type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
-import { roleDocument, roleEntry, roleName, roles, roleVariables } from "../src/github/roles.ts";
+import { Problem } from "../src/cli/problem.ts";
+import { missingBoundary, roleCommands } from "../src/github/role-commands.ts";
+import { type DocumentName, policiesOf, roleDocument, roles } from "../src/github/roles.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
 
 const options = {
   ...environmentOption,
   account: { value: "ID", help: "the environment's AWS account" },
-  repository: { value: "OWNER/NAME", help: "the GitHub repository whose workflows assume the roles" },
+  repository: {
+    value: "OWNER/NAME",
+    help: "the GitHub repository whose workflow assumes the roles; OWNER@ID/NAME@ID if its tokens have immutable\nsubject claims, as those of all repositories do that were created since 15 July 2026",
+  },
+  reviewer: {
+    value: "NAME",
+    repeated: true,
+    help: "who approves what is applied: a GitHub user, or a team as ORGANIZATION/TEAM; can be repeated",
+  },
   to: { value: "FOLDER", help: "folder for the documents (default: cdktf.out/roles)" },
   help: { help: "show this help" },
 } as const satisfies Options;
 
-const help = `usage: npm run github-roles -- --account ID --repository OWNER/NAME [options]
+const help = `usage: npm run github-roles -- --account ID --repository OWNER/NAME --reviewer NAME [options]
 
-Writes the trust policies and permissions policies of the two roles that the GitHub workflows assume (.github/roles) for an
-environment, and prints the commands for an administrator to create the roles and set them as repository variables.
-It does not call AWS or GitHub.
+Writes the trust policies and permissions policies of the two roles that the GitHub workflow assumes (.github/roles) for an
+environment, and prints the commands for an administrator: for GitHub's protected environment first, then for the roles and
+the repository variable. It does not call AWS or GitHub.
 
 ${optionsHelp(options)}
 
 Exit status: 0 if the documents were written, 1 if a step failed, 2 for an invalid command line.`;
 
 const defaultFolder = "cdktf.out/roles";
+const name = String.raw`[\w.-]+`;
 
 function problems(values: Values): readonly string[] {
-  const { account, repository } = values;
+  const reviewers = listOf(values.reviewer);
   const rules = [
-    ["account", account, /^\d{12}$/, "the 12 digits of an AWS account ID"],
-    ["repository", repository, /^[\w.-]+\/[\w.-]+$/, "a GitHub repository as owner/name"],
+    ["account", values.account, /^\d{12}$/, "the 12 digits of an AWS account ID"],
+    [
+      "repository",
+      values.repository,
+      new RegExp(String.raw`^(${name}/${name}|${name}@\d+/${name}@\d+)$`),
+      "a GitHub repository as owner/name or owner@id/name@id",
+    ],
+    ...reviewers.map(
+      (one) => ["reviewer", one, new RegExp(`^${name}(/${name})?$`), "a user, or organization/team"] as const,
+    ),
   ] as const;
-  return rules.flatMap(([name, value, pattern, allowed]) =>
-    pattern.test(String(value ?? "")) ? [] : [`--${name} must be ${allowed}, got "${value ?? ""}"`],
-  );
+  return [
+    ...rules.flatMap(([option, value, pattern, allowed]) =>
+      pattern.test(String(value ?? "")) ? [] : [`--${option} must be ${allowed}, got "${value ?? ""}"`],
+    ),
+    ...(reviewers.length >= 1 && reviewers.length <= 6
+      ? []
+      : [`--reviewer must be given 1 to 6 times (GitHub REST API, environments), got ${reviewers.length}`]),
+  ];
 }
 
 async function main(values: Values): Promise<number> {
   const environment = resolveEnvironment(chosenEnvironment(values));
   const folder = typeof values.to === "string" ? values.to : defaultFolder;
   const props = { environment, account: String(values.account), repository: String(values.repository) };
-  mkdirSync(folder, { recursive: true });
-  const file = (role: string, kind: string) => join(folder, `${environment.name}-${role}-${kind}.json`);
-  for (const role of roles) {
-    for (const kind of ["trust", "policy"] as const) {
-      const document = roleDocument(role, kind, props);
-      writeFileSync(file(role, kind), `${JSON.stringify(document, undefined, 2)}\n`);
-    }
+  const boundary = missingBoundary(props);
+  if (boundary !== undefined) {
+    throw new Problem({
+      message: `The environment "${environment.name}" has no permissions boundary, and the apply role creates no role without one.`,
+      remedy: `add ${boundary} to it in src/environments.ts, and run this command again: it prints how to create this policy`,
+    });
   }
-  console.log(
-    [
-      "# Once per account:",
-      "aws iam create-open-id-connect-provider --url https://token.actions.githubusercontent.com --client-id-list sts.amazonaws.com",
-      `# The two roles of "${environment.name}":`,
-      ...roles.flatMap((role) => {
-        const name = roleName(role, environment);
-        const session = role === "apply" ? " --max-session-duration 7200" : "";
-        return [
-          `aws iam create-role --role-name ${name}${session} --assume-role-policy-document file://${file(role, "trust")}`,
-          `aws iam put-role-policy --role-name ${name} --policy-name ${role} --policy-document file://${file(role, "policy")}`,
-        ];
-      }),
-      "# Without these variables, the workflows are skipped. For several environments, put one entry for each into each list:",
-      ...roles.map((role) => {
-        const list = JSON.stringify([roleEntry(role, props)]);
-        return `gh variable set ${roleVariables[role]} --repo ${props.repository} --body '${list}'`;
-      }),
-    ].join("\n"),
-  );
+  mkdirSync(folder, { recursive: true });
+  const file = (document: DocumentName) => join(folder, `${environment.name}-${document}.json`);
+  const documents: readonly DocumentName[] = [
+    "boundary",
+    ...roles.flatMap((role) => [`${role}-trust` as const, ...policiesOf[role]]),
+  ];
+  for (const document of documents) {
+    writeFileSync(file(document), `${JSON.stringify(roleDocument(document, props), undefined, 2)}\n`);
+  }
+  console.log(roleCommands({ ...props, reviewers: listOf(values.reviewer), file }).join("\n"));
   return 0;
 }
 

@@ -1,11 +1,12 @@
+import { join } from "node:path";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
 import { onInterrupt } from "../src/cli/interrupt.ts";
 import { projectFolder } from "../src/cli/paths.ts";
 import { apply } from "../src/github/apply.ts";
-import { jobContext } from "../src/github/context.ts";
-import { review } from "../src/github/review.ts";
+import { jobContext, jobTokens } from "../src/github/context.ts";
+import { plan } from "../src/github/plan.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
 
 const options = {
@@ -13,21 +14,21 @@ const options = {
   help: { help: "show this help" },
 } as const satisfies Options;
 
-const operands = ["review", "apply"];
+const operands = ["plan", "apply"];
 
-const help = `usage: npm run github -- review|apply [options]
+const help = `usage: npm run github -- plan|apply [options]
 
-Runs the steps of the workflows in .github/workflows.
+Runs the steps of .github/workflows/environment.yml, with the stacks that its first job synthesized into cdktf.out.
 
-  review  plan the changes of a pull request, save the plan next to the state, and update the review comment;
-          the label "accept NAME" on the pull request accepts the risk NAME
-  apply   apply only the reviewed plan of the merged pull request
+  plan    plan an environment, and write the review to the run's summary; on the main branch, save the plan beside the
+          state. The label "accept NAME" on the pull request accepts the risk NAME
+  apply   apply the plan of this run, whose SHA-256 is in PLAN_SHA256
 
 ${optionsHelp(options)}
 
-Exit status: 0 for success, 1 if a step failed or no reviewed plan can be applied, 2 for an invalid command line, 3 if the
-plan has a risk that was not accepted. Requires the variables of a GitHub Actions job, GITHUB_TOKEN, AWS credentials,
-Terraform, git and unzip.`;
+Exit status: 0 for success, 1 if a step failed or the plan cannot be applied, 2 for an invalid command line, 3 if the plan
+has a risk that no label accepts, 4 if a scheduled run finds changes. Requires the variables of a GitHub Actions job, AWS
+credentials and Terraform; plan also requires GITHUB_TOKEN, and apply unzip.`;
 
 async function main(values: Values, operand: string | undefined): Promise<number> {
   if (operand === undefined) {
@@ -36,11 +37,13 @@ async function main(values: Values, operand: string | undefined): Promise<number
   }
   const environment = resolveEnvironment(chosenEnvironment(values));
   const context = jobContext(process.env);
+  for (const token of jobTokens) delete process.env[token];
   const signal = onInterrupt({
     message: "Stopping: waiting for Terraform to release its state lock.",
     cleanUp: () => {},
   });
-  return (operand === "review" ? review : apply)({ environment, context, folder: projectFolder, signal });
+  const step = { environment, context, output: join(projectFolder, "cdktf.out"), signal };
+  return operand === "plan" ? plan(step) : apply({ ...step, sha256: process.env.PLAN_SHA256 ?? "" });
 }
 
 await runCommand({

@@ -49,7 +49,12 @@ async function main(values: Values): Promise<number> {
     log: (line: string) => console.error(line),
     wait: (milliseconds: number) => setTimeout(milliseconds),
   };
-  const names = { environment: name, prefix, bucket: artifactBucketName({ prefix, account, region }) };
+  const names = {
+    account,
+    environment: name,
+    prefix,
+    bucket: artifactBucketName({ prefix, account, region }),
+  };
   const found = await new Steps().run("search the account", () => findLeftovers(names, tools));
   const managed = ({ id, type, domainId }: Leftover) =>
     state.ids.has(type === undefined ? id : `${type} ${id}`) ||

@@ -34,6 +34,9 @@ const options = {
     value: "FOLDER",
     help: "with --plan: the initialized folder of the plan (default: the folder of FILE)",
   },
+  synthesized: {
+    help: "plan what is in cdktf.out already, for example from an earlier job without credentials",
+  },
   ...rehearsalOptions,
   "ask-aws": { help: "with --plan: list running apps in Studio with your AWS credentials" },
   help: { help: "show this help" },
@@ -57,8 +60,8 @@ A saved plan contains sensitive values in plain text: protect it like the state.
 
 function problems(values: Values): readonly string[] {
   const withPlan = ["in", "ask-aws"].filter((name) => values[name] !== undefined);
-  const withoutPlan = ["environment", "save"].filter((name) => values[name] !== undefined);
-  const notRehearsed = ["plan", "save"].filter((name) => values[name] !== undefined);
+  const withoutPlan = ["environment", "save", "synthesized"].filter((name) => values[name] !== undefined);
+  const notRehearsed = ["plan", "save", "synthesized"].filter((name) => values[name] !== undefined);
   return [
     ...acceptProblems(values),
     ...(values.plan === undefined
@@ -126,6 +129,7 @@ async function planned(
     ...{ environmentName: session?.environmentName ?? text(values.environment), output, ...tools },
     save: (of) => fileOf("save", `${of}.tfplan`),
     args: session === undefined ? undefined : [lockPatience],
+    synthesized: values.synthesized === true,
   });
   if (session === undefined) console.error(`written: ${saved}`);
   return { of: name, plan, out: fileOf("out", `${name}.md`), region, ask: true };

@@ -83,7 +83,8 @@ describe("npm start's Terraform", () => {
       const created = await deployment.deploy();
       expect(created.get("aws_sagemaker_domain")).toBe(1);
       expect(created.get("aws_sagemaker_user_profile")).toBe(1);
-      expect(created.get("aws_s3_bucket_lifecycle_configuration")).toBe(2);
+      expect(created.get("aws_s3_bucket_lifecycle_configuration")).toBe(3);
+      expect(created.get("aws_cloudtrail")).toBe(1);
       expect((await localAws.inventory()).length).toBeGreaterThan(20);
       const { code, output } = await terraformIn(
         deployment.stackFolder,

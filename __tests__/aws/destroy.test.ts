@@ -71,7 +71,7 @@ const sweep = JSON.stringify({
       Name: "row-1",
       Type: "Processing",
       Arguments: {
-        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-jobs",
+        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-user-data-scientist",
         AppSpecification: { ImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag" },
         ProcessingResources: {
           ClusterConfig: { InstanceCount: 1, InstanceType: "ml.m5.large", VolumeSizeInGB: 30 },
@@ -103,7 +103,7 @@ describe("an environment with users' work", () => {
       new CreatePipelineCommand({
         PipelineName: "marimo-dev-grid-1",
         ClientRequestToken: "a".repeat(32),
-        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-pipelines",
+        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-user-data-scientist",
         PipelineDefinition: sweep,
       }),
     );
@@ -232,15 +232,18 @@ describe("running jobs of two environments", () => {
       const request = await jobs.request("sleep 600", { RoleArn: Role?.Arn });
       await jobs.sagemaker.send(new CreateProcessingJobCommand({ ...request, ProcessingJobName: name }));
     }
-    const [dev, two] = await Promise.all(names.map(({ prefix }) => runningJobs(prefix, jobs.sagemaker)));
+    const [dev, two] = await Promise.all(names.map(({ prefix }) => runningJobs({ prefix }, jobs.sagemaker)));
     expect(dev).toEqual([{ name: "marimo-dev-train-1", status: "InProgress", instanceType: "ml.m5.large" }]);
     expect(two).toEqual([expect.objectContaining({ name: "marimo-dev-two-train-1" })]);
     const lines: string[] = [];
-    await deleteMadeAsJobs("marimo-dev", {
-      clients: { sagemaker: jobs.sagemaker },
-      log: (line) => lines.push(line),
-      wait: (milliseconds) => setTimeout(milliseconds),
-    });
+    await deleteMadeAsJobs(
+      { prefix: "marimo-dev" },
+      {
+        clients: { sagemaker: jobs.sagemaker },
+        log: (line) => lines.push(line),
+        wait: (milliseconds) => setTimeout(milliseconds),
+      },
+    );
     expect(lines).toContain("stopped 1 jobs");
     const statuses = await Promise.all(
       names.map(({ name }) =>

@@ -21,7 +21,7 @@ const environments = `[
       spaceVolumeGb: { default: 10, maximum: 20 }, requiredTags: ["CostCenter"],
       budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], stopAtPercent: 110 },
     } },
-  { name: "one-b", vpcCidr: "10.2.0.0/16", userProfiles: [{ name: "ana" }], homeFileSystemRetention: "Delete" },
+  { name: "two", vpcCidr: "10.2.0.0/16", userProfiles: [{ name: "ana" }], homeFileSystemRetention: "Delete" },
   { name: "china", region: "cn-north-1", egress: "endpoints-only", vpcCidr: "10.3.0.0/16" },
   { name: "gov", region: "us-gov-west-1", egress: "endpoints-only", vpcCidr: "10.3.0.0/16" },
 ]`;
@@ -68,7 +68,7 @@ beforeAll(async () => {
     ...localAws.environment,
   };
   await run(process.execPath, ["--import", "tsx", "main.ts"], { cwd: project.folder, env: environment });
-  for (const name of ["one", "one-b", "china", "gov"]) {
+  for (const name of ["one", "two", "china", "gov"]) {
     const stack = JSON.parse(readFileSync(join(stackOf(name), "cdk.tf.json"), "utf8"));
     const override = rehearsalOverride(stack, "terraform.tfstate");
     writeFileSync(join(stackOf(name), "rehearsal_override.tf.json"), JSON.stringify(override));
@@ -82,12 +82,11 @@ afterAll(async () => {
 });
 
 describe("two environments in one account and region", () => {
-  // Does not match `marimo-one-budget`, which belongs to the other environment.
-  const own = (lines: readonly string[]) => lines.filter((line) => /marimo-one-b(?![a-z])/.test(line));
-  const others = (lines: readonly string[]) => lines.filter((line) => /marimo-one(?!-b(?![a-z]))/.test(line));
+  const own = (lines: readonly string[]) => lines.filter((line) => /marimo-two(?![a-z])/.test(line));
+  const others = (lines: readonly string[]) => lines.filter((line) => /marimo-one/.test(line));
 
   it("apply at the same time, and their second plans are empty", async () => {
-    const both = ["one", "one-b"];
+    const both = ["one", "two"];
     await Promise.all(both.map((name) => succeed(name, "apply", "-auto-approve", "-no-color")));
     for (const name of both) await succeed(name, "plan", "-detailed-exitcode", "-no-color");
     const inventory = await localAws.inventory();
@@ -127,9 +126,9 @@ describe("two environments in one account and region", () => {
     expect(own(after).length).toBeGreaterThan(5);
     expect(others(after)).toEqual([]);
     expect(others(before).length).toBeGreaterThan(5);
-    await succeed("one-b", "plan", "-detailed-exitcode", "-no-color");
+    await succeed("two", "plan", "-detailed-exitcode", "-no-color");
 
-    await succeed("one-b", "destroy", "-auto-approve", "-no-color");
+    await succeed("two", "destroy", "-auto-approve", "-no-color");
     expect(await localAws.inventory()).toEqual([]);
   });
 });

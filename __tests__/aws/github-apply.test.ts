@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   CreateBucketCommand,
@@ -9,12 +8,13 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { projectFolder, workFolder } from "../../src/cli/paths.ts";
+import { workFolder } from "../../src/cli/paths.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
-import { findTerraform } from "../../src/cli/terraform-cli.ts";
+import { labelOf } from "../../src/github/acceptances.ts";
 import { GitHub } from "../../src/github/api.ts";
 import { apply } from "../../src/github/apply.ts";
-import { review } from "../../src/github/review.ts";
+import type { JobContext } from "../../src/github/context.ts";
+import { plan } from "../../src/github/plan.ts";
 import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
 import { resolveEnvironment } from "../../src/settings/environment.ts";
 import { GitHubServer } from "../support/github-server.ts";
@@ -23,97 +23,72 @@ const bucket = "our-state";
 const key = "dev.tfstate";
 const environment = resolveEnvironment({ name: "dev", backend: { type: "s3", bucket, key } });
 
-/** A project with one resource that needs no provider. The tests are about the applied plan, not about the stack. */
-const main = `
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-mkdirSync("cdktf.out/stacks/dev", { recursive: true });
-writeFileSync("cdktf.out/stacks/dev/cdk.tf.json", JSON.stringify({
-  terraform: { backend: { s3: { bucket: "${bucket}", key: "${key}", region: "us-east-1", use_lockfile: true, use_path_style: true } } },
-  resource: { terraform_data: { value: { input: readFileSync("value.txt", "utf8") } } },
-}));
-`;
-/** A replacement of `npm run plan` for this project, with the same options and exit statuses. */
-const plan = (terraform: string) => `
-import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-await import("../main.ts");
-const option = (name) => process.argv[process.argv.indexOf(name) + 1];
-const terraform = (...args) => spawnSync("${terraform}", args, { cwd: "cdktf.out/stacks/" + option("--environment"), stdio: "inherit" }).status;
-const value = readFileSync("value.txt", "utf8");
-terraform("init", "-input=false");
-const status = value === "broken" ? 1 : terraform("plan", "-input=false", "-detailed-exitcode", "-out=" + option("--save"));
-writeFileSync(option("--out"), "value becomes " + value + ", token: " + process.env.GITHUB_TOKEN);
-const risky = value === "risky" && !(process.argv.includes("--accept") && option("--accept") === "the risk");
-process.exitCode = status === 2 ? (risky ? 3 : 4) : status;
-`;
-
 let aws: LocalAws;
 let s3: S3Client;
 let github: GitHubServer;
 let base: string;
-let folder: string;
 
-const git = (...args: string[]) =>
-  execFileSync("git", ["-c", "user.name=ana", "-c", "user.email=ana@example.org", ...args], {
-    cwd: folder,
-    encoding: "utf8",
-  }).trim();
-function commit(value: string): string {
-  writeFileSync(join(folder, "value.txt"), value);
-  git("add", "--all");
-  git("commit", "--quiet", "--allow-empty", "--message", value);
-  return git("rev-parse", "HEAD");
+/**
+ * Writes what the first job synthesizes: a stack with a value that needs no provider, and the reviewed type of a bucket,
+ * whose removal is a risk.
+ */
+function synthesized(value: string, withBucket = false): void {
+  mkdirSync(join(base, "stacks/dev"), { recursive: true });
+  const backend = { bucket, key, region: "us-east-1", use_lockfile: true, use_path_style: true };
+  const s3Bucket = { aws_s3_bucket: { work: { bucket: "our-work" } } };
+  writeFileSync(
+    join(base, "stacks/dev/cdk.tf.json"),
+    JSON.stringify({
+      terraform: {
+        backend: { s3: backend },
+        required_providers: { aws: { source: "aws", version: "~> 5.100" } },
+      },
+      provider: { aws: [{ region: "us-east-1", s3_use_path_style: true }] },
+      resource: { terraform_data: { value: { input: value } }, ...(withBucket ? s3Bucket : {}) },
+    }),
+  );
 }
-const step = (context: object) => ({
-  environment,
-  folder,
-  signal: new AbortController().signal,
-  context: {
-    github: new GitHub({ apiUrl: github.url, repository: "our/team", token: "secret", retryMilliseconds: 1 }),
-    commit: "",
-    run: "https://github.com/our/team/actions/runs/1",
+
+let context: JobContext;
+/** A new run. */
+const run = (runId: string, changed: Partial<JobContext> = {}) => {
+  const [summary, outputs] = [join(base, "summary.md"), join(base, "outputs")];
+  for (const file of [summary, outputs]) writeFileSync(file, "");
+  const api = { apiUrl: github.url, repository: "our/team", token: "secret", retryMilliseconds: 1 };
+  context = {
+    github: new GitHub(api),
+    event: "push",
+    commit: "abc",
+    runId,
     pullRequest: undefined,
-    ...context,
-  },
-});
-const reviewed = (labels: string[] = []) => review(step({ pullRequest: { number: 7, labels } }));
-const merged = (commitId: string) => {
-  const merge = { merged_at: "2026-01-01T00:00:00Z", merge_commit_sha: commitId };
-  github.pulls.set(commitId, [
-    { number: 5, merged_at: null, merge_commit_sha: commitId },
-    { ...merge, number: 6, merge_commit_sha: "another" },
-    { ...merge, number: 7 },
-  ]);
-  return apply(step({ commit: commitId }));
+    summary,
+    outputs,
+    ...changed,
+  };
 };
+const step = () => ({ environment, context, output: base, signal: new AbortController().signal });
+const outputOf = () => /^sha256=(\w{64})$/m.exec(readFileSync(context.outputs, "utf8"))?.[1];
+const summary = () => readFileSync(context.summary, "utf8");
+
 /** The last applied value. */
 async function applied(): Promise<unknown> {
   const { Body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
   const state = JSON.parse((await Body?.transformToString()) ?? "") as {
-    resources: { instances: { attributes: { output: { value: unknown } } }[] }[];
+    resources: { type: string; instances: { attributes: { output: { value: unknown } } }[] }[];
   };
-  return state.resources[0]?.instances[0]?.attributes.output.value;
+  return state.resources.find(({ type }) => type === "terraform_data")?.instances[0]?.attributes.output.value;
 }
 
 beforeAll(async () => {
   mkdirSync(workFolder, { recursive: true });
   base = mkdtempSync(join(workFolder, "test-github-"));
-  folder = join(base, "clone");
   aws = await startLocalAws({
     python: (await pythonEnvironment("aws")).python,
     log: join(base, "local-aws.log"),
   });
-  for (const [name, value] of Object.entries({ ...aws.environment, GITHUB_TOKEN: "secret" }))
-    vi.stubEnv(name, value);
+  for (const [name, value] of Object.entries(aws.environment)) vi.stubEnv(name, value);
   s3 = new S3Client({ region: "us-east-1", forcePathStyle: true });
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));
-  mkdirSync(join(folder, "scripts"), { recursive: true });
-  symlinkSync(join(projectFolder, "node_modules"), join(folder, "node_modules"), "dir");
-  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-  writeFileSync(join(folder, ".gitignore"), "node_modules\ncdktf.out\n");
-  writeFileSync(join(folder, "main.ts"), main);
-  writeFileSync(join(folder, "scripts/plan.ts"), plan((await findTerraform()).command));
-  git("init", "--quiet");
 });
 afterAll(async () => {
   vi.unstubAllEnvs();
@@ -126,61 +101,85 @@ beforeEach(async () => {
 });
 afterAll(() => github?.stop());
 
-describe("a reviewed plan", () => {
-  it("is applied once after the merge, even if the merge commit is different", async () => {
-    commit("one");
-    expect(await reviewed()).toBe(0);
-    expect(github.comments[0]?.body).toContain("value becomes one, token: undefined");
-    const squashed = commit("one");
-    expect(await merged(squashed)).toBe(0);
-    expect(await applied()).toBe("one");
-    await expect(merged(squashed)).rejects.toThrow("The state has changed since the plan was reviewed");
-    expect(github.asked.some((line) => /issues\/[56]\//.test(line))).toBe(false);
-  });
-
-  it("without changes is not applied", async () => {
-    expect(await reviewed()).toBe(0);
-    expect(github.comments[0]?.body).toContain("has no changes to apply");
-    expect(await merged(commit("one"))).toBe(0);
-  });
-
-  it("is not applied to files that differ from the planned ones", async () => {
-    commit("two");
-    await reviewed();
-    await expect(merged(commit("three"))).rejects.toThrow("was made from different files");
+describe("a run on the main branch", () => {
+  it("applies exactly its own plan, with the review in its summary", async () => {
+    synthesized("one", true);
+    run("1");
+    expect(await plan(step())).toBe(0);
+    expect(summary()).toContain("# Plan review: `dev`");
+    const sha256 = outputOf() ?? "";
+    expect(await apply({ ...step(), sha256 })).toBe(0);
     expect(await applied()).toBe("one");
   });
 
-  it("is not applied if its object contains another plan", async () => {
-    const planned = commit("four");
-    await reviewed();
-    const hash = /SHA-256 `(\w+)`/.exec(github.comments[0]?.body ?? "")?.[1] ?? "none";
+  it("has nothing to apply without changes", async () => {
+    run("2");
+    expect(await plan(step())).toBe(0);
+    expect(outputOf()).toBeUndefined();
+    expect(summary()).toContain("No changes.");
+  });
+
+  it("does not apply its plan after another apply", async () => {
+    synthesized("two", true);
+    run("3");
+    await plan(step());
+    const stale = { ...step(), sha256: outputOf() ?? "" };
+    run("4");
+    await plan(step());
+    expect(await apply({ ...step(), sha256: outputOf() ?? "" })).toBe(0);
+    await expect(apply(stale)).rejects.toThrow("The state has changed since the plan was reviewed");
+    expect(await applied()).toBe("two");
+  });
+
+  it("applies neither another run's plan nor one whose object was replaced", async () => {
+    synthesized("three", true);
+    run("5");
+    await plan(step());
+    const sha256 = outputOf() ?? "";
+    await expect(apply({ ...step(), context: { ...context, runId: "6" }, sha256 })).rejects.toThrow(
+      "does not exist",
+    );
     const { Contents = [] } = await s3.send(
-      new ListObjectsV2Command({ Bucket: bucket, Prefix: `${key}.plans/` }),
+      new ListObjectsV2Command({ Bucket: bucket, Prefix: `${key}.plans/5/` }),
     );
-    const place = Contents.map(({ Key }) => Key).find((one) => one?.includes(hash));
-    await s3.send(new PutObjectCommand({ Bucket: bucket, Key: place, Body: "other" }));
-    await expect(merged(planned)).rejects.toThrow("is not the reviewed plan");
-    expect(await applied()).toBe("one");
+    expect(Contents).toHaveLength(1);
+    await s3.send(new PutObjectCommand({ Bucket: bucket, Key: Contents[0]?.Key, Body: "other" }));
+    await expect(apply({ ...step(), sha256 })).rejects.toThrow("is not the reviewed plan");
+    expect(await applied()).toBe("two");
   });
 
-  it("does not exist for a commit without a pull request", async () => {
-    await expect(apply(step({ commit: commit("five") }))).rejects.toThrow(
-      "does not belong to a merged pull request",
-    );
+  it("stops at a risk until a label on the merged pull request accepts it, with who and when", async () => {
+    const merge = { number: 7, merged_at: "2026-01-01T00:00:00Z", merge_commit_sha: "abc" };
+    github.pulls.set("abc", [merge]);
+    synthesized("three");
+    run("7");
+    expect(await plan(step())).toBe(3);
+    expect(outputOf()).toBeUndefined();
+    const risk = /Stops the apply:\*\* `([^`]+)`/.exec(summary())?.[1] ?? "";
+    expect(risk).toMatch(/:work$/);
+    github.label(7, "labeled", "ana", labelOf(risk));
+    run("7");
+    expect(await plan(step())).toBe(0);
+    expect(summary()).toContain(`Accepted: \`${risk}\` by @ana at 2026-01-01T00:00:01Z, with a label on #7`);
+    expect(await apply({ ...step(), sha256: outputOf() ?? "" })).toBe(0);
+    expect(await applied()).toBe("three");
   });
+});
 
-  it("is saved if it has a risk, which fails the job unless a label accepts it", async () => {
-    commit("risky");
-    expect(await reviewed()).toBe(3);
-    expect(await reviewed(["bug", "accept the risk"])).toBe(0);
-    expect(github.comments).toHaveLength(1);
-  });
+it("informs a pull request, and saves no plan", async () => {
+  synthesized("four");
+  run("8", { event: "pull_request", pullRequest: 7 });
+  expect(await plan(step())).toBe(0);
+  expect(summary()).toContain("# Plan review");
+  expect(outputOf()).toBeUndefined();
+  const { Contents = [] } = await s3.send(
+    new ListObjectsV2Command({ Bucket: bucket, Prefix: `${key}.plans/8/` }),
+  );
+  expect(Contents).toEqual([]);
+});
 
-  it("does not exist if the plan failed, which the comment states", async () => {
-    const planned = commit("broken");
-    expect(await reviewed()).toBe(1);
-    expect(github.comments[0]?.body).toContain("failed with status 1");
-    await expect(merged(planned)).rejects.toThrow("no successful plan");
-  });
+it("fails at night if AWS differs from the main branch", async () => {
+  run("9", { event: "schedule" });
+  expect(await plan(step())).toBe(4);
+  expect(outputOf()).toBeUndefined();
 });

@@ -42,7 +42,7 @@ const bucket = `arn:aws:s3:::marimo-dev-${account}-${region}`;
 const log = (group: string) => `arn:aws:logs:${region}:${account}:log-group:${group}:log-stream:one`;
 const repository = (resource: string) => `arn:aws:codeartifact:us-east-1:111122223333:${resource}`;
 const images = (name: string) => `arn:aws:ecr:${region}:${account}:repository/${name}`;
-const role = `arn:aws:iam::${account}:role/marimo-dev-execution`;
+const role = `arn:aws:iam::${account}:role/marimo-dev-user-ana`;
 /**
  * Placeholders for values that are known only after the deployment: key ARN, private subnets, security group of jobs.
  */
@@ -68,13 +68,10 @@ type Row = readonly [
   context?: PolicyRequest["context"],
 ];
 
-const job = sagemaker("processing-job/marimo-dev-analysis-1");
+const job = sagemaker("processing-job/marimo-dev-ana-analysis-1");
 const roleNamed = (name: string) => `arn:aws:iam::${account}:role/marimo-dev-${name}`;
-const [jobRole, pipelineRole, schedulerRole] = [
-  roleNamed("jobs"),
-  roleNamed("pipelines"),
-  roleNamed("scheduler"),
-];
+const [ownRole, jobRole, schedulerRole] = [roleNamed("user-ana"), roleNamed("jobs"), roleNamed("scheduler")];
+const schedule = (group: string) => `arn:aws:scheduler:${region}:${account}:schedule/${group}/x`;
 const passedTo = (service: string) => ({ "iam:PassedToService": `${service}.amazonaws.com` });
 const jobLog = (stream: string) =>
   `arn:aws:logs:${region}:${account}:log-group:/aws/sagemaker/ProcessingJobs:log-stream:${stream}`;
@@ -112,7 +109,7 @@ const refusedJobs: readonly Row[] = (
   requestKeys(changes),
 ]);
 
-/** What the user ana of domain d-one can do in a notebook. All users have the same execution role. */
+/** What the user ana of domain d-one can do in a notebook. Other users have the same policies on their roles. */
 const rows: readonly Row[] = [
   ["create an own private space", "sagemaker:CreateSpace", space, "OwnSpaces", mine],
   [
@@ -260,24 +257,32 @@ const rows: readonly Row[] = [
     requestKeys({ "sagemaker:VolumeKmsKey": undefined }),
   ],
   ...refusedJobs,
-  ["stop a job", "sagemaker:StopProcessingJob", job, "StopJobs"],
+  ["stop a job", "sagemaker:StopProcessingJob", job, "StopAndTagJobs"],
   [
     "stop a job of another environment",
     "sagemaker:StopProcessingJob",
     sagemaker("processing-job/marimo-prod-a"),
     "no",
   ],
-  ["pass the role of jobs", "iam:PassRole", jobRole, "RolesOfJobs", passedTo("sagemaker")],
-  ["pass the role of pipelines", "iam:PassRole", pipelineRole, "RolesOfJobs", passedTo("sagemaker")],
-  ["pass the role of jobs to another service", "iam:PassRole", jobRole, "no", passedTo("lambda")],
+  ["run a job as oneself", "iam:PassRole", ownRole, "RunAsOneself", passedTo("sagemaker")],
+  ["run a schedule as oneself", "iam:PassRole", ownRole, "RunAsOneself", passedTo("scheduler")],
+  ["pass the own role to another service", "iam:PassRole", ownRole, "no", passedTo("lambda")],
+  ["pass the role of scheduled jobs", "iam:PassRole", jobRole, "no", passedTo("sagemaker")],
   ["pass the role of the scheduler", "iam:PassRole", schedulerRole, "no", passedTo("scheduler")],
-  ["create a sweep", "sagemaker:CreatePipeline", sagemaker("pipeline/marimo-dev-sweep-1"), "Sweeps"],
+  ["create a sweep", "sagemaker:CreatePipeline", sagemaker("pipeline/marimo-dev-ana-sweep-1"), "Sweeps"],
   [
     "retry a sweep",
     "sagemaker:RetryPipelineExecution",
-    sagemaker("pipeline/marimo-dev-s/execution/x"),
+    sagemaker("pipeline/marimo-dev-ana-s/execution/x"),
     "Sweeps",
   ],
+  [
+    "see another user's sweep",
+    "sagemaker:DescribePipeline",
+    sagemaker("pipeline/marimo-dev-bo-s"),
+    "DescribeSweeps",
+  ],
+  ["see a sweep in prod", "sagemaker:DescribePipeline", sagemaker("pipeline/marimo-prod-bo-s"), "no"],
   [
     "delete a pipeline of another environment",
     "sagemaker:DeletePipeline",
@@ -289,12 +294,10 @@ const rows: readonly Row[] = [
   ["read the log of a job", "logs:GetLogEvents", jobLog("marimo-dev-a/algo-1-1"), "ReadLogsOfJobs"],
   ["find the log of a job", "logs:DescribeLogStreams", jobLog("marimo-dev-a/algo-1-1"), "FindLogsOfJobs"],
   ["read the log of another environment's job", "logs:GetLogEvents", jobLog("marimo-prod-a/algo-1-1"), "no"],
-  [
-    "create a schedule",
-    "scheduler:CreateSchedule",
-    `arn:aws:scheduler:${region}:${account}:schedule/marimo-dev/x`,
-    "no",
-  ],
+  ["create a schedule", "scheduler:CreateSchedule", schedule("marimo-dev-user-ana"), "OwnSchedules"],
+  ["create a schedule of the team", "scheduler:CreateSchedule", schedule("marimo-dev"), "no"],
+  ["list schedules", "scheduler:ListSchedules", "*", "ListSchedules"],
+  ["list schedules in another region", "scheduler:ListSchedules", "*", "no", elsewhere],
   [
     "change a scheduled notebook",
     "s3:PutObject",
@@ -419,16 +422,10 @@ const rows: readonly Row[] = [
     { "sts:AWSServiceName": "ecr-public.amazonaws.com" },
   ],
 
-  [
-    "pass the execution role",
-    "iam:PassRole",
-    role,
-    "no",
-    { "iam:PassedToService": "sagemaker.amazonaws.com" },
-  ],
+  ["pass the execution role", "iam:PassRole", roleNamed("execution"), "no", passedTo("sagemaker")],
   ["pass another role", "iam:PassRole", `arn:aws:iam::${account}:role/admin`, "no"],
   ["assume another role", "sts:AssumeRole", `arn:aws:iam::${account}:role/admin`, "no"],
-  ["change the execution role's policies", "iam:PutRolePolicy", role, "no"],
+  ["change the own role's policies", "iam:PutRolePolicy", role, "no"],
   ["start an EC2 instance", "ec2:RunInstances", `arn:aws:ec2:${region}:${account}:instance/*`, "no"],
   [
     "read a secret",
@@ -448,6 +445,7 @@ function answer(policies: Policies, [, action, resource, , given = {}]: Row, kno
     action,
     resource: resource === key ? String(known[key]) : resource,
     principal: role,
+    tags: { StudioUser: "ana" },
     context: {
       "aws:RequestedRegion": region,
       "aws:SecureTransport": "true",
@@ -460,12 +458,15 @@ function answer(policies: Policies, [, action, resource, , given = {}]: Row, kno
   return decision.sid === undefined ? "no" : `no: ${decision.sid}`;
 }
 
-describe("the execution role", () => {
+describe("a user's role", () => {
   let identity: readonly PolicyDocument[];
   let bucketPolicy: readonly PolicyDocument[];
   let known: Known;
   beforeAll(() => {
-    identity = documentsOf("aws_iam_role_policy.execution_");
+    identity = [
+      ...documentsOf("aws_iam_policy.execution_"),
+      ...documentsOf("aws_iam_policy.job_users_jobs_"),
+    ];
     bucketPolicy = documentsOf("aws_s3_bucket_policy.storage_artifacts_policy");
     const ofKey = identity.flatMap(({ Statement }) => Statement).find(({ Sid }) => Sid === "KeyForTheBucket");
     const arn = [ofKey?.Resource].flat()[0] ?? "";
@@ -497,7 +498,9 @@ describe("the execution role", () => {
       const others = statements.filter((one) => one !== statement);
       test(`${statement.Sid}`, [{ Statement: others }]);
       for (const operator of Object.keys(statement.Condition ?? {})) {
-        const { [operator]: _, ...Condition } = statement.Condition ?? {};
+        const { [operator]: condition = {}, ...Condition } = statement.Condition ?? {};
+        // The guard against an empty tag: attacks.test.ts has rows for it.
+        if (Object.keys(condition).every((name) => name.startsWith("aws:PrincipalTag/"))) continue;
         test(`${statement.Sid}: ${operator}`, [{ Statement: [...others, { ...statement, Condition }] }]);
       }
     }
@@ -511,7 +514,7 @@ describe("the execution role", () => {
     ["another service", "lambda.amazonaws.com", account, false],
     ["the role itself", role, account, false],
   ] as const)("trust policy allows or denies %s: %#", (_, principal, source, allowed) => {
-    const trust = documentsOf("aws_iam_role.execution_role", "assume_role_policy");
+    const trust = documentsOf("aws_iam_role.execution_role", "assume_role_policy"); // of a user: attacks.test.ts
     const context = {
       "aws:SourceAccount": source,
       "aws:SourceArn": sagemaker("domain/d-one", { of: source }),
@@ -528,7 +531,7 @@ const otherRoles: readonly (readonly [
   rows: readonly (readonly [string, string, string, boolean, PolicyRequest["context"]?])[],
 ])[] = [
   [
-    "a job",
+    "a scheduled job",
     "aws_iam_role_policy.jobs_role_",
     [
       ["reads the bucket", "s3:GetObject", `${bucket}/data.csv`, true],
@@ -567,14 +570,14 @@ const otherRoles: readonly (readonly [
     ],
   ],
   [
-    "a pipeline",
-    "aws_iam_role_policy.jobs_pipelines",
+    "what a user's job needs",
+    "aws_iam_policy.job_users_job_runtime",
     [
-      ["passes the jobs' role", "iam:PassRole", jobRole, true, passedTo("sagemaker")],
-      ["cannot pass another role", "iam:PassRole", role, false, passedTo("sagemaker")],
-      ["stops its jobs", "sagemaker:StopProcessingJob", job, true],
-      ["cannot start a job without the network", "sagemaker:CreateProcessingJob", job, false],
-      ["cannot read the bucket", "s3:GetObject", `${bucket}/data.csv`, false],
+      ["writes its log", "logs:PutLogEvents", jobLog("marimo-dev-ana-a/algo-1-1"), true],
+      ["cannot write another log", "logs:PutLogEvents", log("/aws/lambda/one"), false],
+      ["describes the network", "ec2:DescribeSubnets", "*", true, { "aws:RequestedRegion": region }],
+      ["describes no network elsewhere", "ec2:DescribeSubnets", "*", false, elsewhere],
+      ["cannot create a subnet", "ec2:CreateSubnet", `arn:aws:ec2:${region}:${account}:subnet/*`, false],
     ],
   ],
   [
@@ -701,7 +704,9 @@ describe("parliament", () => {
     expect(justified.filter((one) => !findings.some((finding) => accepts(finding)(one)))).toEqual([]);
     const kinds = documents.map(({ address }) => address.split(".")[0]);
     expect(kinds).toEqual(
-      expect.arrayContaining(["aws_iam_role", "aws_iam_role_policy", "aws_kms_key", "aws_s3_bucket_policy"]),
+      expect.arrayContaining([
+        ...["aws_iam_role", "aws_iam_role_policy", "aws_iam_policy", "aws_kms_key", "aws_s3_bucket_policy"],
+      ]),
     );
   });
 

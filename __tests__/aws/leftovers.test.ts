@@ -1,5 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { BudgetsClient, CreateBudgetActionCommand, CreateBudgetCommand } from "@aws-sdk/client-budgets";
+import { CloudTrailClient, CreateTrailCommand } from "@aws-sdk/client-cloudtrail";
 import { CloudWatchClient, PutMetricAlarmCommand } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient, CreateLogGroupCommand } from "@aws-sdk/client-cloudwatch-logs";
 import {
@@ -17,9 +19,15 @@ import {
   type ResourceType,
 } from "@aws-sdk/client-ec2";
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
-import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from "@aws-sdk/client-iam";
+import {
+  AttachRolePolicyCommand,
+  CreatePolicyCommand,
+  CreateRoleCommand,
+  IAMClient,
+  PutRolePolicyCommand,
+} from "@aws-sdk/client-iam";
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
-import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand, PutBucketPolicyCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import {
   CreateAppImageConfigCommand,
   CreateImageCommand,
@@ -83,6 +91,7 @@ async function makeParts(environment: string): Promise<void> {
   const Bucket = `${prefix}-123456789012-us-east-1`;
   await s3.send(new CreateBucketCommand({ Bucket }));
   await s3.send(new PutObjectCommand({ Bucket, Key: "results/model.bin", Body: "model" }));
+  await makeTrail(prefix, Bucket);
   const kms = new KMSClient(client);
   const keyTags = Object.entries(tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue }));
   const { KeyMetadata } = await kms.send(new CreateKeyCommand({ Tags: keyTags }));
@@ -96,12 +105,12 @@ async function makeParts(environment: string): Promise<void> {
     Action: "sts:AssumeRole",
   };
   const AssumeRolePolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [trust] });
-  for (const name of ["execution", "images", "jobs", "pipelines", "scheduler"]) {
-    await iam.send(new CreateRoleCommand({ RoleName: `${prefix}-${name}`, AssumeRolePolicyDocument }));
+  const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+  for (const name of ["budget", "execution", "images", "jobs", "pipelines", "scheduler"]) {
+    await iam.send(new CreateRoleCommand({ RoleName: `${prefix}-${name}`, AssumeRolePolicyDocument, Tags }));
   }
   const sagemaker = new SageMakerClient(client);
   const image = { ImageName: `${prefix}-geo`, RoleArn: roleArn(`${prefix}-images`) };
-  const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
   await sagemaker.send(new CreateImageCommand({ ...image, Tags }));
   const config = { AppImageConfigName: `${prefix}-geo`, JupyterLabAppImageConfig: {} };
   await sagemaker.send(new CreateAppImageConfigCommand({ ...config, Tags }));
@@ -110,7 +119,68 @@ async function makeParts(environment: string): Promise<void> {
   await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: "artifacts", PolicyDocument }));
   const logs = new CloudWatchLogsClient(client);
   await logs.send(new CreateLogGroupCommand({ logGroupName: `${prefix}-vpc-flow-logs` }));
+  const stop = await iam.send(
+    new CreatePolicyCommand({ PolicyName: `${prefix}-budget-stop`, PolicyDocument, Tags }),
+  );
+  const PolicyArn = stop.Policy?.Arn ?? "";
+  await iam.send(new AttachRolePolicyCommand({ RoleName, PolicyArn }));
+  await makeBudget(prefix, PolicyArn);
   await makeJobs(prefix);
+}
+
+/** Creates a spent budget, whose action has attached the policy. */
+async function makeBudget(BudgetName: string, PolicyArn: string): Promise<void> {
+  const budgets = new BudgetsClient(localAws.clientSettings());
+  const budget = { AccountId: "123456789012", BudgetName };
+  await budgets.send(
+    new CreateBudgetCommand({
+      AccountId: budget.AccountId,
+      Budget: {
+        BudgetName,
+        BudgetType: "COST",
+        TimeUnit: "MONTHLY",
+        BudgetLimit: { Amount: "1", Unit: "USD" },
+      },
+    }),
+  );
+  await budgets.send(
+    new CreateBudgetActionCommand({
+      ...budget,
+      ActionType: "APPLY_IAM_POLICY",
+      ApprovalModel: "AUTOMATIC",
+      NotificationType: "ACTUAL",
+      ActionThreshold: { ActionThresholdType: "PERCENTAGE", ActionThresholdValue: 100 },
+      Definition: { IamActionDefinition: { PolicyArn, Roles: [`${BudgetName}-execution`] } },
+      ExecutionRoleArn: roleArn(`${BudgetName}-budget`),
+      Subscribers: [{ SubscriptionType: "EMAIL", Address: "ana@example.com" }],
+    }),
+  );
+}
+
+/** Creates a trail with its bucket, topic and rules. */
+async function makeTrail(prefix: string, bucket: string): Promise<void> {
+  const client = localAws.clientSettings();
+  const s3 = new S3Client(client);
+  const Bucket = `${bucket}-trail`;
+  await s3.send(new CreateBucketCommand({ Bucket }));
+  const Statement = [
+    {
+      Effect: "Allow",
+      Principal: { Service: "cloudtrail.amazonaws.com" },
+      Action: ["s3:GetBucketAcl", "s3:PutObject"],
+      Resource: [`arn:aws:s3:::${Bucket}`, `arn:aws:s3:::${Bucket}/*`],
+    },
+  ];
+  await s3.send(new PutBucketPolicyCommand({ Bucket, Policy: JSON.stringify({ Statement }) }));
+  const trails = new CloudTrailClient(client);
+  await trails.send(new CreateTrailCommand({ Name: `${prefix}-audit`, S3BucketName: Bucket }));
+  await new SNSClient(client).send(new CreateTopicCommand({ Name: `${prefix}-audit` }));
+  const events = new EventBridgeClient(client);
+  for (const name of ["changes", "denied"]) {
+    await events.send(
+      new PutRuleCommand({ Name: `${prefix}-audit-${name}`, EventPattern: '{"source":["aws.s3"]}' }),
+    );
+  }
 }
 
 const roleArn = (name: string) => `arn:aws:iam::123456789012:role/${name}`;
@@ -213,7 +283,7 @@ it("lists a route and an association separately only if the state has their tabl
   rmSync(file);
 });
 
-it("lists a schedule separately if the state has its group, and a sweep unless the state has its role", async () => {
+it("lists a schedule separately if the state has its group, and a sweep unless the state has the policy for jobs", async () => {
   await new SchedulerClient(localAws.clientSettings()).send(
     new CreateScheduleCommand({
       Name: "daily",
@@ -237,7 +307,7 @@ it("lists a schedule separately if the state has its group, and a sweep unless t
   const [group, schedule] = ["  schedule group marimo-dev", "  schedule marimo-dev/daily"];
   const sweep = "  pipeline marimo-dev-grid-1";
   expect(await listedWith("aws_scheduler_schedule_group", "marimo-dev")).toEqual([schedule, sweep]);
-  expect(await listedWith("aws_iam_role", "marimo-dev-pipelines")).toEqual([group]);
+  expect(await listedWith("aws_iam_policy_attachment", "marimo-dev-jobs")).toEqual([group]);
   rmSync(file);
 });
 

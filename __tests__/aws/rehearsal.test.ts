@@ -126,7 +126,7 @@ describe("a running rehearsal", () => {
     writeFileSync(join(project.folder, "analysis.py"), "import marimo\napp = marimo.App()\n");
     const job = await shell(first, `PATH='${dirname(python)}':"$PATH" ${run} analysis.py --dry-run`);
     expect(job?.status, job?.stderr).toBe(0);
-    expect(job?.stdout).toContain("marimo-dev-analysis-");
+    expect(job?.stdout).toContain("marimo-dev-ana-analysis-");
 
     const second = await project.run("scripts/start.ts", ["--keep", kept]);
     expect(second.status).toBe(1);

@@ -398,8 +398,8 @@ describe("the checks of random settings", () => {
     ],
     [
       "inline policies of 11000 characters",
-      "data/aws_iam_policy_document/execution_logs_document/statement/0/sid",
-      "s".repeat(9000),
+      "data/aws_iam_policy_document/network_flow_logs_write_document/statement/0/sid",
+      "s".repeat(11_000),
       /inline policies .*limit: 10240/,
     ],
     [
@@ -416,7 +416,7 @@ describe("the checks of random settings", () => {
     ],
     [
       "a policy with Greek letters",
-      "data/aws_iam_policy_document/execution_logs_document/statement/0/sid",
+      "data/aws_iam_policy_document/execution_artifacts_document/statement/0/sid",
       "Λ",
       /characters/,
     ],

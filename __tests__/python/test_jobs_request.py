@@ -110,7 +110,8 @@ def test_the_request_is_the_one_that_a_schedule_makes() -> None:
         volume_gb=environment.volume_gb,
         secrets=[f"{name}={arn}" for name, arn in job["secrets"].items()],
     )
-    built = request.build(options, environment, f"{job['sourcePrefix']}/", job["name"])
+    role = JOBS_JSON["roleArn"]
+    built = request.build(options, environment, f"{job['sourcePrefix']}/", job["name"], role)
     assert built == CONTRACT["request"]
     assert request.output_prefix(job["name"]) == job["outputPrefix"]
 

@@ -16,10 +16,10 @@ NOT_AWS = ("ArgumentTypeError", "AppHostFailure", "NotDeliveredError", "ValueErr
 
 # Names of AWS, such as CreateDomain, SubnetIds, VpcOnly. OTHERS are valid but not in the service model.
 NAME = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
-OTHERS = ("InternalFailure", "SageMaker")
+OTHERS = ("CloudTrail", "DeleteObjects", "InternalFailure", "SageMaker")
 MODULES = (
     *("event_bus.py", "moto_fixes.py", "orders.py", "policies.py"),
-    *("scheduler.py", "schedule_expression.py", "schedule_invocation.py"),
+    *("scheduler.py", "schedule_expression.py", "schedule_invocation.py", "trail.py"),
 )
 
 

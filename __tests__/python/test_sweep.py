@@ -23,6 +23,7 @@ from sagemaker_marimo.jobs import (
     request,
     results,
     sweep_command,
+    sweep_plan,
     table,
 )
 from sagemaker_marimo.jobs.parser import parser
@@ -99,6 +100,20 @@ def test_names_of_pipelines_and_jobs_are_those_that_the_role_may_use() -> None:
     (step,) = json.loads(one.definition(Store(None, None, "bucket"), part))["Steps"]
     assert part.name == names["pipeline"]
     assert step["Arguments"]["ProcessingJobName"] == names["jobOfRow"]
+
+
+def test_long_names_of_users_leave_the_time_of_a_sweep_in_the_names_of_its_jobs() -> None:
+    prefix = "marimo-production-maria-fernandez"
+    name = sweep_command.sweep_name("marimo-production", "report.py", "261126101500-0a1b", sender=prefix)
+    assert name == "report-261126101500-0a1b"
+    one = plan(1, name=name, prefix=prefix)
+    assert one.job_prefix == f"{prefix}-{name[-13:]}"
+    assert one.job_prefix.endswith("101500-0a1b")
+    assert len(f"{one.job_prefix}-{grid.MAX_ROWS}") <= pipeline.JOB_NAME_CHARACTERS
+    assert list(sweep_plan.problems(one, None, 1000)) == []
+    # Control: a longer name leaves no room for it, and is refused.
+    longer = plan(1, name=name, prefix=f"{prefix}-2nd")
+    assert any("27 characters together" in problem for problem in sweep_plan.problems(longer, None, 1000))
 
 
 def test_a_grid_is_read() -> None:
@@ -270,7 +285,8 @@ def test_a_sweep_is_never_named_like_a_job(store: Store, prefix: str, notebook: 
 def test_options_make_a_plan() -> None:
     words = ["--each", "grid.csv", "--parallel", "2", "--max-cost", "none", "--then", "b.py"]
     options = parser().parse_args(["run", "analysis.py", *words])
-    given: dict[str, Any] = {"prefix": "marimo-dev", "pipeline_role": "arn", "minutes": 10, "hourly": 0.115}
+    given: dict[str, Any] = {"pipeline_role": "arn", "minutes": 10, "hourly": 0.115}
+    given |= dict.fromkeys(("environment", "prefix"), "marimo-dev")
     made = sweep_command.make_plan(options, grid.read("n\n1\n"), REQUEST, ["--x=1"], **given)
     another = sweep_command.make_plan(options, grid.read("n\n1\n"), REQUEST, ["--x=1"], **given)
     assert (made.parallel, made.attempts, made.then_notebook, made.table) == (2, 3, "b.py", "result.csv")

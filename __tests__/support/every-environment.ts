@@ -1,5 +1,10 @@
 import { environments } from "../../src/environments.ts";
 import type { EnvironmentSettings } from "../../src/settings/environment.ts";
+import type { BudgetSettings, GuardRailSettings } from "../../src/settings/guard-rails.ts";
+import type { ImageSettings } from "../../src/settings/images.ts";
+import type { JobSettings } from "../../src/settings/jobs.ts";
+import { marimoDefaults } from "../../src/settings/marimo.ts";
+import type { ScheduleSettings } from "../../src/settings/schedules.ts";
 import { type Synthesized, synthesize } from "./synthesize.ts";
 
 const userProfiles = [{ name: "ana" }, { name: "bo" }];
@@ -11,6 +16,83 @@ const existing = {
 };
 const network = { vpcId: "vpc-0123abcd", subnetIds: ["subnet-0123abcd", "subnet-0123abce"] };
 const permissionsBoundaryArn = "arn:aws:iam::123456789012:policy/boundary";
+
+const secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:marimo/warehouse-AbCdEf";
+const imageUri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/image:1.0";
+const budget: Required<BudgetSettings> = {
+  monthlyUsd: 500,
+  alertAddresses: ["team@example.com"],
+  alertPercents: [50, 100],
+  stopAtPercent: 100,
+};
+const guardRails: Required<GuardRailSettings> = {
+  allowedInstanceTypes: ["ml.t3.medium", "ml.m5.large"],
+  maximumSpacesPerUser: 2,
+  spaceVolumeGb: { default: 10, maximum: 50 },
+  requiredTags: ["Team"],
+  budget,
+};
+const jobs: Required<JobSettings> = {
+  allowedInstanceTypes: ["ml.m5.large"],
+  defaultInstanceType: "ml.m5.large",
+  maximumMinutes: 60,
+  volumeGb: 30,
+  imageUri,
+  gpuImageUri: imageUri,
+  secrets: [secret],
+  alertAddresses: ["team@example.com"],
+};
+const schedule: Required<ScheduleSettings> = {
+  name: "daily",
+  notebook: "sample-notebooks/01_explore_data.py",
+  files: ["prices.csv"],
+  lock: "prices.csv",
+  expression: "rate(1 day)",
+  timeZone: "Europe/Berlin",
+  instanceType: "ml.m5.large",
+  arguments: ["--env", "prod"],
+  secrets: { WAREHOUSE: secret },
+  timeLimitMinutes: 10,
+  enabled: true,
+};
+const image: Required<ImageSettings> = { name: "geo", imageUri, gpu: true };
+
+/** Every setting that does not name an existing resource. The compiler requires each new setting here. */
+export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
+  name: "all",
+  audit: {
+    retentionDays: 730,
+    deployers: ["arn:aws:iam::123456789012:role/deploy", "arn:aws:iam::123456789012:user/ana"],
+    alertAddresses: ["security@example.com"],
+  },
+  region: "us-east-1",
+  tags: { Team: "a" },
+  vpcCidr: "10.0.0.0/16",
+  availabilityZones: ["us-east-1a", "us-east-1b"],
+  egress: "nat-per-zone",
+  userProfiles: [{ name: "ana", defaultInstanceType: "ml.m5.large" }, { name: "bo" }],
+  authentication: "IAM",
+  defaultInstanceType: "ml.t3.medium",
+  idleTimeoutMinutes: 60,
+  repositories: [{ repositoryUrl: "https://github.com/acme/private", secretArn: secret }],
+  images: [image],
+  marimoVersion: marimoDefaults.marimoVersion,
+  extraPackages: [],
+  packageIndexUrl: "https://team-111122223333.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/",
+  transport: "auto",
+  sampleNotebooks: true,
+  appsFolder: "apps",
+  runOnOpen: true,
+  guardRails,
+  jobs,
+  schedules: [schedule],
+  permissionsBoundaryArn,
+  awsProviderVersion: "~> 5.100",
+  backend: { type: "s3", bucket: "acme-terraform" },
+  homeFileSystemRetention: "Delete",
+  removalProtection: false,
+  bucketForceDestroy: true,
+};
 
 /**
  * Environments for scanners: those in the settings, each egress with each authentication, and all optional resources.
@@ -61,6 +143,8 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
       secrets: ["arn:aws:secretsmanager:us-east-1:123456789012:secret:marimo/warehouse-AbCdEf"],
     },
   },
+  everything,
+  { name: "unrecorded", audit: false },
   { name: "attached", existing: { ...existing, bucket: "acme-attached", domainId: "d-0123456789ab" } },
 ];
 

@@ -1,23 +1,16 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
 
-interface Comment {
-  readonly id: number;
-  body: string;
-  readonly user: { readonly login: string };
-}
-
-/** The part of GitHub's API for reviews: two comments per page, and failures that a test can inject. */
+/** The part of GitHub's API that the workflow reads: two entries per page, and failures that a test can inject. */
 export class GitHubServer {
-  readonly comments: Comment[] = [];
   readonly asked: string[] = [];
   failures: { status: number; headers?: Record<string, string> }[] = [];
   /** Pull requests by commit. */
   readonly pulls = new Map<string, readonly object[]>();
   /** The URL of the next page in the `Link` header. */
   nextPage = (url: string): string => url;
-  private readonly server = createServer((request, response) => void this.answer(request, response));
+  private readonly events: { readonly pullRequest: number; readonly event: object }[] = [];
+  private readonly server = createServer((request, response) => this.answer(request, response));
 
   async start(): Promise<this> {
     await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
@@ -33,35 +26,26 @@ export class GitHubServer {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  add(body: string, login: string): void {
-    this.comments.push({ id: this.comments.length + 1, body, user: { login } });
+  /** Adds an event of a label, one second after the previous one. */
+  label(pullRequest: number, event: string, login: string, name: string): void {
+    const created_at = `2026-01-01T00:00:${String(this.events.length + 1).padStart(2, "0")}Z`;
+    this.events.push({ pullRequest, event: { event, created_at, actor: { login }, label: { name } } });
   }
 
-  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  private answer(request: IncomingMessage, response: ServerResponse): void {
     this.asked.push(`${request.method} ${request.url} ${request.headers.authorization}`);
     const failure = this.failures.shift();
-    const body = await text(request);
+    if (failure) return void response.writeHead(failure.status, failure.headers).end('{"message":"no"}');
     const url = new URL(request.url ?? "", this.url);
-    if (failure) response.writeHead(failure.status, failure.headers).end('{"message":"no"}');
-    else if (request.method === "GET") this.list(url, response);
-    else this.write(request.method ?? "", url, (JSON.parse(body) as { body: string }).body, response);
-  }
-
-  private list(url: URL, response: ServerResponse): void {
     const commit = /\/commits\/(\w+)\/pulls$/.exec(url.pathname)?.[1];
-    const all: readonly unknown[] = commit === undefined ? this.comments : (this.pulls.get(commit) ?? []);
+    const number = Number(/\/issues\/(\d+)\/events$/.exec(url.pathname)?.[1]);
+    const all =
+      commit === undefined
+        ? this.events.filter(({ pullRequest }) => pullRequest === number).map(({ event }) => event)
+        : (this.pulls.get(commit) ?? []);
     const page = Number(url.searchParams.get("page") ?? 1);
     const link = this.nextPage(`${this.url}${url.pathname}?per_page=100&page=${page + 1}`);
     if (all.length > page * 2) response.setHeader("link", `<${link}>; rel="next", <${link}>; rel="last"`);
     response.end(JSON.stringify(all.slice((page - 1) * 2, page * 2)));
-  }
-
-  private write(method: string, url: URL, body: string, response: ServerResponse): void {
-    if (body.length > 65_536) return void response.writeHead(422).end('{"message":"Body is too long"}');
-    const known = this.comments.find(({ id }) => url.pathname.endsWith(`/issues/comments/${id}`));
-    if (method === "PATCH" && known === undefined) return void response.writeHead(404).end("{}");
-    if (known) known.body = body;
-    else this.add(body, "github-actions[bot]");
-    response.writeHead(known ? 200 : 201).end("{}");
   }
 }

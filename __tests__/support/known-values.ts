@@ -99,6 +99,12 @@ export class KnownValues {
       return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.valueOf(item, each)]));
     }
     if (typeof value !== "string") return value;
+    // The trust policies of the users' roles: one document, with the user's name put into it.
+    const replaced = /^\$\{replace\(([\w.-]+), "([^"]*)", "([^"]*)"\)\}$/.exec(value);
+    if (replaced) {
+      const [, whole = "", from = "", to] = replaced;
+      return String(this.expression(whole, each)).replaceAll(from, String(this.valueOf(to, each)));
+    }
     const whole = /^\$\{([^}]*)\}$/.exec(value)?.[1];
     if (whole !== undefined) return this.expression(whole, each);
     return value.replaceAll(/(\$?)\$\{([^}]*)\}/g, (_, escaped: string, expression: string) =>
@@ -108,7 +114,9 @@ export class KnownValues {
 
   private expression(expression: string, each: Each | undefined): unknown {
     if (expression === "path.module") return ".";
-    // The only compound expression: the script of a lifecycle configuration.
+    const lower = /^lower\((.*)\)$/.exec(expression)?.[1];
+    if (lower !== undefined) return String(this.expression(lower, each)).toLowerCase();
+    // The script of a lifecycle configuration.
     const script =
       /^base64encode\(join\("\\n", \[local\.([\w-]+), file\(local\.([\w-]+)\), file\(local\.([\w-]+)\)\]\)\)$/.exec(
         expression,

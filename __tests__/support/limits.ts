@@ -75,6 +75,15 @@ const texts: Readonly<Record<string, readonly TextLimit[]>> = {
   aws_sns_topic: [{ attribute: "name", max: 256, pattern: /^[\w-]+$/, unique: "region" }],
   // Amazon EventBridge API, PutRule; CloudWatch API, PutMetricAlarm.
   aws_cloudwatch_event_rule: [{ attribute: "name", max: 64, pattern: /^[\w.-]+$/, unique: "region" }],
+  // AWS CloudTrail API Reference, CreateTrail.
+  aws_cloudtrail: [
+    {
+      attribute: "name",
+      max: 128,
+      pattern: /^[A-Za-z0-9](?!.*[._-]{2})[\w.-]+[A-Za-z0-9]$/,
+      unique: "region",
+    },
+  ],
   aws_cloudwatch_metric_alarm: [{ attribute: "alarm_name", max: 255, pattern: /^/, unique: "region" }],
   // SageMaker API; the patterns are in the service model.
   aws_sagemaker_domain: [{ attribute: "domain_name", max: 63, pattern: /^/, unique: "region" }],
@@ -292,7 +301,7 @@ function countProblems({ stack }: KnownValues): readonly string[] {
     ...exceeding(
       "policies",
       attachedPolicies,
-      blocks("aws_iam_role_policy_attachment").map(({ role }) => role),
+      blocks("aws_iam_policy_attachment").map(() => "a user's role"),
     ),
     ...exceeding(
       "notifications",

@@ -26,6 +26,11 @@ export interface PolicyRequest {
   readonly resource: string;
   /** ARN of a role, or name of a service. Used only for resource and trust policies. */
   readonly principal?: string;
+  /**
+   * Tags of the principal, which are those of its role: `aws:PrincipalTag/…` in conditions and variables (IAM User
+   * Guide, "AWS global condition context keys"). The names of the tags are not case-sensitive.
+   */
+  readonly tags?: Readonly<Record<string, string>>;
   /** Values by condition key. The names of the keys are not case-sensitive. */
   readonly context?: Readonly<Record<string, OneOrMore>>;
 }
@@ -154,9 +159,11 @@ function holds(operator: string, key: string, values: readonly string[], request
   return set === "ForAnyValue" ? found.some(one) : found.every(one);
 }
 
-function valuesOf(key: string, { context = {} }: PolicyRequest): readonly string[] | undefined {
-  const name = Object.keys(context).find((one) => one.toLowerCase() === key.toLowerCase());
-  return name === undefined ? undefined : list(context[name]);
+function valuesOf(key: string, { context = {}, tags = {} }: PolicyRequest): readonly string[] | undefined {
+  const ofTags = Object.entries(tags).map(([tag, value]) => [`aws:PrincipalTag/${tag}`, value] as const);
+  const values = Object.entries({ ...context, ...Object.fromEntries(ofTags) });
+  const found = values.find(([name]) => name.toLowerCase() === key.toLowerCase());
+  return found === undefined ? undefined : list(found[1]);
 }
 
 /**

@@ -149,7 +149,9 @@ export class ProviderSchema {
     return expressions.flatMap(([, expression = "", end]) => {
       if (end === "") return [`${at}: ${JSON.stringify(value)} has an expression without an end`];
       const names = expression
-        .replaceAll(/"[^"]*"/g, "")
+        // A string may end with an expression of its own.
+        .replaceAll(/"[^"]*("|$)/g, "")
+        .replaceAll(/ for key, val in ([\w.-]+): val\.name/g, "$1")
         .match(/(?<![\w.-])[\w-]+(\[[^\]]*\])?(\.[\w-]+(\[[^\]]*\])?)*(?!\w*\()/g);
       return (names ?? [`"${expression}"`]).flatMap((name) => this.reference(stack, name, at));
     });

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { AuditSettings } from "../../src/settings/audit.ts";
 import { basicDefaults } from "../../src/settings/basics.ts";
 import { formatCidr, networkOf } from "../../src/settings/cidr.ts";
 import type { EnvironmentSettings } from "../../src/settings/environment.ts";
@@ -85,9 +86,10 @@ const vpcCidr = fc
   })
   .map(({ first, rest, prefix }) => formatCidr(networkOf({ first: first + rest, prefix })));
 const userName = fc.oneof(
-  fc.stringMatching(/^[a-zA-Z0-9](-?[a-zA-Z0-9]){0,15}$/),
-  fc.stringMatching(/^[a-z0-9]{1,63}$/),
-  fc.constantFrom("constructor", "a".repeat(63), "b".repeat(60)),
+  fc.stringMatching(/^[a-zA-Z0-9](-?[a-zA-Z0-9]){0,7}$/),
+  fc.stringMatching(/^[a-z0-9]{1,15}$/),
+  // With an environment of 20 characters, 15 are allowed.
+  fc.constantFrom("constructor", "a".repeat(15), "b".repeat(14)),
 );
 const longTag = fc.constantFrom("x".repeat(128), "=".repeat(100));
 const tagText = (max: number, letters: string) =>
@@ -297,6 +299,20 @@ const schedule: Arbitraries<ScheduleSettings> = {
   enabled: mostly(fc.boolean(), fc.constant("no")),
 };
 
+const audit: Arbitraries<AuditSettings> = {
+  retentionDays: mostly(fc.integer({ min: 1, max: 3653 }), fc.constantFrom(0, 3654, 1.5)),
+  deployers: mostly(
+    list(
+      fc
+        .stringMatching(/^(role|user)\/([a-z]{1,9}\/){0,2}[A-Za-z0-9+=,.@_-]{1,64}$/)
+        .map((name) => `arn:aws:iam::111122223333:${name}`),
+      5,
+    ),
+    fc.constantFrom([], ["deploy"], ["arn:aws:iam::111122223333:group/x"]),
+  ),
+  alertAddresses: mostly(fc.constant(["a@example.org"]), fc.constantFrom([], ["a@b"])),
+};
+
 const environment: Arbitraries<EnvironmentSettings> = {
   name: mostly(name, fc.constantFrom("a".repeat(21), "A", "a-", "1a", "constructor", undefined)),
   region: mostly(fc.constantFrom(...providerRegions), fc.constantFrom("us-east-9", "ap-southeast-6", 1)),
@@ -393,6 +409,7 @@ const environment: Arbitraries<EnvironmentSettings> = {
     },
     { weight: 4, arbitrary: fc.constant(undefined) },
   ),
+  audit: mostly(fc.oneof(fc.constant(false), some(audit, ["deployers"])), fc.constant(true)),
   // Terraform validates a sample of the stacks with 5.100.0.
   awsProviderVersion: mostly(
     fc.constantFrom("~> 5.100", "5.100.0", ">= 5.100.0, < 7.0.0"),
@@ -432,7 +449,10 @@ function agreeing(settings: Settings): Settings {
   }
   if (isSettings(agreed.existing)) agreeWithExisting(agreed, agreed.existing, region);
   if (agreed.egress === "endpoints-only") delete agreed.repositories;
-  if (text(agreed.name).includes("--")) delete agreed.images;
+  if (text(agreed.name).includes("--")) {
+    delete agreed.images;
+    agreed.audit = false;
+  }
   for (const key of ["repositories", "images", "jobs", "schedules"]) {
     if (agreed[key] === undefined) continue;
     agreed[key] = JSON.parse(JSON.stringify(agreed[key]), (_, value: unknown) =>
@@ -526,6 +546,7 @@ export const variedSettings: readonly string[] = [
   ...Object.keys(guardRails).map((key) => `guardRails.${key}`),
   ...Object.keys(spaceVolumeGb).map((key) => `guardRails.spaceVolumeGb.${key}`),
   ...Object.keys(budget).map((key) => `guardRails.budget.${key}`),
+  ...Object.keys(audit).map((key) => `audit.${key}`),
   ...Object.keys(s3Backend).map((key) => `backend.${key}`),
   ...Object.keys(existing).map((key) => `existing.${key}`),
   ...Object.keys(existingNetwork).map((key) => `existing.network.${key}`),

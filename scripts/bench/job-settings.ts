@@ -35,7 +35,7 @@ export async function jobSettings({
     bucket,
     jobNamePrefix: prefixOf(environment),
     roleArn,
-    pipelineRoleArn: roleArn,
+    userRoleArnPrefix: null,
     imageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag",
     gpuImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:gpu",
     secrets: [],

@@ -15,7 +15,7 @@ export interface GitHubProps {
 const temporary = new Set([429, 500, 502, 503, 504]);
 const attempts = 4;
 
-/** The calls to GitHub's REST API that reviews need, for one repository. */
+/** Reads lists from GitHub's REST API, for one repository. */
 export class GitHub {
   private readonly props: GitHubProps;
 
@@ -26,33 +26,25 @@ export class GitHub {
   /** All pages of a list (GitHub, "Using pagination in the REST API": the header `link` contains the next page). */
   async list<Item>(path: string): Promise<readonly Item[]> {
     const items: Item[] = [];
-    let next: string | undefined = `${this.url(path)}?per_page=100`;
+    let next: string | undefined = `${this.props.apiUrl}/repos/${this.props.repository}/${path}?per_page=100`;
     while (next !== undefined) {
-      const answer = await this.ask("GET", next);
+      const answer = await this.get(next);
       items.push(...((await answer.json()) as Item[]));
       next = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.get("link") ?? "")?.[1];
     }
     return items;
   }
 
-  async send(method: "POST" | "PATCH", path: string, body: object): Promise<void> {
-    await this.ask(method, this.url(path), body);
-  }
-
-  private url(path: string): string {
-    return `${this.props.apiUrl}/repos/${this.props.repository}/${path}`;
-  }
-
-  private async ask(method: string, url: string, body?: object): Promise<Response> {
+  private async get(url: string): Promise<Response> {
     // The token must not be sent to another origin, even if a `link` header points there.
     if (new URL(url).origin !== new URL(this.props.apiUrl).origin) {
       throw new Error(`GitHub's API returned a page at another address: ${url}`);
     }
     for (let attempt = 1; ; attempt += 1) {
-      const answer = await this.attempt(method, url, body);
+      const answer = await this.attempt(url);
       if (answer instanceof Response && answer.ok) return answer;
-      const again = answer instanceof Error ? method === "GET" : temporary.has(answer.status);
-      if (!again || attempt === attempts) throw await problemOf(method, url, answer);
+      const again = answer instanceof Error || temporary.has(answer.status);
+      if (!again || attempt === attempts) throw await problemOf(url, answer);
       const asked = answer instanceof Response ? Number(answer.headers.get("retry-after")) * 1000 : 0;
       const wait = Math.max(asked, (this.props.retryMilliseconds ?? 1000) * 2 ** (attempt - 1));
       console.error(`GitHub's API: ${answer instanceof Error ? answer.message : answer.status}, retrying`);
@@ -60,17 +52,14 @@ export class GitHub {
     }
   }
 
-  private async attempt(method: string, url: string, body?: object): Promise<Response | Error> {
+  private async attempt(url: string): Promise<Response | Error> {
     try {
       return await fetch(url, {
-        method,
         headers: {
           Accept: "application/vnd.github+json",
           Authorization: `Bearer ${this.props.token}`,
           "X-GitHub-Api-Version": "2022-11-28",
-          ...(body === undefined ? {} : { "Content-Type": "application/json" }),
         },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(30_000),
       });
     } catch (error) {
@@ -80,18 +69,18 @@ export class GitHub {
   }
 }
 
-async function problemOf(method: string, url: string, answer: Response | Error): Promise<Problem> {
+async function problemOf(url: string, answer: Response | Error): Promise<Problem> {
   if (answer instanceof Error) {
     return new Problem({
-      message: `GitHub's API did not respond to ${method} ${url}: ${answer.message}`,
+      message: `GitHub's API did not respond to GET ${url}: ${answer.message}`,
       remedy: "run the job again; for GitHub Enterprise Server, check GITHUB_API_URL",
     });
   }
   const denied = [401, 403, 404].includes(answer.status);
   return new Problem({
-    message: `GitHub's API returned status ${answer.status} for ${method} ${url}: ${(await answer.text()).slice(0, 500)}`,
+    message: `GitHub's API returned status ${answer.status} for GET ${url}: ${(await answer.text()).slice(0, 500)}`,
     remedy: denied
-      ? "give the job the permission `pull-requests: write` (for apply: `read`), and pass GITHUB_TOKEN to the step"
+      ? "give the job the permissions `issues: read` and `pull-requests: read`, and pass GITHUB_TOKEN to the step"
       : "see GitHub's message above, and run the job again",
   });
 }

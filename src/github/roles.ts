@@ -9,10 +9,21 @@ import { stateBackend } from "./saved-plan.ts";
 export const roles = ["plan", "apply"] as const;
 export type RoleName = (typeof roles)[number];
 
+/** The documents of `.github/roles` that are the permissions of each role: a managed policy for each. */
+export const policiesOf = {
+  plan: ["read", "plan"],
+  apply: ["read", "apply-access", "apply-resources", "apply-alerts"],
+} as const satisfies Record<RoleName, readonly string[]>;
+
+export type DocumentName = (typeof policiesOf)[RoleName][number] | `${RoleName}-trust` | "boundary";
+
 export interface RolesProps {
   readonly environment: ResolvedEnvironment;
   readonly account: string;
-  /** As `owner/name`. */
+  /**
+   * As `owner/name`, or as `owner@id/name@id` for a repository with immutable subject claims, which all have that were
+   * created since 15 July 2026 (GitHub changelog, 2026-04-23).
+   */
   readonly repository: string;
 }
 
@@ -32,52 +43,75 @@ export interface PolicyDocument {
 /** The statement for the state's KMS key. It is left out if the state has none. */
 const stateKeySid = "StateEncryption";
 
+/**
+ * IAM path of the roles, of their policies and of the boundary. The roles may change what is named `marimo-…` and has no
+ * path, so no role can change itself, the other one, or the boundary.
+ */
+export const iamPath = "/github/";
+
+const iamArn = (
+  kind: "policy" | "role",
+  name: string,
+  { environment, account }: Omit<RolesProps, "repository">,
+) => `arn:${partitionOf(environment.region)}:iam::${account}:${kind}${iamPath}${name}`;
+
+/** Name of the managed policy that a document becomes. */
+export const policyName = (document: DocumentName, { name }: ResolvedEnvironment) =>
+  `${prefixOf(name)}-${document}`;
+
+export const policyArn = (document: DocumentName, props: Omit<RolesProps, "repository">) =>
+  iamArn("policy", policyName(document, props.environment), props);
+
+/** The boundary that each role of the stack must have: the one of the settings, or the one of `.github/roles`. */
+export const boundaryOf = (props: Omit<RolesProps, "repository">) =>
+  props.environment.permissionsBoundaryArn ?? policyArn("boundary", props);
+
+/** The repository without the ids of immutable subject claims. */
+export const repositoryName = (repository: string) => repository.replaceAll(/@\d+/g, "");
+
 /** A document of `.github/roles` with the values of an environment. */
-export function roleDocument(
-  role: RoleName,
-  kind: "policy" | "trust",
-  { environment, account, repository }: RolesProps,
-): PolicyDocument {
+export function roleDocument(document: DocumentName, props: RolesProps): PolicyDocument {
+  const { environment, account, repository } = props;
   const { bucket, key, kmsKeyId } = stateBackend(environment);
   const values: Readonly<Record<string, string | undefined>> = {
     Partition: partitionOf(environment.region),
     Region: environment.region,
     Account: account,
-    Repository: repository,
+    Subject: `repo:${repository}`,
+    Repository: repositoryName(repository),
     Environment: environment.name,
+    Boundary: boundaryOf(props),
     StateBucket: bucket,
     StateKey: key,
     StateKmsKey: kmsKeyId ?? "",
   };
-  const text = readFileSync(join(projectFolder, ".github/roles", `${role}-${kind}.json`), "utf8");
+  const text = readFileSync(join(projectFolder, ".github/roles", `${document}.json`), "utf8");
   const filled = text.replace(/\$\{(\w+)\}/g, (placeholder, name: string) => {
     const value = values[name];
     if (value === undefined)
-      throw new Error(`${role}-${kind}.json contains the unknown placeholder ${placeholder}`);
+      throw new Error(`${document}.json contains the unknown placeholder ${placeholder}`);
     return JSON.stringify(value).slice(1, -1);
   });
-  const document = JSON.parse(filled) as PolicyDocument;
-  const kept = document.Statement.filter(({ Sid }) => Sid !== stateKeySid || kmsKeyId !== undefined);
-  return { ...document, Statement: kept };
+  const parsed = JSON.parse(filled) as PolicyDocument;
+  const kept = parsed.Statement.filter(({ Sid }) => Sid !== stateKeySid || kmsKeyId !== undefined);
+  return { ...parsed, Statement: kept };
 }
 
 export const roleName = (role: RoleName, { name }: ResolvedEnvironment) => `${prefixOf(name)}-${role}`;
 
-/** Names of GitHub's repository variables with the roles of all environments: a JSON list of `RoleEntry`. */
-export const roleVariables = { plan: "MARIMO_PLAN_ROLES", apply: "MARIMO_APPLY_ROLES" } as const;
+/** Name of GitHub's repository variable with the roles of all environments: a JSON list of `EnvironmentEntry`. */
+export const environmentsVariable = "MARIMO_ENVIRONMENTS";
 
-/** The entry of a workflow's matrix for one environment. */
-export interface RoleEntry {
+/** The entry of the workflow's matrix for one environment. */
+export interface EnvironmentEntry {
   readonly environment: string;
   readonly region: string;
-  readonly role: string;
+  readonly planRole: string;
+  readonly applyRole: string;
 }
 
-export function roleEntry(
-  role: RoleName,
-  { environment, account }: Pick<RolesProps, "environment" | "account">,
-): RoleEntry {
-  const { name, region } = environment;
-  const arn = `arn:${partitionOf(region)}:iam::${account}:role/${roleName(role, environment)}`;
-  return { environment: name, region, role: arn };
+export function environmentEntry(props: Omit<RolesProps, "repository">): EnvironmentEntry {
+  const { name, region } = props.environment;
+  const arn = (role: RoleName) => iamArn("role", roleName(role, props.environment), props);
+  return { environment: name, region, planRole: arn("plan"), applyRole: arn("apply") };
 }

@@ -2,7 +2,15 @@ import { createHash } from "node:crypto";
 import { GetObjectCommand, PutObjectCommand, S3Client, S3ServiceException } from "@aws-sdk/client-s3";
 import { Problem } from "../cli/problem.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
-import { planAgain, type ReviewedPlan } from "./comment.ts";
+
+/** Identifies a saved plan. */
+export interface SavedPlan {
+  /** The workflow run that made it. */
+  readonly runId: string;
+  readonly sha256: string;
+}
+
+export const planAgain = "run the workflow Deploy again on the main branch: it plans what is there now";
 
 type StateBackend = Extract<ResolvedEnvironment["backend"], { readonly type: "s3" }>;
 
@@ -20,19 +28,15 @@ export const sha256 = (content: Uint8Array): string => createHash("sha256").upda
 /**
  * A plan contains the state with its secrets. It is saved next to the state, not as an artifact of the workflow run.
  */
-const keyOf = (backend: StateBackend, { tree, sha256: hash }: ReviewedPlan) =>
-  `${backend.key}.plans/${tree}/${hash}.tfplan`;
+const keyOf = (backend: StateBackend, { runId, sha256: hash }: SavedPlan) =>
+  `${backend.key}.plans/${runId}/${hash}.tfplan`;
 
 /** The local AWS of AWS_ENDPOINT_URL needs path-style URLs. */
 const client = ({ region }: StateBackend) =>
   new S3Client({ region, forcePathStyle: process.env.AWS_ENDPOINT_URL !== undefined });
 
 /** Saves a plan under its hash. An existing object is never overwritten. */
-export async function savePlan(
-  backend: StateBackend,
-  plan: ReviewedPlan,
-  content: Uint8Array,
-): Promise<void> {
+export async function savePlan(backend: StateBackend, plan: SavedPlan, content: Uint8Array): Promise<void> {
   const { bucket: Bucket, kmsKeyId } = backend;
   try {
     await client(backend).send(
@@ -49,8 +53,8 @@ export async function savePlan(
   }
 }
 
-/** Loads the reviewed plan. Throws a Problem if it does not exist or its hash is different. */
-export async function loadPlan(backend: StateBackend, plan: ReviewedPlan): Promise<Uint8Array> {
+/** Loads a plan. Throws a Problem if it does not exist or its hash is different. */
+export async function loadPlan(backend: StateBackend, plan: SavedPlan): Promise<Uint8Array> {
   const [Bucket, Key] = [backend.bucket, keyOf(backend, plan)];
   let content: Uint8Array | undefined;
   try {

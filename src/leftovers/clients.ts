@@ -1,3 +1,5 @@
+import { BudgetsClient } from "@aws-sdk/client-budgets";
+import { CloudTrailClient } from "@aws-sdk/client-cloudtrail";
 import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { EC2Client } from "@aws-sdk/client-ec2";
@@ -22,12 +24,14 @@ export interface JobClients {
 }
 
 export interface LeftoversClients extends JobClients {
+  readonly budgets: BudgetsClient;
   readonly ec2: EC2Client;
   readonly efs: EFSClient;
   readonly iam: IAMClient;
   readonly kms: KMSClient;
   readonly logs: CloudWatchLogsClient;
   readonly s3: S3Client;
+  readonly trails: CloudTrailClient;
 }
 
 export function leftoversClients(region: string): LeftoversClients {
@@ -38,12 +42,14 @@ export function leftoversClients(region: string): LeftoversClients {
     scheduler: new SchedulerClient(settings),
     sns: new SNSClient(settings),
     sqs: new SQSClient(settings),
+    budgets: new BudgetsClient(settings),
     ec2: new EC2Client(settings),
     efs: new EFSClient(settings),
     iam: new IAMClient(settings),
     kms: new KMSClient(settings),
     logs: new CloudWatchLogsClient(settings),
     s3: new S3Client(settings),
+    trails: new CloudTrailClient(settings),
     sagemaker: new SageMakerClient(settings),
   };
 }

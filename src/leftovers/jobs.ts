@@ -10,6 +10,7 @@ import {
   DeleteScheduleCommand,
   DeleteScheduleGroupCommand,
   GetScheduleGroupCommand,
+  paginateListScheduleGroups,
   paginateListSchedules,
 } from "@aws-sdk/client-scheduler";
 import { DeleteTopicCommand, paginateListTopics } from "@aws-sdk/client-sns";
@@ -21,10 +22,11 @@ import type { JobClients } from "./clients.ts";
 import type { EnvironmentNames, Leftover } from "./leftover.ts";
 
 /** Schedules first, then sweeps, then jobs, because each of them starts the next. */
-export async function findJobs({ prefix }: EnvironmentNames, tools: Tools<JobClients>): Promise<Leftover[]> {
+export async function findJobs(of: EnvironmentNames, tools: Tools<JobClients>): Promise<Leftover[]> {
+  const { prefix } = of;
   return [
     ...(await findSchedules(prefix, tools)),
-    ...(await findSweepsAndJobs(prefix, tools)),
+    ...(await findSweepsAndJobs(of, tools)),
     ...(await findAlerts(prefix, tools.clients)),
     ...(await findQueues(prefix, tools.clients)),
   ];
@@ -32,9 +34,20 @@ export async function findJobs({ prefix }: EnvironmentNames, tools: Tools<JobCli
 
 async function findSchedules(prefix: string, tools: Tools<JobClients>): Promise<Leftover[]> {
   const { scheduler } = tools.clients;
-  const { scheduleGroup: GroupName } = awsNames(prefix);
+  const { scheduleGroup, user } = awsNames(prefix);
+  const found: Leftover[] = [];
+  const query = { NamePrefix: prefix };
+  for await (const { ScheduleGroups = [] } of paginateListScheduleGroups({ client: scheduler }, query)) {
+    for (const { Name = "" } of ScheduleGroups) {
+      if (Name === scheduleGroup || Name.startsWith(user(""))) found.push(...(await findGroup(Name, tools)));
+    }
+  }
+  return found;
+}
+
+async function findGroup(GroupName: string, tools: Tools<JobClients>): Promise<Leftover[]> {
+  const { scheduler } = tools.clients;
   const exists = () => unlessGone(() => scheduler.send(new GetScheduleGroupCommand({ Name: GroupName })));
-  if ((await exists()) === undefined) return [];
   const found: Leftover[] = [];
   for await (const { Schedules = [] } of paginateListSchedules({ client: scheduler }, { GroupName })) {
     for (const { Name = "" } of Schedules) {
@@ -60,24 +73,25 @@ async function findSchedules(prefix: string, tools: Tools<JobClients>): Promise<
   return found;
 }
 
-async function findSweepsAndJobs(prefix: string, tools: Tools<JobClients>): Promise<Leftover[]> {
+async function findSweepsAndJobs(of: EnvironmentNames, tools: Tools<JobClients>): Promise<Leftover[]> {
   const { sagemaker } = tools.clients;
-  const names = awsNames(prefix);
-  const pipelines = await pipelinesOf(prefix, sagemaker);
-  const jobs = await runningJobs(prefix, sagemaker);
+  const pipelines = await pipelinesOf(of, sagemaker);
+  const jobs = await runningJobs(of, sagemaker);
+  // Each sender has the policy for jobs. Its attachment's ID is the name of the policy.
+  const madeWith = `aws_iam_policy_attachment ${of.prefix}-jobs`;
   return [
     ...pipelines.map(({ PipelineName: id = "" }) => ({
       kind: "pipeline",
       id,
-      madeWith: `aws_iam_role ${names.pipelineRole}`,
+      madeWith,
       remove: () => deletePipeline(id, tools),
     })),
     ...jobs.map((job) => ({
       kind: "job",
       id: job.name,
       note: job.status,
-      madeWith: `aws_iam_role ${names.jobRole}`,
-      remove: () => stopJobs([job], prefix, tools),
+      madeWith,
+      remove: () => stopJobs([job], of, tools),
     })),
   ];
 }
@@ -85,9 +99,12 @@ async function findSweepsAndJobs(prefix: string, tools: Tools<JobClients>): Prom
 async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover[]> {
   const { alarms, events, sns } = clients;
   const found: Leftover[] = [];
-  const { alertTopic, deadLetterAlarm: alarm, failedJobRule: rule } = awsNames(prefix);
-  const { Rules = [] } = await events.send(new ListRulesCommand({ NamePrefix: rule }));
-  if (Rules.some(({ Name }) => Name === rule)) {
+  const names = awsNames(prefix);
+  const { deadLetterAlarm: alarm } = names;
+  const rules = [names.failedJobRule, names.changesRule, names.deniedRule];
+  const { Rules = [] } = await events.send(new ListRulesCommand({ NamePrefix: prefix }));
+  for (const { Name: rule = "" } of Rules) {
+    if (!rules.includes(rule)) continue;
     found.push({
       kind: "event rule",
       id: rule,
@@ -112,7 +129,7 @@ async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover
   }
   for await (const { Topics = [] } of paginateListTopics({ client: sns }, {})) {
     for (const { TopicArn = "" } of Topics) {
-      if (!TopicArn.endsWith(`:${alertTopic}`)) continue;
+      if (![names.alertTopic, names.auditTopic].includes(TopicArn.split(":").at(-1) ?? "")) continue;
       found.push({
         kind: "topic",
         id: TopicArn,

@@ -23,9 +23,13 @@ export interface Leftover {
 }
 
 export interface EnvironmentNames {
+  /** The ID of the AWS account. */
+  readonly account: string;
   readonly environment: string;
   /** Prefix of all names in it. */
   readonly prefix: string;
-  /** Name of its bucket in this account. The access log bucket has the suffix `-logs`. */
+  /** Name of an existing role that its jobs run as. */
+  readonly existingRole?: string | undefined;
+  /** Name of its bucket in this account. The access log bucket has the suffix `-logs`, the trail's `-trail`. */
   readonly bucket: string;
 }

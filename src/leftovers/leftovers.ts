@@ -1,7 +1,9 @@
 /** Finds an environment's resources in an account by their tags and names, without Terraform's state. */
 import type { Tools } from "../removal/aws.ts";
+import { findTrails } from "./audit.ts";
+import { findBudgets } from "./budgets.ts";
 import type { LeftoversClients } from "./clients.ts";
-import { findRoles } from "./identity.ts";
+import { findPolicies, findRoles } from "./identity.ts";
 import { findJobs } from "./jobs.ts";
 import type { EnvironmentNames, Leftover } from "./leftover.ts";
 import { findNetwork, findVpcs } from "./network.ts";
@@ -27,9 +29,12 @@ export async function findLeftovers(
     ...(await findHomeFileSystems({ vpcIds, keyIds: keys.map(({ id }) => id) }, tools)),
     ...(await findNetwork(names, vpcIds, tools)),
     ...vpcs,
+    ...(await findTrails(names, tools)),
     ...(await findBuckets(names, tools)),
     ...(await findLogGroups(names, tools)),
+    ...(await findBudgets(names, tools)),
     ...(await findRoles(names, tools)),
+    ...(await findPolicies(names, tools)),
     ...(await findAliases(names, tools)),
     ...keys,
   ];

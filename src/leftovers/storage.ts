@@ -27,7 +27,7 @@ export async function findBuckets(
   const { Buckets = [] } = await s3.send(new ListBucketsCommand({}));
   const found: Leftover[] = [];
   for (const { Name = "" } of Buckets) {
-    if (Name !== bucket && Name !== `${bucket}-logs`) continue;
+    if (![bucket, `${bucket}-logs`, `${bucket}-trail`].includes(Name)) continue;
     const note = describeContent(await contentOf(Name, [], s3));
     const type = "aws_s3_bucket";
     found.push({ kind: "bucket", id: Name, type, note, remove: () => deleteBucket(Name, s3) });

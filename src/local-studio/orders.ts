@@ -58,6 +58,7 @@ export const appOrder = object({
   userProfileName: name,
   appType: text,
   appName: name,
+  executionRole: arn,
   region,
   lifecycleConfigs: list(object({ name, content: base64 })),
 });

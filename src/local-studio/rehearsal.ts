@@ -136,7 +136,12 @@ export class Rehearsal {
       const studio = await StudioClient.find(new SageMakerClient(settings), environmentName, 200);
       const session = {
         ...{ environmentName, run: basename(folder.path), folder: folder.path, project: projectFolder },
-        ...deployment.session({ ...localAws.environment, ...onlyThisAws(region) }),
+        ...deployment.session({
+          ...localAws.environment,
+          ...onlyThisAws(region),
+          // marimo-job in another terminal sends jobs as the user of the rehearsal's space.
+          MARIMO_USER: studio.user.userProfileName,
+        }),
       };
       return new Rehearsal({ localAws, appHost, studio, deployment, session, props });
     } catch (error) {

@@ -25,6 +25,7 @@ export interface AppOrder {
   readonly userProfileName: string;
   readonly appType: string;
   readonly appName: string;
+  readonly executionRole: string;
   readonly region: string;
   readonly lifecycleConfigs: readonly LifecycleConfig[];
 }
@@ -78,6 +79,7 @@ export class Space {
         DomainId: order.domainId,
         SpaceName: order.spaceName,
         UserProfileName: order.userProfileName,
+        ExecutionRoleArn: order.executionRole,
         ResourceArn: order.appArn,
         ResourceName: order.appName,
       })}\n`,

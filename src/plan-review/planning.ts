@@ -11,6 +11,7 @@ import { untestedVersionWarning } from "../settings/marimo.ts";
 import { committedProviderLock } from "../settings/provider-lock.ts";
 import { listRunningApps } from "./list-running-apps.ts";
 import { type Plan, priorResources, readPlan, text } from "./plan.ts";
+import { checkQuotas } from "./quotas.ts";
 import { canBeBlockedByApps } from "./risks/studio.ts";
 import type { RunningApps } from "./running-apps.ts";
 
@@ -19,6 +20,8 @@ export interface PlanProps {
   readonly environmentName: string | undefined;
   /** The folder for the synthesized stacks. */
   readonly output: string;
+  /** Plan the stacks that are in the folder. @default synthesize them first */
+  readonly synthesized?: boolean | undefined;
   /** Returns the path for the saved plan of an environment. */
   readonly save: (name: string) => string;
   /** Additional arguments of `terraform plan`. */
@@ -36,19 +39,27 @@ export interface PlannedEnvironment {
   readonly stack: string;
 }
 
-/** Synthesizes an environment and plans it, with this process's credentials and environment variables. */
+/** Synthesizes an environment, unless it is synthesized, and plans it, with this process's credentials and environment variables. */
 export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironment> {
   const { output, steps, runner, args = [] } = props;
-  await steps.run("synthesize", async () => {
-    const environment = { ...process.env, CDKTF_OUTDIR: output };
-    const node = [process.execPath, "--import", "tsx", "main.ts"];
-    await runner.run({ what: "synthesize", command: node, cwd: projectFolder, environment });
-  });
+  if (props.synthesized !== true) {
+    await steps.run("synthesize", async () => {
+      const environment = { ...process.env, CDKTF_OUTDIR: output };
+      const node = [process.execPath, "--import", "tsx", "main.ts"];
+      await runner.run({ what: "synthesize", command: node, cwd: projectFolder, environment });
+    });
+  }
   // After the synthesis, which validates the settings.
   const environment = resolveEnvironment(chosenEnvironment({ environment: props.environmentName }));
   const { name, region, awsProviderVersion } = environment;
   const warning = untestedVersionWarning(environment);
   if (warning) console.warn(warning);
+  await steps.run("check the account's quotas", async () => {
+    const quotas = await checkQuotas(environment);
+    if ("notChecked" in quotas) console.warn(`The account's quotas were not checked: ${quotas.notChecked}`);
+    else if (quotas.problems.length > 0)
+      throw new Problem({ message: quotas.problems.join("\n"), remedy: "see above; nothing was planned" });
+  });
   runner.providerVersion = awsProviderVersion;
   const stack = join(output, "stacks", name);
   const saved = props.save(name);

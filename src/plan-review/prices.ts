@@ -70,12 +70,13 @@ const aGigabyte = (of: keyof typeof prices.perGigabyte) => `${dollars(prices.per
 const byTheHour = (...types: readonly (keyof typeof prices.instances)[]) =>
   `by the hour, for example ${types.map((type) => `${dollars(prices.instances[type])} for ${type}`).join(" and ")}`;
 
-const { per100000Emails, perMillionRequests } = prices;
+const { per100000DataEvents, per100000Emails, perMillionRequests } = prices;
 
 const usagePrices: Readonly<Record<string, string>> = {
   aws_nat_gateway: `NAT gateway: ${aGigabyte("natGateway")}`,
   aws_s3_bucket: `S3: ${aGigabyte("bucket")}`,
   aws_cloudwatch_log_group: `CloudWatch logs: ${aGigabyte("logs")} written`,
+  aws_cloudtrail: `CloudTrail: ${dollars(per100000DataEvents)} per 100,000 recorded writes`,
   aws_efs_file_system: `EFS: ${aGigabyte("homeFileSystem")}`,
   aws_scheduler_schedule: `scheduled job: ${byTheHour("ml.m5.large")}; the schedule itself is free`,
   aws_sns_topic: `SNS: ${dollars(per100000Emails)} per 100,000 e-mails, the first 1,000 a month are free`,

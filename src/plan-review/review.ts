@@ -10,11 +10,13 @@ import {
   type Plan,
   type ResourceChange,
 } from "./plan.ts";
+import { auditRule } from "./risks/audit.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { lostRules } from "./risks/lost.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
 import { retentionRule } from "./risks/retention.ts";
 import type { Finding, Rule } from "./risks/rule.ts";
+import { sharedRoleRule } from "./risks/shared-role.ts";
 import {
   canBeBlockedByApps,
   lifecycleRule,
@@ -28,9 +30,11 @@ import type { RunningApps } from "./running-apps.ts";
 export const rules: readonly Rule[] = [
   ...lostRules,
   retentionRule,
+  auditRule,
   publicRule,
   permissionsRule,
   unknownPermissionsRule,
+  sharedRoleRule,
   trafficRule,
   refusedUpdateRule,
   runningAppsRule,

@@ -26,6 +26,8 @@ export interface GuardOptions {
   readonly domainId: string;
   /** Prefix of the names of the environment's jobs, pipelines and roles. */
   readonly prefix: string;
+  /** Name of an existing role that all jobs run as. */
+  readonly existingRole?: string | undefined;
   /** Names of the user profiles that Terraform created. */
   readonly ownProfiles: readonly string[];
   readonly retention: "Retain" | "Delete";
@@ -36,6 +38,8 @@ export interface GuardOptions {
     /** Whether Terraform deletes a bucket with all its objects (`force_destroy`). */
     readonly forceDestroy: boolean;
   };
+  /** The bucket with the trail's log files. Undefined without a trail. */
+  readonly trail?: { readonly bucket: string; readonly forceDestroy: boolean };
   /** Prefixes of the objects that Terraform and `npm run wheelhouse` upload. These are not users' work. */
   readonly payloadPrefix: string;
   readonly schedulesPrefix: string;
@@ -58,12 +62,13 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
   const made = alive
     ? await madeInStudio(options, clients.sagemaker)
     : { apps: [], spaces: [], profiles: [] };
-  const asJobs = await madeAsJobs(options.prefix, clients.sagemaker);
+  const asJobs = await madeAsJobs(options, clients.sagemaker);
   const lost = [
     ...describeMade(made),
     ...describeAsJobs(asJobs),
     ...(await homeFilesAtRisk(options, tools)),
     ...(await objectsAtRisk(options, tools)),
+    ...(await evidenceAtRisk(options, tools)),
   ];
   const undeletable = await undeletableBuckets(options, tools);
 
@@ -78,7 +83,7 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
 
   // Apps first, because a running notebook can start jobs.
   if (alive) await deleteMadeInStudio(options, tools);
-  await deleteMadeAsJobs(options.prefix, tools);
+  await deleteMadeAsJobs(options, tools);
   log(
     lost.length > 0 ? `deleted users' work, as ${consentVariable} allows` : `no users' work in ${domainId}`,
   );
@@ -148,17 +153,34 @@ async function objectsAtRisk(options: GuardOptions, { clients }: Tools<GuardClie
   return content.versions === 0 ? [] : [`bucket ${bucket.name}, ${describeContent(content)}`];
 }
 
+/**
+ * An environment for trials (`Delete`) has no evidence that anyone must consent to lose, but says what goes. Everywhere
+ * else it is deleted with consent only.
+ */
+async function evidenceAtRisk(
+  { retention, trail }: GuardOptions,
+  { clients, log }: Tools<GuardClients>,
+): Promise<string[]> {
+  if (trail === undefined) return [];
+  const content = await contentOf(trail.bucket, [], clients.s3);
+  if (content.versions === 0) return [];
+  const evidence = `audit trail in ${trail.bucket}, ${describeContent(content)}. To keep a copy: aws s3 sync s3://${trail.bucket} FOLDER`;
+  if (retention === "Retain") return [evidence];
+  log(`deleted with the environment: ${evidence}`);
+  return [];
+}
+
 /** S3 cannot delete a bucket that contains objects. Terraform would only find out after it deleted other resources. */
 async function undeletableBuckets(
-  { bucket: own, payloadPrefix, schedulesPrefix }: GuardOptions,
+  { bucket: own, payloadPrefix, schedulesPrefix, trail }: GuardOptions,
   { clients }: Tools<GuardClients>,
 ): Promise<string[]> {
-  if (own === undefined || own.forceDestroy) return [];
+  const kept: (readonly [bucket: string, except: readonly string[]])[] = [];
+  if (own?.forceDestroy === false)
+    kept.push([own.name, [payloadPrefix, schedulesPrefix]], [own.accessLogsName, []]);
+  if (trail?.forceDestroy === false) kept.push([trail.bucket, []]);
   const full: string[] = [];
-  for (const [bucket, except] of [
-    [own.name, [payloadPrefix, schedulesPrefix]],
-    [own.accessLogsName, []],
-  ] as const) {
+  for (const [bucket, except] of kept) {
     const content = await contentOf(bucket, except, clients.s3);
     if (content.versions > 0) full.push(`${bucket} (${describeContent(content)})`);
   }
@@ -175,6 +197,7 @@ await runAsScript(import.meta.url, "removal guard", async (env, tools) => {
       account: variable(env, "GUARD_ACCOUNT"),
       domainId: variable(env, "GUARD_DOMAIN_ID"),
       prefix: variable(env, "GUARD_PREFIX"),
+      existingRole: env.GUARD_EXISTING_ROLE,
       ownProfiles: JSON.parse(variable(env, "GUARD_OWN_PROFILES")) as string[],
       retention: retentionOf(env, "GUARD_RETENTION"),
       ...(env.GUARD_BUCKET === undefined
@@ -184,6 +207,14 @@ await runAsScript(import.meta.url, "removal guard", async (env, tools) => {
               name: variable(env, "GUARD_BUCKET"),
               accessLogsName: variable(env, "GUARD_ACCESS_LOGS_BUCKET"),
               forceDestroy: variable(env, "GUARD_BUCKET_FORCE_DESTROY") === "true",
+            },
+          }),
+      ...(env.GUARD_TRAIL_BUCKET === undefined
+        ? {}
+        : {
+            trail: {
+              bucket: variable(env, "GUARD_TRAIL_BUCKET"),
+              forceDestroy: variable(env, "GUARD_TRAIL_FORCE_DESTROY") === "true",
             },
           }),
       payloadPrefix: `${variable(env, "GUARD_PAYLOAD_PREFIX")}/`,

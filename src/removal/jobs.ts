@@ -25,10 +25,26 @@ export interface MadeAsJobs {
   readonly pipelines: readonly PipelineSummary[];
 }
 
-/** Compares roles, because another environment's names can have the same prefix. */
-const isRole = (arn: string | undefined, name: string) => arn?.split("/").at(-1) === name;
+/** What an environment's jobs and pipelines are known by. */
+export interface JobNames {
+  /** Prefix of their names. */
+  readonly prefix: string;
+  /** Name of an existing role that they all run as. @default roles of the stack's own */
+  readonly existingRole?: string | undefined;
+}
 
-export async function runningJobs(prefix: string, client: SageMakerClient): Promise<RunningJob[]> {
+/**
+ * Compares roles, because another environment's names can have the same prefix: the users', that of scheduled jobs, and
+ * those from before each user had a role. src/settings/names.ts has the same names.
+ */
+function isOwnRole(arn: string | undefined, { existingRole, prefix }: JobNames): boolean {
+  const name = arn?.split("/").at(-1) ?? "";
+  const own = [`${prefix}-jobs`, `${prefix}-pipelines`, existingRole];
+  return name.startsWith(`${prefix}-user-`) || own.includes(name);
+}
+
+export async function runningJobs(names: JobNames, client: SageMakerClient): Promise<RunningJob[]> {
+  const { prefix } = names;
   const jobs: RunningJob[] = [];
   for (const StatusEquals of ["InProgress", "Stopping"] as const) {
     // At most 100 on a page (SageMaker API, MaxResults).
@@ -38,7 +54,7 @@ export async function runningJobs(prefix: string, client: SageMakerClient): Prom
         if (!name.startsWith(`${prefix}-`)) continue;
         // The list does not contain roles.
         const job = await client.send(new DescribeProcessingJobCommand({ ProcessingJobName: name }));
-        if (!isRole(job.RoleArn, `${prefix}-jobs`)) continue;
+        if (!isOwnRole(job.RoleArn, names)) continue;
         const { InstanceType: instanceType } = job.ProcessingResources?.ClusterConfig ?? {};
         jobs.push({ name, status: StatusEquals, instanceType });
       }
@@ -47,7 +63,8 @@ export async function runningJobs(prefix: string, client: SageMakerClient): Prom
   return jobs;
 }
 
-export async function pipelinesOf(prefix: string, client: SageMakerClient): Promise<PipelineSummary[]> {
+export async function pipelinesOf(names: JobNames, client: SageMakerClient): Promise<PipelineSummary[]> {
+  const { prefix } = names;
   const pipelines: PipelineSummary[] = [];
   // The prefix cannot end with a hyphen (SageMaker API, PipelineName).
   const query = { PipelineNamePrefix: prefix, MaxResults: 100 };
@@ -55,16 +72,16 @@ export async function pipelinesOf(prefix: string, client: SageMakerClient): Prom
     pipelines.push(
       ...PipelineSummaries.filter(
         ({ PipelineName = "", RoleArn }) =>
-          PipelineName.startsWith(`${prefix}-`) && isRole(RoleArn, `${prefix}-pipelines`),
+          PipelineName.startsWith(`${prefix}-`) && isOwnRole(RoleArn, names),
       ),
     );
   }
   return pipelines;
 }
 
-export const madeAsJobs = async (prefix: string, client: SageMakerClient): Promise<MadeAsJobs> => ({
-  jobs: await runningJobs(prefix, client),
-  pipelines: await pipelinesOf(prefix, client),
+export const madeAsJobs = async (names: JobNames, client: SageMakerClient): Promise<MadeAsJobs> => ({
+  jobs: await runningJobs(names, client),
+  pipelines: await pipelinesOf(names, client),
 });
 
 async function runningExecutions(PipelineName: string, client: SageMakerClient) {
@@ -99,7 +116,7 @@ export async function deletePipeline(
 /** Stops these jobs of an environment. */
 export async function stopJobs(
   jobs: readonly RunningJob[],
-  prefix: string,
+  names: JobNames,
   tools: Tools<{ readonly sagemaker: SageMakerClient }>,
 ): Promise<void> {
   const { sagemaker } = tools.clients;
@@ -108,8 +125,8 @@ export async function stopJobs(
     await unlessGone(() => sagemaker.send(new StopProcessingJobCommand({ ProcessingJobName: name })));
   }
   const left = async () => {
-    const names = (await runningJobs(prefix, sagemaker)).map(({ name }) => name);
-    return names.filter((name) => jobs.some((job) => job.name === name));
+    const running = (await runningJobs(names, sagemaker)).map(({ name }) => name);
+    return running.filter((name) => jobs.some((job) => job.name === name));
   };
   await untilGone("jobs", left, tools);
   if (jobs.length > 0) tools.log(`stopped ${jobs.length} jobs`);
@@ -117,11 +134,11 @@ export async function stopJobs(
 
 /** Deletes sweeps first, because a running sweep starts jobs. */
 export async function deleteMadeAsJobs(
-  prefix: string,
+  names: JobNames,
   tools: Tools<{ readonly sagemaker: SageMakerClient }>,
 ): Promise<void> {
-  const pipelines = await pipelinesOf(prefix, tools.clients.sagemaker);
+  const pipelines = await pipelinesOf(names, tools.clients.sagemaker);
   for (const { PipelineName = "" } of pipelines) await deletePipeline(PipelineName, tools);
   if (pipelines.length > 0) tools.log(`deleted ${pipelines.length} pipelines`);
-  await stopJobs(await runningJobs(prefix, tools.clients.sagemaker), prefix, tools);
+  await stopJobs(await runningJobs(names, tools.clients.sagemaker), names, tools);
 }

@@ -86,5 +86,20 @@ export function checkRoleArn(value: unknown, report: Report, within: string): vo
   }
 }
 
+const principalPattern = new RegExp(
+  `^arn:aws[a-z-]*:iam::\\d{12}:(role|user)/${iamPath}[A-Za-z0-9_+=,.@-]{1,64}$`,
+);
+
+/** A role or user, as CloudTrail names who made a request. */
+export function checkPrincipalArn(value: unknown, report: Report): void {
+  const rule = {
+    allowed: 'the ARN of a role or user, such as "arn:aws:iam::123456789012:role/deploy"',
+    source: 'AWS CloudTrail User Guide, "CloudTrail userIdentity element"',
+  };
+  if (isString(value, report, rule) && !principalPattern.test(value)) {
+    report(value, "is not the ARN of a role or user", rule);
+  }
+}
+
 /** The account in an ARN; `aws` in that of AWS's own managed policies. */
 export const accountOf = (arn: string): string => arn.split(":")[4] ?? "";

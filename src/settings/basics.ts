@@ -5,8 +5,9 @@ import { checkRegion } from "./reference/regions.ts";
 export interface BasicSettings {
   /**
    * Names the stack. Every resource in it is named `marimo-<name>…`. Cannot change later: the domain would be replaced.
-   * Limit: 1-20 lower-case letters, digits and inner hyphens, starting with a letter; not `constructor`. Every derived
-   * name then fits the shortest limit of AWS, the 63 characters of a bucket name.
+   * Limit: 1-20 lower-case letters, digits and inner hyphens, starting with a letter; not `constructor`; not another
+   * environment's name with a hyphen and more. Every derived name then fits the shortest limit of AWS, the 63 characters
+   * of a bucket name.
    */
   readonly name: string;
 
@@ -42,7 +43,7 @@ const nameRule = {
   source: "every name derived from it must fit AWS's shortest limit, 63 characters of a bucket's name",
 };
 
-const checkName: Check = (value, report) => {
+const checkName: Check = (value, report, settings) => {
   if (value === undefined) return report(value, "is missing: every environment needs a name", nameRule);
   if (!isString(value, report, nameRule)) return;
   if (value.length > 20) report(value, `has ${value.length} characters`, nameRule);
@@ -52,6 +53,11 @@ const checkName: Check = (value, report) => {
     report(value, "is a reserved word", {
       ...nameRule,
       source: "the library constructs",
+    });
+  } else if (value.includes("--") && settings.audit !== false) {
+    report(value, "has two hyphens in a row, which the name of a trail may not have", {
+      allowed: "single hyphens, or audit: false",
+      source: "AWS CloudTrail API Reference, CreateTrail",
     });
   }
 };
@@ -67,6 +73,13 @@ export const artifactBucketName = (bucket: {
   readonly account: string;
   readonly region: string;
 }) => `${bucket.prefix}-${bucket.account}-${bucket.region}`;
+
+/**
+ * The bucket of an environment's trail. The suffix is at the end, because `marimo-dev-trail` may be another
+ * environment's prefix.
+ */
+export const trailBucketName = (bucket: Parameters<typeof artifactBucketName>[0]) =>
+  `${artifactBucketName(bucket)}-trail`;
 
 /** The tags that the stack itself sets on everything. */
 const ownTagKeys: readonly string[] = ["Project", "Environment"];

@@ -1,4 +1,5 @@
 import { checkPolicyArn } from "./arns.ts";
+import { type AuditSettings, checkAudit, type ResolvedAudit, resolveAudit } from "./audit.ts";
 import { type BasicSettings, basicChecks, type ResolvedBasics, resolveBasics } from "./basics.ts";
 import { checkExisting, type ExistingSettings } from "./existing.ts";
 import {
@@ -47,7 +48,7 @@ export interface EnvironmentSettings
 
   /**
    * Notebooks as SageMaker Processing jobs: `marimo-job run` and `schedules`. They run in the private subnets with
-   * their own role. Not available with `existing.domainId`.
+   * the role of the user who sends them, and `schedules` with a role of their own. Not available with `existing.domainId`.
    * @default any instance type, one day at most
    */
   readonly jobs?: JobSettings;
@@ -57,6 +58,14 @@ export interface EnvironmentSettings
    * @default none
    */
   readonly schedules?: readonly ScheduleSettings[];
+
+  /**
+   * A CloudTrail trail of the writes to the environment's bucket: `{ retentionDays?, deployers?, alertAddresses? }`.
+   * Alerts are sent for writes of the payload, wheels and schedules and for `DeleteObjects` by anyone but the deployers,
+   * and for denied writes. `false` where the organization has a trail of these events.
+   * @default a trail whose log files are kept for 365 days
+   */
+  readonly audit?: AuditSettings | false;
 
   /**
    * Existing resources to use instead of the stack's own. Cannot change later where the domain refers to them.
@@ -82,6 +91,8 @@ export interface ResolvedEnvironment
   readonly guardRails: ResolvedGuardRails;
   readonly jobs: ResolvedJobs;
   readonly schedules: readonly ResolvedSchedule[];
+  /** Undefined where there is no trail. */
+  readonly audit: ResolvedAudit | undefined;
   readonly existing: ExistingSettings;
   readonly permissionsBoundaryArn: string | undefined;
 }
@@ -101,6 +112,7 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
     guardRails: resolveGuardRails(settings.guardRails),
     jobs,
     schedules: (settings.schedules ?? []).map((schedule) => resolveSchedule(schedule, jobs)),
+    audit: resolveAudit(settings.audit),
     existing: settings.existing ?? {},
     permissionsBoundaryArn: settings.permissionsBoundaryArn,
   };
@@ -117,6 +129,7 @@ export const environmentChecks: Checks<EnvironmentSettings> = {
   guardRails: checkGuardRails,
   jobs: checkJobs,
   schedules: checkSchedules,
+  audit: checkAudit,
   existing: checkExisting,
   permissionsBoundaryArn: checkPolicyArn,
 };

@@ -51,11 +51,12 @@ export interface ExistingSettings extends Partial<Record<ExistingResource, unkno
   readonly bucket?: string;
 
   /**
-   * ARN of the role that Studio and the notebooks run as. The stack adds inline policies named `marimo-<environment>-…`
-   * to it (IAM allows 10,240 characters of inline policies for each role), and `guardRails` as managed policies, which
-   * then apply to every use of the role.
+   * ARN of the role that Studio, the notebooks and the jobs of everybody run as. **People are then not isolated from one
+   * another**: each can read and change the others' data, jobs and results, and CloudTrail names only this role. The
+   * stack attaches managed policies named `marimo-<environment>-…` to it (IAM allows 10 for each role), and `guardRails`,
+   * which then apply to every use of the role.
    * Limit: a role of this account that SageMaker may assume.
-   * @default a role that the stack creates
+   * @default a role for each user, and one for shared spaces, that the stack creates
    */
   readonly executionRoleArn?: string;
 

@@ -31,9 +31,10 @@ export interface BudgetSettings {
    */
   readonly alertPercents?: readonly number[];
   /**
-   * Percentage of the budget at which AWS Budgets stops users from starting apps, by attaching a policy to the
-   * execution role. Running apps continue until they are stopped. To undo it, before the setting is removed:
+   * Percentage of the budget at which AWS Budgets stops users from starting apps and jobs, by attaching a policy to
+   * their roles. Running apps continue until they are stopped. To undo it, before the setting is removed:
    * `aws budgets execute-budget-action --execution-type REVERSE_BUDGET_ACTION`.
+   * Limit: 99 users (AWS Budgets API, IamActionDefinition, `Roles`: 100).
    * @default never: alerts only
    */
   readonly stopAtPercent?: number;
@@ -244,6 +245,13 @@ const checkBudget: Check = (value, report, settings) => {
   }
   if (value.stopAtPercent === undefined) return;
   isWhole(value.stopAtPercent, within("stopAtPercent"), percentRule, 1, 1000);
+  const users = Array.isArray(settings.userProfiles) ? settings.userProfiles.length : 0;
+  if (users > 99) {
+    within("stopAtPercent")(value.stopAtPercent, `would have a policy attached to ${users + 1} roles`, {
+      allowed: "at most 99 user profiles with it, or alerts only",
+      source: "AWS Budgets API, IamActionDefinition, Roles: 100",
+    });
+  }
   if (isExisting(settings, "executionRoleArn")) {
     // Terraform detaches it only from a role that it deletes.
     within("stopAtPercent")(

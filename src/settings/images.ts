@@ -64,7 +64,7 @@ const listRule = {
   allowed: 'at most 200 images, such as [{ name: "geo", imageUri: "…/geo:1.0" }]',
   source: "SageMaker API, CustomImages",
 };
-export const ownNameRule = {
+const ownNameRule = {
   allowed: "a name of its own for each image in an account and Region",
   source: "SageMaker API, CreateImage",
 };
@@ -127,11 +127,3 @@ export const checkImages: Check = (value, report, settings) => {
       at(".name")(image.name, `is a duplicate of images[${earlier}]`, ownNameRule);
   }
 };
-
-/** SageMaker's names of an environment's app image configurations, of settings that may be wrong. */
-export const imageConfigNamesOf = ({ name, images }: Untyped): readonly string[] =>
-  (Array.isArray(images) ? (images as readonly unknown[]) : []).flatMap((image) =>
-    isRecord(image) && typeof image.name === "string" && typeof name === "string"
-      ? [imageConfigName(prefixOf(name), image.name)]
-      : [],
-  );

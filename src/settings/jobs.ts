@@ -16,8 +16,8 @@ import { checkImageUri, checkProcessingInstanceType, defaultImageUri, longestMin
 export interface JobSettings {
   /**
    * Instance types that a job may use. IAM denies all others.
-   * Limit: SageMaker API, `ProcessingInstanceType`; at most 64 (IAM User Guide, "IAM and AWS STS quotas": inline
-   * policies of a role).
+   * Limit: SageMaker API, `ProcessingInstanceType`; at most 64 (IAM User Guide, "IAM and AWS STS quotas": the
+   * characters of a managed policy).
    * @default any
    */
   readonly allowedInstanceTypes?: readonly string[];
@@ -117,12 +117,11 @@ export const checkJobs: Check = (value, report, settings) => {
   }
 };
 
-/** With them, the execution role's inline policies stay below IAM's limit however long the other names are. */
+/** With them, the policy for jobs stays below IAM's limit however long the other names are. */
 export const mostJobInstanceTypes = 64;
 const allowedTypesRule = {
   allowed: `a list of 1 to ${mostJobInstanceTypes}, such as ["ml.m5.large"]`,
-  source:
-    'IAM User Guide, "IAM and AWS STS quotas": 10,240 characters in all inline policies of a role, which name each',
+  source: 'IAM User Guide, "IAM and AWS STS quotas": 6,144 characters in a managed policy, which names each',
 };
 
 const checkAllowed: Check = (value, report, settings) => {

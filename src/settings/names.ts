@@ -17,12 +17,24 @@ export const {
   secretVariable,
 } = shared;
 
+/** Tag of a user's role: the name of the user profile, in lower case. */
+export const userTag = "StudioUser";
+
+/** Names of the policies that the stack creates. */
+export const policyNames = (prefix: string) =>
+  [
+    ...["spaces", "artifacts", "packages", "jobs", "job-runtime", "job-secrets", "budget-stop"],
+    ...["instance-types", "spaces", "tags"].map((name) => `guard-rails-${name}`),
+  ].map((name) => `${prefix}-${name}`);
+
 /** Names of resources that the stack creates, and `npm run leftovers` finds without Terraform's state. */
 export const awsNames = (prefix: string) => ({
   executionRole: `${prefix}-execution`,
-  /** src/removal/jobs.ts repeats it, because only that folder is there during a destroy. */
+  /** Role and schedule group of a user, whose name is in lower case. src/removal/jobs.ts repeats it. */
+  user: (name: string) => `${prefix}-user-${name}`,
+  /** Role of scheduled jobs. src/removal/jobs.ts repeats it, because only that folder is there during a destroy. */
   jobRole: `${prefix}-jobs`,
-  /** src/removal/jobs.ts repeats it. */
+  /** Role of sweeps in deployments from before each user had a role. src/removal/jobs.ts repeats it. */
   pipelineRole: `${prefix}-pipelines`,
   schedulerRole: `${prefix}-scheduler`,
   imageRole: `${prefix}-images`,
@@ -33,5 +45,11 @@ export const awsNames = (prefix: string) => ({
   deadLetterAlarm: `${prefix}-dead-letters`,
   failedJobRule: `${prefix}-failed-jobs`,
   alertTopic: `${prefix}-jobs`,
+  trail: `${prefix}-audit`,
+  auditTopic: `${prefix}-audit`,
+  changesRule: `${prefix}-audit-changes`,
+  deniedRule: `${prefix}-audit-denied`,
+  /** Path and name of the role that GitHub's workflow applies with (src/github/roles.ts). The stack does not create it. */
+  applyRole: `github/${prefix}-apply`,
   keyAlias: `alias/${prefix}`,
 });

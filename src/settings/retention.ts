@@ -11,13 +11,14 @@ export interface RetentionSettings {
   readonly homeFileSystemRetention?: "Retain" | "Delete";
 
   /**
-   * Whether Terraform refuses every plan that would destroy the domain, the key or the bucket (`prevent_destroy`).
+   * Whether Terraform refuses every plan that would destroy the domain, the key, the bucket or the trail's bucket
+   * (`prevent_destroy`).
    * @default true, unless `homeFileSystemRetention` is "Delete"
    */
   readonly removalProtection?: boolean;
 
   /**
-   * Whether destroying the stack also deletes the objects in the bucket (`force_destroy`).
+   * Whether destroying the stack also deletes the objects in the bucket and in the trail's (`force_destroy`).
    * Limit: true only if `removalProtection` is false.
    * @default false, unless `removalProtection` is false
    */

@@ -22,13 +22,16 @@ import {
 import { checkProcessingInstanceType, defaultImageUri } from "./processing.ts";
 import { isRegion } from "./reference/regions.ts";
 import { checkExpression, checkTimeZone } from "./schedule-expression.ts";
+import { studioDefaults } from "./studio.ts";
+import { checkScheduleBesideUsers, userNamesOf } from "./user-names.ts";
 
 /** A notebook that runs on a schedule. */
 export interface ScheduleSettings {
   /**
    * Names the schedule and its jobs, `marimo-<environment>-<name>-<id>`.
    * Limit: lower-case letters, digits and inner hyphens; 19 characters together with the environment's name (SageMaker
-   * API, `ProcessingJobName`: 63, of which 36 are the id).
+   * API, `ProcessingJobName`: 63, of which 36 are the id); not the name of a user, nor one that begins with it and a
+   * hyphen.
    */
   readonly name: string;
   /** Path of the notebook in this project. */
@@ -181,6 +184,7 @@ const checkName: Part = (value, report, { settings }) => {
   if (!isString(value, report, rule)) return;
   if (!/^[a-z](-*[a-z0-9])*$/.test(value)) report(value, "is not a valid schedule name", rule);
   else if (value.length > room) report(value, `has ${value.length} characters`, rule);
+  else checkScheduleBesideUsers(value, userNamesOf(settings, studioDefaults.userProfiles), report, settings);
 };
 
 /** A path that stays below a folder. */

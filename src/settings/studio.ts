@@ -17,12 +17,15 @@ import {
   type ResolvedRepository,
   resolveRepository,
 } from "./repositories.ts";
+import { checkUserNames } from "./user-names.ts";
 
 /** A person who can open Studio. */
 export interface UserProfileSettings {
   /**
-   * Name of the Studio user profile.
-   * Limit: 1-63 letters, digits and inner hyphens (SageMaker API, `UserProfileName`).
+   * Name of the Studio user profile, of the user's role and of their jobs.
+   * Limit: 1-63 letters, digits and inner hyphens (SageMaker API, `UserProfileName`). Unless
+   * `existing.executionRoleArn` is everybody's role: 35 together with the environment's name, and no name that begins
+   * with another user's and a hyphen.
    */
   readonly name: string;
 
@@ -138,8 +141,15 @@ const uniqueRule = {
   source: "SageMaker writes names in lower case into its ARNs, and IAM policies match on those",
 };
 
+/** One for each profile, so that positions stay. */
+const lowerCaseNames = (profiles: readonly unknown[]) =>
+  profiles.map((profile) =>
+    isRecord(profile) && typeof profile.name === "string" ? profile.name.toLowerCase() : "",
+  );
+
 const checkUserProfiles: Check = (value, report, settings) => {
   if (!isList(value, report, listRule)) return;
+  checkUserNames(lowerCaseNames(value), report, settings);
   const positions = new Map<string, { readonly index: number; readonly name: string }>();
   for (const [index, profile] of value.entries()) {
     const at = `[${index}]`;

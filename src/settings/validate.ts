@@ -3,7 +3,6 @@ import { type Cidr, overlap } from "./cidr.ts";
 import { environmentChecks } from "./environment.ts";
 import { checkBesideExisting } from "./existing.ts";
 import { existingBucketOf } from "./existing-lookup.ts";
-import { imageConfigNamesOf, ownNameRule } from "./images.ts";
 import { checkRoom, freeRange, usableVpc, vpcCidrOf } from "./network.ts";
 import { checkKeys, isRecord, message, quote, type Report, type Untyped } from "./problems.ts";
 import { isRegion } from "./reference/regions.ts";
@@ -11,6 +10,8 @@ import { checkForceDestroy } from "./retention.ts";
 import { stateBucketOf, stateObjectOf } from "./terraform.ts";
 
 const settingNames = Object.keys(environmentChecks);
+
+import { checkEnvironmentName } from "./user-names.ts";
 
 /**
  * Returns one message for each problem of a settings file. Accepts any value, for callers without type checks. The time
@@ -67,13 +68,15 @@ function checkOne({ settings, reportOn }: Environment): void {
   checkForceDestroy(settings.bucketForceDestroy, reportOn("bucketForceDestroy"), settings);
 }
 
-/** What environments must not share: a name, a state, and within a region images and a range of addresses. */
+/** What environments must not share: a name or the beginning of one, a state, and within a region a range of addresses. */
 function checkTogether(environments: readonly Environment[]): void {
   const names = new Map<unknown, string>();
+  const allNames = new Set(
+    environments.flatMap(({ settings: { name } }) => (typeof name === "string" ? [name] : [])),
+  );
   const states = new Map<string, string>();
   const buckets = new Map<string, string>();
   const stateBuckets = new Map(environments.map(({ label, settings }) => [stateBucketOf(settings), label]));
-  const images = new Map<string, string>();
   const ranges = new Map<string, { readonly label: string; readonly vpc: Cidr }[]>();
   for (const { label, settings, reportOn } of environments) {
     const { name } = settings;
@@ -86,6 +89,7 @@ function checkTogether(environments: readonly Environment[]): void {
       reportOn("name")(name, `is also the name of ${sameName}`, rule);
     }
     if (!names.has(name)) names.set(name, label);
+    if (typeof name === "string") checkEnvironmentName(name, allNames, reportOn("name"));
 
     const state = stateObjectOf(settings);
     const sameState = state === undefined ? undefined : states.get(state);
@@ -115,13 +119,6 @@ function checkTogether(environments: readonly Environment[]): void {
     }
 
     const region = settings.region ?? basicDefaults.region;
-    for (const image of isRegion(region) ? new Set(imageConfigNamesOf(settings)) : []) {
-      const at = `${region} ${image}`;
-      const other = images.get(at);
-      // Environments "a" and "a-b" both have marimo-a-b-c. A shared name of two environments is reported above.
-      if (other === undefined) images.set(at, label);
-      else if (sameName === undefined) reportOn("images")(image, `is also an image of ${other}`, ownNameRule);
-    }
     const vpcCidr = vpcCidrOf(settings);
     const vpc = usableVpc(vpcCidr);
     if (!vpc || !isRegion(region)) continue;

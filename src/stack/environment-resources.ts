@@ -1,12 +1,14 @@
-import { Fn, TerraformLocal, TerraformResource } from "cdktf";
+import { Fn, TerraformIterator, TerraformLocal, TerraformResource } from "cdktf";
 import type { Construct } from "constructs";
 import { prefixOf } from "../settings/basics.ts";
 import { codeArtifactRepository } from "../settings/code-artifact.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { repositorySecrets } from "../settings/repositories.ts";
+import { environmentTrail } from "./audit/index.ts";
+import type { Trail } from "./audit/trail.ts";
 import { budgetStopPolicy, environmentGuardRails } from "./guard-rails/index.ts";
 import type { ExecutionPoliciesProps } from "./identity/execution-role.ts";
-import { executionRole, permissionsBoundary } from "./identity/index.ts";
+import { environmentRoles, permissionsBoundary } from "./identity/index.ts";
 import { environmentJobs } from "./jobs/index.ts";
 import { environmentNetwork } from "./network/index.ts";
 import { homeFileSystemCleanup } from "./removal/index.ts";
@@ -30,6 +32,7 @@ interface CommonParts {
   readonly payload: Payload;
   readonly lifecycleConfiguration: LifecycleConfiguration;
   readonly policies: ExecutionPoliciesProps;
+  readonly trail: Trail | undefined;
 }
 
 /**
@@ -49,13 +52,14 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
   const key = environmentKey(scope, context);
   const bucket = environmentBucket(scope, context, key.arn);
   const payload = environmentPayload(scope, { context, bucket, encryptionKeyArn: key.arn });
+  const { trail, outputs } = environmentTrail(scope, { context, bucket, encryptionKeyArn: key.arn });
   const lifecycleConfiguration = environmentLifecycleConfiguration(scope, context, bucket);
   const { packages } = context;
   const policies = {
     ...{ account, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages },
     secrets: repositorySecrets(environment.repositories),
   };
-  const parts = { context, bucket, payload, lifecycleConfiguration, policies };
+  const parts = { context, bucket, payload, lifecycleConfiguration, policies, trail };
 
   const keyPolicy: Outputs =
     key.requiredPolicy === undefined
@@ -69,45 +73,46 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
   const { domainId } = environment.existing;
   return {
     artifact_bucket: ["Bucket for artifacts and sample data", bucket.name],
+    ...outputs,
     ...keyPolicy,
     ...(domainId === undefined ? ownStudio(scope, parts) : existingStudio(scope, { ...parts, domainId })),
   };
 }
 
 function ownStudio(scope: Construct, parts: CommonParts): Outputs {
-  const { bucket, context, lifecycleConfiguration, payload, policies } = parts;
+  const { bucket, context, lifecycleConfiguration, payload, policies, trail } = parts;
   const { account, environment, prefix, scripts } = context;
   const { homeFileSystemRetention } = environment;
   const { encryptionKeyArn } = policies;
   const network = environmentNetwork(scope, { context, bucket, encryptionKeyArn });
   const jobs = environmentJobs(scope, { context, network, bucket, encryptionKeyArn, payload });
   const stopPolicy = budgetStopPolicy(scope, context);
-  const role = executionRole(scope, {
-    context,
-    policies: {
-      ...policies,
-      jobs: jobs.access,
-      imagePrefix: environment.images.length > 0 ? prefix : undefined,
-    },
-    attachedLater: stopPolicy === undefined ? [] : [stopPolicy.policy],
-  });
-  const guardRails = environmentGuardRails(scope, { context, role, stopPolicy });
-  const cleanup = homeFileSystemCleanup(scope, context, network);
   // Written once; everything that a user has is made from it, so the JSON grows by one line for each user.
   const userProfiles = new TerraformLocal(
     scope,
     "user_profiles",
     Object.fromEntries(environment.userProfiles.map((user) => [user.name, user.defaultInstanceType])),
   );
+  const roles = environmentRoles(scope, {
+    context,
+    policies: { ...policies, imagePrefix: environment.images.length > 0 ? prefix : undefined },
+    jobs: jobs.access,
+    userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
+    attachedLater: stopPolicy === undefined ? [] : [stopPolicy.policy],
+  });
+  const { role, users } = roles;
+  const guardRails = environmentGuardRails(scope, { context, role, users, stopPolicy });
+  const cleanup = homeFileSystemCleanup(scope, context, network);
   const studio = environmentDomain(scope, {
-    ...{ context, network, role, encryptionKeyArn, lifecycleConfiguration, userProfiles },
+    ...{ context, network, role, users, encryptionKeyArn, lifecycleConfiguration, userProfiles },
     customImages: environmentImages(scope, context),
-    domainDependsOn: [...cleanup, ...role.policies, ...guardRails],
+    domainDependsOn: [...cleanup, ...roles.policies, ...guardRails],
     profilesDependOn: [payload.pointer],
   });
   // Last, because it depends on every other resource.
   new RemovalGuard(scope, "removal_guard", {
-    ...{ account, scripts, prefix, bucket, homeFileSystemRetention },
+    ...{ account, scripts, prefix, bucket, trail, homeFileSystemRetention },
+    existingRole: users === undefined ? role.name : undefined,
     domainId: studio.domain.id,
     userProfileNames: Fn.keys(userProfiles.asAnyMap),
     before: scope.node.findAll().filter((construct) => TerraformResource.isTerraformResource(construct)),

@@ -20,11 +20,15 @@
 export { type CodeArtifactRepository, codeArtifactRepository } from "../settings/code-artifact.ts";
 export { lockFileOf, type Packages } from "../settings/locks.ts";
 export type { Egress } from "../settings/network.ts";
+export { AuditAlerts, type AuditAlertsProps } from "./audit/audit-alerts.ts";
+export { Trail, type TrailProps } from "./audit/trail.ts";
 export { Budget, type BudgetProps, BudgetStopPolicy } from "./guard-rails/budget.ts";
 export { GuardRails, type GuardRailsProps } from "./guard-rails/guard-rails.ts";
 export { type EnvironmentRole, ExecutionRole, type ExecutionRoleProps } from "./identity/execution-role.ts";
 export { ExistingRole, type ExistingRoleProps } from "./identity/existing-role.ts";
+export { ManagedPolicy, type ManagedPolicyProps } from "./identity/managed-policy.ts";
 export { PermissionsBoundary, type PermissionsBoundaryProps } from "./identity/permissions-boundary.ts";
+export { UserRoles, type UserRolesProps } from "./identity/user-roles.ts";
 export { JobAlerts, type JobAlertsProps } from "./jobs/job-alerts.ts";
 export { JobRole, type JobRoleProps } from "./jobs/job-role.ts";
 export type { JobAccess } from "./jobs/job-user-statements.ts";

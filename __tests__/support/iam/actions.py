@@ -104,9 +104,20 @@ def _required_query(model: dict[str, Any], operation: dict[str, Any]) -> set[str
     return {member["locationName"] for member in members if member.get("location") == "querystring"}
 
 
+def _budget_action(operation: str) -> str:
+    """One action reads budgets and one changes them (AWS Cost Management User Guide, "Using identity-based
+    policies"). Guess: the same two are for notifications and subscribers, which have no actions of their own.
+    """
+    if re.search(r"BudgetAction|Tag", operation):
+        return operation
+    return "ViewBudget" if operation.startswith("Describe") else "ModifyBudget"
+
+
 def _needed(request: dict[str, str], privileges: dict[str, Any]) -> list[str]:
     operation = _operation(request)
     names = _S3.get(operation, [operation]) if request["service"] == "s3" else [operation]
+    if request["service"] == "budgets":
+        names = [_budget_action(operation)]
     if operation == "PutObject" and request["tagged"]:
         names = [*names, "PutObjectTagging"]
     if operation == "DeleteObject" and "versionId=" in request["path"]:

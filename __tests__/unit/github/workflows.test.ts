@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { projectFolder } from "../../../src/cli/paths.ts";
-import { roleEntry, roleVariables } from "../../../src/github/roles.ts";
+import { environmentEntry, environmentsVariable } from "../../../src/github/roles.ts";
 import { resolveEnvironment } from "../../../src/settings/environment.ts";
 
 interface Step {
@@ -13,6 +13,10 @@ interface Step {
 }
 interface Job {
   readonly if?: string;
+  readonly needs?: string;
+  readonly environment?: string;
+  readonly uses?: string;
+  readonly with?: Readonly<Record<string, string>>;
   readonly permissions?: Readonly<Record<string, string>>;
   readonly strategy?: { readonly matrix?: { readonly include?: unknown } };
   readonly steps?: readonly Step[];
@@ -28,48 +32,107 @@ const text = (name: string) => texts.get(name) ?? "";
 const workflow = (name: string, source = text(name)) => parse(source) as Workflow;
 const steps = (of: Workflow) => Object.values(of.jobs).flatMap(({ steps = [] }) => steps);
 
-/** Errors in the jobs that assume a role in AWS. `undefined` if no job does. */
-function roleProblems(of: Workflow, variable: string): readonly string[] | undefined {
-  const takers = Object.values(of.jobs).filter(({ steps = [] }) =>
-    steps.some(({ uses }) => uses?.startsWith("aws-actions/configure-aws-credentials@")),
-  );
-  if (takers.length === 0) return undefined;
-  return takers.flatMap(({ if: condition = "", strategy, steps = [] }) => {
-    const roles = steps.flatMap((step) => step.with?.["role-to-assume"] ?? []);
-    return [
-      ...(condition.split(" && ").includes(`vars.${variable} != ''`) ? [] : [`runs without ${variable}`]),
-      ...(strategy?.matrix?.include === `\${{ fromJSON(vars.${variable}) }}` ? [] : ["has another matrix"]),
-      ...(roles.every((role) => role === "$" + "{{ matrix.role }}") ? [] : ["takes another role"]),
-    ];
-  });
+/** A GitHub expression. */
+const expression = (inside: string) => `$\{{ ${inside} }}`;
+const jobsOf = (name: string, source?: string) => Object.entries(workflow(name, source).jobs);
+const canHaveToken = ({ permissions = {} }: Job) => permissions["id-token"] === "write";
+
+/** Violations of the order: synthesize without credentials, plan, review, apply. */
+function orderProblems(source = text("environment.yml")): readonly string[] {
+  const { synthesize, plan, apply } = workflow("environment.yml", source).jobs;
+  const roles = (job: Job | undefined) => job?.steps?.flatMap((step) => step.with?.["role-to-assume"] ?? []);
+  const rules: readonly (readonly [boolean, string])[] = [
+    [
+      synthesize !== undefined && !canHaveToken(synthesize) && roles(synthesize)?.length === 0,
+      "synthesize has credentials",
+    ],
+    [plan?.needs === "synthesize" && apply?.needs === "plan", "a job does not wait"],
+    [roles(plan)?.join() === expression("inputs.plan-role"), "plan takes another role"],
+    [roles(apply)?.join() === expression("inputs.apply-role"), "apply takes another role"],
+    [apply?.environment === expression("inputs.environment"), "apply is not in the protected environment"],
+    [
+      apply?.if === "github.ref == 'refs/heads/main' && needs.plan.outputs.sha256 != ''",
+      "apply runs without a plan of the main branch",
+    ],
+    [source.includes(`PLAN_SHA256: ${expression("needs.plan.outputs.sha256")}`), "apply takes another plan"],
+    [
+      ![plan, apply].some((job) => job?.steps?.some(({ run }) => /main\.ts|cdktf/.test(run ?? ""))),
+      "a later job synthesizes again",
+    ],
+  ];
+  return rules.flatMap(([kept, problem]) => (kept ? [] : [problem]));
 }
 
-describe("a workflow that assumes a role", () => {
-  const variables: Readonly<Record<string, string>> = {
-    "plan.yml": roleVariables.plan,
-    "drift.yml": roleVariables.plan,
-    "apply.yml": roleVariables.apply,
-  };
-
-  it.each([...texts.keys()])("%s is skipped if its repository variable is not set", (name) => {
-    expect(roleProblems(workflow(name), variables[name] ?? "")).toEqual(name in variables ? [] : undefined);
+describe("the deployment", () => {
+  it("synthesizes without credentials, plans, and applies this plan in the protected environment", () => {
+    expect(orderProblems()).toEqual([]);
   });
 
-  it.each(Object.keys(variables))("%s uses the matrix values that `npm run github-roles` prints", (name) => {
-    const environment = resolveEnvironment({ name: "dev" });
-    const entry = roleEntry("plan", { environment, account: "123456789012" });
-    const asked = [...text(name).matchAll(/\bmatrix\.(\w+)/g)].map(([, key]) => key);
+  it.each([
+    [
+      `environment: ${expression("inputs.environment")}\n    #`,
+      "#",
+      "apply is not in the protected environment",
+    ],
+    ["needs: plan", "needs: synthesize", "a job does not wait"],
+    ["github.ref == 'refs/heads/main' && ", "", "apply runs without a plan of the main branch"],
+    ["inputs.apply-role", "inputs.plan-role", "apply takes another role"],
+    ["needs.plan.outputs.sha256 }}", "inputs.sha256 }}", "apply takes another plan"],
+    [
+      "npm run github -- apply",
+      "npx cdktf synth && npm run github -- apply",
+      "a later job synthesizes again",
+    ],
+    [
+      "timeout-minutes: 15\n    permissions:\n",
+      "timeout-minutes: 15\n    permissions:\n      id-token: write\n",
+      "synthesize has credentials",
+    ],
+  ])("is reported with %j replaced", (part, replacement, problem) => {
+    const source = text("environment.yml");
+    expect(source).toContain(part);
+    expect(orderProblems(source.replace(part, replacement))).toEqual([problem]);
+  });
+
+  it("is skipped without its variable and for forks, and gets what `npm run github-roles` prints", () => {
+    const { environment: job } = workflow("deploy.yml").jobs;
+    expect(job?.uses).toBe("./.github/workflows/environment.yml");
+    expect(job?.if).toBe(
+      `vars.${environmentsVariable} != '' && ` +
+        "(github.ref == 'refs/heads/main' || github.event.pull_request.head.repo.full_name == github.repository)",
+    );
+    expect(job?.strategy?.matrix?.include).toBe(expression(`fromJSON(vars.${environmentsVariable})`));
+    const entry = environmentEntry({
+      environment: resolveEnvironment({ name: "dev" }),
+      account: "123456789012",
+    });
+    const asked = [...text("deploy.yml").matchAll(/\bmatrix\.(\w+)/g)].map(([, key]) => key);
     expect([...new Set(asked)].sort()).toEqual(Object.keys(entry).sort());
   });
 
-  it.each(Object.entries(variables))("%s is reported without its condition", (name, variable) => {
-    const open = workflow(name, text(name).replace(`vars.${variable} != ''`, "success()"));
-    expect(roleProblems(open, variable)).toEqual([`runs without ${variable}`]);
-    const fixed = text(name).replace(
-      "role-to-assume: $" + "{{ matrix.role }}",
-      "role-to-assume: arn:aws:iam::1",
-    );
-    expect(roleProblems(workflow(name, fixed), variable)).toEqual(["takes another role"]);
+  it("is the only one that assumes a role", () => {
+    const assuming = [...texts.keys()].filter((name) => text(name).includes("configure-aws-credentials"));
+    expect(assuming).toEqual(["environment.yml"]);
+  });
+});
+
+describe("a job that can have a token of another service", () => {
+  /** Install commands whose packages can run scripts beside a token. */
+  const scripts = (name: string, source?: string) =>
+    jobsOf(name, source)
+      .filter(([, job]) => canHaveToken(job) || /secrets\.|github\.token/.test(JSON.stringify(job)))
+      .flatMap(([, { steps = [] }]) =>
+        steps.flatMap(({ run = "" }) => run.match(/npm (ci|install)\b(?! --ignore-scripts)/g) ?? []),
+      );
+
+  it.each([...texts.keys()])("%s installs packages without their scripts", (name) => {
+    expect(scripts(name)).toEqual([]);
+  });
+
+  it("is reported with scripts", () => {
+    const open = (name: string) => text(name).replaceAll(" --ignore-scripts", "");
+    expect(scripts("environment.yml", open("environment.yml"))).toEqual(["npm ci", "npm ci"]);
+    expect(scripts("notebooks.yml", open("notebooks.yml"))).toEqual(["npm ci"]);
   });
 });
 

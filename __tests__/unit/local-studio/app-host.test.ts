@@ -62,6 +62,7 @@ const app = (more: object = {}) => ({
   userProfileName: "ada",
   appType: "JupyterLab",
   appName: "default",
+  executionRole: "arn:aws:iam::123456789012:role/marimo-dev-user-ada",
   region: "us-east-1",
   instanceType: "ml.t3.medium",
   lifecycleConfigs: [],
@@ -136,6 +137,7 @@ describe("POST /apps", () => {
       AppType: "JupyterLab",
       DomainId: "d-1",
       SpaceName: "my-space",
+      ExecutionRoleArn: app().executionRole,
       ResourceArn: app().appArn,
     });
   });

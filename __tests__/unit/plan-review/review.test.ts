@@ -248,7 +248,7 @@ describe("a value of a plan", () => {
 describe("the kind of a resource", () => {
   it.each([
     ["aws_scheduler_schedule.daily", {}, "Jobs", "schedule"],
-    ["aws_scheduler_schedule_group.group", {}, "Jobs", "scheduler schedule group"],
+    ["aws_scheduler_schedule_group.group", {}, "Jobs", "schedule group"],
     ["aws_sqs_queue.dead_letters", {}, "Jobs", "queue"],
     [
       "aws_s3_object.sources",
@@ -342,6 +342,7 @@ describe("the monthly cost", () => {
       ["| Bucket", `${dollars(perGigabyte.bucket)} a GB`],
       ["Home file system", `${dollars(perGigabyte.homeFileSystem)} a GB`],
       ["Flow logs", `${dollars(perGigabyte.logs)} a GB`],
+      ["Audit trail", `${dollars(prices.per100000DataEvents)} per 100,000 writes`],
       ["Jobs, schedules", `${dollars(monthly.alarm)} with schedules; jobs by the second, ml.m5.large`],
       ["Jobs, schedules", `ml.m5.large ${dollars(instances["ml.m5.large"])} an hour`],
       ["Running spaces", `${dollars(instances["ml.t3.medium"])} an hour`],

@@ -58,6 +58,14 @@ const lifecycleRule = (days: number) => ({
   rule: [{ id: "old", status: "Enabled", noncurrent_version_expiration: [{ noncurrent_days: days }] }],
 });
 
+const trailOf = (startsWith: string): Values => ({
+  s3_bucket_name: "b",
+  advanced_event_selector: [{ field_selector: [{ field: "resources.ARN", starts_with: [startsWith] }] }],
+});
+const eventRule = (type: string, arn: string): Values => ({
+  event_pattern: JSON.stringify({ "detail-type": [type], detail: { arn: [arn] } }),
+});
+
 interface Case {
   readonly what: string;
   readonly risk: string;
@@ -67,7 +75,25 @@ interface Case {
   readonly there?: Readonly<Record<string, Values>>;
 }
 
+/** A profile with the role of this name. */
+const withRole = (name: string, role: string): Values => ({
+  ...profile(name),
+  user_settings: [{ execution_role: `arn:aws:iam::123456789012:role/${role}` }],
+});
+
 const cases: readonly Case[] = [
+  {
+    what: "users with one role",
+    risk: "shared-role:studio_profiles.ana",
+    changes: [
+      change(profileAt("ana"), null, withRole("ana", "studio")),
+      change(profileAt("bo"), null, withRole("bo", "studio")),
+    ],
+    harmless: [
+      change(profileAt("ana"), null, withRole("ana", "marimo-dev-user-ana")),
+      change(profileAt("bo"), null, withRole("bo", "marimo-dev-user-bo")),
+    ],
+  },
   {
     what: "a replaced domain",
     risk: "replaced-domain:studio_domain",
@@ -114,6 +140,42 @@ const cases: readonly Case[] = [
     risk: "replaced-alerts:topic",
     changes: [replaced("aws_sns_topic.topic", { name: "a" }, { name: "b" }, "name")],
     harmless: [change("aws_sns_topic_subscription.address", { endpoint: "ana@example.com" }, null)],
+  },
+  {
+    what: "a removed trail",
+    risk: "weaker-audit:audit_trail",
+    changes: [change("aws_cloudtrail.audit_trail", { s3_bucket_name: "b" }, null)],
+    harmless: [change("aws_cloudtrail.audit_trail", null, { s3_bucket_name: "b" })],
+  },
+  {
+    what: "a trail that records something else",
+    risk: "weaker-audit:audit_trail",
+    changes: [change("aws_cloudtrail.audit_trail", trailOf("arn:b/"), trailOf("arn:b/marimo/"))],
+    harmless: [
+      change(
+        "aws_cloudtrail.audit_trail",
+        { ...trailOf("a"), tags: {} },
+        { ...trailOf("a"), tags: { A: "b" } },
+      ),
+    ],
+  },
+  {
+    what: "another deployer without an alert",
+    risk: "weaker-audit:changes",
+    changes: [
+      change(
+        "aws_cloudwatch_event_rule.changes",
+        eventRule("via CloudTrail", "a"),
+        eventRule("via CloudTrail", "b"),
+      ),
+    ],
+    harmless: [
+      change(
+        "aws_cloudwatch_event_rule.failed",
+        eventRule("State Change", "a"),
+        eventRule("State Change", "b"),
+      ),
+    ],
   },
   {
     what: "a removed file system",

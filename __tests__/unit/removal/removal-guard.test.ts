@@ -251,12 +251,12 @@ describe("the guard before a destroy", () => {
     expect(result).toContain("nothing was destroyed");
   });
 
-  const { jobRole, pipelineRole } = awsNames(options.prefix);
+  const { jobRole, pipelineRole, user } = awsNames(options.prefix);
   const withJobs = (): World => ({
     ...quiet(),
     jobs: {
       "marimo-dev-train-1": { status: "InProgress", role: jobRole },
-      "marimo-dev-train-2": { status: "Stopping", role: jobRole },
+      "marimo-dev-train-2": { status: "Stopping", role: user("ana") },
       "marimo-dev-train-3": { status: "Completed", role: jobRole },
       // A job of the environment "dev-two", and one with a similar name.
       "marimo-dev-two-train": { status: "InProgress", role: "marimo-dev-two-jobs" },
@@ -264,7 +264,7 @@ describe("the guard before a destroy", () => {
     },
     pipelines: {
       "marimo-dev-grid-1": { execution: "Executing", role: pipelineRole },
-      "marimo-dev-grid-2": { execution: "Succeeded", role: pipelineRole },
+      "marimo-dev-grid-2": { execution: "Succeeded", role: user("ana") },
       "marimo-dev-two-grid": { execution: "Executing", role: "marimo-dev-two-pipelines" },
     },
   });
@@ -280,6 +280,17 @@ describe("the guard before a destroy", () => {
     ]);
     expect(result).toContain("nothing was destroyed");
     expect(world.deleted).toEqual([]);
+  });
+
+  it("lists jobs of an existing role that everybody has, and not without its name", async () => {
+    const world: World = {
+      ...quiet(),
+      jobs: { "marimo-dev-train-1": { status: "InProgress", role: "studio" } },
+    };
+    expect((await run(world, { existingRole: "studio" })).said).toContain(
+      "job marimo-dev-train-1, InProgress",
+    );
+    expect((await run(world)).result).toBe("done");
   });
 
   it("stops and deletes sweeps, then jobs, with consent, even if the domain no longer exists", async () => {
@@ -318,6 +329,23 @@ describe("the guard before a destroy", () => {
     own.objects.work.push("marimo/jobs/daily/page.html");
     expect((await run(own, { bucket, consent: "d-1" })).result).toContain(
       "S3 cannot delete buckets with objects: work (",
+    );
+  });
+
+  it("deletes the trail's log files with consent only, or in an environment for trials with a word", async () => {
+    const trail = { bucket: "work-trail", forceDestroy: true };
+    const world = { ...quiet(), objects: { ...quiet().objects, "work-trail": ["AWSLogs/1.json.gz"] } };
+    const trial = await run(world, { trail });
+    expect(trial.result).toBe("done");
+    expect(trial.said).toContain("deleted with the environment: audit trail in work-trail, 1 objects");
+    expect(trial.said).toContain("aws s3 sync s3://work-trail FOLDER");
+    const kept = await run(world, { trail, retention: "Retain" });
+    expect(kept.result).toContain("nothing was destroyed");
+    expect(kept.said).toContain("audit trail in work-trail, 1 objects");
+    expect((await run(world, { trail, retention: "Retain", consent: "d-1" })).result).toBe("done");
+    expect((await run(quiet(), { trail, retention: "Retain" })).result).toBe("done");
+    expect((await run(world, { trail: { ...trail, forceDestroy: false }, consent: "d-1" })).result).toContain(
+      "S3 cannot delete buckets with objects: work-trail (",
     );
   });
 

@@ -39,6 +39,7 @@ describe("resolveEnvironment", () => {
         alertAddresses: [],
       },
       schedules: [],
+      audit: { retentionDays: 365, deployers: [], alertAddresses: [] },
       awsProviderVersion: "~> 5.100",
       backend: { type: "local" },
       homeFileSystemRetention: "Retain",
@@ -116,6 +117,11 @@ describe("resolveEnvironment", () => {
           enabled: false,
         },
       ],
+      audit: {
+        retentionDays: 30,
+        deployers: ["arn:aws:iam::123456789012:role/deploy"],
+        alertAddresses: ["security@example.com"],
+      },
       awsProviderVersion: "~> 6.62",
       backend: {
         type: "s3",
@@ -133,6 +139,10 @@ describe("resolveEnvironment", () => {
       bucketForceDestroy: false,
     };
     expect(resolveEnvironment(given)).toEqual(given);
+  });
+
+  it("has no trail where the settings turn it off", () => {
+    expect(resolveEnvironment({ name: "dev", audit: false }).audit).toBeUndefined();
   });
 
   it("alerts at the half, at 80 and at 100 per cent of a budget, and stops nothing", () => {

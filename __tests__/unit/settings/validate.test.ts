@@ -51,10 +51,24 @@ const image = (fields: Settings = {}, others: Settings = {}): Settings => ({
 const images = (count: number): Settings => ({
   images: Array.from({ length: count }, (_, index) => ({ name: `i${index}`, imageUri })),
 });
+const schedule = (name: string) => ({
+  name,
+  notebook: "sample-notebooks/01_explore_data.py",
+  expression: "rate(1 day)",
+});
 const guardRails = (fields: Settings, others: Settings = {}): Settings => ({ guardRails: fields, ...others });
 const budget = (fields: Settings, others: Settings = {}): Settings =>
   guardRails({ budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], ...fields } }, others);
+const audit = (fields: Settings): Settings => ({ audit: { deployers: [deployer("role")], ...fields } });
+const alertAddresses = ["security@example.com"];
+/** The ARN of a role or user, of so many characters. */
+const deployer = (kind: string, length = 40) => {
+  const start = `arn:aws:iam::123456789012:${kind}/`;
+  return `${start}${"p".repeat(Math.max(0, length - start.length - 7))}/deploy`;
+};
 const kmsKey = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+const sharedRole = { existing: { executionRoleArn: "arn:aws:iam::123456789012:role/studio" } };
 
 /** Each is fine: the negative control of what follows, with the allowed side of every boundary. */
 const fine: readonly (readonly [string, Settings])[] = [
@@ -62,7 +76,7 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["undefined for a setting left out", { region: undefined, tags: undefined }],
   ["a name of 1 character", { name: "a" }],
   ["a name of 20 characters", { name: "a2345678901234567890" }],
-  ["a name with inner hyphens", { name: "team-a--2" }],
+  ["a name with inner hyphens, two in a row without a trail", { name: "team-a--2", audit: false }],
   ["another region and its zones", { region: "eu-west-1", availabilityZones: ["eu-west-1c", "eu-west-1a"] }],
   [
     "a region of AWS GovCloud",
@@ -78,7 +92,17 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["one NAT gateway a zone", { egress: "nat-per-zone" }],
   ["no users", { userProfiles: [] }],
   ["a user of 1 character", { userProfiles: [{ name: "a" }] }],
-  ["a user of 63 characters", { userProfiles: [{ name: "A".repeat(63) }] }],
+  ["a user of the longest name beside dev", { userProfiles: [{ name: "A".repeat(32) }] }],
+  [
+    "a user of the longest name beside an existing role",
+    { userProfiles: [{ name: "A".repeat(63) }], ...sharedRole },
+  ],
+  ["the default user in the longest environment", { name: "a".repeat(20) }],
+  ["users that begin alike", { userProfiles: [{ name: "ana" }, { name: "anab" }, { name: "an-a" }] }],
+  [
+    "a user that begins with another's, with one role",
+    { userProfiles: [{ name: "ana" }, { name: "ana-b" }], ...sharedRole },
+  ],
   ["a user's own instance type", { userProfiles: [{ name: "ana", defaultInstanceType: "ml.g5.xlarge" }] }],
   ["users that differ", { userProfiles: [{ name: "ana" }, { name: "Anna" }] }],
   ["IAM Identity Center", { authentication: "SSO" }],
@@ -173,7 +197,7 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["the fewest spaces", guardRails({ maximumSpacesPerUser: 1 }, users(2))],
   [
     "the most spaces, of the longest name",
-    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(60) }] }),
+    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(60) }], ...sharedRole }),
   ],
   ["the smallest volumes", guardRails({ spaceVolumeGb: { default: 5, maximum: 5 } })],
   ["the largest volumes", guardRails({ spaceVolumeGb: { maximum: 16_384 } })],
@@ -190,6 +214,11 @@ const fine: readonly (readonly [string, Settings])[] = [
       stopAtPercent: 1000,
     }),
   ],
+  ["no trail", { audit: false }],
+  ["a trail by default", { audit: {} }],
+  ["the shortest retention", audit({ retentionDays: 1 })],
+  ["the longest retention, with all that a trail can have", audit({ retentionDays: 3653, alertAddresses })],
+  ["a deployer's ARN of 200 characters", audit({ deployers: [deployer("role", 200)] })],
   ["the local backend", { backend: { type: "local" } }],
   ["S3", s3({})],
   ["S3 with every field", s3({ key: "a/b.tfstate", region: "us-east-1", kmsKeyId: kmsKey })],
@@ -318,6 +347,7 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ],
   ["a user with an underscore", { userProfiles: [{ name: "ana_b" }] }, 'userProfiles[0].name: "ana_b"'],
   ["a user that ends with a hyphen", { userProfiles: [{ name: "ana-" }] }, '"ana-"'],
+  ["a name with two hyphens, and a trail", { name: "a--b" }, "two hyphens in a row", "audit: false"],
   [
     "a user twice",
     { userProfiles: [{ name: "a" }, { name: "b" }, { name: "a" }] },
@@ -328,6 +358,39 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     { userProfiles: [{ name: "ana" }, { name: "Ana" }] },
     'collides with "ana" of userProfiles[0]',
     "lower case",
+  ],
+  [
+    "a user too long for the names of jobs",
+    { userProfiles: [{ name: "a".repeat(33) }] },
+    "has 33 characters. Allowed: at most 32",
+    "ProcessingJobName",
+  ],
+  [
+    "a user whose jobs another's pattern would match",
+    { userProfiles: [{ name: "bo" }, { name: "Ana-b" }, { name: "ana" }] },
+    'userProfiles[1].name: "ana-b" begins with the user "ana"',
+    "marimo-dev-ana-*",
+  ],
+  [
+    "a user that begins with another's and two hyphens",
+    { userProfiles: [{ name: "ana" }, { name: "ana--b" }] },
+    'userProfiles[1].name: "ana--b" begins with the user "ana"',
+  ],
+  [
+    "a schedule of a user's name",
+    { userProfiles: [{ name: "Daily" }], schedules: [schedule("daily")] },
+    'schedules[0].name: "daily" could be mistaken for the user "daily"',
+  ],
+  [
+    "a schedule that begins with a user's name",
+    { userProfiles: [{ name: "ana" }], schedules: [schedule("ana-daily")] },
+    'schedules[0].name: "ana-daily" could be mistaken for the user "ana"',
+  ],
+  [
+    "a stop for more people than AWS Budgets takes roles",
+    budget({ stopAtPercent: 100 }, users(100)),
+    "would have a policy attached to 101 roles",
+    "Roles: 100",
   ],
   ["a user's unknown key", { userProfiles: [{ name: "ana", instance: "x" }] }, "userProfiles[0].instance"],
   [
@@ -436,7 +499,12 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     image({ name: "a.b" }),
     "is not a valid image name",
   ],
-  ["an image after two hyphens", image({}, { name: "a--b" }), "cannot follow", "two hyphens in a row"],
+  [
+    "an image after two hyphens",
+    image({}, { name: "a--b", audit: false }),
+    "cannot follow",
+    "two hyphens in a row",
+  ],
   ["an image outside ECR", image({ imageUri: "docker.io/team/geo" }), "is not an image in Amazon ECR"],
   [
     "an image in another Region",
@@ -637,7 +705,7 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ],
   [
     "spaces of a name that is too long",
-    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(61) }] }),
+    guardRails({ maximumSpacesPerUser: 40 }, { userProfiles: [{ name: "a".repeat(61) }], ...sharedRole }),
     "60 characters at most",
   ],
   [
@@ -679,6 +747,33 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     "requiredTags",
     "lists 7",
   ],
+  ["a trail of true", { audit: true }, "audit: true is not an object", "false, or an object"],
+  ["an unknown setting of the trail", audit({ days: 5 }), "audit.days: 5 is the value of an unknown key"],
+  ["a retention of 0 days", audit({ retentionDays: 0 }), "audit.retentionDays: 0", "1 to 3653"],
+  ["a retention of 3654 days", audit({ retentionDays: 3654 }), "audit.retentionDays: 3654"],
+  ["no deployers", audit({ deployers: [] }), "audit.deployers: [] lists 0"],
+  [
+    "six deployers",
+    audit({ deployers: ["a", "b", "c", "d", "e", "f"].map((name) => `${deployer("role")}${name}`) }),
+    "audit.deployers",
+    "lists 6",
+    "2,048 characters",
+  ],
+  [
+    "a deployer that is a session",
+    audit({ deployers: ["arn:aws:sts::123456789012:assumed-role/deploy/ana"] }),
+    "audit.deployers[0]",
+    "is not the ARN of a role or user",
+  ],
+  ["a group as a deployer", audit({ deployers: [deployer("group")] }), "is not the ARN of a role or user"],
+  ["a deployer's ARN of 201 characters", audit({ deployers: [deployer("role", 201)] }), "has 201 characters"],
+  [
+    "alerts without a deployer",
+    { audit: { alertAddresses } },
+    'audit.alertAddresses: ["security@example.com"] would be alerted to each deployment',
+    "deployers",
+  ],
+  ["an alert to no address", audit({ alertAddresses: ["x"] }), "audit.alertAddresses[0]", "e-mail"],
   ["a budget of a number", guardRails({ budget: 500 }), "guardRails.budget: 500 is not a budget"],
   ["a budget of nothing", budget({ monthlyUsd: 0 }), "budget.monthlyUsd: 0"],
   ["a budget without end", budget({ monthlyUsd: Number.POSITIVE_INFINITY }), "budget.monthlyUsd: Infinity"],
@@ -839,13 +934,7 @@ describe("validateEnvironments over several environments", () => {
 
   it.each([
     ["ranges that meet", [{ name: "dev" }, prod]],
-    [
-      "one image's name from two in two regions",
-      [
-        { name: "a", ...image({ name: "b-c" }) },
-        { name: "a-b", region: "eu-west-1", ...image({ name: "c", imageUri: euImageUri }) },
-      ],
-    ],
+    ["names that begin alike", [{ name: "dev" }, { ...prod, name: "devb" }]],
     ["one range in two regions", [{ name: "dev" }, { name: "prod", region: "eu-west-1" }]],
     [
       "one bucket with keys by default",
@@ -872,12 +961,12 @@ describe("validateEnvironments over several environments", () => {
       'environments[1] "prod": name: "prod" is also the name of environments[0]',
     ],
     [
-      "one image's name from two",
+      "a name that begins with another's, whose roles and jobs IAM would match",
       [
-        { name: "a", ...image({ name: "b-c" }) },
-        { ...prod, name: "a-b", ...image({ name: "c" }) },
+        { ...prod, name: "dev-b" },
+        { name: "dev", region: "eu-west-1" },
       ],
-      'environments[1] "a-b": images: "marimo-a-b-c" is also an image of environments[0] "a"',
+      'environments[0] "dev-b": name: "dev-b" begins with the environment "dev"',
     ],
     [
       "one range by default",

@@ -78,6 +78,7 @@ function names(resources: ReturnType<typeof stackFor>): string[] {
     aws_kms_alias: "name",
     aws_s3_bucket: "bucket",
     aws_iam_role: "name",
+    aws_iam_policy: "name",
     aws_cloudwatch_log_group: "name",
     aws_sagemaker_image: "image_name",
     aws_sagemaker_app_image_config: "app_image_config_name",
@@ -91,12 +92,12 @@ function names(resources: ReturnType<typeof stackFor>): string[] {
 describe("the constructs, twice in a stack of another app", () => {
   it("share no name where their prefixes differ", () => {
     const both = names(stackFor("left", "right"));
-    expect(both).toHaveLength(26);
-    expect(new Set(both).size).toBe(26);
+    expect(both).toHaveLength(30);
+    expect(new Set(both).size).toBe(30);
   });
 
   it("would share every one where they do not, so that the comparison can fail", () => {
-    expect(new Set(names(stackFor("same", "same"))).size).toBe(13);
+    expect(new Set(names(stackFor("same", "same"))).size).toBe(15);
   });
 });
 

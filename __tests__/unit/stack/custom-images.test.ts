@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { expression, resource, synthesize } from "../../support/synthesize.ts";
+import { expression, resource, statements, synthesize } from "../../support/synthesize.ts";
 
 const imageUri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/geo:1.0";
 const otherUri = "210987654321.dkr.ecr.us-east-1.amazonaws.com/torch@sha256:abc";
@@ -80,14 +80,14 @@ describe("custom images", () => {
     expect(own.map(([name]) => name)).toEqual(["images_pull"]);
   });
 
-  it("can be described by the execution role, which cannot pull or change them", () => {
-    const { statement } = stack.data.aws_iam_policy_document?.execution_images_document ?? {};
-    const [{ actions, resources }] = statement as [{ actions: string[]; resources: string[] }];
+  it("can be described by everybody, who cannot pull or change them", () => {
+    const { DescribeImages } = statements(stack, "execution_spaces_document");
+    const { actions, resources = [] } = DescribeImages ?? { actions: [] };
+    expect(resources).toHaveLength(3);
     for (const action of actions) expect(action).toMatch(/^sagemaker:(Describe|List)/);
     for (const one of resources)
       expect(one).toMatch(/:(app-image-config|image|image-version)\/marimo-dev-\*$/);
-    const { resource: without } = synthesize({});
-    expect(without.aws_iam_role_policy).not.toHaveProperty("execution_images");
+    expect(statements(synthesize({}), "execution_spaces_document")).not.toHaveProperty("DescribeImages");
   });
 
   it("leave no trace in an environment without images", () => {

@@ -12,7 +12,13 @@ import {
   synthesize,
 } from "../../support/synthesize.ts";
 
-const documents = ["spaces", "artifacts", "jobs", "logs"].map((name) => `execution_${name}_document`);
+const documents = [
+  ...["spaces", "artifacts"].map((name) => `execution_${name}_document`),
+  ...["jobs", "job_runtime"].map((name) => `job_users_${name}_document`),
+];
+const everyRole = expression(
+  `concat([aws_iam_role.execution_role.name], [ for key, val in aws_iam_role.users_role: val.name])`,
+);
 const bucketArn = expression("aws_s3_bucket.storage_artifacts_bucket.arn");
 const self = arn("sagemaker", "user-profile/&{sagemaker:DomainId}/&{sagemaker:UserProfileName}");
 const own = { test: "ArnLike", variable: "sagemaker:OwnerUserProfileArn", values: [self] };
@@ -42,15 +48,20 @@ describe("the execution role", () => {
     ]);
   });
 
-  it("has these policies, and none of AWS's own", () => {
+  it("has what everybody has, nothing inline, and none of AWS's own policies", () => {
     const stack = synthesize();
-    for (const name of ["spaces", "artifacts", "jobs", "logs"]) {
-      expect(resource(stack, "aws_iam_role_policy", `execution_${name}`)).toMatchObject({
-        role: expression("aws_iam_role.execution_role.name"),
+    for (const name of ["spaces", "artifacts"]) {
+      expect(resource(stack, "aws_iam_policy", `execution_${name}_policy`)).toMatchObject({
+        name: `marimo-dev-${name}`,
         policy: `\${data.aws_iam_policy_document.execution_${name}_document.json}`,
+      });
+      expect(resource(stack, "aws_iam_policy_attachment", `execution_${name}_attachment`)).toMatchObject({
+        policy_arn: `\${aws_iam_policy.execution_${name}_policy.arn}`,
+        roles: everyRole,
       });
     }
     expect(Object.keys(stack.resource)).not.toContain("aws_iam_role_policy_attachment");
+    expect(Object.keys(stack.resource.aws_iam_role_policy ?? {})).toEqual(["network_flow_logs_write"]);
     expect(stack.text).not.toContain("FullAccess");
   });
 
@@ -97,12 +108,15 @@ describe("the execution role", () => {
 
   it("lists and describes jobs, and writes Studio's logs", () => {
     const stack = synthesize();
-    expect(statements(stack, "execution_jobs_document").DescribeJobs?.resources).toEqual([
+    expect(statements(stack, "execution_artifacts_document").DescribeJobs?.resources).toEqual([
       arn("sagemaker", "processing-job/*"),
       arn("sagemaker", "training-job/*"),
     ]);
     const group = arn("logs", "log-group:/aws/sagemaker/studio");
-    expect(statements(stack, "execution_logs_document").StudioLogs?.resources).toEqual([group, `${group}:*`]);
+    expect(statements(stack, "execution_artifacts_document").StudioLogs?.resources).toEqual([
+      group,
+      `${group}:*`,
+    ]);
   });
 
   it("reads the one CodeArtifact repository that the packages come from, and none without it", () => {
@@ -134,9 +148,9 @@ describe("the execution role", () => {
         ],
       },
     ]);
-    expect(resource(stack, "aws_iam_role_policy", "execution_packages")).toMatchObject({
-      role: expression("aws_iam_role.execution_role.name"),
-    });
+    expect(resource(stack, "aws_iam_policy_attachment", "execution_packages_attachment").roles).toBe(
+      everyRole,
+    );
     for (const other of [{}, { packageIndexUrl: "https://pypi.example.com/simple" }]) {
       expect(synthesize(other).text).not.toMatch(/codeartifact|GetServiceBearerToken/);
     }
@@ -150,12 +164,12 @@ describe("the execution role", () => {
       { repositoryUrl: "https://github.com/acme/data", secretArn },
     ];
     const stack = synthesize({ repositories });
-    expect(Object.values(statements(stack, "execution_secrets_document"))).toEqual([
+    expect(Object.values(statements(stack, "execution_packages_document"))).toEqual([
       { sid: "ReadSecrets", actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] },
     ]);
-    expect(resource(stack, "aws_iam_role_policy", "execution_secrets")).toMatchObject({
-      role: expression("aws_iam_role.execution_role.name"),
-    });
+    expect(resource(stack, "aws_iam_policy_attachment", "execution_packages_attachment").roles).toBe(
+      everyRole,
+    );
     // Only the users' role: jobs and Terraform do not need them.
     expect(JSON.stringify(stack.data).match(/GetSecretValue/g)).toHaveLength(1);
     for (const other of [{}, { repositories: repositories.slice(0, 1) }]) {
@@ -169,12 +183,13 @@ describe("the execution role", () => {
     for (const { sid, effect, actions, resources, condition } of found) {
       if (effect === "Deny") continue;
       expect(actions.join(), sid).not.toContain("*");
-      if (resources?.includes("*")) {
+      // A metric has no resource, but a namespace.
+      if (resources?.includes("*") && sid !== "MetricsOfJobs") {
         expect(condition, sid).toEqual([
           { test: "StringEquals", variable: "aws:RequestedRegion", values: ["us-east-1"] },
         ]);
         expect(
-          actions.every((action) => action.startsWith("sagemaker:List")),
+          actions.every((action) => /:(List|Describe|GetAuthorizationToken)/.test(action)),
           sid,
         ).toBe(true);
       }

@@ -30,9 +30,8 @@ describe("the permissions boundary", () => {
     expect(roles.map(([name]) => name).sort()).toEqual([
       "budget_role",
       "execution_role",
-      "jobs_pipelines_role",
-      "jobs_role_role",
       "network_flow_logs_role",
+      "users_role",
     ]);
     for (const [name, role] of roles) {
       expect(role.permissions_boundary, name).toBe(
@@ -87,7 +86,7 @@ describe("an existing key", () => {
 });
 
 describe("an existing bucket", () => {
-  const stack = () => synthesize({ existing: { bucket: "acme-studio" } });
+  const stack = () => synthesize({ existing: { bucket: "acme-studio" }, audit: false });
   const name = expression("data.aws_s3_bucket.storage_bucket.id");
 
   it("takes the place of the stack's own and of its access logs", () => {
@@ -121,10 +120,10 @@ describe("the removal guard beside an existing bucket", () => {
   const guarded = (stack: ReturnType<typeof synthesize>) =>
     Object.keys(resource(stack, "terraform_data", "removal_guard_step").input as object);
 
-  it("looks at no bucket, because none is deleted", () => {
+  it("looks at the trail's bucket only, because no other one is deleted", () => {
     expect(guarded(synthesize())).toContain("bucket");
     const input = guarded(synthesize({ existing: { bucket: "acme-studio" } }));
-    expect(input.filter((name) => name.includes("bucket"))).toEqual([]);
+    expect(input.filter((name) => name.includes("bucket"))).toEqual(["trail_bucket"]);
     expect(input).toContain("domain_id");
   });
 });
@@ -134,21 +133,17 @@ describe("an existing execution role", () => {
   const stack = () => synthesize({ existing: { executionRoleArn } });
 
   it("takes the place of the stack's own, found by its name", () => {
-    expect(resourceNames(stack(), "aws_iam_role")).toEqual([
-      "jobs_pipelines_role",
-      "jobs_role_role",
-      "network_flow_logs_role",
-    ]);
+    expect(resourceNames(stack(), "aws_iam_role")).toEqual(["network_flow_logs_role"]);
     expect(stack().data.aws_iam_role?.execution_role?.name).toBe("studio");
     expect(stack().output.execution_role_arn?.value).toBe(expression("data.aws_iam_role.execution_role.arn"));
     expect(stack().text).not.toContain(expression("aws_iam_role.execution_role.name"));
   });
 
   it("is given the same policies, under names that no one else's policies have", () => {
-    for (const name of ["spaces", "artifacts", "jobs", "logs"]) {
-      expect(resource(stack(), "aws_iam_role_policy", `execution_${name}`)).toMatchObject({
+    for (const name of ["spaces", "artifacts"]) {
+      expect(resource(stack(), "aws_iam_policy_attachment", `execution_${name}_attachment`)).toMatchObject({
         name: `marimo-dev-${name}`,
-        role: expression("data.aws_iam_role.execution_role.name"),
+        roles: [expression("data.aws_iam_role.execution_role.name")],
       });
       const document = `execution_${name}_document`;
       expect(statements(stack(), document)).toEqual(statements(synthesize(), document));
@@ -158,11 +153,11 @@ describe("an existing execution role", () => {
   it("has the guard-rails attached, by policies of this environment's name", () => {
     const guarded = synthesize({ existing: { executionRoleArn }, guardRails: { maximumSpacesPerUser: 2 } });
     expect(resource(guarded, "aws_iam_policy", "guard_rails_spaces_policy").name).toBe(
-      "marimo-dev-guard-rail-spaces",
+      "marimo-dev-guard-rails-spaces",
     );
-    expect(resource(guarded, "aws_iam_role_policy_attachment", "guard_rails_spaces").role).toBe(
+    expect(resource(guarded, "aws_iam_policy_attachment", "guard_rails_spaces_attachment").roles).toEqual([
       expression("data.aws_iam_role.execution_role.name"),
-    );
+    ]);
   });
 
   it("has to be of this account, there under that path, and SageMaker's to assume", () => {
@@ -184,12 +179,15 @@ describe("an existing network", () => {
   const stack = () =>
     synthesize({
       existing: { network: { vpcId, subnetIds } },
+      audit: false,
       userProfiles: [{ name: "ana" }, { name: "bo" }],
     });
   const idOf = (subnetId: string) => expression(`data.aws_subnet.network_${subnetId}.id`);
 
   it("takes the place of the stack's own, which makes nothing but the spaces' security groups in it", () => {
-    const made = Object.keys(stack().resource).filter((type) => !/^aws_(s3|sagemaker|kms|iam)/.test(type));
+    const made = Object.keys(stack().resource).filter(
+      (type) => !/^aws_(s3|sagemaker|kms|iam|scheduler)/.test(type),
+    );
     expect(Object.keys(stack().resource.terraform_data ?? {}).sort()).toEqual([
       "home_file_system_key_step",
       "removal_guard_step",
@@ -235,7 +233,7 @@ describe("an existing network", () => {
 describe("an existing domain", () => {
   const domainId = "d-0123456789ab";
   const executionRoleArn = "arn:aws:iam::123456789012:role/analysts";
-  const attached = () => synthesize({ existing: { domainId } });
+  const attached = () => synthesize({ existing: { domainId }, audit: false });
   const lifecycleConfiguration = (name: string) =>
     `aws_sagemaker_studio_lifecycle_config.lifecycle_configuration_${name}.arn`;
 
@@ -252,11 +250,11 @@ describe("an existing domain", () => {
     const secretArn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:git-AbCdEf";
     const repositories = [{ repositoryUrl: "https://github.com/acme/models", secretArn }];
     const stack = synthesize({ existing: { domainId }, repositories });
-    expect(statements(stack, "execution_secrets_document").ReadSecrets?.resources).toEqual([secretArn]);
+    expect(statements(stack, "execution_packages_document").ReadSecrets?.resources).toEqual([secretArn]);
     expect(stack.output.execution_role_policies?.value).toMatchObject({
-      secrets: expression("data.aws_iam_policy_document.execution_secrets_document.json"),
+      packages: expression("data.aws_iam_policy_document.execution_packages_document.json"),
     });
-    expect(attached().output.execution_role_policies?.value).not.toHaveProperty("secrets");
+    expect(attached().output.execution_role_policies?.value).not.toHaveProperty("packages");
   });
 
   it("gets payload and one lifecycle configuration for each app, and nothing of Studio or a network is made", () => {
@@ -293,12 +291,12 @@ describe("an existing domain", () => {
 
   it("gives its role the policies that spaces need, or outputs them", () => {
     const named = synthesize({ existing: { domainId, executionRoleArn } });
-    expect(resourceNames(named, "aws_iam_role_policy")).toHaveLength(4);
+    expect(resourceNames(named, "aws_iam_policy")).toHaveLength(2);
     expect(named.output).not.toHaveProperty("execution_role_policies");
-    expect(resourceNames(attached(), "aws_iam_role_policy")).toEqual([]);
+    expect(resourceNames(attached(), "aws_iam_policy")).toEqual([]);
     expect(attached().output.execution_role_policies?.value).toEqual(
       Object.fromEntries(
-        ["artifacts", "jobs", "logs", "spaces"].map((name) => [
+        ["artifacts", "spaces"].map((name) => [
           name,
           expression(`data.aws_iam_policy_document.execution_${name}_document.json`),
         ]),

@@ -18,29 +18,31 @@ import {
 const withGuardRails = (guardRails: GuardRailSettings, tags: Record<string, string> = {}) =>
   synthesize({ guardRails, tags });
 const resources = [arn("sagemaker", "app/*"), arn("sagemaker", "space/*")];
-const roleName = expression("aws_iam_role.execution_role.name");
+const everyRole = expression(
+  `concat([aws_iam_role.execution_role.name], [ for key, val in aws_iam_role.users_role: val.name])`,
+);
 
-/** Whether the policy is the execution role's, and the domain waits for it. */
+/** Whether the policy is that of everybody's roles, and the domain waits for it. */
 function expectAttached(stack: ReturnType<typeof synthesize>, name: string) {
-  expect(resource(stack, "aws_iam_role_policy_attachment", `guard_rails_${name}`)).toMatchObject({
-    role: roleName,
+  expect(resource(stack, "aws_iam_policy_attachment", `guard_rails_${name}_attachment`)).toMatchObject({
+    roles: everyRole,
     policy_arn: `\${aws_iam_policy.guard_rails_${name}_policy.arn}`,
   });
   expect(resource(stack, "aws_iam_policy", `guard_rails_${name}_policy`)).toMatchObject({
-    name: `marimo-dev-guard-rail-${name.replaceAll("_", "-")}`,
+    name: `marimo-dev-guard-rails-${name.replaceAll("_", "-")}`,
     policy: `\${data.aws_iam_policy_document.guard_rails_${name}_document.json}`,
   });
   expect(resource(stack, "aws_sagemaker_domain", "studio_domain").depends_on).toContain(
-    `aws_iam_role_policy_attachment.guard_rails_${name}`,
+    `aws_iam_policy_attachment.guard_rails_${name}_attachment`,
   );
 }
 
 describe("guard-rails", () => {
   it("do not exist unless a setting asks for them", () => {
     const { resource, text } = synthesize();
-    for (const type of ["aws_iam_policy", "aws_iam_role_policy_attachment", "aws_budgets_budget"])
-      expect(Object.keys(resource)).not.toContain(type);
-    expect(text).not.toMatch(/hidden_instance_types|force_detach_policies/);
+    expect(Object.keys(resource)).not.toContain("aws_budgets_budget");
+    expect(text).not.toMatch(/hidden_instance_types|guard_rails/);
+    expect(resource.aws_iam_role?.execution_role).not.toHaveProperty("force_detach_policies");
   });
 
   it("deny other instance types than the allowed, and Studio hides them", () => {
@@ -203,15 +205,18 @@ describe("the budget", () => {
       action_type: "APPLY_IAM_POLICY",
       approval_model: "AUTOMATIC",
       action_threshold: { action_threshold_type: "PERCENTAGE", action_threshold_value: 110 },
-      definition: { iam_action_definition: { policy_arn: policyArn, roles: [roleName] } },
+      definition: { iam_action_definition: { policy_arn: policyArn, roles: everyRole } },
       execution_role_arn: expression("aws_iam_role.budget_role.arn"),
       subscriber: budget.alertAddresses.map((address) => ({ address, subscription_type: "EMAIL" })),
     });
     expect(Object.values(statements(stack, "budget_attach_document"))).toEqual([
       {
-        sid: "TheOnePolicyOnTheOneRole",
+        sid: "TheOnePolicyOnTheseRoles",
         actions: ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-        resources: [expression("aws_iam_role.execution_role.arn")],
+        resources: [
+          expression("aws_iam_role.execution_role.arn"),
+          `arn:${partition}:iam::${accountId}:role/marimo-dev-user-*`,
+        ],
         condition: [{ test: "ArnEquals", variable: "iam:PolicyARN", values: [policyArn] }],
       },
     ]);
@@ -224,11 +229,12 @@ describe("the budget", () => {
     });
   });
 
-  it("lets a role go that AWS Budgets has attached its policy to", () => {
+  it("lets roles go that AWS Budgets has attached its policy to", () => {
     const stack = withGuardRails({ budget: { ...budget, stopAtPercent: 100 } });
-    expect(resource(stack, "aws_iam_role", "execution_role")).toMatchObject({
-      force_detach_policies: true,
-      depends_on: ["aws_iam_policy.budget_stop_policy"],
-    });
+    for (const name of ["execution_role", "users_role"])
+      expect(resource(stack, "aws_iam_role", name)).toMatchObject({
+        force_detach_policies: true,
+        depends_on: ["aws_iam_policy.budget_stop_policy"],
+      });
   });
 });

@@ -3,16 +3,24 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import { projectFolder } from "../../../src/cli/paths.ts";
+import { processingInstanceTypes } from "../../../src/settings/processing.ts";
 import {
+  accountId,
   arn,
   expression,
   keyArn,
+  partition,
   resource,
   resourceNames,
   servicePrincipal,
   statements,
   synthesize,
 } from "../../support/synthesize.ts";
+
+const subnets = (count: number) =>
+  Array.from({ length: count }, (_, index) => `subnet-${`${index}`.padStart(17, "0")}`);
+const secret = (index: number) =>
+  `arn:aws:secretsmanager:us-east-1:123456789012:secret:${`${index}`.padStart(30, "s")}-AbCdEf`;
 
 const schedules = [
   {
@@ -28,6 +36,9 @@ const scheduled = () => synthesize({ schedules, jobs: { alertAddresses: ["team@e
 const bucket = expression("aws_s3_bucket.storage_artifacts_bucket.bucket");
 const bucketArn = expression("aws_s3_bucket.storage_artifacts_bucket.arn");
 const jobRole = expression("aws_iam_role.jobs_role_role.arn");
+const userRole = (user: string) => `arn:${partition}:iam::${accountId}:role/marimo-dev-user-${user}`;
+const user = "&{aws:PrincipalTag/StudioUser}";
+const tagged = { test: "StringLike", variable: "aws:PrincipalTag/StudioUser", values: ["?*"] };
 const group = expression("aws_security_group.jobs_security_group.id");
 
 describe("jobs", () => {
@@ -39,8 +50,8 @@ describe("jobs", () => {
       environment: "dev",
       bucket,
       jobNamePrefix: "marimo-dev",
-      roleArn: jobRole,
-      pipelineRoleArn: expression("aws_iam_role.jobs_pipelines_role.arn"),
+      roleArn: null,
+      userRoleArnPrefix: userRole(""),
       imageUri: "885854791233.dkr.ecr.us-east-1.amazonaws.com/sagemaker-distribution-prod:4.5.2-cpu",
       python: "3.12",
       subnetIds: expect.arrayContaining([expression("aws_subnet.network_private_us-east-1a.id")]),
@@ -62,8 +73,9 @@ describe("jobs", () => {
     expect(security.egress).toMatchObject([{ from_port: 443, to_port: 443 }]);
   });
 
-  it("run as a role that can write only its own output", () => {
-    const written = statements(synthesize(), "jobs_role_artifacts_document");
+  it("of schedules run as a role that can write only its own output, which is there only for schedules", () => {
+    expect(resourceNames(synthesize(), "aws_iam_role")).not.toContain("jobs_role_role");
+    const written = statements(scheduled(), "jobs_role_artifacts_document");
     const writes = Object.values(written).filter(({ actions }) =>
       actions.some((one) => /Put|Delete/.test(one)),
     );
@@ -71,19 +83,20 @@ describe("jobs", () => {
     expect(synthesize().text).not.toContain("ecr:*");
   });
 
-  it("can be submitted only in this network, with this key and these roles", () => {
+  it("can be submitted only in this network, with this key, under the user's name and as the user", () => {
     const jobs = statements(
       synthesize({ jobs: { allowedInstanceTypes: ["ml.m5.large"] } }),
-      "execution_jobs_document",
+      "job_users_jobs_document",
     );
     expect(jobs.SendJobs).toMatchObject({
       actions: ["sagemaker:CreateProcessingJob"],
-      resources: [arn("sagemaker", "processing-job/marimo-dev-*")],
+      resources: [arn("sagemaker", `processing-job/marimo-dev-${user}-*`)],
     });
     const conditions = Object.fromEntries(
       (jobs.SendJobs?.condition ?? []).map(({ test, values, variable }) => [`${test} ${variable}`, values]),
     );
     expect(conditions).toMatchObject({
+      "StringLike aws:PrincipalTag/StudioUser": ["?*"],
       "ForAllValues:StringEquals sagemaker:InstanceTypes": ["ml.m5.large"],
       "ForAllValues:StringEquals sagemaker:VpcSecurityGroupIds": [group],
       "Null sagemaker:VpcSubnets": ["false"],
@@ -91,13 +104,19 @@ describe("jobs", () => {
       "ArnEqualsIfExists sagemaker:VolumeKmsKey": [keyArn],
       "ArnEquals sagemaker:OutputKmsKey": [keyArn],
     });
-    expect(jobs.RolesOfJobs).toMatchObject({
+    expect(jobs.RunAsOneself).toMatchObject({
       actions: ["iam:PassRole"],
-      resources: [jobRole, expression("aws_iam_role.jobs_pipelines_role.arn")],
-      condition: [{ variable: "iam:PassedToService", values: [servicePrincipal("sagemaker")] }],
+      resources: [userRole(user)],
+      condition: [
+        tagged,
+        {
+          variable: "iam:PassedToService",
+          values: [servicePrincipal("sagemaker"), servicePrincipal("scheduler")],
+        },
+      ],
     });
     // Without the setting no type is refused.
-    expect(JSON.stringify(statements(synthesize(), "execution_jobs_document"))).not.toContain(
+    expect(JSON.stringify(statements(synthesize(), "job_users_jobs_document"))).not.toContain(
       "InstanceTypes",
     );
   });
@@ -105,7 +124,7 @@ describe("jobs", () => {
   it("read the secrets of the settings, with endpoints-only through an interface endpoint", () => {
     const secrets = ["arn:aws:secretsmanager:us-east-1:123456789012:secret:warehouse-AbCdEf"];
     const stack = synthesize({ jobs: { secrets }, egress: "endpoints-only" });
-    expect(statements(stack, "jobs_role_secrets_document")).toMatchObject({
+    expect(statements(stack, "job_users_job_secrets_document")).toMatchObject({
       ReadSecrets: { actions: ["secretsmanager:GetSecretValue"], resources: secrets },
     });
     expect(statements(stack, "network_secretsmanager_endpoint_policy").ReadSecrets?.resources).toEqual(
@@ -116,10 +135,62 @@ describe("jobs", () => {
     expect(synthesize({ jobs: { secrets } }).text).not.toContain("secretsmanager_endpoint");
   });
 
-  it("are sent by pipelines with the one role", () => {
-    const pipelines = statements(synthesize(), "jobs_pipelines_document");
-    expect(pipelines.RolesOfJobs?.resources).toEqual([jobRole]);
-    expect(Object.keys(pipelines)).toEqual(["SendJobs", "StopJobs", "RolesOfJobs", "TagJobs"]);
+  it("are guarded against a missing or empty tag in each statement that names the user", () => {
+    const found = Object.values(statements(synthesize(), "job_users_jobs_document")).filter(({ resources }) =>
+      JSON.stringify(resources).includes(user),
+    );
+    expect(found.map(({ sid }) => sid)).toEqual([
+      "SendJobs",
+      "StopAndTagJobs",
+      "Sweeps",
+      "RunAsOneself",
+      "OwnSchedules",
+    ]);
+    for (const { condition, sid } of found) expect(condition, sid).toContainEqual(tagged);
+  });
+
+  it("are only for users: the role of shared spaces has no policy for them", () => {
+    for (const name of ["jobs", "job_runtime"])
+      expect(
+        resource(synthesize(), "aws_iam_policy_attachment", `job_users_${name}_attachment`),
+      ).toMatchObject({
+        roles: expression("[ for key, val in aws_iam_role.users_role: val.name]"),
+      });
+  });
+
+  it("run as the one role where everybody has it, without a tag that it lacks", () => {
+    const executionRoleArn = "arn:aws:iam::123456789012:role/studio";
+    const stack = synthesize({ existing: { executionRoleArn } });
+    const jobs = statements(stack, "job_users_jobs_document");
+    expect(jobs.SendJobs?.resources).toEqual([arn("sagemaker", "processing-job/marimo-dev-*")]);
+    expect(jobs.RunAsOneself?.resources).toEqual([expression("data.aws_iam_role.execution_role.arn")]);
+    expect(jobs).not.toHaveProperty("OwnSchedules");
+    expect(stack.text).not.toContain("StudioUser");
+    const { content } = resource(stack, "aws_s3_object", "jobs_settings");
+    expect(JSON.parse(String(content))).toMatchObject({ roleArn: executionRoleArn, userRoleArnPrefix: null });
+    expect(resource(stack, "terraform_data", "removal_guard_step").input).toMatchObject({
+      existing_role: expression("data.aws_iam_role.execution_role.name"),
+    });
+  });
+
+  it("fit an IAM policy at their largest", () => {
+    const stack = synthesize({
+      name: "a2345678901234567890",
+      existing: { network: { vpcId: "vpc-0123abcd", subnetIds: subnets(16) } },
+      jobs: {
+        allowedInstanceTypes: processingInstanceTypes.slice(-64),
+        secrets: Array.from({ length: 20 }, (_, index) => secret(index)),
+      },
+    });
+    for (const name of ["jobs", "job_runtime", "job_secrets"]) {
+      const text = JSON.stringify(statements(stack, `job_users_${name}_document`))
+        .replaceAll(partition, "aws-us-gov")
+        .replaceAll(accountId, "123456789012")
+        .replaceAll("us-east-1", "ap-southeast-1")
+        .replaceAll(/\$\{data\.aws_subnet\.network_(subnet-\w+)\.id\}/g, "$1");
+      expect(text.length, name).toBeGreaterThan(1500);
+      expect(text.length, name).toBeLessThan(6144);
+    }
   });
 
   it("do not exist beside an existing domain", () => {
@@ -239,14 +310,14 @@ describe("a schedule", () => {
       "team@example.com",
     );
     expect(statements(scheduled(), "job_alerts_document").FailedJobs?.condition).toBeUndefined();
-    expect(statements(scheduled(), "encryption_policy").AlertsOfJobs?.principals?.[0]?.identifiers).toEqual([
+    expect(statements(scheduled(), "encryption_policy").Alerts?.principals?.[0]?.identifiers).toEqual([
       servicePrincipal("cloudwatch"),
       servicePrincipal("events"),
     ]);
   });
 
   it("is not there by itself: no queue, no topic, no right of EventBridge to the key", () => {
-    const { text } = synthesize();
-    expect(text).not.toMatch(/aws_scheduler|aws_sqs|aws_sns|AlertsOfJobs/);
+    const { text } = synthesize({ audit: false });
+    expect(text).not.toMatch(/"aws_scheduler_schedule"|aws_sqs|aws_sns|"Alerts"/);
   });
 });

@@ -47,7 +47,15 @@ describe("partitions", () => {
   it("have the principals that the provider knows there", () => {
     const stack = synthesize(china);
     const asked = Object.values(stack.data.aws_service_principal ?? {}).map((data) => data.service_name);
-    expect(asked.sort()).toEqual(["logging.s3", "sagemaker", "vpc-flow-logs"]);
+    expect(asked.sort()).toEqual([
+      "cloudtrail",
+      "cloudwatch",
+      "events",
+      "logging.s3",
+      "sagemaker",
+      "scheduler",
+      "vpc-flow-logs",
+    ]);
     expect(statements(stack, "execution_trust").SageMaker?.principals).toEqual([
       { type: "Service", identifiers: [servicePrincipal("sagemaker")] },
     ]);

@@ -13,7 +13,7 @@ describe("the contract between the stack and marimo-job", () => {
   it("is the request that a schedule makes", () => {
     const { bucket: bucketName } = settings;
     const [imageUri, gpuImageUri] = [settings.imageUri ?? "", settings.gpuImageUri ?? ""];
-    const defaults = { ...settings, bucketName, imageUri, gpuImageUri };
+    const defaults = { ...settings, bucketName, imageUri, gpuImageUri, roleArn: String(settings.roleArn) };
     expect(processingJobRequest(defaults, job)).toEqual(request);
     for (const { instanceType, image, hasVolumeKey } of contract.instanceTypes) {
       const made = processingJobRequest(defaults, { ...job, instanceType });
@@ -35,7 +35,8 @@ describe("the contract between the stack and marimo-job", () => {
   });
 
   it("has names of jobs and pipelines that people may use", () => {
-    const { SendJobs, Sweeps } = statements(synthesize(), "execution_jobs_document");
+    const existing = { executionRoleArn: "arn:aws:iam::123456789012:role/studio" };
+    const { SendJobs, Sweeps } = statements(synthesize({ existing }), "job_users_jobs_document");
     const allows = (resources: readonly string[] | undefined, resource: string) =>
       resources?.some((pattern) => resource.startsWith(pattern.replace(/\*$/, "")));
     for (const name of [job.name, sweep.jobOfRow])

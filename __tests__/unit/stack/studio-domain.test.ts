@@ -116,14 +116,14 @@ describe("the domain", () => {
   it("waits for the role's policies and for the clean-up that must come after it in a destroy", () => {
     expect(domainOf().depends_on).toEqual([
       "terraform_data.home_file_system_cleanup_step",
-      "aws_iam_role_policy.execution_spaces",
-      "aws_iam_role_policy.execution_artifacts",
-      "aws_iam_role_policy.execution_jobs",
-      "aws_iam_role_policy.execution_logs",
+      "aws_iam_policy_attachment.execution_spaces_attachment",
+      "aws_iam_policy_attachment.execution_artifacts_attachment",
+      "aws_iam_policy_attachment.job_users_jobs_attachment",
+      "aws_iam_policy_attachment.job_users_job_runtime_attachment",
     ]);
   });
 
-  it("is protected from removal by setting, as are the key and the bucket", () => {
+  it("is protected from removal by setting, as are the key and the buckets", () => {
     const protectedOnes = (settings: Parameters<typeof synthesize>[0]) => {
       const stack = synthesize(settings);
       return Object.values(stack.resource)
@@ -132,7 +132,12 @@ describe("the domain", () => {
         .map(([name]) => name)
         .sort();
     };
-    expect(protectedOnes({})).toEqual(["encryption_key", "storage_artifacts_bucket", "studio_domain"]);
+    expect(protectedOnes({})).toEqual([
+      "audit_logs_bucket",
+      "encryption_key",
+      "storage_artifacts_bucket",
+      "studio_domain",
+    ]);
     expect(protectedOnes({ homeFileSystemRetention: "Delete" })).toEqual([]);
     expect(protectedOnes({ removalProtection: false })).toEqual([]);
   });
@@ -148,7 +153,7 @@ describe("the user profiles", () => {
       depends_on: ["aws_s3_object.payload_current"],
     });
     expect(profiles.user_settings).toEqual({
-      execution_role: role,
+      execution_role: expression("aws_iam_role.users_role[each.key].arn"),
       security_groups: [expression("aws_security_group.studio_profile_group[each.key].id")],
       jupyter_lab_app_settings: jupyterLab("profiles", expression("each.value")),
       code_editor_app_settings: codeEditor("profiles"),

@@ -71,6 +71,8 @@ describe("the stack", () => {
     const { output } = synthesize();
     expect(Object.keys(output)).toEqual([
       "artifact_bucket",
+      "audit_alert_topic_arn",
+      "audit_bucket",
       "console_url",
       "execution_role_arn",
       "lifecycle_configuration_arn",

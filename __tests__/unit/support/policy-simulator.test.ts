@@ -60,6 +60,29 @@ describe("the policy simulator", () => {
     expect(allowed({ ...home, Resource: `arn:aws:s3:::bucket/\${*}` })).toBe(false);
   });
 
+  it("'AWS global condition context keys': has a role's tags as aws:PrincipalTag, over what the request says", () => {
+    const own = { ...allow, Resource: `arn:aws:s3:::bucket/\${aws:PrincipalTag/StudioUser}/*` };
+    const guarded = {
+      ...own,
+      Condition: { StringLike: { "aws:PrincipalTag/StudioUser": "?*" } },
+    };
+    const tagged = (StudioUser: string) => ({
+      resource: "arn:aws:s3:::bucket/ana/file",
+      tags: { StudioUser },
+    });
+    expect(allowed(own, tagged("ana"))).toBe(true);
+    expect(allowed(own, tagged("bo"))).toBe(false);
+    expect(allowed(own, { resource: "arn:aws:s3:::bucket/ana/file" })).toBe(false);
+    expect(allowed(own, { ...tagged("bo"), context: { "aws:PrincipalTag/StudioUser": "ana" } })).toBe(false);
+    expect(allowed(own, { ...tagged(""), tags: { studiouser: "ana" } })).toBe(true);
+    // An empty tag makes a pattern match others' names, which the guard prevents.
+    const empty = { resource: "arn:aws:s3:::bucket//file", tags: { StudioUser: "" } };
+    expect(allowed(own, empty)).toBe(true);
+    expect(allowed(guarded, empty)).toBe(false);
+    expect(allowed(guarded, { ...empty, tags: {} })).toBe(false);
+    expect(allowed(guarded, tagged("ana"))).toBe(true);
+  });
+
   it.each([
     // "If the key that you specify … is not present in the request context, the values do not match"
     ["StringEquals", ["a", "b"], { b: true, B: false, c: false, none: false }],

@@ -18,6 +18,9 @@ from werkzeug.wrappers import Response
 # Service names in a signature's scope -> service model names, if they differ (botocore's `signingName`).
 _SERVICES = {"cloudcontrolapi": "cloudcontrol", "elasticfilesystem": "efs"}
 
+# Target prefixes of the SDK for JavaScript -> those of botocore's service model.
+_TARGETS = {"CloudTrail_20131101": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"}
+
 
 class _Error(ServiceException):
     """A class outside moto's modules, because moto derives the service of an error from its module's name."""
@@ -63,6 +66,9 @@ def identify(environ: dict[str, Any]) -> AwsRequest | None:
     if len(scope) != 5:
         return None
     signed_for = scope[3].lower()
+    prefix, _, operation_name = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")
+    if prefix in _TARGETS:
+        environ["HTTP_X_AMZ_TARGET"] = f"{_TARGETS[prefix]}.{operation_name}"
     is_s3_control = signed_for == "s3" and environ.get("PATH_INFO", "").startswith("/v20180820/")
     name = "s3control" if is_s3_control else _SERVICES.get(signed_for, signed_for)
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):

@@ -80,6 +80,13 @@ def _describe_action(response: Any, request: Request) -> Request:
     return {key: request[key] for key in ("AccountId", "BudgetName")} | {"Action": action}
 
 
+def _describe_actions(response: Any, request: Request) -> Request:
+    actions = actions_of(response.backend).by_budget.get(request["BudgetName"], {})
+    return {"AccountId": request["AccountId"], "BudgetName": request["BudgetName"]} | {
+        "Actions": list(actions.values())
+    }
+
+
 def _delete_action(response: Any, request: Request) -> Request:
     action = actions_of(response.backend).find(request)
     del actions_of(response.backend).by_budget[request["BudgetName"]][request["ActionId"]]
@@ -98,6 +105,7 @@ def install() -> None:
         "describe_subscribers_for_notification": _describe_subscribers,
         "create_budget_action": _create_action,
         "describe_budget_action": _describe_action,
+        "describe_budget_actions_for_budget": _describe_actions,
         "delete_budget_action": _delete_action,
         "list_tags_for_resource": _list_tags,
     }.items():

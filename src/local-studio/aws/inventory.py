@@ -76,6 +76,7 @@ _KINDS: dict[str, list[_Kind]] = {
             str,
         ),
     ],
+    "cloudtrail": [_Kind("trail", _values("trails"), _named("trail_name"))],
     "efs": [
         _Kind("file-system", _values("file_systems_by_id"), _named("file_system_id")),
         _Kind("mount-target", _values("mount_targets_by_id"), _named("mount_target_id")),

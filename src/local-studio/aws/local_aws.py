@@ -59,6 +59,7 @@ class LocalAws:
             import event_bus
             import moto_fixes
             import scheduler
+            import trail
             from app_host import HttpAppHost, NoAppHost
             from faults import Faults
             from studio import responses
@@ -74,6 +75,7 @@ class LocalAws:
             budgets.install()
             event_bus.install()
             scheduler.install()
+            trail.install()
             responses.install(control_plane)
             scheduler.Clock(control_plane).start()
             if arguments.keep:
@@ -149,6 +151,7 @@ class LocalAws:
         return Response(json.dumps(self._faults.describe()), mimetype="application/json")
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        import trail
         from aws_request import identify
         from request_refusals import refusal
 
@@ -162,6 +165,9 @@ class LocalAws:
             operation = request.name if request else path
             line = f"{operation} {status.split()[0]}{note} {milliseconds:.0f} ms"
             sys.stderr.write(line + "\n")  # a single write, because several threads log
+            if request:
+                with self._control_plane.lock:
+                    trail.record(request, _access_key(environ).decode(), int(status.split()[0]))
             return start_response(status, *rest)
 
         if request:
@@ -174,6 +180,10 @@ class LocalAws:
             if error:
                 return request.refuse(*error)(environ, log_and_start)
 
+        if request and request.name == "cloudtrail:LookupEvents":
+            with self._control_plane.lock:
+                answer = trail.lookup(request)
+            return answer(environ, log_and_start)
         if request and request.service_name == "cloudcontrol":
             import cloud_control
 
@@ -183,8 +193,8 @@ class LocalAws:
         # acquire the same lock themselves, but release it while they wait for the app host.
         is_sagemaker = request is not None and request.service_name == "sagemaker"
         with nullcontext() if is_sagemaker else self._control_plane.lock:
-            answer: Iterable[bytes] = self._moto(environ, log_and_start)
-        return answer
+            body: Iterable[bytes] = self._moto(environ, log_and_start)
+        return body
 
 
 def _access_key(environ: dict[str, Any]) -> bytes:

@@ -67,7 +67,7 @@ def _call(studio: Studio, group: ScheduleGroup, target: Members, body: str) -> s
         # Source: User Guide, "Troubleshooting". Guess: the wording.
         raise AccessDenied(f"{SERVICE} cannot assume the role {target['RoleArn']}")
     request = request_validation.parse("CreateProcessingJob", body)
-    job = studio.arn(f"processing-job/{request['ProcessingJobName']}")
+    job = studio.arn(f"processing-job/{request['ProcessingJobName'].lower()}")
     checks = [
         Access("sagemaker:CreateProcessingJob", job, _context(request)),
         Access("iam:PassRole", request["RoleArn"], {"iam:passedtoservice": "sagemaker.amazonaws.com"}),

@@ -51,7 +51,7 @@ const losses: Readonly<
   }),
   aws_s3_bucket: (one, plan) => ({
     lost:
-      `for ${count(priorResources(plan, "aws_sagemaker_user_profile").length, "person", "people")}: ` +
+      `${isTrailBucket(plan, one) ? "the evidence of who wrote to the environment's bucket, " : ""}for ${count(priorResources(plan, "aws_sagemaker_user_profile").length, "person", "people")}: ` +
       (before(one).force_destroy === true
         ? "all objects in the bucket with all their versions (`force_destroy` is on)"
         : "the bucket. S3 cannot delete it while it contains objects, and the apply would then stop partway"),
@@ -65,7 +65,7 @@ const losses: Readonly<
   }),
   aws_sns_topic: (one) => ({
     lost:
-      "alerts of failed scheduled jobs" +
+      "its alerts" +
       (isReplaced(one) ? ", until the recipients confirm their subscriptions to the new topic" : ""),
     instead: "undo the change, or first note the subscriptions that were added by hand: they are deleted too",
   }),
@@ -82,7 +82,7 @@ export const lostRules: readonly Rule[] = [
   rule("replaced-key", "An encryption key is deleted", "aws_kms_key"),
   rule("replaced-bucket", "A bucket is deleted or replaced", "aws_s3_bucket"),
   rule("replaced-schedule", "A schedule is deleted", "aws_scheduler_schedule"),
-  rule("replaced-alerts", "The topic for alerts of failed jobs is deleted", "aws_sns_topic"),
+  rule("replaced-alerts", "A topic for alerts is deleted", "aws_sns_topic"),
   rule("replaced-file-system", "A file system is deleted", "aws_efs_file_system"),
 ];
 
@@ -101,6 +101,9 @@ function rule(name: string, title: string, type: string): Rule {
         })),
   };
 }
+
+const isTrailBucket = (plan: Plan, one: ResourceChange): boolean =>
+  priorResources(plan, "aws_cloudtrail").some(({ values }) => values?.s3_bucket_name === before(one).bucket);
 
 /** Whether the profile's domain is deleted too. The domain's risk then counts the profile. */
 function goesWithDomain(plan: Plan, one: ResourceChange): boolean {

@@ -4,10 +4,13 @@ import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-p
 import { IamPolicy } from "@cdktf/provider-aws/lib/iam-policy/index.js";
 import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
 import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js";
+import { Fn, Token } from "cdktf";
 import { Construct } from "constructs";
 import type { ResolvedBudget } from "../../settings/guard-rails.ts";
+import { userRoleArn } from "../identity/conditions.ts";
 import type { EnvironmentRole } from "../identity/execution-role.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
+import type { UserRoles } from "../identity/user-roles.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 
 export interface BudgetProps {
@@ -16,10 +19,12 @@ export interface BudgetProps {
   /** Value of the tag `Environment`, which costs are filtered by. */
   readonly environment: string;
   readonly budget: ResolvedBudget;
-  /** Role whose apps AWS Budgets prevents from starting. @default alerts only */
+  /** Roles whose apps and jobs AWS Budgets prevents from starting. @default alerts only */
   readonly stop?:
     | {
         readonly role: EnvironmentRole;
+        /** Limit: 99 users (AWS Budgets API, IamActionDefinition, `Roles`: 100). */
+        readonly users: UserRoles | undefined;
         readonly policy: BudgetStopPolicy;
         readonly atPercent: number;
       }
@@ -27,8 +32,8 @@ export interface BudgetProps {
 }
 
 /**
- * Policy that AWS Budgets attaches to the execution role when the budget is spent. It is separate from `Budget` because the
- * role must be destroyed first: an attached policy cannot be deleted, and Terraform does not know of the attachment.
+ * Policy that AWS Budgets attaches to everybody's roles when the budget is spent. It is separate from `Budget` because the
+ * roles must be destroyed first: an attached policy cannot be deleted, and Terraform does not know of the attachment.
  */
 export class BudgetStopPolicy extends Construct {
   readonly policy: IamPolicy;
@@ -54,6 +59,7 @@ export class BudgetStopPolicy extends Construct {
     });
     this.policy = new IamPolicy(this, "policy", {
       name: `${props.prefix}-budget-stop`,
+      // A change would replace the policy, which cannot go while AWS Budgets has attached it.
       description: "AWS Budgets attaches this to the execution role when the budget is spent",
       policy: document.json,
     });
@@ -101,9 +107,12 @@ export class Budget extends Construct {
     const attach = new DataAwsIamPolicyDocument(this, "attach_document", {
       statement: [
         {
-          sid: "TheOnePolicyOnTheOneRole",
+          sid: "TheOnePolicyOnTheseRoles",
           actions: ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-          resources: [stop.role.arn],
+          resources: [
+            stop.role.arn,
+            ...(stop.users === undefined ? [] : [userRoleArn(account, prefix, "*")]),
+          ],
           condition: [{ test: "ArnEquals", variable: "iam:PolicyARN", values: [stop.policy.policy.arn] }],
         },
       ],
@@ -120,7 +129,13 @@ export class Budget extends Construct {
       notificationType: "ACTUAL",
       actionThreshold: { actionThresholdType: "PERCENTAGE", actionThresholdValue: stop.atPercent },
       definition: {
-        iamActionDefinition: { policyArn: stop.policy.policy.arn, roles: [stop.role.name] },
+        iamActionDefinition: {
+          policyArn: stop.policy.policy.arn,
+          roles:
+            stop.users === undefined
+              ? [stop.role.name]
+              : Token.asList(Fn.concat([[stop.role.name], stop.users.names])),
+        },
       },
       executionRoleArn: role.arn,
       subscriber: budget.alertAddresses.map((address) => ({ address, subscriptionType: "EMAIL" })),

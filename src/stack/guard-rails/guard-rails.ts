@@ -1,16 +1,15 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
-import { IamPolicy } from "@cdktf/provider-aws/lib/iam-policy/index.js";
-import { IamRolePolicyAttachment } from "@cdktf/provider-aws/lib/iam-role-policy-attachment/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
+import { ManagedPolicy } from "../identity/managed-policy.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 
 export interface GuardRailsProps {
   readonly prefix: string;
   readonly account: AwsAccount;
-  /** Role that Studio assumes for users. */
-  readonly roleName: string;
+  /** Lists of the names of the roles that Studio assumes for users. */
+  readonly roles: readonly (readonly string[])[];
   /** @default every type */
   readonly allowedInstanceTypes?: readonly string[] | undefined;
   /** @default any number */
@@ -19,10 +18,7 @@ export interface GuardRailsProps {
   readonly requiredTags: Readonly<Record<string, string>>;
 }
 
-/**
- * What the execution role is denied. Each is a managed policy: inline policies of a role share 10240 characters, while each
- * managed policy has 6144 (IAM User Guide, "IAM and AWS STS quotas").
- */
+/** What everybody is denied, each in a policy of its own. */
 export class GuardRails extends Construct {
   /** A domain must depend on them. */
   readonly policies: readonly ITerraformDependable[];
@@ -37,14 +33,11 @@ export class GuardRails extends Construct {
     this.policies = Object.entries(documents)
       .filter(([, statement]) => statement.length > 0)
       .map(([name, statement]) => {
-        const document = new DataAwsIamPolicyDocument(this, `${name}_document`, {
+        const { json } = new DataAwsIamPolicyDocument(this, `${name}_document`, {
           statement: [...statement],
         });
-        const policy = new IamPolicy(this, `${name}_policy`, {
-          name: `${props.prefix}-guard-rail-${name.replaceAll("_", "-")}`,
-          policy: document.json,
-        });
-        return new IamRolePolicyAttachment(this, name, { role: props.roleName, policyArn: policy.arn });
+        const policyName = `${props.prefix}-guard-rails-${name.replaceAll("_", "-")}`;
+        return new ManagedPolicy(this, name, { name: policyName, json, roles: props.roles }).attachment;
       });
   }
 }

@@ -1,6 +1,7 @@
 import type { ITerraformDependable } from "cdktf";
 import type { Construct } from "constructs";
 import type { EnvironmentRole } from "../identity/execution-role.ts";
+import type { UserRoles } from "../identity/user-roles.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
 import { Budget, BudgetStopPolicy } from "./budget.ts";
 import { GuardRails } from "./guard-rails.ts";
@@ -18,20 +19,22 @@ export function budgetStopPolicy(
 export interface EnvironmentGuardRailsProps {
   readonly context: EnvironmentContext;
   readonly role: EnvironmentRole;
+  /** The users' own roles. @default none: everybody has `role` */
+  readonly users: UserRoles | undefined;
   readonly stopPolicy: BudgetStopPolicy | undefined;
 }
 
 /** Limits what people can start, and what it costs. Returns the policies that a domain must wait for. */
 export function environmentGuardRails(
   scope: Construct,
-  { context, role, stopPolicy }: EnvironmentGuardRailsProps,
+  { context, role, stopPolicy, users }: EnvironmentGuardRailsProps,
 ): readonly ITerraformDependable[] {
   const { account, environment, prefix } = context;
   const { allowedInstanceTypes, budget, maximumSpacesPerUser, requiredTags } = environment.guardRails;
   const { policies } = new GuardRails(scope, "guard_rails", {
     prefix,
     account,
-    roleName: role.name,
+    roles: [[role.name], users?.names ?? []],
     allowedInstanceTypes,
     maximumSpacesPerUser,
     requiredTags: Object.fromEntries(requiredTags.map((key) => [key, environment.tags[key] ?? ""])),
@@ -46,7 +49,7 @@ export function environmentGuardRails(
       stop:
         stopPolicy === undefined || stopAtPercent === undefined
           ? undefined
-          : { role, policy: stopPolicy, atPercent: stopAtPercent },
+          : { role, users, policy: stopPolicy, atPercent: stopAtPercent },
     });
   }
   return policies;

@@ -2,10 +2,9 @@ import { DataAwsIamRole } from "@cdktf/provider-aws/lib/data-aws-iam-role/index.
 import { type ITerraformDependable, Op, TerraformSelf } from "cdktf";
 import { Construct } from "constructs";
 import { accountOf } from "../../settings/arns.ts";
-import { type EnvironmentRole, type ExecutionPoliciesProps, executionPolicies } from "./execution-role.ts";
+import { type AttachedPoliciesProps, type EnvironmentRole, executionPolicies } from "./execution-role.ts";
 
-export interface ExistingRoleProps extends ExecutionPoliciesProps {
-  readonly prefix: string;
+export interface ExistingRoleProps extends Omit<AttachedPoliciesProps, "furtherRoles"> {
   readonly arn: string;
 }
 
@@ -20,7 +19,7 @@ const trusts = (service: string) =>
     ])
 ])}`.replaceAll(/\n\s*/g, " ");
 
-/** An existing role, instead of `ExecutionRole`. It gets the same policies. */
+/** An existing role, instead of `ExecutionRole` and `UserRoles`. It gets the same policies, and nobody is isolated. */
 export class ExistingRole extends Construct implements EnvironmentRole {
   readonly arn: string;
   readonly name: string;
@@ -28,7 +27,7 @@ export class ExistingRole extends Construct implements EnvironmentRole {
 
   constructor(scope: Construct, id: string, props: ExistingRoleProps) {
     super(scope, id);
-    const { account, arn, prefix } = props;
+    const { account, arn } = props;
     const owner = accountOf(arn);
     const service = account.servicePrincipal("sagemaker");
     const found = TerraformSelf.getString("arn");
@@ -58,6 +57,6 @@ export class ExistingRole extends Construct implements EnvironmentRole {
     });
     this.arn = role.arn;
     this.name = role.name;
-    this.policies = executionPolicies(this, { ...props, role: role.name, namePrefix: `${prefix}-` });
+    this.policies = executionPolicies(this, role.name, props);
   }
 }

@@ -1,9 +1,14 @@
-import type { ITerraformDependable } from "cdktf";
-import type { Construct } from "constructs";
+import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
+import { Construct } from "constructs";
+import { jobRuntimeStatements, jobSecretStatements } from "../jobs/job-role.ts";
+import { type JobAccess, jobUserStatements } from "../jobs/job-user-statements.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
 import { type EnvironmentRole, type ExecutionPoliciesProps, ExecutionRole } from "./execution-role.ts";
 import { ExistingRole } from "./existing-role.ts";
+import { ManagedPolicy } from "./managed-policy.ts";
 import { PermissionsBoundary } from "./permissions-boundary.ts";
+import { UserRoles } from "./user-roles.ts";
 
 /** Gives every role of the stack the permissions boundary of the settings, if there is one. */
 export function permissionsBoundary(scope: Construct, { account, environment }: EnvironmentContext): void {
@@ -11,19 +16,57 @@ export function permissionsBoundary(scope: Construct, { account, environment }: 
   if (arn !== undefined) new PermissionsBoundary(scope, "permissions_boundary", { account, arn });
 }
 
-export interface EnvironmentRoleProps {
+export interface EnvironmentRolesProps {
   readonly context: EnvironmentContext;
   readonly policies: ExecutionPoliciesProps;
-  /** Policies that AWS may attach to the role later, and that must outlive it in a destroy. */
+  readonly jobs: JobAccess;
+  readonly userProfiles: MapTerraformIterator;
+  /** Policies that AWS may attach to the roles later, and that must outlive them in a destroy. */
   readonly attachedLater: readonly ITerraformDependable[];
 }
 
-/** Creates the execution role, or adds the policies to the role that `existing.executionRoleArn` names. */
-export function executionRole(scope: Construct, props: EnvironmentRoleProps): EnvironmentRole {
-  const { attachedLater, context, policies } = props;
-  const { environment, prefix } = context;
+export interface EnvironmentRoles {
+  /** Of the domain and its shared spaces. */
+  readonly role: EnvironmentRole;
+  /** Of the users' private spaces. Undefined: everybody has `role`. */
+  readonly users: UserRoles | undefined;
+  /** The policies of all roles. */
+  readonly policies: readonly ITerraformDependable[];
+}
+
+/**
+ * Creates the execution role and a role for each user, or adds the policies to the role that `existing.executionRoleArn`
+ * names. Jobs are for users: the execution role, which is nobody's, has only what is common.
+ */
+export function environmentRoles(scope: Construct, props: EnvironmentRolesProps): EnvironmentRoles {
+  const { attachedLater, context, jobs, policies, userProfiles } = props;
+  const { account, environment, prefix } = context;
   const arn = environment.existing.executionRoleArn;
-  return arn === undefined
-    ? new ExecutionRole(scope, "execution", { ...policies, prefix, attachedByOthers: attachedLater })
-    : new ExistingRole(scope, "execution", { ...policies, prefix, arn });
+  const users =
+    arn === undefined
+      ? new UserRoles(scope, "users", { account, prefix, userProfiles, attachedByOthers: attachedLater })
+      : undefined;
+  const role =
+    arn === undefined
+      ? new ExecutionRole(scope, "execution", {
+          ...{ ...policies, prefix, attachedByOthers: attachedLater },
+          furtherRoles: users?.names,
+        })
+      : new ExistingRole(scope, "execution", { ...policies, prefix, arn });
+  const forJobs = new Construct(scope, "job_users");
+  const documents = {
+    jobs: jobUserStatements(account, jobs, users === undefined ? role.arn : undefined),
+    job_runtime: jobRuntimeStatements(account, jobs),
+    job_secrets: jobSecretStatements(jobs),
+  };
+  // The provider refuses an attachment to nobody.
+  const nobody = users !== undefined && environment.userProfiles.length === 0;
+  const jobPolicies = Object.entries(documents).flatMap(([name, statement]) => {
+    if (nobody || statement.length === 0) return [];
+    const { json } = new DataAwsIamPolicyDocument(forJobs, `${name}_document`, { statement });
+    const policyName = `${prefix}-${name.replaceAll("_", "-")}`;
+    return new ManagedPolicy(forJobs, name, { name: policyName, json, roles: [users?.names ?? [role.name]] })
+      .attachment;
+  });
+  return { role, users, policies: [...role.policies, ...jobPolicies] };
 }

@@ -28,15 +28,15 @@ export function serviceTrust(props: ServiceTrustProps): DataAwsIamPolicyDocument
   };
 }
 
-/** Trust policy of a role that SageMaker assumes, for this account and Region only. */
-export const sagemakerTrust = (scope: Construct, id: string, account: AwsAccount): DataAwsIamPolicyDocument =>
-  new DataAwsIamPolicyDocument(scope, id, {
-    statement: [
-      serviceTrust({
-        sid: "SageMaker",
-        account,
-        service: account.servicePrincipal("sagemaker"),
-        sourceArn: account.arn("sagemaker", "*"),
-      }),
-    ],
+/** Lets SageMaker assume a role, for this account and Region only. */
+export const sagemakerStatement = (account: AwsAccount): DataAwsIamPolicyDocumentStatement =>
+  serviceTrust({
+    sid: "SageMaker",
+    account,
+    service: account.servicePrincipal("sagemaker"),
+    sourceArn: account.arn("sagemaker", "*"),
   });
+
+/** Trust policy of a role that only SageMaker assumes. */
+export const sagemakerTrust = (scope: Construct, id: string, account: AwsAccount): DataAwsIamPolicyDocument =>
+  new DataAwsIamPolicyDocument(scope, id, { statement: [sagemakerStatement(account)] });

@@ -6,6 +6,7 @@ import type { Payload } from "../storage/payload.ts";
 import { type EnvironmentContext, tagsOf } from "../support/environment-context.ts";
 import type { Outputs } from "../support/outputs.ts";
 import { JobAlerts } from "./job-alerts.ts";
+import { JobRole } from "./job-role.ts";
 import type { JobAccess } from "./job-user-statements.ts";
 import { Jobs } from "./jobs.ts";
 import { Schedules } from "./schedules.ts";
@@ -31,12 +32,19 @@ export function environmentJobs(
     environment: environment.name,
     settings: environment.jobs,
     tags: tagsOf(environment),
-    packages,
+    existingRoleArn: environment.existing.executionRoleArn,
     ...places,
   });
   if (environment.schedules.length === 0) return { access: jobs.access, outputs: {} };
 
   if (jobs.defaults === undefined) throw new Error(`no image for jobs in ${environment.region}`);
+  // In the scope that it has always been in: Terraform would create the role of the same name before it deletes the old.
+  const role = new JobRole(jobs, "role", {
+    ...jobs.access,
+    account,
+    bucketArn: props.bucket.arn,
+    packages,
+  });
   const { deadLetterQueue } = new Schedules(scope, "schedules", {
     prefix,
     account,
@@ -44,12 +52,13 @@ export function environmentJobs(
     root: projectFolder,
     bucket: props.bucket,
     payload,
-    jobs: jobs.defaults,
+    jobs: { ...jobs.defaults, roleArn: role.arn },
+    roleReady: role.policies,
   });
   const { topicArn } = new JobAlerts(scope, "job_alerts", {
     prefix,
     account,
-    jobRoleArn: jobs.roleArn,
+    jobRoleArn: role.arn,
     schedules: environment.schedules.map(({ name }) => name),
     deadLetterQueueName: deadLetterQueue.name,
     encryptionKeyArn: props.encryptionKeyArn,

@@ -1,11 +1,9 @@
 import { CloudwatchEventRule } from "@cdktf/provider-aws/lib/cloudwatch-event-rule/index.js";
 import { CloudwatchEventTarget } from "@cdktf/provider-aws/lib/cloudwatch-event-target/index.js";
 import { CloudwatchMetricAlarm } from "@cdktf/provider-aws/lib/cloudwatch-metric-alarm/index.js";
-import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
-import { SnsTopic } from "@cdktf/provider-aws/lib/sns-topic/index.js";
-import { SnsTopicSubscription } from "@cdktf/provider-aws/lib/sns-topic-subscription/index.js";
 import { Construct } from "constructs";
 import { awsNames } from "../../settings/names.ts";
+import { alertTopic } from "../support/alert-topic.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
 
@@ -32,17 +30,13 @@ export class JobAlerts extends Construct {
     const { account, prefix } = props;
     checkPrefix(this, prefix);
     const names = awsNames(prefix);
-    // Known before the topic is there, whose policy names it.
-    const resources = [account.arn("sns", names.alertTopic)];
-    const document = new DataAwsIamPolicyDocument(this, "document", {
-      statement: [
-        {
-          // Without a condition: EventBridge meets none (EventBridge User Guide, "Amazon SNS permissions").
-          sid: "FailedJobs",
-          actions: ["sns:Publish"],
-          resources,
-          principals: [{ type: "Service", identifiers: [account.servicePrincipal("events")] }],
-        },
+    const topic = alertTopic(this, {
+      account,
+      name: names.alertTopic,
+      encryptionKeyArn: props.encryptionKeyArn,
+      addresses: props.addresses,
+      sid: "FailedJobs",
+      allow: (resources) => [
         {
           sid: "DeadLetters",
           actions: ["sns:Publish"],
@@ -51,11 +45,6 @@ export class JobAlerts extends Construct {
           condition: [{ test: "StringEquals", variable: "aws:SourceAccount", values: [account.id] }],
         },
       ],
-    });
-    const topic = new SnsTopic(this, "topic", {
-      name: names.alertTopic,
-      kmsMasterKeyId: props.encryptionKeyArn,
-      policy: document.json,
     });
     this.topicArn = topic.arn;
 
@@ -92,12 +81,5 @@ export class JobAlerts extends Construct {
       treatMissingData: "notBreaching",
       alarmActions: [topic.arn],
     });
-    for (const [index, address] of props.addresses.entries()) {
-      new SnsTopicSubscription(this, `address_${index}`, {
-        topicArn: topic.arn,
-        protocol: "email",
-        endpoint: address,
-      });
-    }
   }
 }

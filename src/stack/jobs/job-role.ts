@@ -15,21 +15,24 @@ import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
 import type { JobPlacement } from "./processing-job.ts";
 
-export interface JobRoleProps extends JobPlacement {
+/** What SageMaker and the notebook in a job need of the job's role, whichever it is. */
+export interface JobRuntime extends JobPlacement {
+  /** Images that the role can pull. */
+  readonly imageUris: readonly string[];
+  /** ARNs of the secrets that jobs can read. */
+  readonly secrets: readonly string[];
+}
+
+export interface JobRoleProps extends JobRuntime {
   readonly prefix: string;
   readonly account: AwsAccount;
   readonly bucketArn: string;
-  /** Images that the role can pull. */
-  readonly imageUris: readonly (string | undefined)[];
-  /** ARNs of the secrets that jobs can read. */
-  readonly secrets: readonly string[];
   readonly packages?: CodeArtifactRepository | undefined;
 }
 
 /**
- * Role of a notebook in a job: it reads the bucket and writes only its own output. It can use neither Studio nor other jobs. What
- * SageMaker asks of the role is in the SageMaker Developer Guide, "How to use SageMaker AI execution roles",
- * CreateProcessingJob API.
+ * Role of the schedules of the settings, which no person sent: it reads the bucket and writes only its own output. It can
+ * use neither Studio nor other jobs.
  */
 export class JobRole extends Construct {
   readonly arn: string;
@@ -42,17 +45,13 @@ export class JobRole extends Construct {
     const trust = sagemakerTrust(this, "trust", account);
     const role = new IamRole(this, "role", {
       name: awsNames(prefix).jobRole,
-      description: "Notebooks in processing jobs",
+      description: "Scheduled notebooks in processing jobs",
       assumeRolePolicy: trust.json,
     });
     this.arn = role.arn;
-    const images = props.imageUris.filter((uri) => uri !== undefined);
     this.policies = Object.entries({
       artifacts: artifacts(account, props),
-      logs: logs(account),
-      network: network(account, props),
-      ...(images.length === 0 ? {} : { image: pullImageStatements(account, images) }),
-      ...(props.secrets.length === 0 ? {} : { secrets: secretStatements(props.secrets) }),
+      runtime: [...jobRuntimeStatements(account, props), ...jobSecretStatements(props)],
       ...(props.packages === undefined ? {} : { packages: codeArtifactStatements(account, props.packages) }),
     }).map(([name, statement]) => {
       const { json } = new DataAwsIamPolicyDocument(this, `${name}_document`, { statement });
@@ -60,6 +59,23 @@ export class JobRole extends Construct {
     });
   }
 }
+
+/**
+ * Logs, the network and the image of a job (SageMaker Developer Guide, "How to use SageMaker AI execution
+ * roles", CreateProcessingJob API).
+ */
+export const jobRuntimeStatements = (
+  account: AwsAccount,
+  runtime: JobRuntime,
+): DataAwsIamPolicyDocumentStatement[] => [
+  ...logs(account),
+  ...network(account, runtime),
+  ...(runtime.imageUris.length === 0 ? [] : pullImageStatements(account, runtime.imageUris)),
+];
+
+/** The secrets of jobs: 20 ARNs of 256 characters nearly fill a managed policy. */
+export const jobSecretStatements = ({ secrets }: JobRuntime): DataAwsIamPolicyDocumentStatement[] =>
+  secrets.length === 0 ? [] : secretStatements(secrets);
 
 function artifacts(account: AwsAccount, props: JobRoleProps): DataAwsIamPolicyDocumentStatement[] {
   const { bucketArn, encryptionKeyArn } = props;
@@ -110,7 +126,7 @@ function logs(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
 }
 
 /** A job has a network interface in one of the subnets, which SageMaker makes as the job's role. */
-function network(account: AwsAccount, props: JobRoleProps): DataAwsIamPolicyDocumentStatement[] {
+function network(account: AwsAccount, props: JobPlacement): DataAwsIamPolicyDocumentStatement[] {
   const interfaces = account.arn("ec2", "network-interface/*");
   return [
     {

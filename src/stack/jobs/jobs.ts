@@ -1,21 +1,16 @@
-import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
-import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
-import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js";
 import { S3Object } from "@cdktf/provider-aws/lib/s3-object/index.js";
 import { Construct } from "constructs";
-import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
 import type { ResolvedJobs } from "../../settings/jobs.ts";
-import { awsNames, jobsJson } from "../../settings/names.ts";
+import { jobsJson } from "../../settings/names.ts";
 import { imagePython } from "../../settings/processing.ts";
-import { sagemakerTrust } from "../identity/service-trust.ts";
+import { userRoleArn } from "../identity/conditions.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
 import { SpaceSecurityGroup } from "../network/space-security-group.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import { encryptedObject } from "../storage/payload.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
-import { JobRole } from "./job-role.ts";
-import { type JobAccess, submitJobStatements } from "./job-user-statements.ts";
+import type { JobAccess } from "./job-user-statements.ts";
 import type { JobDefaults, JobPlacement } from "./processing-job.ts";
 
 export interface JobsProps {
@@ -29,7 +24,8 @@ export interface JobsProps {
   readonly settings: ResolvedJobs;
   /** Of each job. */
   readonly tags: Readonly<Record<string, string>>;
-  readonly packages?: CodeArtifactRepository | undefined;
+  /** The one role of everybody, which their jobs run as. @default a role for each user */
+  readonly existingRoleArn?: string | undefined;
 }
 
 /** What `marimo-job` reads from the bucket: `sagemaker_marimo/jobs/settings.py`. */
@@ -37,10 +33,12 @@ export interface JobsJson extends JobPlacement {
   readonly environment: string;
   readonly region: string;
   readonly bucket: string;
-  /** Names of jobs and pipelines begin with it and a hyphen. */
+  /** Names of jobs and pipelines begin with it, the user's name in lower case unless there is a `roleArn`, and hyphens. */
   readonly jobNamePrefix: string;
-  readonly roleArn: string;
-  readonly pipelineRoleArn: string;
+  /** The one role of all jobs and sweeps. Null: each user has a role. */
+  readonly roleArn: string | null;
+  /** What the ARNs of the users' roles begin with; the user's name in lower case follows. Null with `roleArn`. */
+  readonly userRoleArnPrefix: string | null;
   readonly imageUri: string | null;
   readonly gpuImageUri: string | null;
   readonly secrets: readonly string[];
@@ -53,19 +51,18 @@ export interface JobsJson extends JobPlacement {
 }
 
 /**
- * Notebooks as SageMaker Processing jobs: their role and network, and the object `jobs.json` in the bucket from which
- * `marimo-job` reads both.
+ * Notebooks as SageMaker Processing jobs: their network, and the object `jobs.json` in the bucket from which
+ * `marimo-job` reads it.
  */
 export class Jobs extends Construct {
   /** What users need to submit jobs. */
   readonly access: JobAccess;
   /** Request defaults of each job. Undefined in Regions without a known image. */
-  readonly defaults: JobDefaults | undefined;
-  readonly roleArn: string;
+  readonly defaults: Omit<JobDefaults, "roleArn"> | undefined;
 
   constructor(scope: Construct, id: string, props: JobsProps) {
     super(scope, id);
-    const { account, bucket, encryptionKeyArn, network, prefix, settings } = props;
+    const { account, bucket, encryptionKeyArn, existingRoleArn, network, prefix, settings } = props;
     checkPrefix(this, prefix);
     const { groupId } = new SpaceSecurityGroup(this, "security", {
       name: `${prefix}-jobs`,
@@ -79,25 +76,14 @@ export class Jobs extends Construct {
       securityGroupIds: [groupId],
       encryptionKeyArn,
     };
-    const role = new JobRole(this, "role", {
+    this.access = {
       prefix,
-      account,
-      bucketArn: bucket.arn,
-      imageUris: [settings.imageUri, settings.gpuImageUri],
+      imageUris: [settings.imageUri, settings.gpuImageUri].filter((uri) => uri !== undefined),
       secrets: settings.secrets,
-      packages: props.packages,
-      ...common,
-    });
-    this.roleArn = role.arn;
-    const submission = {
-      prefix,
-      jobRoleArn: role.arn,
       allowedInstanceTypes: settings.allowedInstanceTypes,
       maximumMinutes: settings.maximumMinutes,
       ...common,
     };
-    const pipelineRole = this.pipelineRole(props, submission);
-    this.access = { ...submission, pipelineRoleArn: pipelineRole.arn };
     const { imageUri, gpuImageUri } = settings;
     this.defaults =
       imageUri === undefined || gpuImageUri === undefined
@@ -105,7 +91,6 @@ export class Jobs extends Construct {
         : {
             region: account.region,
             bucketName: bucket.name,
-            roleArn: role.arn,
             imageUri,
             gpuImageUri,
             volumeGb: settings.volumeGb,
@@ -123,8 +108,8 @@ export class Jobs extends Construct {
           region: account.region,
           bucket: bucket.name,
           jobNamePrefix: prefix,
-          roleArn: role.arn,
-          pipelineRoleArn: pipelineRole.arn,
+          roleArn: existingRoleArn ?? null,
+          userRoleArnPrefix: existingRoleArn === undefined ? userRoleArn(account, prefix, "") : null,
           imageUri: imageUri ?? null,
           gpuImageUri: gpuImageUri ?? null,
           secrets: settings.secrets,
@@ -139,33 +124,7 @@ export class Jobs extends Construct {
         undefined,
         1,
       ),
-      dependsOn: [...bucket.ready, ...role.policies, pipelineRole.policy],
+      dependsOn: [...bucket.ready],
     });
-  }
-
-  /** Role of SageMaker Pipelines, which submits the jobs of a sweep. */
-  private pipelineRole({ account, prefix }: JobsProps, rights: Omit<JobAccess, "pipelineRoleArn">) {
-    const trust = sagemakerTrust(this, "pipelines_trust", account);
-    const role = new IamRole(this, "pipelines_role", {
-      name: awsNames(prefix).pipelineRole,
-      description: "SageMaker Pipelines, which sends the jobs of a sweep",
-      assumeRolePolicy: trust.json,
-    });
-    const document = new DataAwsIamPolicyDocument(this, "pipelines_document", {
-      statement: [
-        ...submitJobStatements(account, rights, [rights.jobRoleArn]),
-        {
-          sid: "TagJobs",
-          actions: ["sagemaker:AddTags"],
-          resources: [account.arn("sagemaker", `processing-job/${prefix}-*`)],
-        },
-      ],
-    });
-    const policy = new IamRolePolicy(this, "pipelines", {
-      name: "jobs",
-      role: role.name,
-      policy: document.json,
-    });
-    return { arn: role.arn, policy };
   }
 }

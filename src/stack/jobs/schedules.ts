@@ -19,7 +19,7 @@ import { Construct } from "constructs";
 import { appFiles } from "../../notebooks/app-files.ts";
 import { awsNames, bucketPrefixes } from "../../settings/names.ts";
 import { longestSchedulePrefix, type ResolvedSchedule } from "../../settings/schedules.ts";
-import { passedToSageMaker } from "../identity/conditions.ts";
+import { passedTo } from "../identity/conditions.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import { encryptedObject, type Payload } from "../storage/payload.ts";
@@ -42,6 +42,8 @@ export interface SchedulesProps {
   readonly bucket: EnvironmentBucket;
   readonly payload: Payload;
   readonly jobs: JobDefaults;
+  /** The policies of the jobs' role. */
+  readonly roleReady: readonly ITerraformDependable[];
 }
 
 /**
@@ -108,7 +110,7 @@ export class Schedules extends Construct {
           retryPolicy: { maximumRetryAttempts: 2, maximumEventAgeInSeconds: 900 },
           deadLetterConfig: { arn: queue.arn },
         },
-        dependsOn: [role.policy, props.payload.pointer, sources.objects],
+        dependsOn: [role.policy, ...props.roleReady, props.payload.pointer, sources.objects],
       });
       skipChecks(made, {
         CKV_AWS_297: "What it holds is a request: ARNs and arguments, which are no secrets; AWS's own key",
@@ -145,7 +147,7 @@ export class Schedules extends Construct {
           sid: "TheOneRole",
           actions: ["iam:PassRole"],
           resources: [jobs.roleArn],
-          condition: passedToSageMaker(account),
+          condition: passedTo(account, "sagemaker"),
         },
         { sid: "DeadLetters", actions: ["sqs:SendMessage"], resources: [queueArn] },
       ],

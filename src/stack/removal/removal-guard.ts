@@ -1,6 +1,7 @@
 import { Fn, type ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import { bucketPrefixes } from "../../settings/names.ts";
+import type { Trail } from "../audit/trail.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { type RemovalScripts, RemovalStep } from "./removal-step.ts";
@@ -10,12 +11,16 @@ export interface RemovalGuardProps {
   readonly scripts: RemovalScripts;
   /** Name prefix of the environment's jobs, pipelines and roles. */
   readonly prefix: string;
+  /** Name of an existing role that all jobs run as. @default roles of the stack's own */
+  readonly existingRole?: string | undefined;
   readonly domainId: string;
   /** Terraform list of the user profile names. */
   readonly userProfileNames: unknown;
   readonly homeFileSystemRetention: "Retain" | "Delete";
   /** The environment's bucket. @default none: the guard does not look at any bucket */
   readonly bucket?: EnvironmentBucket | undefined;
+  /** The trail of the bucket's writes, whose log files are evidence. @default none */
+  readonly trail?: Trail | undefined;
   /** All other resources of the environment, which are destroyed only after the guard. */
   readonly before: readonly ITerraformDependable[];
 }
@@ -29,7 +34,7 @@ export interface RemovalGuardProps {
 export class RemovalGuard extends Construct {
   constructor(scope: Construct, id: string, props: RemovalGuardProps) {
     super(scope, id);
-    const { bucket } = props;
+    const { bucket, trail } = props;
     new RemovalStep(this, "step", {
       scripts: props.scripts,
       script: "guard.ts",
@@ -39,6 +44,7 @@ export class RemovalGuard extends Construct {
         account: props.account.id,
         domain_id: props.domainId,
         prefix: props.prefix,
+        ...(props.existingRole === undefined ? {} : { existing_role: props.existingRole }),
         own_profiles: Fn.jsonencode(props.userProfileNames),
         retention: props.homeFileSystemRetention,
         ...(bucket?.destroyed === undefined
@@ -48,6 +54,9 @@ export class RemovalGuard extends Construct {
               access_logs_bucket: bucket.destroyed.accessLogsName,
               bucket_force_destroy: bucket.destroyed.forceDestroy,
             }),
+        ...(trail === undefined
+          ? {}
+          : { trail_bucket: trail.bucketName, trail_force_destroy: trail.forceDestroy }),
         payload_prefix: bucketPrefixes.payload,
         schedules_prefix: bucketPrefixes.schedules,
         wheels_prefix: bucketPrefixes.wheels,

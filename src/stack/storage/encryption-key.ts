@@ -19,7 +19,7 @@ export interface EncryptionKeyProps {
   readonly deletionWindowDays: number;
   /** Step that cancels the key's deletion. @default none: the key is deleted */
   readonly keptBy?: ITerraformDependable | undefined;
-  /** Whether the topic of `JobAlerts` uses this key. @default false */
+  /** Whether a topic for alerts uses this key. @default false */
   readonly alerts?: boolean | undefined;
 }
 
@@ -79,7 +79,7 @@ export function useByServices(
   alerts = false,
 ): DataAwsIamPolicyDocumentStatement[] {
   return [
-    ...(alerts ? [alertsTopic(account)] : []),
+    ...(alerts ? [alertTopics(account)] : []),
     {
       // As in the CloudWatch Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS Key Management Service":
       // only for this environment's log groups.
@@ -122,12 +122,12 @@ export function useByServices(
 }
 
 /**
- * For an encrypted topic. Without a condition, since EventBridge meets none (Amazon SNS Developer Guide, "Key management":
- * `aws:SourceAccount` and `aws:SourceArn` do not work for EventBridge and encrypted topics): the topic's own policy
- * says whose events it takes.
+ * For encrypted topics. Without a condition, since EventBridge meets none (Amazon SNS Developer Guide, "Key management":
+ * `aws:SourceAccount` and `aws:SourceArn` do not work for EventBridge and encrypted topics): each topic's own
+ * policy says whose events it takes.
  */
-const alertsTopic = (account: AwsAccount): DataAwsIamPolicyDocumentStatement => ({
-  sid: "AlertsOfJobs",
+const alertTopics = (account: AwsAccount): DataAwsIamPolicyDocumentStatement => ({
+  sid: "Alerts",
   actions: ["kms:Decrypt", "kms:GenerateDataKey*"],
   resources: ["*"],
   principals: [

@@ -13,7 +13,7 @@ import { Payload } from "./payload.ts";
 export function environmentKey(scope: Construct, context: EnvironmentContext): EnvironmentKey {
   const { account, environment, prefix, scripts } = context;
   const { existing, removalProtection } = environment;
-  const alerts = environment.schedules.length > 0;
+  const alerts = environment.schedules.length > 0 || environment.audit !== undefined;
   if (existing.encryptionKeyArn !== undefined) {
     return new ExistingKey(scope, "encryption", { prefix, account, arn: existing.encryptionKeyArn, alerts });
   }

@@ -23,6 +23,8 @@ export interface PrivateBucketProps {
   readonly noncurrentVersionDays: number;
   /** @default kept until deleted */
   readonly expirationDays?: number | undefined;
+  /** Why checks of checkov do not apply, by their id, beside those for every such bucket. @default none */
+  readonly skippedChecks?: Readonly<Record<string, string>> | undefined;
   /** What others may do, given the bucket's ARN; beside the TLS-only rule. */
   readonly allow?: ((bucketArn: string) => DataAwsIamPolicyDocumentStatement[]) | undefined;
 }
@@ -50,6 +52,7 @@ export class PrivateBucket extends Construct {
       ...(props.encryptionKeyArn === undefined
         ? { CKV_AWS_145: "S3 delivers access logs only to a bucket with its own keys" }
         : {}),
+      ...props.skippedChecks,
     });
     const publicAccessBlock = new S3BucketPublicAccessBlock(this, "public_access_block", {
       bucket: bucket.bucket,

@@ -1,6 +1,7 @@
 import { type ITerraformDependable, TerraformIterator, type TerraformLocal } from "cdktf";
 import type { Construct } from "constructs";
 import type { EnvironmentRole } from "../identity/execution-role.ts";
+import type { UserRoles } from "../identity/user-roles.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
@@ -39,6 +40,8 @@ export interface EnvironmentDomainProps {
   readonly context: EnvironmentContext;
   readonly network: EnvironmentNetwork;
   readonly role: EnvironmentRole;
+  /** The users' own roles. Undefined: everybody has `role`. */
+  readonly users: UserRoles | undefined;
   readonly encryptionKeyArn: string;
   readonly lifecycleConfiguration: LifecycleConfiguration;
   readonly customImages: readonly CustomImage[];
@@ -50,11 +53,12 @@ export interface EnvironmentDomainProps {
 
 /** The environment's own Studio domain with its user profiles. */
 export function environmentDomain(scope: Construct, props: EnvironmentDomainProps): StudioDomain {
-  const { context, role, userProfiles, ...others } = props;
+  const { context, role, userProfiles, users, ...others } = props;
   const { environment, prefix } = context;
   return new StudioDomain(scope, "studio", {
     prefix,
     executionRoleArn: role.arn,
+    userRoleArn: users?.arnOfEach ?? role.arn,
     authentication: environment.authentication,
     defaultInstanceType: environment.defaultInstanceType,
     idleTimeoutMinutes: environment.idleTimeoutMinutes,

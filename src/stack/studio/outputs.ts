@@ -32,11 +32,11 @@ export function studioOutputs(props: StudioOutputsProps): Outputs {
       `https://${consoleHost(region)}/sagemaker/home?region=${region}#/studio/${domain.id}`,
     ],
     user_profile_names: ["Names of the Studio user profiles", names],
-    execution_role_arn: ["Role that Studio and the notebooks run as", role.arn],
+    execution_role_arn: ["Role of the domain and its shared spaces", role.arn],
     vpc_id: ["VPC of the Studio domain", network.vpcId],
     marimo_job_environment: [
-      "What marimo-job needs on a laptop: paste it into a shell",
-      `export MARIMO_BUCKET=${bucket.name} AWS_REGION=${region}`,
+      "What marimo-job needs on a laptop: paste it into a shell, with your user profile for NAME",
+      `export MARIMO_BUCKET=${bucket.name} AWS_REGION=${region} MARIMO_USER=NAME`,
     ],
     lifecycle_configuration_arn: [
       "Lifecycle configuration that starts marimo in the JupyterLab spaces of the user profiles",

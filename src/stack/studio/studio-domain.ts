@@ -13,8 +13,10 @@ export interface StudioDomainProps {
   /** Name of the domain, and prefix of all other names. Limit: see `checkPrefix`. */
   readonly prefix: string;
   readonly network: EnvironmentNetwork;
-  /** Role that spaces run as. */
+  /** Role of shared spaces and of people added by hand. It cannot change: see the class. */
   readonly executionRoleArn: string;
+  /** Role of the private spaces of each user, with its name as `${each.key}`. */
+  readonly userRoleArn: string;
   /** KMS key of the home file system and of the spaces' volumes. */
   readonly encryptionKeyArn: string;
   readonly lifecycleConfiguration: LifecycleConfiguration;
@@ -176,6 +178,7 @@ export class StudioDomain extends Construct {
       userSettings: {
         ...shared,
         ...privateOnly(lifecycleConfiguration.codeEditor.profiles),
+        executionRole: props.userRoleArn,
         securityGroups: [ownGroup.groupId],
         jupyterLabAppSettings: {
           ...jupyterLab(lifecycleConfiguration.jupyterLab.profiles, userProfiles.value),

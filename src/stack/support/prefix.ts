@@ -4,8 +4,8 @@ import type { Construct } from "constructs";
  * Refuses, when the app is synthesized and together with all else that is wrong, a name that AWS would refuse in the
  * middle of an apply. The settings' own check of an environment's name sees to it for this project's stacks.
  *
- * Limit: the longest name made from it is the access log bucket's, prefix, account (12), region (14 at most today) and
- * `-logs`, in 63 characters (Amazon S3 User Guide, "General purpose bucket naming rules"): 27 leave room for three more.
+ * Limit: the longest name made from it is the trail bucket's, prefix, account (12), region (14 at most today) and
+ * `-trail`, in 63 characters (Amazon S3 User Guide, "General purpose bucket naming rules"): 27 leave room for two more.
  */
 export function checkPrefix(construct: Construct, prefix: string, property = "prefix"): void {
   construct.node.addValidation({

@@ -29,7 +29,7 @@ def find(studio: Studio, request: Members) -> Pipeline:
     name = request["PipelineName"].rsplit("/", 1)[-1]  # or its ARN
     if name not in studio.pipelines:
         # Source: DescribePipeline, errors (ResourceNotFound). Guess: the wording.
-        raise ResourceNotFound(f"Pipeline '{studio.arn(f'pipeline/{name}')}' does not exist.")
+        raise ResourceNotFound(f"Pipeline '{studio.arn(f'pipeline/{name.lower()}')}' does not exist.")
     pipeline: Pipeline = studio.pipelines[name]
     return pipeline
 
@@ -47,7 +47,7 @@ def create(studio: Studio, request: Members) -> Members:
         )
     steps = pipeline_definition.parse(_definition(request))
     check_assumable(studio, request["RoleArn"])
-    members = {**request, "PipelineArn": studio.arn(f"pipeline/{name}")}
+    members = {**request, "PipelineArn": studio.arn(f"pipeline/{name.lower()}")}
     members.setdefault("PipelineDisplayName", name)
     tags = members.pop("Tags", [])
     del members["ClientRequestToken"]

@@ -74,7 +74,9 @@ def start(
     _check_network(studio, request.get("NetworkConfig", {}).get("VpcConfig"))
     check_assumable(studio, request["RoleArn"])
 
-    arn = studio.arn(f"processing-job/{name}")
+    # Source: amazon-sagemaker-jupyter-scheduler 3.2.2, scheduler.py, of a training job's ARN: "its case might
+    # differ". Guess: that of processing jobs and pipelines is in lower case likewise.
+    arn = studio.arn(f"processing-job/{name.lower()}")
     members = {**request, "ProcessingJobArn": arn}
     tags = members.pop("Tags", [])
     job = ProcessingJob("ProcessingJob", arn, members, tags)

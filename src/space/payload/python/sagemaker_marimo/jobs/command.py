@@ -85,8 +85,9 @@ def run_each(
         grid,
         prepared.request,
         arguments,
-        prefix=environment.prefix,
-        pipeline_role=environment.pipeline_role,
+        environment=environment.prefix,
+        prefix=prepared.sender.prefix,
+        pipeline_role=prepared.sender.role,
         minutes=prepared.options.minutes,
         hourly=prices.hourly(prepared.options.instance),
     )

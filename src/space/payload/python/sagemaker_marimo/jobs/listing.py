@@ -1,5 +1,6 @@
 """`marimo-job list`: an environment's jobs and sweeps, newest first. A sweep's rows are one entry."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,6 +10,7 @@ from typing import Any
 
 from sagemaker_marimo.jobs import follow, states
 from sagemaker_marimo.jobs.sweep import THREADS, Sweep, SweepError
+from sagemaker_marimo.jobs.sweep_plan import MARK
 from sagemaker_marimo.jobs.sweep_store import Store
 
 
@@ -37,7 +39,8 @@ def entries(store: Store, prefix: str, most: int) -> list[Entry]:
 
 def _jobs(store: Store, prefix: str, sweeps: list[str], most: int) -> Iterator[dict[str, Any]]:
     """The summaries of the newest jobs that are not rows of a sweep."""
-    rows = tuple(f"{prefix}-{sweep}-" for sweep in sweeps)
+    # Other folders may have other names.
+    marks = [f"{sweep[-MARK:]}-" for sweep in sweeps if re.search(r"-\d{12}-[0-9a-f]{4}$", sweep)]
     pages = store.sagemaker.get_paginator("list_processing_jobs").paginate(
         NameContains=f"{prefix}-",
         SortBy="CreationTime",
@@ -49,7 +52,7 @@ def _jobs(store: Store, prefix: str, sweeps: list[str], most: int) -> Iterator[d
         for job in page["ProcessingJobSummaries"]:
             name = job["ProcessingJobName"]
             # Other jobs may have the prefix in the middle of their names, and IAM denies their descriptions.
-            if not name.startswith(f"{prefix}-") or name.startswith(rows):
+            if not name.startswith(f"{prefix}-") or any(mark in name for mark in marks):
                 continue
             yield job
             count += 1

@@ -27,6 +27,9 @@ def parser() -> argparse.ArgumentParser:
     )
     run_parser.add_argument("notebook", type=Path, metavar="NOTEBOOK")
     run_parser.add_argument(
+        "--user", metavar="NAME", help="your user profile (default: MARIMO_USER, or the space's owner)"
+    )
+    run_parser.add_argument(
         "--instance", metavar="TYPE", help="such as ml.m5.large (default: the environment's)"
     )
     run_parser.add_argument(

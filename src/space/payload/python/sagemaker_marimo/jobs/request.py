@@ -126,8 +126,9 @@ def stamp() -> str:
 
 
 def stem(notebook: str) -> str:
-    """A notebook's name as part of a job's: letters, digits and single hyphens."""
-    name = re.sub(r"[^A-Za-z0-9]+", "-", notebook.removesuffix(".py")).strip("-")
+    """A notebook's name as part of a job's: letters in lower case, as in SageMaker's ARNs, digits and single
+    hyphens."""
+    name = re.sub(r"[^a-z0-9]+", "-", notebook.removesuffix(".py").lower()).strip("-")
     return name or "notebook"
 
 
@@ -140,12 +141,14 @@ def output_prefix(name: str) -> str:
     return f"{names.JOBS}/{name}"
 
 
-def build(options: JobOptions, environment: Environment, source_prefix: str, name: str) -> dict[str, Any]:
+def build(
+    options: JobOptions, environment: Environment, source_prefix: str, name: str, role: str
+) -> dict[str, Any]:
     bucket = f"s3://{environment.bucket}"
     output = f"{bucket}/{output_prefix(name)}"
     return {
         "ProcessingJobName": name,
-        "RoleArn": environment.role,
+        "RoleArn": role,
         "AppSpecification": {
             "ImageUri": image(options, environment),
             "ContainerEntrypoint": ENTRYPOINT,

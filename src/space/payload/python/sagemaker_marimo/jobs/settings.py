@@ -34,8 +34,10 @@ class Environment:
     region: str
     bucket: str
     prefix: str
-    role: str
-    pipeline_role: str
+    role: str | None
+    """The one role of all jobs, or None if each user has a role."""
+    user_roles: str
+    """What the ARNs of the users' roles begin with; the user's name in lower case follows."""
     image: str | None
     gpu_image: str | None
     secrets: list[str]
@@ -128,7 +130,7 @@ def _environment(members: dict[str, Any], payload: str) -> Environment:
         bucket=members["bucket"],
         prefix=members["jobNamePrefix"],
         role=members["roleArn"],
-        pipeline_role=members["pipelineRoleArn"],
+        user_roles=members["userRoleArnPrefix"] or "",
         image=members["imageUri"],
         gpu_image=members["gpuImageUri"],
         secrets=members["secrets"],

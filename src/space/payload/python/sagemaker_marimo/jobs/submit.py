@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sagemaker_marimo import names, state
-from sagemaker_marimo.jobs import lock, notebook, prices, request, sources
+from sagemaker_marimo.jobs import lock, notebook, prices, request, sender, sources
 from sagemaker_marimo.jobs.settings import Clients, Environment, Refused, read_object
 
 
@@ -21,6 +21,7 @@ class Prepared:
 
     options: request.JobOptions
     sources: sources.Sources
+    sender: sender.Sender
     request: dict[str, Any]
     warnings: list[str]
 
@@ -67,6 +68,11 @@ def prepare(
     )
     problems = list(notebook.problems(path, environment.python, marimo))
     problems += request.problems(job_options, environment)
+    who = None
+    try:
+        who = sender.find(environment, options.user)
+    except Refused as refused:
+        problems += refused.problems
     text = None
     if path.is_file():
         try:
@@ -75,13 +81,14 @@ def prepare(
             problems += refused.problems
     collected = sources.collect(path, options.others, text)
     problems += collected.problems
-    if problems:
+    if problems or who is None:
         raise Refused(problems)
-    name = request.job_name(environment.prefix, path.name, request.stamp())
+    name = request.job_name(who.prefix, path.name, request.stamp())
     return Prepared(
         options=job_options,
         sources=collected.sources,
-        request=request.build(job_options, environment, collected.sources.prefix, name),
+        sender=who,
+        request=request.build(job_options, environment, collected.sources.prefix, name, who.role),
         warnings=[
             *collected.warnings,
             *(

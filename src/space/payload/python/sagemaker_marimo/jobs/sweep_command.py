@@ -24,6 +24,8 @@ DEFAULT_MAX_COST = 10.0
 ROWS_FAILED, ROWS_LEFT = 1, 75
 NOTHING_STOPPED = 1
 """Exit status of `stop` for a job or a sweep that has already ended, as that of kill(1)."""
+SHORT_STEM = 8
+"""Characters of a notebook in a sweep's name where the names of its rows' jobs have no room for it."""
 MOST_FAILURES = 10
 """Failed rows that `sweep` names."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 20.0
@@ -50,15 +52,17 @@ def make_plan(
     request: Members,
     arguments: Sequence[str],
     *,
+    environment: str,
     prefix: str,
     pipeline_role: str,
     minutes: float,
     hourly: float | None,
 ) -> Plan:
-    """A sweep with a unique name, from the options of `run` and the request of a single job."""
+    """A sweep with a unique name, from the options of `run` and the request of a single job. `environment` is
+    the prefix of all jobs of the environment, `prefix` that of the sender's."""
     notebook = request["AppSpecification"]["ContainerArguments"][0]
     return Plan(
-        name=sweep_name(prefix, notebook, jobs_request.stamp()),
+        name=sweep_name(environment, notebook, jobs_request.stamp(), sender=prefix),
         prefix=prefix,
         request=request,
         pipeline_role=pipeline_role,
@@ -221,10 +225,12 @@ def stop(store: Store, name: str) -> int:
     return 0
 
 
-def sweep_name(prefix: str, notebook: str, stamp: str) -> str:
-    """A name derived from the notebook's, short enough for the names of the rows' jobs. It never begins with
-    the environment's prefix, as every job's name does: `list` and `stop` rely on it."""
+def sweep_name(prefix: str, notebook: str, stamp: str, *, sender: str = "") -> str:
+    """A name derived from the notebook's, short enough for the names of the rows' jobs, which begin with
+    `sender`. It never begins with the environment's prefix, as every job's name does: `list` and `stop` rely
+    on it."""
     stem = jobs_request.stem(PurePosixPath(notebook).name)
-    longest = pipeline.JOB_NAME_CHARACTERS - len(f"{prefix}---{grids.MAX_ROWS}{stamp}")
+    room = pipeline.JOB_NAME_CHARACTERS - len(f"{sender or prefix}---{grids.MAX_ROWS}{stamp}")
+    longest = room if room > 0 else SHORT_STEM
     names = [f"{one[:longest].rstrip('-')}-{stamp}" for one in (stem, f"sweep-{stem}")]
     return next(name for name in names if not name.startswith(f"{prefix}-"))

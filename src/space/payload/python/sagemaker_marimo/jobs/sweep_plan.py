@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sagemaker_marimo.jobs import pipeline
-from sagemaker_marimo.jobs.grid import Grid
+from sagemaker_marimo.jobs.grid import MAX_ROWS, Grid
 from sagemaker_marimo.jobs.pipeline import Members, Part
 from sagemaker_marimo.jobs.sweep_store import Store
+
+MARK = len("101500-0a1b")
+"""Characters at the end of a sweep's name that are in the names of all its rows' jobs: `list` finds them
+by it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,16 @@ class Plan:
         return pipeline.divide(name, len(self.rows), self.parallel, then=self.then_notebook is not None)
 
     @property
+    def job_prefix(self) -> str:
+        """What the names of the rows' jobs begin with: as much of the end of the sweep's name as has room."""
+        return f"{self.prefix}-{self.name[-self.room :].lstrip('-')}"
+
+    @property
+    def room(self) -> int:
+        """Characters of the sweep's name in the names of its rows' jobs."""
+        return max(0, pipeline.JOB_NAME_CHARACTERS - len(f"{self.prefix}--{MAX_ROWS}"))
+
+    @property
     def notebook(self) -> str:
         return str(self.request["AppSpecification"]["ContainerArguments"][0])
 
@@ -46,7 +60,7 @@ class Plan:
         return str(self.request["ProcessingResources"]["ClusterConfig"]["InstanceType"])
 
     def definition(self, store: Store, part: Part) -> str:
-        seconds, base = int(self.minutes * 60), f"{self.prefix}-{self.name}"
+        seconds, base = int(self.minutes * 60), self.job_prefix
         requests = {}
         for number in range(part.first, part.last + 1):
             requests[pipeline.step_name(number)] = pipeline.row_request(
@@ -79,6 +93,12 @@ def problems(plan: Plan, max_cost: float | None, default: float) -> Iterator[str
         yield str(error)
     if not 1 <= plan.attempts <= pipeline.MAX_ATTEMPTS:
         yield f"--attempts is {plan.attempts}, but must be 1 to {pipeline.MAX_ATTEMPTS}"
+    if plan.room < MARK:
+        yield (
+            f"the names of the rows' jobs begin with {plan.prefix}-, which leaves no room for the sweep's: a "
+            "sweep needs names of environment and user of at most 27 characters together (SageMaker API, "
+            "ProcessingJobName)"
+        )
     yield from cost_problems(plan, len(plan.rows), max_cost, default)
 
 

@@ -1,0 +1,252 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { bucketPrefixes } from "../../src/settings/names.ts";
+import { appliedIamDocuments, type IamDocument } from "../support/iam-documents.ts";
+import { type PolicyDocument, type PolicyRequest, simulate } from "../support/policy-simulator.ts";
+import { synthesize } from "../support/synthesize.ts";
+
+/** Attempts by seat, each evaluated on the documents that Terraform sent. */
+const settings = {
+  userProfiles: [{ name: "ana" }, { name: "Bo" }],
+  schedules: [{ name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" }],
+} as const;
+
+const account = "123456789012";
+const region = "us-east-1";
+const arn = (service: string, resource: string) => `arn:aws:${service}:${region}:${account}:${resource}`;
+const role = (name: string) => `arn:aws:iam::${account}:role/marimo-dev-${name}`;
+const bucket = `arn:aws:s3:::marimo-dev-${account}-${region}`;
+const passedTo = (service: string) => ({ "iam:PassedToService": `${service}.amazonaws.com` });
+const schedule = (group: string) => arn("scheduler", `schedule/${group}/nightly`);
+const job = (name: string) => arn("sagemaker", `processing-job/${name}`);
+const pipeline = (name: string) => arn("sagemaker", `pipeline/${name}`);
+const payload = `${bucket}/${bucketPrefixes.payload}/current`;
+
+interface Seat {
+  /** How the addresses of its policies begin. */
+  readonly policies: readonly string[];
+  readonly tags?: Readonly<Record<string, string>>;
+}
+const everybody = ["aws_iam_policy.execution_"];
+const users = [...everybody, "aws_iam_policy.job_users_"];
+const seats = {
+  // SageMaker writes ARNs in lower case, and so is the tag of the user Bo.
+  "bo's private space": { policies: users, tags: { StudioUser: "bo" } },
+  "ana's private space": { policies: users, tags: { StudioUser: "ana" } },
+  "a job of bo's": { policies: users, tags: { StudioUser: "bo" } },
+  "a shared space": { policies: everybody },
+  "a role without a tag": { policies: users },
+  "a role with an empty tag": { policies: users, tags: { StudioUser: "" } },
+  "a scheduled job": { policies: ["aws_iam_role_policy.jobs_role_"] },
+  "the scheduler": { policies: ["aws_iam_role_policy.schedules_policy"] },
+} satisfies Readonly<Record<string, Seat>>;
+type SeatName = keyof typeof seats;
+
+type Attempt = readonly [action: string, resource: string, context?: PolicyRequest["context"]];
+interface Row {
+  readonly seat: SeatName;
+  readonly attempt: string;
+  readonly request: Attempt;
+  /** The Sid of the statement that denies it. Undefined: no statement allows it. */
+  readonly refusedBy?: string;
+  /** What shows that the row can fail: an allowed request, by the same seat unless another is named. */
+  readonly control: Attempt;
+  readonly controlSeat?: SeatName;
+}
+const row = (
+  seat: SeatName,
+  attempt: string,
+  request: Attempt,
+  control: Attempt,
+  more: Pick<Row, "controlSeat" | "refusedBy"> = {},
+): Row => ({ seat, attempt, request, control, ...more });
+
+const bo = "bo's private space";
+const stopOwn: Attempt = ["sagemaker:StopProcessingJob", job("marimo-dev-bo-a-1")];
+const ownSchedule: Attempt = ["scheduler:CreateSchedule", schedule("marimo-dev-user-bo")];
+const passOneself: Attempt = ["iam:PassRole", role("user-bo"), passedTo("sagemaker")];
+const read: Attempt = ["s3:GetObject", `${bucket}/data.csv`];
+
+const rows: readonly Row[] = [
+  row(bo, "stops ana's job", ["sagemaker:StopProcessingJob", job("marimo-dev-ana-a-1")], stopOwn),
+  row(bo, "stops a scheduled job", ["sagemaker:StopProcessingJob", job("marimo-dev-daily-1")], stopOwn),
+  row(bo, "stops a job of bob's", ["sagemaker:StopProcessingJob", job("marimo-dev-bob-a-1")], stopOwn),
+  row(bo, "stops a job in prod", ["sagemaker:StopProcessingJob", job("marimo-prod-bo-a-1")], stopOwn),
+  row(
+    bo,
+    "tags ana's job",
+    ["sagemaker:AddTags", job("marimo-dev-ana-a-1")],
+    ["sagemaker:AddTags", stopOwn[1]],
+  ),
+  row(
+    bo,
+    "starts ana's sweep",
+    ["sagemaker:StartPipelineExecution", pipeline("marimo-dev-ana-s-1")],
+    ["sagemaker:StartPipelineExecution", pipeline("marimo-dev-bo-s-1")],
+  ),
+  row(
+    bo,
+    "changes ana's sweep",
+    ["sagemaker:UpdatePipeline", pipeline("marimo-dev-ana-s-1")],
+    ["sagemaker:UpdatePipeline", pipeline("marimo-dev-bo-s-1")],
+  ),
+  row(
+    bo,
+    "stops a row of ana's sweep",
+    ["sagemaker:StopPipelineExecution", pipeline("marimo-dev-ana-s-1/execution/x")],
+    ["sagemaker:StopPipelineExecution", pipeline("marimo-dev-bo-s-1/execution/x")],
+  ),
+  row(bo, "runs a job as ana", ["iam:PassRole", role("user-ana"), passedTo("sagemaker")], passOneself),
+  row(bo, "runs a job as everybody", ["iam:PassRole", role("execution"), passedTo("sagemaker")], passOneself),
+  row(bo, "runs a job as a schedule", ["iam:PassRole", role("jobs"), passedTo("sagemaker")], passOneself),
+  row(bo, "gives its role to a function", ["iam:PassRole", role("user-bo"), passedTo("lambda")], passOneself),
+  row(bo, "gives its role to nobody in particular", ["iam:PassRole", role("user-bo")], passOneself),
+  row(bo, "becomes ana", ["sts:AssumeRole", role("user-ana")], passOneself),
+  row(
+    bo,
+    "makes a schedule in ana's group",
+    ["scheduler:CreateSchedule", schedule("marimo-dev-user-ana")],
+    ownSchedule,
+  ),
+  row(
+    bo,
+    "makes a schedule in the team's group",
+    ["scheduler:CreateSchedule", schedule("marimo-dev")],
+    ownSchedule,
+  ),
+  row(
+    bo,
+    "makes a schedule in the default group",
+    ["scheduler:CreateSchedule", schedule("default")],
+    ownSchedule,
+  ),
+  row(
+    bo,
+    "deletes ana's schedule",
+    ["scheduler:DeleteSchedule", schedule("marimo-dev-user-ana")],
+    ["scheduler:DeleteSchedule", schedule("marimo-dev-user-bo")],
+  ),
+  row(
+    bo,
+    "makes a schedule group",
+    ["scheduler:CreateScheduleGroup", arn("scheduler", "schedule-group/marimo-dev-user-bo")],
+    ownSchedule,
+  ),
+  row(bo, "tags its role as ana", ["iam:TagRole", role("user-bo")], passOneself),
+  row(
+    bo,
+    "writes a policy",
+    ["iam:CreatePolicyVersion", `arn:aws:iam::${account}:policy/marimo-dev-jobs`],
+    passOneself,
+  ),
+  row(bo, "changes what everybody runs", ["s3:PutObject", payload], ["s3:PutObject", read[1]], {
+    refusedBy: "PayloadIsReadOnly",
+  }),
+  row("a job of bo's", "changes what everybody runs", ["s3:PutObject", payload], ["s3:PutObject", read[1]], {
+    refusedBy: "PayloadIsReadOnly",
+  }),
+  row(
+    "a job of bo's",
+    "stops ana's job",
+    ["sagemaker:StopProcessingJob", job("marimo-dev-ana-a-1")],
+    stopOwn,
+  ),
+  row("a shared space", "stops bo's job", stopOwn, stopOwn, { controlSeat: bo }),
+  row("a shared space", "makes a schedule", ownSchedule, ownSchedule, { controlSeat: bo }),
+  row("a shared space", "runs a job as bo", passOneself, passOneself, { controlSeat: bo }),
+  row("a shared space", "changes what everybody runs", ["s3:PutObject", payload], ["s3:PutObject", read[1]], {
+    refusedBy: "PayloadIsReadOnly",
+  }),
+  row("a role without a tag", "stops bo's job", stopOwn, stopOwn, { controlSeat: bo }),
+  row("a role without a tag", "runs a job as bo", passOneself, passOneself, { controlSeat: bo }),
+  row(
+    "a role with an empty tag",
+    "stops a job whose name fits no user",
+    ["sagemaker:StopProcessingJob", job("marimo-dev--1")],
+    stopOwn,
+    { controlSeat: bo },
+  ),
+  row(
+    "a role with an empty tag",
+    "passes a role whose name fits no user",
+    ["iam:PassRole", role("user-"), passedTo("sagemaker")],
+    passOneself,
+    { controlSeat: bo },
+  ),
+  row("a scheduled job", "stops bo's job", stopOwn, stopOwn, { controlSeat: bo }),
+  row("a scheduled job", "runs a job as bo", passOneself, passOneself, { controlSeat: bo }),
+  row(
+    "a scheduled job",
+    "writes other objects than its output",
+    ["s3:PutObject", `${bucket}/data.csv`],
+    ["s3:PutObject", `${bucket}/${bucketPrefixes.jobs}/one/page.html`],
+  ),
+  row("the scheduler", "runs a job as bo", passOneself, [
+    "iam:PassRole",
+    role("jobs"),
+    passedTo("sagemaker"),
+  ]),
+  row("the scheduler", "reads the bucket", read, read, { controlSeat: bo }),
+];
+
+let documents: readonly IamDocument[];
+beforeAll(async () => {
+  documents = await appliedIamDocuments(synthesize(settings));
+});
+
+const documentsOf = (addresses: readonly string[], attribute = "policy"): readonly PolicyDocument[] => {
+  const found = documents.filter(
+    (one) => one.attribute === attribute && addresses.some((address) => one.address.startsWith(address)),
+  );
+  if (found.length < addresses.length) throw new Error(`no ${attribute} of ${addresses.join(", ")}`);
+  return found.map(({ document }) => document);
+};
+
+function decide(seat: SeatName, [action, resource, context = {}]: Attempt) {
+  const { policies, tags }: Seat = seats[seat];
+  const request = {
+    action,
+    resource,
+    tags: tags ?? {},
+    context: { "aws:RequestedRegion": region, ...context },
+  };
+  return simulate({ identity: documentsOf(policies) }, request);
+}
+
+describe("attacks", () => {
+  it.each(rows.map((one) => ({ title: `${one.seat}: ${one.attempt}`, one })))("$title", ({ one }) => {
+    expect(decide(one.seat, one.request)).toEqual({ allowed: false, sid: one.refusedBy });
+    // Control.
+    expect(decide(one.controlSeat ?? one.seat, one.control).allowed).toBe(true);
+  });
+
+  it("have another seat or another request as their control", () => {
+    for (const one of rows)
+      expect([one.controlSeat ?? one.seat, one.control]).not.toEqual([one.seat, one.request]);
+  });
+});
+
+describe("the trust of a user's role", () => {
+  const trusts = (user: string, source: string, principal: string) =>
+    simulate(
+      { identity: [], resource: documentsOf([`aws_iam_role.users_role["${user}"]`], "assume_role_policy") },
+      {
+        action: "sts:AssumeRole",
+        resource: role(`user-${user.toLowerCase()}`),
+        principal: `${principal}.amazonaws.com`,
+        context: { "aws:SourceAccount": account, "aws:SourceArn": source },
+      },
+    ).allowed;
+  const group = (name: string) => arn("scheduler", `schedule-group/marimo-dev${name}`);
+
+  it.each([
+    ["the user's schedule group", "Bo", group("-user-bo"), "scheduler", true],
+    ["another user's", "Bo", group("-user-ana"), "scheduler", false],
+    ["one that begins with it", "Bo", group("-user-bob"), "scheduler", false],
+    ["the team's", "Bo", group(""), "scheduler", false],
+    ["SageMaker in this account", "ana", arn("sagemaker", "domain/d-1"), "sagemaker", true],
+    ["SageMaker for a schedule group", "ana", group("-user-ana"), "sagemaker", false],
+    ["another service", "ana", group("-user-ana"), "lambda", false],
+  ] as const)("admits or refuses %s", (_, user, source, principal, allowed) => {
+    expect(trusts(user, source, principal)).toBe(allowed);
+  });
+});

@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { accountId, arn, expression, resource, statements, synthesize } from "../../support/synthesize.ts";
+
+const each = `marimo-dev-user-${expression("lower(each.key)")}`;
+
+describe("a user's role", () => {
+  it("is one for each user profile, named and tagged in lower case as SageMaker writes ARNs", () => {
+    expect(resource(synthesize(), "aws_iam_role", "users_role")).toMatchObject({
+      for_each: expression("local.user_profiles"),
+      name: each,
+      tags: { StudioUser: expression("lower(each.key)") },
+      force_detach_policies: true,
+    });
+  });
+
+  it("is assumed by SageMaker, and by EventBridge Scheduler for exactly the user's schedule group", () => {
+    const stack = synthesize();
+    const group = (name: string) => arn("scheduler", `schedule-group/${name}`);
+    expect(resource(stack, "aws_scheduler_schedule_group", "users_schedules")).toMatchObject({
+      for_each: expression("local.user_profiles"),
+      name: each,
+    });
+    const trust = statements(stack, "users_trust");
+    expect(Object.keys(trust)).toEqual(["SageMaker", "Scheduler"]);
+    expect(trust.Scheduler?.condition).toEqual([
+      { test: "StringEquals", variable: "aws:SourceAccount", values: [accountId] },
+      { test: "ArnLike", variable: "aws:SourceArn", values: [group("marimo-dev-user-USER")] },
+    ]);
+    // Terraform puts the name into it: `lower` yields no upper case, so nothing else can be replaced.
+    expect(resource(stack, "aws_iam_role", "users_role").assume_role_policy).toBe(
+      expression(`replace(data.aws_iam_policy_document.users_trust.json, "marimo-dev-user-USER", "${each}")`),
+    );
+  });
+
+  it("is that of the user's private spaces; the domain and shared spaces keep the execution role", () => {
+    const stack = synthesize();
+    const domain = resource(stack, "aws_sagemaker_domain", "studio_domain");
+    const shared = { execution_role: expression("aws_iam_role.execution_role.arn") };
+    expect(domain.default_user_settings).toMatchObject(shared);
+    expect(domain.default_space_settings).toMatchObject(shared);
+    expect(resource(stack, "aws_sagemaker_user_profile", "studio_profiles").user_settings).toMatchObject({
+      execution_role: expression("aws_iam_role.users_role[each.key].arn"),
+    });
+  });
+
+  it("does not exist beside an existing role, which everybody has", () => {
+    const stack = synthesize({ existing: { executionRoleArn: "arn:aws:iam::123456789012:role/studio" } });
+    expect(stack.text).not.toMatch(/users_role|users_schedules|StudioUser/);
+    expect(resource(stack, "aws_sagemaker_user_profile", "studio_profiles").user_settings).toMatchObject({
+      execution_role: expression("data.aws_iam_role.execution_role.arn"),
+    });
+  });
+
+  it("has no policy for jobs where there are no users: the provider refuses an attachment to nobody", () => {
+    const attached = (users: number) =>
+      Object.keys(
+        synthesize({ userProfiles: Array.from({ length: users }, (_, index) => ({ name: `u${index}` })) })
+          .resource.aws_iam_policy_attachment ?? {},
+      ).filter((name) => name.startsWith("job_users"));
+    expect(attached(0)).toEqual([]);
+    expect(attached(1)).toHaveLength(2);
+  });
+
+  it("has at most ten policies, with every setting", () => {
+    const secretArn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:git-AbCdEf";
+    const stack = synthesize({
+      packageIndexUrl: "https://team-123456789012.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/",
+      repositories: [{ repositoryUrl: "https://github.com/acme/models", secretArn }],
+      images: [{ name: "geo", imageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/geo:1.0" }],
+      tags: { CostCenter: "42" },
+      jobs: { secrets: [secretArn] },
+      guardRails: {
+        allowedInstanceTypes: ["ml.t3.medium"],
+        maximumSpacesPerUser: 2,
+        requiredTags: ["CostCenter"],
+        budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], stopAtPercent: 100 },
+      },
+    });
+    // IAM User Guide, "IAM and AWS STS quotas": 10 for each role, unless raised. The budget's is attached by AWS Budgets.
+    const policies = Object.keys(stack.resource.aws_iam_policy ?? {});
+    expect(policies).toHaveLength(10);
+  });
+});

@@ -1,0 +1,88 @@
+import { prefixOf } from "./basics.ts";
+import { isExisting } from "./existing-lookup.ts";
+import { quote, type Report, type Untyped } from "./problems.ts";
+
+/**
+ * Characters of an environment's and a user's name together. A job is named `marimo-<environment>-<user>-<notebook>-<time>`
+ * (SageMaker API, `ProcessingJobName`: 63, of which the time takes 17), which is shorter than a role's name may be (64).
+ */
+export const longestUserOf = (environment: string) => 43 - `${prefixOf(environment)}-`.length;
+
+const extensionRule = (what: string) => ({
+  allowed: `${what} of which none is another with a hyphen and more`,
+  source: "IAM allows jobs by name, such as marimo-dev-ana-*, which would include those of ana-b",
+});
+
+/** Whether a name begins with another one of `names` and a hyphen: returns that name. All are in lower case. */
+export function extended(name: string, names: ReadonlySet<string>): string | undefined {
+  for (let end = name.indexOf("-"); end !== -1; end = name.indexOf("-", end + 1)) {
+    if (names.has(name.slice(0, end))) return name.slice(0, end);
+  }
+  return undefined;
+}
+
+/** Names of the user profiles, in lower case, that the settings give or that are the default. */
+export function userNamesOf(
+  { userProfiles }: Untyped,
+  defaults: readonly { readonly name: string }[],
+): string[] {
+  const profiles: readonly unknown[] = Array.isArray(userProfiles) ? userProfiles : defaults;
+  return profiles.flatMap((profile) => {
+    const name =
+      typeof profile === "object" && profile !== null && "name" in profile ? profile.name : undefined;
+    return typeof name === "string" ? [name.toLowerCase()] : [];
+  });
+}
+
+/** Users each have a role, unless everybody has the existing one. */
+export const haveRoles = (settings: Untyped) =>
+  !isExisting(settings, "executionRoleArn") && !isExisting(settings, "domainId");
+
+/** Reports names of user profiles that a role, or the pattern of another user's jobs, would not tell apart. */
+export function checkUserNames(names: readonly string[], report: Report, settings: Untyped): void {
+  if (!haveRoles(settings)) return;
+  const environment = typeof settings.name === "string" ? settings.name : "";
+  const longest = longestUserOf(environment);
+  const all = new Set(names.filter((name) => name !== ""));
+  for (const [index, name] of names.entries()) {
+    const at = `[${index}].name`;
+    if (name.length > longest && name.length <= 63) {
+      const rule = {
+        allowed: `at most ${longest} characters beside the environment ${quote(environment)}`,
+        source: "SageMaker API, ProcessingJobName: 63 characters with environment, user, notebook and time",
+      };
+      report(name, `has ${name.length} characters`, rule, at);
+    }
+    const other = extended(name, all);
+    if (other !== undefined)
+      report(name, `begins with the user ${quote(other)}`, extensionRule("user profiles"), at);
+  }
+}
+
+/** Reports a schedule whose jobs would have names of a user's jobs, or the other way round. */
+export function checkScheduleBesideUsers(
+  schedule: string,
+  users: readonly string[],
+  report: Report,
+  settings: Untyped,
+): void {
+  if (!haveRoles(settings)) return;
+  const user = users.find((one) => `${schedule}-`.startsWith(`${one}-`) || one.startsWith(`${schedule}-`));
+  if (user === undefined) return;
+  const rule = {
+    allowed: "a name that does not begin with a user's, nor a user's with it",
+    source: `jobs of the schedule and of the user would both be named ${prefixOf(String(settings.name))}-${user}-…`,
+  };
+  report(schedule, `could be mistaken for the user ${quote(user)}`, rule);
+}
+
+/** Reports an environment that begins with another one's name: `names` are those of the other environments. */
+export function checkEnvironmentName(name: string, names: ReadonlySet<string>, report: Report): void {
+  const other = extended(name, names);
+  if (other !== undefined) {
+    report(name, `begins with the environment ${quote(other)}`, {
+      ...extensionRule("environments"),
+      source: "IAM allows by name: marimo-dev-* includes the roles and jobs of the environment dev-b",
+    });
+  }
+}

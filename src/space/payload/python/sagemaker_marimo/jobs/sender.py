@@ -1,0 +1,57 @@
+"""Who sends a job: it runs as the role of that user, and its name begins with theirs."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sagemaker_marimo.jobs.settings import Environment, Refused
+
+
+@dataclass(frozen=True)
+class Sender:
+    role: str
+    """ARN of the role of the jobs, and of the pipelines of a sweep."""
+    prefix: str
+    """The names of jobs and pipelines begin with it and a hyphen: IAM allows no others."""
+
+
+def find(environment: Environment, user: str | None) -> Sender:
+    """The user by name, or else whose space this is. Raises Refused for any other space."""
+    if environment.role is not None:
+        return Sender(environment.role, environment.prefix)
+    roles = environment.user_roles
+    user = user or os.environ.get("MARIMO_USER")
+    role = _space_role()
+    if user:
+        # Names in ARNs and roles are in lower case.
+        name = user.lower()
+    elif role is None:
+        raise Refused(
+            [
+                "jobs run as the user who sends them, and no user is named: use --user NAME or set "
+                f"MARIMO_USER to your user profile in {environment.name}"
+            ]
+        )
+    elif not role.startswith(roles):
+        raise Refused(
+            [
+                f"jobs run as the user who sends them, but this space runs as {role}, not as a "
+                "user. Send it from a private space. If this is one, stop and start it: its user may have "
+                "got a role since"
+            ]
+        )
+    else:
+        name = role.removeprefix(roles)
+    return Sender(f"{roles}{name}", f"{environment.prefix}-{name}")
+
+
+def _space_role() -> str | None:
+    """The role of the space, or None outside of a space. sagemaker-core reads it at the same place
+    (session_helper.py, get_caller_identity_arn)."""
+    file = os.environ.get("SAGEMAKER_RESOURCE_METADATA", "/opt/ml/metadata/resource-metadata.json")
+    try:
+        role = json.loads(Path(file).read_text(encoding="utf-8")).get("ExecutionRoleArn")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return role if isinstance(role, str) else None

@@ -1,0 +1,188 @@
+import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { bucketPrefixes } from "../../settings/names.ts";
+import type { AwsAccount } from "../support/aws-account.ts";
+import { inRegion } from "./conditions.ts";
+
+/** SageMaker Developer Guide, "Give your users access to spaces": each statement is one of that policy. */
+export function spaceStatements(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
+  const ownProfile = account.arn(
+    "sagemaker",
+    "user-profile/&{sagemaker:DomainId}/&{sagemaker:UserProfileName}",
+  );
+  const own = { test: "ArnLike", variable: "sagemaker:OwnerUserProfileArn", values: [ownProfile] };
+  const ownerless = { test: "Null", variable: "sagemaker:OwnerUserProfileArn", values: ["true"] };
+  const sharing = (...values: string[]) => ({
+    test: "StringEquals",
+    variable: "sagemaker:SpaceSharingType",
+    values,
+  });
+  const changeSpaces = ["sagemaker:CreateSpace", "sagemaker:UpdateSpace", "sagemaker:DeleteSpace"];
+  const changeApps = ["sagemaker:CreateApp", "sagemaker:DeleteApp"];
+  const spacesOfTheDomain = [account.arn("sagemaker", "space/&{sagemaker:DomainId}/*")];
+  return [
+    {
+      sid: "AppsWithoutOwner",
+      actions: changeApps,
+      resources: [account.arn("sagemaker", "app/*")],
+      condition: [ownerless],
+    },
+    {
+      sid: "OpenStudioAsOneself",
+      actions: ["sagemaker:CreatePresignedDomainUrl"],
+      resources: [ownProfile],
+    },
+    {
+      sid: "ListStudio",
+      actions: [
+        "sagemaker:ListApps",
+        "sagemaker:ListDomains",
+        "sagemaker:ListSpaces",
+        "sagemaker:ListUserProfiles",
+      ],
+      resources: ["*"],
+      condition: inRegion(account.region),
+    },
+    {
+      sid: "DescribeStudio",
+      actions: [
+        "sagemaker:DescribeApp",
+        "sagemaker:DescribeDomain",
+        "sagemaker:DescribeSpace",
+        "sagemaker:DescribeUserProfile",
+      ],
+      resources: ["app/*", "domain/*", "space/*", "user-profile/*"].map((resource) =>
+        account.arn("sagemaker", resource),
+      ),
+    },
+    {
+      sid: "TagOnCreation",
+      actions: ["sagemaker:AddTags"],
+      resources: [account.arn("sagemaker", "*/*")],
+      condition: [
+        {
+          test: "Null",
+          variable: "sagemaker:TaggingAction",
+          values: ["false"],
+        },
+      ],
+    },
+    {
+      sid: "SpacesWithoutOwner",
+      actions: changeSpaces,
+      resources: spacesOfTheDomain,
+      condition: [ownerless],
+    },
+    {
+      sid: "OwnSpaces",
+      actions: changeSpaces,
+      resources: spacesOfTheDomain,
+      condition: [own, sharing("Private", "Shared")],
+    },
+    {
+      sid: "AppsOfOwnPrivateSpaces",
+      actions: changeApps,
+      resources: [account.arn("sagemaker", "app/&{sagemaker:DomainId}/*")],
+      condition: [own, sharing("Private")],
+    },
+  ];
+}
+
+export function artifactStatements(
+  account: AwsAccount,
+  props: { readonly bucketArn: string; readonly encryptionKeyArn: string },
+): DataAwsIamPolicyDocumentStatement[] {
+  return [
+    {
+      sid: "ListTheBucket",
+      actions: ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
+      resources: [props.bucketArn],
+    },
+    {
+      sid: "ReadAndWriteObjects",
+      actions: [
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:ListMultipartUploadParts",
+        "s3:PutObject",
+      ],
+      resources: [`${props.bucketArn}/*`],
+    },
+    {
+      // Every space runs or installs these objects, so write access would mean running code as any user. Only Terraform and
+      // scripts/wheelhouse.ts do, with their caller's own credentials.
+      sid: "PayloadIsReadOnly",
+      effect: "Deny",
+      actions: ["s3:AbortMultipartUpload", "s3:DeleteObject*", "s3:PutObject*", "s3:RestoreObject"],
+      resources: [bucketPrefixes.payload, bucketPrefixes.wheels, bucketPrefixes.schedules].map(
+        (prefix) => `${props.bucketArn}/${prefix}/*`,
+      ),
+    },
+    {
+      sid: "KeyForTheBucket",
+      actions: ["kms:Decrypt", "kms:GenerateDataKey"],
+      resources: [props.encryptionKeyArn],
+      condition: [
+        {
+          test: "StringEquals",
+          variable: "kms:ViaService",
+          values: [account.serviceName("s3")],
+        },
+      ],
+    },
+    {
+      // All that CreateApp asks of the role where the domain has a key of its own, with the grant below, by which AWS then
+      // uses the key itself (SageMaker Developer Guide, "How to use SageMaker AI execution roles", CreateDomain API).
+      sid: "KeyForTheVolumesOfSpaces",
+      actions: ["kms:DescribeKey"],
+      resources: [props.encryptionKeyArn],
+    },
+    {
+      // Confined as in the Amazon EBS User Guide, "Requirements for Amazon EBS encryption".
+      sid: "GrantsForTheVolumesOfSpaces",
+      actions: ["kms:CreateGrant"],
+      resources: [props.encryptionKeyArn],
+      condition: [
+        {
+          test: "Bool",
+          variable: "kms:GrantIsForAWSResource",
+          values: ["true"],
+        },
+      ],
+    },
+  ];
+}
+
+export function describeJobStatements(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
+  return [
+    {
+      sid: "ListJobs",
+      actions: ["sagemaker:ListProcessingJobs", "sagemaker:ListTrainingJobs"],
+      resources: ["*"],
+      condition: inRegion(account.region),
+    },
+    {
+      sid: "DescribeJobs",
+      actions: ["sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"],
+      resources: [account.arn("sagemaker", "processing-job/*"), account.arn("sagemaker", "training-job/*")],
+    },
+  ];
+}
+
+/** Studio's log group is one for the account and region: SageMaker names it, and no stack of ours may own it. */
+export function studioLogStatements(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
+  const group = account.arn("logs", "log-group:/aws/sagemaker/studio");
+  return [
+    {
+      sid: "StudioLogs",
+      actions: [
+        "logs:CreateLogGroup",
+        "logs:CreateLogStream",
+        "logs:DescribeLogStreams",
+        "logs:GetLogEvents",
+        "logs:PutLogEvents",
+      ],
+      resources: [group, `${group}:*`],
+    },
+  ];
+}

@@ -1,0 +1,81 @@
+import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
+import { SchedulerScheduleGroup } from "@cdktf/provider-aws/lib/scheduler-schedule-group/index.js";
+import {
+  Fn,
+  type ITerraformDependable,
+  type MapTerraformIterator,
+  propertyAccess,
+  TerraformIterator,
+  Token,
+} from "cdktf";
+import { Construct } from "constructs";
+import { awsNames, userTag } from "../../settings/names.ts";
+import type { AwsAccount } from "../support/aws-account.ts";
+import { checkPrefix } from "../support/prefix.ts";
+import { sagemakerStatement, serviceTrust } from "./service-trust.ts";
+
+export interface UserRolesProps {
+  /** Name prefix of the roles and schedule groups. Limit: see `checkPrefix`. */
+  readonly prefix: string;
+  readonly account: AwsAccount;
+  /** The names of the user profiles are its keys. */
+  readonly userProfiles: MapTerraformIterator;
+  /** Policies that AWS may attach later, and that must outlive the roles in a destroy. */
+  readonly attachedByOthers: readonly ITerraformDependable[];
+}
+
+/**
+ * A role for each user, with the tag `StudioUser`, and a schedule group of the same name. Their private spaces run as it,
+ * and so do their jobs, sweeps and schedules: in S3, SageMaker and CloudTrail each user is a principal of their own. The
+ * policies are the same for all: `&{aws:PrincipalTag/StudioUser}` in them stands for the user (IAM User Guide, "IAM
+ * policy elements: Variables and tags"; a role's tags are principal tags of all its sessions).
+ */
+export class UserRoles extends Construct {
+  /** List of the roles' names. */
+  readonly names: readonly string[];
+  private readonly role: IamRole;
+  private readonly userProfiles: MapTerraformIterator;
+
+  constructor(scope: Construct, id: string, props: UserRolesProps) {
+    super(scope, id);
+    const { account, attachedByOthers, prefix, userProfiles } = props;
+    checkPrefix(this, prefix);
+    // SageMaker writes names in lower case into its ARNs, so roles, tags and groups have them in lower case too.
+    const user = Fn.lower(userProfiles.key);
+    const nameOf = (one: string) => awsNames(prefix).user(one);
+    const group = (one: string) => account.arn("scheduler", `schedule-group/${nameOf(one)}`);
+    // No user is named so: names in lower case are put in its place.
+    const placeholder = "USER";
+    const trust = new DataAwsIamPolicyDocument(this, "trust", {
+      statement: [
+        sagemakerStatement(account),
+        serviceTrust({
+          sid: "Scheduler",
+          account,
+          service: account.servicePrincipal("scheduler"),
+          // The group, and not a schedule (EventBridge Scheduler User Guide, "Confused deputy prevention").
+          sourceArn: group(placeholder),
+        }),
+      ],
+    });
+    new SchedulerScheduleGroup(this, "schedules", { forEach: userProfiles, name: nameOf(user) });
+    this.role = new IamRole(this, "role", {
+      forEach: userProfiles,
+      name: nameOf(user),
+      description: `Spaces, jobs and schedules of ${userProfiles.key}`,
+      assumeRolePolicy: Fn.replace(trust.json, nameOf(placeholder), nameOf(user)),
+      tags: { [userTag]: user },
+      // Terraform deletes the role of a removed user before it changes the policies' attachments.
+      forceDetachPolicies: true,
+      ...(attachedByOthers.length === 0 ? {} : { dependsOn: [...attachedByOthers] }),
+    });
+    this.userProfiles = userProfiles;
+    this.names = Token.asList(TerraformIterator.fromResources(this.role).pluckProperty("name"));
+  }
+
+  /** ARN of the role of the user whose name is the key of the resource that uses it. */
+  get arnOfEach(): string {
+    return Token.asString(propertyAccess(this.role.fqn, [this.userProfiles.key, "arn"]));
+  }
+}
