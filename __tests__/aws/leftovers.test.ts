@@ -32,6 +32,7 @@ import {
   CreateAppImageConfigCommand,
   CreateImageCommand,
   CreatePipelineCommand,
+  CreateStudioLifecycleConfigCommand,
   SageMakerClient,
 } from "@aws-sdk/client-sagemaker";
 import {
@@ -114,6 +115,14 @@ async function makeParts(environment: string): Promise<void> {
   await sagemaker.send(new CreateImageCommand({ ...image, Tags }));
   const config = { AppImageConfigName: `${prefix}-geo`, JupyterLabAppImageConfig: {} };
   await sagemaker.send(new CreateAppImageConfigCommand({ ...config, Tags }));
+  for (const name of ["domain", "code-editor"])
+    await sagemaker.send(
+      new CreateStudioLifecycleConfigCommand({
+        StudioLifecycleConfigName: `${prefix}-${name}-0123abcd`,
+        StudioLifecycleConfigContent: "IyEvYmluL2Jhc2gK",
+        StudioLifecycleConfigAppType: "JupyterLab",
+      }),
+    );
   const statement = { Effect: "Allow", Action: "s3:ListBucket", Resource: "*" };
   const PolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
   await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: "artifacts", PolicyDocument }));

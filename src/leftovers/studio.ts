@@ -53,6 +53,10 @@ export async function findDomains(
   return found;
 }
 
+/** By the names that `LifecycleConfiguration` gives. It excludes environments whose name starts with this one's. */
+export const isLifecycleConfigurationOf = (prefix: string, name: string) =>
+  new RegExp(`^${prefix}-(code-editor-)?(domain-)?[0-9a-f]{8}$`).test(name);
+
 export async function findLifecycleConfigurations(
   { prefix }: EnvironmentNames,
   { clients: { sagemaker } }: Tools<LeftoversClients>,
@@ -61,8 +65,7 @@ export async function findLifecycleConfigurations(
   const query = { NameContains: prefix };
   for await (const page of paginateListStudioLifecycleConfigs({ client: sagemaker }, query)) {
     for (const { StudioLifecycleConfigName: name = "" } of page.StudioLifecycleConfigs ?? []) {
-      // The construct's pattern of names. It excludes environments whose name starts with this one's.
-      if (!new RegExp(`^${prefix}-(domain-)?[0-9a-f]{8}$`).test(name)) continue;
+      if (!isLifecycleConfigurationOf(prefix, name)) continue;
       found.push({
         kind: "lifecycle configuration",
         id: name,

@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { App, TerraformStack } from "cdktf";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { isLifecycleConfigurationOf } from "../../../src/leftovers/studio.ts";
 import { LifecycleConfiguration } from "../../../src/stack/studio/lifecycle-configuration.ts";
 import { spaceFiles } from "../../../src/stack/studio/space-files.ts";
-import { expression, resource, synthesize } from "../../support/synthesize.ts";
+import { expression, resource, resourceNames, synthesize } from "../../support/synthesize.ts";
 
 const type = "aws_sagemaker_studio_lifecycle_config";
 
@@ -81,6 +82,16 @@ describe("the lifecycle configuration", () => {
     expect(domain.lifecycle).toMatchObject({
       ignore_changes: ["studio_lifecycle_config_content", "studio_lifecycle_config_name"],
     });
+  });
+
+  it("has names by which `npm run leftovers` finds it", () => {
+    const stack = synthesize();
+    const names = resourceNames(stack, type).map((id) =>
+      String(resource(stack, type, id).studio_lifecycle_config_name),
+    );
+    expect(names).toHaveLength(4);
+    expect(names.filter((name) => !isLifecycleConfigurationOf("marimo-dev", name))).toEqual([]);
+    expect(names.filter((name) => isLifecycleConfigurationOf("marimo", name))).toEqual([]);
   });
 
   it("takes a script that just fits, and refuses one that does not with its actual size", () => {
