@@ -149,7 +149,10 @@ describe("other partitions", () => {
     expect(partitions.filter((found) => found !== `arn:${partition}:`)).toEqual([]);
     // These service principals have the same name in every partition, as far as the provider knows.
     const hosts = (text.match(/[\w.-]*\bamazonaws\.com[\w.]*/g) ?? []).filter(
-      (host) => !/^(sagemaker|vpc-flow-logs|logging\.s3)\.amazonaws\.com$/.test(host),
+      (host) =>
+        !/^(cloudtrail|cloudwatch|events|logging\.s3|sagemaker|scheduler|vpc-flow-logs)\.amazonaws\.com$/.test(
+          host,
+        ),
     );
     expect(hosts.length).toBeGreaterThan(10);
     expect(hosts.filter((host) => !host.endsWith(suffix))).toEqual([]);

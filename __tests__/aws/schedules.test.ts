@@ -133,7 +133,12 @@ describe("a scheduled notebook", () => {
     const { python } = await pythonEnvironment("image");
     const reports = join(fixture.folder, "reports");
     const script = join(fixture.folder, "src/space/payload/python/sagemaker_marimo/jobs/command.py");
-    const environment = { HOME: reports, MARIMO_BUCKET: await bucket(), AWS_REGION: "us-east-1" };
+    const environment = {
+      HOME: reports,
+      MARIMO_BUCKET: await bucket(),
+      MARIMO_USER: "ana",
+      AWS_REGION: "us-east-1",
+    };
     const { code, output } = await fixture.run(
       python,
       ["-B", script, "run", "daily.py", "--output", reports],
@@ -141,7 +146,7 @@ describe("a scheduled notebook", () => {
       environment,
     );
     expect(code, output).toBe(0);
-    const [folder = ""] = readdirSync(reports).filter((name) => name.startsWith("marimo-dev-daily-"));
+    const [folder = ""] = readdirSync(reports).filter((name) => name.startsWith("marimo-dev-ana-daily-"));
     expect(readFileSync(join(reports, folder, "files/result.csv"), "utf8")).toBe("answer\n42\n");
     const refused = await fixture.run(python, ["-B", script, "run", "none.py"], reports, environment);
     expect([refused.code, refused.output]).toEqual([2, expect.stringContaining("none.py does not exist")]);

@@ -304,6 +304,30 @@ const cases: readonly Case[] = [
     ],
   },
   {
+    what: "a managed policy for a list of roles, one of which exists",
+    risk: "wider-permissions:jobs",
+    changes: [
+      change(
+        "aws_iam_policy_attachment.jobs",
+        { name: "jobs", roles: ["a"] },
+        { name: "jobs", roles: ["a", "b"] },
+      ),
+    ],
+    harmless: [
+      change("aws_iam_role.new", null, { name: "b" }),
+      change(
+        "aws_iam_policy_attachment.jobs",
+        { name: "jobs", roles: ["a"] },
+        { name: "jobs", roles: ["a", "b"] },
+      ),
+      change(
+        "aws_iam_policy_attachment.less",
+        { name: "less", roles: ["a", "b"] },
+        { name: "less", roles: ["a"] },
+      ),
+    ],
+  },
+  {
     what: "an inline policy that allows more",
     risk: "wider-permissions:role",
     changes: [

@@ -98,6 +98,18 @@ def _list_tags(response: Any, request: Request) -> Request:
     return {"ResourceTags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
+def _tag_resource(response: Any, request: Request) -> Request:
+    _tag(response.backend, request["ResourceARN"], request["ResourceTags"])
+    return {}
+
+
+def _untag_resource(response: Any, request: Request) -> Request:
+    tags = actions_of(response.backend).tags.get(request["ResourceARN"], {})
+    for key in request["ResourceTagKeys"]:
+        tags.pop(key, None)
+    return {}
+
+
 def install() -> None:
     for name, answer in {
         "create_budget": _create_budget,
@@ -108,6 +120,8 @@ def install() -> None:
         "describe_budget_actions_for_budget": _describe_actions,
         "delete_budget_action": _delete_action,
         "list_tags_for_resource": _list_tags,
+        "tag_resource": _tag_resource,
+        "untag_resource": _untag_resource,
     }.items():
 
         def method(response: Any, answer: Any = answer) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from moto.cloudtrail.models import CloudTrailBackend, Trail, cloudtrail_backends
+from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core.exceptions import JsonRESTError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.events.models import events_backends
@@ -41,8 +42,10 @@ class InsufficientS3BucketPolicyException(JsonRESTError):
 
 def install() -> None:
     """moto stores trails, and neither checks the bucket's policy nor says that a trail has selectors. Without
-    that, Terraform would set them again with each apply. It deletes a trail by its name only."""
+    that, Terraform would set them again with each apply. It deletes a trail by its name only, and describes
+    all trails whatever names it is asked for."""
     describe, create = Trail.description, CloudTrailBackend.create_trail
+    answer = CloudTrailResponse.describe_trails
 
     def description(trail: Any, include_region: bool = False) -> Record:
         has_selectors = bool(trail.event_selectors or trail.advanced_event_selectors)
@@ -62,11 +65,19 @@ def install() -> None:
     def delete_trail(backend: Any, name: str) -> None:
         del backend.trails[backend.get_trail(name).trail_name]
 
+    def describe_trails(response: Any) -> str:
+        wanted = response._get_param("trailNameList") or []
+        trails = json.loads(answer(response))["trailList"]
+        named = [trail for trail in trails if {trail["Name"], trail["TrailARN"]} & set(wanted)]
+        return json.dumps({"trailList": named if wanted else trails})
+
     trail_class: Any = Trail
+    response_class: Any = CloudTrailResponse
     backend_class: Any = CloudTrailBackend
     trail_class.description = description
     backend_class.create_trail = create_trail
     backend_class.delete_trail = delete_trail
+    response_class.describe_trails = describe_trails
 
 
 def record(request: AwsRequest, access_key: str, status: int) -> None:

@@ -110,9 +110,12 @@ export const permissionsRule: Rule = {
   ],
 };
 
+const attachLess = "attach a customer managed policy with only the needed actions, or do not attach one";
+
+const list = (value: unknown) => (Array.isArray(value) ? value.map(String) : []);
+
 /** Policies that are attached to existing resources, and permissions boundaries that are removed from them. */
 function attached(plan: Plan, about: ResourceChange): Finding[] {
-  const instead = "attach a customer managed policy with only the needed actions, or do not attach one";
   const owner = /^aws_iam_(role|user|group)_policy_attachment$/.exec(about.type)?.[1];
   if (
     owner !== undefined &&
@@ -122,13 +125,13 @@ function attached(plan: Plan, about: ResourceChange): Finding[] {
     const [old, now] = [before(about).policy_arn, after(about).policy_arn];
     if (old === now) return [];
     const reason = `The ${owner} ${code(String(after(about)[owner]))} gets all permissions of ${code(text(now) ?? "a new policy")}.`;
-    return [{ about, reason, instead }];
+    return [{ about, reason, instead: attachLess }];
   }
+  if (about.type === "aws_iam_policy_attachment" && !isDestroyed(about)) return attachedToMany(plan, about);
   if (!["aws_iam_role", "aws_iam_user"].includes(about.type) || about.change.before === null) return [];
   if (about.change.after === null || about.change.after === undefined) return [];
-  const list = (values: Values) =>
-    Array.isArray(values.managed_policy_arns) ? values.managed_policy_arns.map(String) : [];
-  const more = list(after(about)).filter((arn) => !list(before(about)).includes(arn));
+  const attachedBefore = list(before(about).managed_policy_arns);
+  const more = list(after(about).managed_policy_arns).filter((arn) => !attachedBefore.includes(arn));
   const [old, now] = [before(about), after(about)].map((values) => text(values.permissions_boundary));
   const inline = (values: Values) =>
     (Array.isArray(values.inline_policy) ? values.inline_policy : []).flatMap(
@@ -139,7 +142,7 @@ function attached(plan: Plan, about: ResourceChange): Finding[] {
   return [
     ...(wider.length > 0 ? [{ about, reason: `It ${joinFirst(wider.map(code))}.`, instead: narrower }] : []),
     ...(more.length > 0
-      ? [{ about, reason: `It gets all permissions of ${more.map(code).join(", ")}.`, instead }]
+      ? [{ about, reason: `It gets all permissions of ${more.map(code).join(", ")}.`, instead: attachLess }]
       : []),
     ...(old && old !== now
       ? [
@@ -151,6 +154,20 @@ function attached(plan: Plan, about: ResourceChange): Finding[] {
         ]
       : []),
   ];
+}
+
+/** The existing roles, users and groups that an attachment with lists of them gains. */
+function attachedToMany(plan: Plan, about: ResourceChange): Finding[] {
+  const names = (values: Values, kind: string) => list(values[`${kind}s`]);
+  const gained = ["role", "user", "group"].flatMap((kind) =>
+    names(after(about), kind)
+      .filter((name) => !names(before(about), kind).includes(name))
+      .filter((name) => stays(plan, `aws_iam_${kind}`, "name", name))
+      .map((name) => `the ${kind} ${code(name)}`),
+  );
+  if (gained.length === 0) return [];
+  const policy = code(text(after(about).policy_arn) ?? String(after(about).name));
+  return [{ about, reason: `All permissions of ${policy} go to ${joinFirst(gained)}.`, instead: attachLess }];
 }
 
 /** A policy of an existing resource that the plan does not show. */
