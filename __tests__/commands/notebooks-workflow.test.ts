@@ -151,7 +151,7 @@ describe("the workflow that other repositories call", () => {
     expect(uses("upload-pages-artifact")[0]?.with?.path).toBe(upload?.with?.path);
 
     rmSync(file("raises.py"));
-    const afterInstallation = steps().filter(({ run }) => run !== "npm ci");
+    const afterInstallation = steps().filter(({ run }) => !run?.startsWith("npm ci"));
     const [passed, ...more] = await runSteps({ folder }, afterInstallation);
     expect(more).toEqual([]);
     expect(passed?.status, passed?.output).toBe(0);
