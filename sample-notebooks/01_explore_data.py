@@ -74,19 +74,22 @@ def _(io, pd):
 @app.cell(hide_code=True)
 def _(boto3, botocore, mo, os, pd, read_prices):
     def read_bucket():
-        """Returns the team's data from this Studio domain's bucket and its source, or None and why not."""
-        bucket = os.environ.get("MARIMO_BUCKET")
-        if not bucket:
-            return None, "until your team's bucket has `data/prices.csv`"
+        """Returns your data from this Studio domain's bucket and its source, or None and why not."""
+        # Your part of the bucket, such as s3://BUCKET/people/ana.
+        prefix = os.environ.get("MARIMO_PREFIX")
+        if not prefix:
+            return None, "until your part of the team's bucket has `data/prices.csv`"
         # Short timeouts: without a route to S3, the error should appear within seconds.
         quick = botocore.config.Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 2})
-        source = f"s3://{bucket}/data/prices.csv"
+        source = f"{prefix}/data/prices.csv"
+        bucket, key = source.removeprefix("s3://").split("/", 1)
         try:
             s3 = boto3.client("s3", config=quick)
-            body = s3.get_object(Bucket=bucket, Key="data/prices.csv")["Body"].read()
+            body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             why = getattr(error, "response", {}).get("Error", {}).get("Code") or str(error)
-            if why == "NoSuchKey":
+            # S3 may deny a file that does not exist.
+            if why in ("NoSuchKey", "AccessDenied"):
                 return None, f"until you upload `{source}`"
             return None, f"because `{source}` cannot be read: {why}"
         rows, remark = read_prices(body)

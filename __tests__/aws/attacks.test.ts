@@ -8,6 +8,7 @@ import { synthesize } from "../support/synthesize.ts";
 const settings = {
   userProfiles: [{ name: "ana" }, { name: "Bo" }],
   schedules: [{ name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" }],
+  deployers: ["arn:aws:iam::123456789012:role/ops/deploy"],
 } as const;
 
 const account = "123456789012";
@@ -64,7 +65,81 @@ const bo = "bo's private space";
 const stopOwn: Attempt = ["sagemaker:StopProcessingJob", job("marimo-dev-bo-a-1")];
 const ownSchedule: Attempt = ["scheduler:CreateSchedule", schedule("marimo-dev-user-bo")];
 const passOneself: Attempt = ["iam:PassRole", role("user-bo"), passedTo("sagemaker")];
-const read: Attempt = ["s3:GetObject", `${bucket}/data.csv`];
+const mine = (key: string) => `${bucket}/people/bo/${key}`;
+const hers = (key: string) => `${bucket}/people/ana/${key}`;
+const read: Attempt = ["s3:GetObject", mine("data.csv")];
+const list = (prefix?: string): Attempt => [
+  "s3:ListBucket",
+  bucket,
+  prefix === undefined ? {} : { "s3:prefix": prefix },
+];
+/** The same attempt at ana's object, refused, and at the own one, allowed. */
+const object = (seat: SeatName, attempt: string, action: string, key: string) =>
+  row(seat, attempt, [action, hers(key)], [action, mine(key)]);
+const jobs: readonly SeatName[] = [bo, "a job of bo's"];
+const untagged: readonly SeatName[] = ["a shared space", "a role without a tag"];
+/** Attempts at objects. */
+const bucketRows: readonly Row[] = [
+  ...jobs.flatMap((seat) => [
+    object(seat, "reads ana's data", "s3:GetObject", "data.csv"),
+    object(seat, "writes ana's data", "s3:PutObject", "data.csv"),
+    object(seat, "deletes ana's data", "s3:DeleteObject", "data.csv"),
+    object(seat, "reads ana's results", "s3:GetObject", "jobs/marimo-dev-a-1/page.html"),
+    object(seat, "changes ana's results", "s3:PutObject", "jobs/marimo-dev-a-1/page.html"),
+    object(seat, "changes the code of ana's jobs", "s3:PutObject", "job-sources/0123/analysis.py"),
+    object(seat, "changes ana's sweep in the bucket", "s3:PutObject", "sweeps/s-1/sweep.json"),
+    row(seat, "lists ana's objects", list("people/ana/"), list("people/bo/")),
+    row(seat, "lists all people", list("people/"), list("people/bo/")),
+    row(seat, "lists people whose names begin with bo", list("people/bo"), list("people/bo/x")),
+    row(seat, "lists the whole bucket", list(), list("shared/")),
+    row(seat, "lists from the root", list(""), list("shared/")),
+    row(seat, "reads another object of the bucket", ["s3:GetObject", `${bucket}/data.csv`], read),
+    row(seat, "reads an old version of ana's data", ["s3:GetObjectVersion", hers("data.csv")], read),
+    row(
+      seat,
+      "forges the result of a schedule",
+      ["s3:PutObject", `${bucket}/shared/jobs/marimo-dev-daily-1/page.html`],
+      ["s3:GetObject", `${bucket}/shared/jobs/marimo-dev-daily-1/page.html`],
+      { refusedBy: "ResultsOfSchedulesAreReadOnly" },
+    ),
+    row(
+      seat,
+      "deletes a scheduled notebook",
+      ["s3:DeleteObject", `${bucket}/marimo/schedules/d/v/a.py`],
+      read,
+      {
+        refusedBy: "PayloadIsReadOnly",
+      },
+    ),
+  ]),
+  ...untagged.flatMap((seat) => [
+    row(seat, "reads bo's data", read, read, { controlSeat: bo }),
+    row(seat, "lists bo's objects", list("people/bo/"), list("people/bo/"), { controlSeat: bo }),
+    row(seat, "writes bo's data", ["s3:PutObject", mine("x")], ["s3:PutObject", mine("x")], {
+      controlSeat: bo,
+    }),
+  ]),
+  row(
+    "a role with an empty tag",
+    "reads an object of nobody",
+    ["s3:GetObject", `${bucket}/people//x`],
+    read,
+    {
+      controlSeat: bo,
+    },
+  ),
+  row("a role with an empty tag", "lists all people", list("people//"), list("people/bo/"), {
+    controlSeat: bo,
+  }),
+  row("a scheduled job", "reads bo's data", read, read, { controlSeat: bo }),
+  row("a scheduled job", "lists bo's objects", list("people/bo/"), list("shared/")),
+  row(
+    "a scheduled job",
+    "forges the result of a schedule in prod",
+    ["s3:PutObject", `${bucket}/shared/jobs/marimo-prod-daily-1/page.html`],
+    ["s3:PutObject", `${bucket}/shared/jobs/marimo-dev-daily-1/page.html`],
+  ),
+];
 
 const rows: readonly Row[] = [
   row(bo, "stops ana's job", ["sagemaker:StopProcessingJob", job("marimo-dev-ana-a-1")], stopOwn),
@@ -138,12 +213,18 @@ const rows: readonly Row[] = [
     ["iam:CreatePolicyVersion", `arn:aws:iam::${account}:policy/marimo-dev-jobs`],
     passOneself,
   ),
-  row(bo, "changes what everybody runs", ["s3:PutObject", payload], ["s3:PutObject", read[1]], {
+  row(bo, "changes what everybody runs", ["s3:PutObject", payload], ["s3:PutObject", mine("x")], {
     refusedBy: "PayloadIsReadOnly",
   }),
-  row("a job of bo's", "changes what everybody runs", ["s3:PutObject", payload], ["s3:PutObject", read[1]], {
-    refusedBy: "PayloadIsReadOnly",
-  }),
+  row(
+    "a job of bo's",
+    "changes what everybody runs",
+    ["s3:PutObject", payload],
+    ["s3:PutObject", mine("x")],
+    {
+      refusedBy: "PayloadIsReadOnly",
+    },
+  ),
   row(
     "a job of bo's",
     "stops ana's job",
@@ -153,9 +234,15 @@ const rows: readonly Row[] = [
   row("a shared space", "stops bo's job", stopOwn, stopOwn, { controlSeat: bo }),
   row("a shared space", "makes a schedule", ownSchedule, ownSchedule, { controlSeat: bo }),
   row("a shared space", "runs a job as bo", passOneself, passOneself, { controlSeat: bo }),
-  row("a shared space", "changes what everybody runs", ["s3:PutObject", payload], ["s3:PutObject", read[1]], {
-    refusedBy: "PayloadIsReadOnly",
-  }),
+  row(
+    "a shared space",
+    "changes what everybody runs",
+    ["s3:PutObject", payload],
+    ["s3:PutObject", `${bucket}/shared/x`],
+    {
+      refusedBy: "PayloadIsReadOnly",
+    },
+  ),
   row("a role without a tag", "stops bo's job", stopOwn, stopOwn, { controlSeat: bo }),
   row("a role without a tag", "runs a job as bo", passOneself, passOneself, { controlSeat: bo }),
   row(
@@ -177,8 +264,8 @@ const rows: readonly Row[] = [
   row(
     "a scheduled job",
     "writes other objects than its output",
-    ["s3:PutObject", `${bucket}/data.csv`],
-    ["s3:PutObject", `${bucket}/${bucketPrefixes.jobs}/one/page.html`],
+    ["s3:PutObject", `${bucket}/shared/data.csv`],
+    ["s3:PutObject", `${bucket}/${bucketPrefixes.scheduledJobs}/marimo-dev-daily-1/page.html`],
   ),
   row("the scheduler", "runs a job as bo", passOneself, [
     "iam:PassRole",
@@ -186,6 +273,7 @@ const rows: readonly Row[] = [
     passedTo("sagemaker"),
   ]),
   row("the scheduler", "reads the bucket", read, read, { controlSeat: bo }),
+  ...bucketRows,
 ];
 
 let documents: readonly IamDocument[];
@@ -222,6 +310,43 @@ describe("attacks", () => {
   it("have another seat or another request as their control", () => {
     for (const one of rows)
       expect([one.controlSeat ?? one.seat, one.control]).not.toEqual([one.seat, one.request]);
+  });
+});
+
+describe("the bucket's policy with `deployers`", () => {
+  const administrator = { Effect: "Allow", Action: "*", Resource: "*" };
+  const decideAs = (principalArn: string, action: string, resource: string) =>
+    simulate(
+      {
+        identity: [{ Statement: administrator }],
+        resource: documentsOf(["aws_s3_bucket_policy.storage_artifacts_policy"]),
+      },
+      { action, resource, principal: principalArn, context: { "aws:PrincipalArn": principalArn } },
+    );
+  const deployer = `arn:aws:iam::${account}:role/ops/deploy`;
+  const refused = { allowed: false, sid: "OnlyDeployersWritePayload" };
+
+  it.each(["payload", "wheels", "schedules"] as const)("refuses an administrator's write of %s", (part) => {
+    const object = `${bucket}/${bucketPrefixes[part]}/x`;
+    for (const action of ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]) {
+      expect(decideAs(role("admin"), action, object)).toEqual(refused);
+      // Controls: the deployer, the workflow's role.
+      expect(decideAs(deployer, action, object).allowed).toBe(true);
+      expect(decideAs(`arn:aws:iam::${account}:role/github/marimo-dev-apply`, action, object).allowed).toBe(
+        true,
+      );
+    }
+    expect(decideAs(`arn:aws:iam::${account}:role/deploy`, "s3:PutObject", object)).toEqual(refused);
+  });
+
+  it("refuses nothing else, so that an administrator can remove it", () => {
+    for (const [action, resource] of [
+      ["s3:PutBucketPolicy", bucket],
+      ["s3:DeleteBucketPolicy", bucket],
+      ["s3:GetObject", payload],
+      ["s3:PutObject", `${bucket}/shared/x`],
+    ] as const)
+      expect(decideAs(role("admin"), action, resource).allowed, action).toBe(true);
   });
 });
 

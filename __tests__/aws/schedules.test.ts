@@ -92,7 +92,7 @@ async function fire(name: string): Promise<ProcessingJobSummary & { output: stri
     );
     const [job] = ProcessingJobSummaries;
     if (job && !["InProgress", "Stopping"].includes(job.ProcessingJobStatus ?? ""))
-      return { ...job, output: `marimo/jobs/${job.ProcessingJobName}` };
+      return { ...job, output: `shared/jobs/${job.ProcessingJobName}` };
   }
   throw new Error(`the job of ${name} did not end`);
 }

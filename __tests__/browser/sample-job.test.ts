@@ -55,7 +55,7 @@ it("starts a job with its button, follows it, and shows the page of the job", as
   await page.waitForTimeout(4000);
   expect(await page.locator(".marimo-cell.running, [data-status=running]").count()).toBe(0);
   const [name = ""] = await jobs.list("marimo-dev-01-explore-data");
-  expect(await jobs.get(`marimo/jobs/${name}/page.html`)).toContain("Explore");
+  expect(await jobs.get(`shared/jobs/${name}/page.html`)).toContain("Explore");
 
   // In Jupyter's own file tab, the scripts of the page do not run.
   const opened = await space.run(

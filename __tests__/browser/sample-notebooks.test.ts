@@ -152,37 +152,45 @@ describe("every sample notebook", () => {
 describe("01_explore_data.py", () => {
   it("shows the bundled sample without a bucket", async () => {
     expect((await script("01_explore_data.py")).stdout).toBe(
-      "Data: the sample `prices.csv`, until your team's bucket has `data/prices.csv`\nShowing 120 of 240 items\n",
+      "Data: the sample `prices.csv`, until your part of the team's bucket has `data/prices.csv`\nShowing 120 of 240 items\n",
     );
   });
 
   it("shows the data of the bucket, if any", async () => {
     const csv = "item,price\na,1\nb,5\nc,9\n";
-    answers = { "/some-bucket/data/prices.csv": { status: 200, body: csv } };
-    const result = await script("01_explore_data.py", { ...withAws(), MARIMO_BUCKET: "some-bucket" });
-    expect(result.stdout).toBe("Data: `s3://some-bucket/data/prices.csv`\nShowing 2 of 3 items\n");
+    answers = { "/some-bucket/people/ana/data/prices.csv": { status: 200, body: csv } };
+    const result = await script("01_explore_data.py", {
+      ...withAws(),
+      MARIMO_PREFIX: "s3://some-bucket/people/ana",
+    });
+    expect(result.stdout).toBe("Data: `s3://some-bucket/people/ana/data/prices.csv`\nShowing 2 of 3 items\n");
     expect(result.status, result.stderr).toBe(0);
   });
 
   it.each(["NoSuchKey", "AccessDenied"] as const)("falls back to the sample on S3's %s", async (code) => {
     const body = `<Error><Code>${code}</Code><Message>no</Message></Error>`;
-    answers = { "/some-bucket/data/prices.csv": { status: code === "NoSuchKey" ? 404 : 403, body } };
-    const result = await script("01_explore_data.py", { ...withAws(), MARIMO_BUCKET: "some-bucket" });
-    const reasons = {
-      NoSuchKey: "until you upload `s3://some-bucket/data/prices.csv`",
-      AccessDenied: "because `s3://some-bucket/data/prices.csv` cannot be read: AccessDenied",
+    answers = {
+      "/some-bucket/people/ana/data/prices.csv": { status: code === "NoSuchKey" ? 404 : 403, body },
     };
+    const result = await script("01_explore_data.py", {
+      ...withAws(),
+      MARIMO_PREFIX: "s3://some-bucket/people/ana",
+    });
+    const reason = "until you upload `s3://some-bucket/people/ana/data/prices.csv`";
     expect(result.stdout, result.stderr).toBe(
-      `Data: the sample \`prices.csv\`, ${reasons[code]}\nShowing 120 of 240 items\n`,
+      `Data: the sample \`prices.csv\`, ${reason}\nShowing 120 of 240 items\n`,
     );
     expect(result.status).toBe(0);
   });
 
   it("falls back to the sample if the bucket's file is not usable, and says what is wrong with it", async () => {
-    answers = { "/some-bucket/data/prices.csv": { status: 200, body: "item;price\na;1\n" } };
-    const result = await script("01_explore_data.py", { ...withAws(), MARIMO_BUCKET: "some-bucket" });
+    answers = { "/some-bucket/people/ana/data/prices.csv": { status: 200, body: "item;price\na;1\n" } };
+    const result = await script("01_explore_data.py", {
+      ...withAws(),
+      MARIMO_PREFIX: "s3://some-bucket/people/ana",
+    });
     expect(result.stdout, result.stderr).toContain(
-      "Data: the sample `prices.csv`, because `s3://some-bucket/data/prices.csv` has `;` between its columns",
+      "Data: the sample `prices.csv`, because `s3://some-bucket/people/ana/data/prices.csv` has `;` between its columns",
     );
     expect(result.stdout).toContain("Showing 120 of 240 items\n");
     expect(result.status).toBe(0);

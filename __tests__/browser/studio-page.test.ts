@@ -234,7 +234,7 @@ async function runJob(ProcessingJobName: string, script: string, status: number)
           {
             OutputName: "result",
             S3Output: {
-              S3Uri: `s3://${Bucket}/marimo/jobs/${ProcessingJobName}`,
+              S3Uri: `s3://${Bucket}/shared/jobs/${ProcessingJobName}`,
               LocalPath: "/opt/ml/processing/output",
               S3UploadMode: "EndOfJob",
             },

@@ -40,7 +40,7 @@ let as: (role: string) => Promise<S3Client>;
 /** The stack's own pattern, with the values that Terraform fills in. */
 const changes = () =>
   String(
-    synthesize({ audit: { deployers: [deployer] } }).resource.aws_cloudwatch_event_rule?.audit_alerts_changes
+    synthesize({ deployers: [deployer] }).resource.aws_cloudwatch_event_rule?.audit_alerts_changes
       ?.event_pattern,
   )
     .replaceAll(/\$\{aws_s3_bucket[^}]*\}/g, work)

@@ -47,11 +47,11 @@ class S3:
         header = "n,row,status,exit_status,attempts,seconds,error"
         table = f"{header}\n1,1,done,0,1,1,\n2,2,failed,1,1,1,ValueError: no\n"
         self.objects = {
-            f"marimo/jobs/{SWEEP}/sweep.json": json.dumps(vars(plan)),
-            f"marimo/jobs/{SWEEP}/table.csv": table,
-            f"marimo/jobs/{SWEEP}/rows/2/result.json": json.dumps({"exitStatus": 1}),
-            f"marimo/jobs/{DONE}/result.json": json.dumps({"exitStatus": 0}),
-            "marimo/jobs/notes/readme.txt": "the folder of another program",
+            f"shared/sweeps/{SWEEP}/sweep.json": json.dumps(vars(plan)),
+            f"shared/sweeps/{SWEEP}/table.csv": table,
+            f"shared/sweeps/{SWEEP}/rows/2/result.json": json.dumps({"exitStatus": 1}),
+            f"shared/jobs/{DONE}/result.json": json.dumps({"exitStatus": 0}),
+            "shared/sweeps/notes/readme.txt": "the folder of another program",
         }
 
     def get_object(self, **request: str) -> dict[str, Any]:
@@ -89,8 +89,8 @@ class SageMaker:
         if name not in self.jobs:
             message = {"Code": "ValidationException", "Message": "Could not find requested job"}
             raise ClientError({"Error": message}, "DescribeProcessingJob")
-        folder = f"{SWEEP}/rows/2" if name == ROW else name
-        output = {"OutputName": "result", "S3Output": {"S3Uri": f"s3://bucket/marimo/jobs/{folder}"}}
+        folder = f"sweeps/{SWEEP}/rows/2" if name == ROW else f"jobs/{name}"
+        output = {"OutputName": "result", "S3Output": {"S3Uri": f"s3://bucket/shared/{folder}"}}
         return self.jobs[name] | {
             "ProcessingJobName": name,
             "ProcessingStartTime": START,
@@ -116,7 +116,8 @@ class SageMaker:
 @pytest.fixture
 def sagemaker(monkeypatch: pytest.MonkeyPatch) -> SageMaker:
     fake = SageMaker()
-    environment = type("Environment", (), {"prefix": "marimo-dev", "bucket": "bucket", "name": "dev"})
+    members = {"prefix": "marimo-dev", "bucket": "bucket", "name": "dev", "role": "studio", "schedules": []}
+    environment = type("Environment", (), members)
     monkeypatch.setattr(settings, "where", lambda *_: ("bucket", "us-east-1"))
     monkeypatch.setattr(settings, "connect", lambda _: Clients(S3(), fake, None))
     monkeypatch.setattr(settings, "read", lambda *_: environment)
@@ -146,6 +147,18 @@ def test_jobs_and_sweeps_are_listed_newest_first_without_the_rows(said: Said, sa
     assert sagemaker.described == [RUNNING]
     assert said("list", "--most", "1")[1].startswith(RUNNING)
     assert len(said("list", "--most", "1")[1].splitlines()) == 1
+
+
+def test_only_own_and_scheduled_jobs_are_listed(
+    said: Said, sagemaker: SageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = {"ProcessingEndTime": START, "ProcessingJobStatus": "Completed", "CreationTime": START}
+    sagemaker.jobs = {f"marimo-dev-{name}-x-1": dict(end) for name in ("ana", "bo", "bob", "daily")}
+    members = {"role": None, "user_roles": "arn:aws:iam::123456789012:role/marimo-dev-user-"}
+    members |= {"prefix": "marimo-dev", "bucket": "bucket", "name": "dev", "schedules": ["daily"]}
+    monkeypatch.setattr(settings, "read", lambda *_: type("Environment", (), members))
+    lines = said("list", "--user", "Bo")[1].splitlines()
+    assert sorted(line.split()[0] for line in lines) == ["marimo-dev-bo-x-1", "marimo-dev-daily-x-1"]
 
 
 def test_json_has_sagemakers_status_and_ours(said: Said) -> None:

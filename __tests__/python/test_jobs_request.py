@@ -15,7 +15,7 @@ import pytest
 from botocore.stub import Stubber
 
 from sagemaker_marimo import image_packages, names, packages
-from sagemaker_marimo.jobs import lock, notebook, prices, request, settings, submit, sweep_command
+from sagemaker_marimo.jobs import lock, notebook, prices, request, sender, settings, submit, sweep_command
 from sagemaker_marimo.jobs.parser import parser
 from sagemaker_marimo.jobs.settings import Clients, Refused
 
@@ -110,10 +110,9 @@ def test_the_request_is_the_one_that_a_schedule_makes() -> None:
         volume_gb=environment.volume_gb,
         secrets=[f"{name}={arn}" for name, arn in job["secrets"].items()],
     )
-    role = JOBS_JSON["roleArn"]
-    built = request.build(options, environment, f"{job['sourcePrefix']}/", job["name"], role)
+    who = sender.Sender(JOBS_JSON["roleArn"], "marimo-dev", job["dataPrefix"])
+    built = request.build(options, environment, f"{job['sourcePrefix']}/", job["name"], who)
     assert built == CONTRACT["request"]
-    assert request.output_prefix(job["name"]) == job["outputPrefix"]
 
 
 def test_each_family_has_the_image_and_the_volume_key_that_a_schedule_uses(folder: Path) -> None:
@@ -170,7 +169,7 @@ def test_a_valid_notebook_makes_a_valid_request(folder: Path) -> None:
     assert prepared.request["StoppingCondition"] == {"MaxRuntimeInSeconds": 300}
     runtime, source = (one["S3Input"]["S3Uri"] for one in prepared.request["ProcessingInputs"])
     assert runtime == "s3://bucket-of-dev/marimo/payload/0123456789abcdef/"
-    assert source == f"s3://bucket-of-dev/{prepared.sources.prefix}"
+    assert source == f"s3://bucket-of-dev/{prepared.sources.prefix(prepared.sender.folder)}"
     assert prepared.cost()["atMostByTheTimeLimit"].startswith("0.0192 USD")
 
 
@@ -345,7 +344,9 @@ def test_a_file_that_the_notebook_names_but_is_not_sent_is_reported(folder: Path
 
 def test_sources_are_uploaded_once_and_a_change_has_another_prefix(folder: Path) -> None:
     s3, first = S3(), prepare(folder).sources
-    assert (first.upload(s3, "b"), first.upload(s3, "b")) == (1, 0)
+    assert (first.upload(s3, "b", "people/ana"), first.upload(s3, "b", "people/ana")) == (1, 0)
+    # What another user sent is never run.
+    assert first.upload(s3, "b", "people/bo") == 1
     (folder / "analysis.py").write_text(f"{NOTEBOOK}\n")
     assert prepare(folder).sources.hash != first.hash
 

@@ -14,7 +14,7 @@ from botocore.stub import Stubber
 
 from sagemaker_marimo.jobs import results
 
-PREFIX = "marimo/jobs/marimo-dev-analysis-261124170000-ab12"
+PREFIX = "people/ana/jobs/marimo-dev-analysis-261124170000-ab12"
 START = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 
 
@@ -118,7 +118,7 @@ def test_the_result_is_read_from_the_bucket(tmp_path: Path) -> None:
             return {"Body": io.BytesIO(b'{"exitStatus": 1}')}
 
     assert results.fetch_result(S3(), described("Completed")) == {"exitStatus": 1}
-    other = {"OutputName": "result", "S3Output": {"S3Uri": "s3://bucket/marimo/jobs/other"}}
+    other = {"OutputName": "result", "S3Output": {"S3Uri": "s3://bucket/people/ana/jobs/other"}}
     stopped = described("Stopped") | {"ProcessingOutputConfig": {"Outputs": [other]}}
     assert results.fetch_result(S3(), stopped) == {}
 

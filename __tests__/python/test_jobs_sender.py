@@ -30,14 +30,14 @@ def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_space_sends_as_its_user(space: Path) -> None:
     space.write_text(json.dumps({"ExecutionRoleArn": f"{ROLES}ana"}))
-    assert sender.find(environment(), None) == Sender(f"{ROLES}ana", "marimo-dev-ana")
+    assert sender.find(environment(), None) == Sender(f"{ROLES}ana", "marimo-dev-ana", "people/ana")
 
 
 def test_a_user_is_named_by_option_or_variable(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARIMO_USER", "bo")
-    assert sender.find(environment(), None) == Sender(f"{ROLES}bo", "marimo-dev-bo")
+    assert sender.find(environment(), None) == Sender(f"{ROLES}bo", "marimo-dev-bo", "people/bo")
     # Roles and ARNs have names in lower case.
-    assert sender.find(environment(), "Ana") == Sender(f"{ROLES}ana", "marimo-dev-ana")
+    assert sender.find(environment(), "Ana") == Sender(f"{ROLES}ana", "marimo-dev-ana", "people/ana")
     # IAM decides whether this space may pass that role.
     space.write_text(json.dumps({"ExecutionRoleArn": f"{ROLES}cy"}))
     assert sender.find(environment(), "ana").prefix == "marimo-dev-ana"
@@ -60,5 +60,6 @@ def test_outside_of_a_space_the_user_must_be_named(space: Path, text: str | None
 
 def test_with_one_role_for_everybody_it_is_the_sender() -> None:
     role = "arn:aws:iam::123456789012:role/studio"
-    found = sender.find(environment(roleArn=role, userRoleArnPrefix=None), "ana")
-    assert found == Sender(role, "marimo-dev")
+    one = environment(roleArn=role, userRoleArnPrefix=None)
+    assert sender.find(one, "Ana") == Sender(role, "marimo-dev", "people/ana")
+    assert sender.find(one, None) == Sender(role, "marimo-dev", "shared")

@@ -61,7 +61,7 @@ REQUEST: dict[str, Any] = {
             {
                 "OutputName": "result",
                 "S3Output": {
-                    "S3Uri": "s3://bucket/marimo/jobs/x",
+                    "S3Uri": "s3://bucket/people/ana/jobs/x",
                     "LocalPath": "/opt/ml/processing/output",
                     "S3UploadMode": "EndOfJob",
                 },
@@ -97,7 +97,7 @@ def test_names_of_pipelines_and_jobs_are_those_that_the_role_may_use() -> None:
     names = contract["sweep"]
     one = plan(1, name=names["name"], prefix=contract["jobs.json"]["jobNamePrefix"])
     (part,) = one.parts
-    (step,) = json.loads(one.definition(Store(None, None, "bucket"), part))["Steps"]
+    (step,) = json.loads(one.definition(Store(None, None, "bucket", "people/ana"), part))["Steps"]
     assert part.name == names["pipeline"]
     assert step["Arguments"]["ProcessingJobName"] == names["jobOfRow"]
 
@@ -171,7 +171,7 @@ def test_a_limit_below_the_number_of_pipelines_is_rejected() -> None:
     assert len(pipeline.divide("p", 49, 1, then=True)) == 1
 
 
-STORE = Store(None, None, "bucket")
+STORE = Store(None, None, "bucket", "people/ana")
 
 
 def test_steps_are_valid_requests() -> None:
@@ -192,7 +192,7 @@ def test_steps_are_valid_requests() -> None:
     second = steps[1]["Arguments"]
     assert second["AppSpecification"]["ContainerArguments"] == ["analysis.py", "--n=2", "--env=dev"]
     assert second["AppSpecification"]["ContainerEntrypoint"][1].endswith("/job/row.sh")
-    target = "s3://bucket/marimo/jobs/analysis-261124173000-ab12/rows/2"
+    target = "s3://bucket/people/ana/sweeps/analysis-261124173000-ab12/rows/2"
     assert second["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"] == target
     assert second["Environment"]["MARIMO_ROW_SECONDS"] == "600"
     assert second["StoppingCondition"]["MaxRuntimeInSeconds"] > 600
@@ -273,10 +273,10 @@ def test_a_sweep_is_never_named_like_a_job(store: Store, prefix: str, notebook: 
     assert name == f"{stem}-{stamp}"
     assert len(f"{prefix}-{name}-1000") <= pipeline.JOB_NAME_CHARACTERS
     sweep_command.start(store, plan(name=name, prefix=prefix))
-    (entry,) = listing.entries(store, prefix, 20)
+    (entry,) = listing.entries(store, prefix, [prefix], 20)
     assert (entry.name, entry.text) == (name, "running, 3 rows: 0 done, 3 waiting")
-    options = argparse.Namespace(job=name)
-    environment = cast(Environment, SimpleNamespace(prefix=prefix, bucket="bucket"))
+    options = argparse.Namespace(job=name, user="ana")
+    environment = cast(Environment, SimpleNamespace(prefix=prefix, bucket="bucket", role="studio"))
     for _ in range(2):  # the second time it is stopping already
         assert command.stop(Clients(store.s3, store.sagemaker, None), environment, options) == 0
     assert store.sagemaker.calls.count("stop") == 1
@@ -455,7 +455,7 @@ class FakeSageMaker:
 
 @pytest.fixture
 def store() -> Store:
-    made = Store(FakeS3(), FakeSageMaker(), "bucket")
+    made = Store(FakeS3(), FakeSageMaker(), "bucket", "people/ana")
     made.s3.put_object(Key="marimo/payload/0123/job/run.sh", Body=b"")
     return made
 
@@ -639,10 +639,12 @@ def test_a_resume_without_the_payload_is_rejected(store: Store) -> None:
         Sweep.open(store, one.name).resume()
 
 
-def test_sweeps_are_distinguished_from_jobs(store: Store) -> None:
-    for name in ("b-261124173000-ab12", "a-261124173001-ab12", "marimo-dev-x-261124173002-ab12"):
-        store.put(f"{name}/result.json", "{}")
-    assert store.names("marimo-dev") == ["b-261124173000-ab12", "a-261124173001-ab12"]
+def test_the_sweeps_of_one_user_are_listed_oldest_first(store: Store) -> None:
+    for name in ("b-261124173000-ab12", "a-261124173001-ab12"):
+        store.put(f"{name}/sweep.json", "{}")
+    for key in ("people/bo/sweeps/c-261124173000-ab12/sweep.json", "people/ana/jobs/x/result.json"):
+        store.s3.put_object(Bucket="bucket", Key=key, Body=b"{}")
+    assert store.names() == ["b-261124173000-ab12", "a-261124173001-ab12"]
 
 
 def test_a_sweep_is_stopped_and_not_created_twice(store: Store) -> None:

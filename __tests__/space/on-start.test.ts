@@ -277,7 +277,7 @@ describe("start.sh", () => {
     };
     await space.run("/bin/bash", [join(payload, "start.sh")], environment);
     expect(readFileSync(join(space.state, "space.env"), "utf8")).toBe(
-      `MARIMO_BUCKET=a-bucket\nMARIMO_ENVIRONMENT=\nMARIMO_APP_TYPE=JupyterLab\nMARIMO_PYTHON=${space.prefix}/bin/python\n`,
+      `MARIMO_BUCKET=a-bucket\nMARIMO_PREFIX=s3://a-bucket/shared\nMARIMO_ENVIRONMENT=\nMARIMO_APP_TYPE=JupyterLab\nMARIMO_PYTHON=${space.prefix}/bin/python\n`,
     );
   });
 });

@@ -109,7 +109,7 @@ describe("a sweep", () => {
     // 1, because one row's notebook raised an exception.
     expect(await second.ended, second.lines.join("\n")).toBe(1);
     const table = readFileSync(join(folder, name, "table.csv"), "utf8");
-    expect(await jobs.get(`marimo/jobs/${name}/table.csv`)).toBe(table);
+    expect(await jobs.get(`shared/sweeps/${name}/table.csv`)).toBe(table);
     expect(table.split("\n")[0]).toBe("n,row,status,exit_status,attempts,seconds,error,square");
     // The error spans several lines.
     const thirteenth = table.slice(table.indexOf("\n13,13,"), table.indexOf("\n14,14,"));
@@ -124,7 +124,7 @@ describe("a sweep", () => {
     const [again = ""] = interrupted;
     expect(await jobsOf(name, Number(again.replace("row-", "")))).toHaveLength(2);
     expect(await pipelines()).toBe(0);
-    expect(await jobs.get(`marimo/jobs/${name}/rows/13/page.html`)).toContain("thirteen");
+    expect(await jobs.get(`shared/sweeps/${name}/rows/13/page.html`)).toContain("thirteen");
   });
 
   it("with one failed row is failed, and marimo-job says which row", async () => {
@@ -173,7 +173,7 @@ describe("a sweep", () => {
     const own = { name, columns: ["n"], rows: [["3"], ["4"]], then_notebook: "after.py" };
     const one = await client(jobs, folder, { plan: plan(request, own) });
     expect(await one.ended, one.lines.join("\n")).toBe(0);
-    expect(await jobs.get(`marimo/jobs/${name}/then/files/sum.txt`)).toBe("25");
+    expect(await jobs.get(`shared/sweeps/${name}/then/files/sum.txt`)).toBe("25");
   });
 
   it("stops a row at its time limit, and reports it as a failure of the notebook", async () => {

@@ -60,9 +60,9 @@ const image: Required<ImageSettings> = { name: "geo", imageUri, gpu: true };
 /** Every setting that does not name an existing resource. The compiler requires each new setting here. */
 export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
   name: "all",
+  deployers: ["arn:aws:iam::123456789012:role/deploy", "arn:aws:iam::123456789012:user/ana"],
   audit: {
     retentionDays: 730,
-    deployers: ["arn:aws:iam::123456789012:role/deploy", "arn:aws:iam::123456789012:user/ana"],
     alertAddresses: ["security@example.com"],
   },
   region: "us-east-1",

@@ -65,7 +65,7 @@ export async function submit(
 ) {
   const name = `marimo-dev-test-${++number}`;
   for (const [path, text] of Object.entries(sources))
-    await jobs.put(`marimo/job-sources/${name}/${path}`, text);
+    await jobs.put(`shared/job-sources/${name}/${path}`, text);
   const input = (InputName: string, prefix: string) => ({
     InputName,
     S3Input: {
@@ -76,7 +76,7 @@ export async function submit(
       S3DataDistributionType: "FullyReplicated" as const,
     },
   });
-  const target = `s3://${bucket}/marimo/jobs/${name}`;
+  const target = `s3://${bucket}/shared/jobs/${name}`;
   const job = await jobs.create("", {
     AppSpecification: {
       ImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag",
@@ -91,7 +91,7 @@ export async function submit(
     },
     ProcessingInputs: [
       input("runtime", `marimo/payload/${payload}`),
-      input("source", `marimo/job-sources/${name}`),
+      input("source", `shared/job-sources/${name}`),
     ],
     ProcessingOutputConfig: {
       Outputs: [
@@ -102,7 +102,7 @@ export async function submit(
       ],
     },
   });
-  const get = (path: string) => jobs.get(`marimo/jobs/${name}/${path}`);
+  const get = (path: string) => jobs.get(`shared/jobs/${name}/${path}`);
   const result = async () => JSON.parse((await get("result.json")) ?? "null");
   return { job, get, result };
 }

@@ -301,15 +301,6 @@ const schedule: Arbitraries<ScheduleSettings> = {
 
 const audit: Arbitraries<AuditSettings> = {
   retentionDays: mostly(fc.integer({ min: 1, max: 3653 }), fc.constantFrom(0, 3654, 1.5)),
-  deployers: mostly(
-    list(
-      fc
-        .stringMatching(/^(role|user)\/([a-z]{1,9}\/){0,2}[A-Za-z0-9+=,.@_-]{1,64}$/)
-        .map((name) => `arn:aws:iam::111122223333:${name}`),
-      5,
-    ),
-    fc.constantFrom([], ["deploy"], ["arn:aws:iam::111122223333:group/x"]),
-  ),
   alertAddresses: mostly(fc.constant(["a@example.org"]), fc.constantFrom([], ["a@b"])),
 };
 
@@ -409,7 +400,16 @@ const environment: Arbitraries<EnvironmentSettings> = {
     },
     { weight: 4, arbitrary: fc.constant(undefined) },
   ),
-  audit: mostly(fc.oneof(fc.constant(false), some(audit, ["deployers"])), fc.constant(true)),
+  deployers: mostly(
+    list(
+      fc
+        .stringMatching(/^(role|user)\/([a-z]{1,9}\/){0,2}[A-Za-z0-9+=,.@_-]{1,64}$/)
+        .map((name) => `arn:aws:iam::111122223333:${name}`),
+      5,
+    ),
+    fc.constantFrom([], ["deploy"], ["arn:aws:iam::111122223333:group/x"]),
+  ),
+  audit: mostly(fc.oneof(fc.constant(false), some(audit, [])), fc.constant(true)),
   // Terraform validates a sample of the stacks with 5.100.0.
   awsProviderVersion: mostly(
     fc.constantFrom("~> 5.100", "5.100.0", ">= 5.100.0, < 7.0.0"),

@@ -47,7 +47,7 @@ export async function jobRequest(
   payload: "own" | "shared",
   sources: Readonly<Record<string, string>>,
 ) {
-  const prefix = "marimo/job-sources/0123456789abcdef";
+  const prefix = "people/ana/job-sources/0123456789abcdef";
   for (const [path, text] of Object.entries(sources)) await jobs.put(`${prefix}/${path}`, text);
   const input = (InputName: string, below: string) => ({
     InputName,

@@ -39,6 +39,7 @@ export async function jobSettings({
     imageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag",
     gpuImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:gpu",
     secrets: [],
+    schedules: [],
     python: imagePython,
     subnetIds: [Subnets?.[0]?.SubnetId ?? ""],
     securityGroupIds: [SecurityGroups?.[0]?.GroupId ?? ""],

@@ -21,7 +21,7 @@ from sagemaker_marimo.jobs.sweep_store import Store
 
 
 def run(order: dict[str, Any], session: Any) -> int:
-    store = Store(session.client("s3"), session.client("sagemaker"), order["bucket"])
+    store = Store(session.client("s3"), session.client("sagemaker"), order["bucket"], "shared")
     folder = Path(order["folder"])
     if "sweep" in order:
         return sweep_command.resume(store, order["sweep"], None, folder, detach=False)

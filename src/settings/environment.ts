@@ -1,6 +1,7 @@
 import { checkPolicyArn } from "./arns.ts";
 import { type AuditSettings, checkAudit, type ResolvedAudit, resolveAudit } from "./audit.ts";
 import { type BasicSettings, basicChecks, type ResolvedBasics, resolveBasics } from "./basics.ts";
+import { checkDeployers } from "./deployers.ts";
 import { checkExisting, type ExistingSettings } from "./existing.ts";
 import {
   checkGuardRails,
@@ -60,7 +61,17 @@ export interface EnvironmentSettings
   readonly schedules?: readonly ScheduleSettings[];
 
   /**
-   * A CloudTrail trail of the writes to the environment's bucket: `{ retentionDays?, deployers?, alertAddresses? }`.
+   * ARNs of the roles and users that deploy, besides the role of `npm run github-roles`. Only they may then write the
+   * payload, wheels and schedules: the bucket's policy denies it to everybody else in the account, except with
+   * `existing.bucket`. They cause no alert. For a session of a role, the ARN of the role with its path. Name whoever
+   * runs the first deployment, or its uploads are denied. The policy does not deny changes to itself.
+   * Limit: 1-5 ARNs of at most 200 characters (EventBridge quotas: 2,048 characters an event pattern).
+   * @default none: the bucket's policy has no such rule, and each deployment from elsewhere is reported
+   */
+  readonly deployers?: readonly string[];
+
+  /**
+   * A CloudTrail trail of the writes to the environment's bucket: `{ retentionDays?, alertAddresses? }`.
    * Alerts are sent for writes of the payload, wheels and schedules and for `DeleteObjects` by anyone but the deployers,
    * and for denied writes. `false` where the organization has a trail of these events.
    * @default a trail whose log files are kept for 365 days
@@ -91,6 +102,7 @@ export interface ResolvedEnvironment
   readonly guardRails: ResolvedGuardRails;
   readonly jobs: ResolvedJobs;
   readonly schedules: readonly ResolvedSchedule[];
+  readonly deployers: readonly string[];
   /** Undefined where there is no trail. */
   readonly audit: ResolvedAudit | undefined;
   readonly existing: ExistingSettings;
@@ -112,6 +124,7 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
     guardRails: resolveGuardRails(settings.guardRails),
     jobs,
     schedules: (settings.schedules ?? []).map((schedule) => resolveSchedule(schedule, jobs)),
+    deployers: settings.deployers ?? [],
     audit: resolveAudit(settings.audit),
     existing: settings.existing ?? {},
     permissionsBoundaryArn: settings.permissionsBoundaryArn,
@@ -129,6 +142,7 @@ export const environmentChecks: Checks<EnvironmentSettings> = {
   guardRails: checkGuardRails,
   jobs: checkJobs,
   schedules: checkSchedules,
+  deployers: checkDeployers,
   audit: checkAudit,
   existing: checkExisting,
   permissionsBoundaryArn: checkPolicyArn,

@@ -43,8 +43,9 @@ export interface ExistingSettings extends Partial<Record<ExistingResource, unkno
   readonly encryptionKeyArn?: string;
 
   /**
-   * Name of a bucket for payload, samples and artifacts. The stack adds objects below `marimo/` and removes them again;
-   * the owner is responsible for versioning, encryption, access and lifecycle rules.
+   * Name of a bucket for payload, samples and artifacts. The stack adds objects below `marimo/` and removes them again.
+   * Its roles read those, read and write below `people/` and `shared/`, and have no other object of it. The owner is
+   * responsible for versioning, encryption, access and lifecycle rules.
    * Limit: in the environment's Region; not shared with another environment.
    * @default a bucket that the stack creates
    */

@@ -3,10 +3,16 @@ import shared from "../space/payload/python/sagemaker_marimo/names.json" with { 
 export const {
   /**
    * Prefixes of objects in an environment's bucket. `payload` has one folder for each version, `wheels` one for each
-   * lock file (scripts/wheelhouse.ts), and `schedules` one for each version of a schedule's notebook. `marimo-job` writes
-   * `jobSources`, and jobs write their pages, files and outcomes to `jobs`.
+   * lock file (scripts/wheelhouse.ts), and `schedules` one for each version of a schedule's notebook. `people` has one
+   * folder for each user, by their name in lower case; only that user reads and writes it. `shared` is everybody's,
+   * except `scheduledJobs`, the results of `schedules`, which everybody only reads.
    */
   bucketPrefixes,
+  /**
+   * Folders of a user. `marimo-job` writes `jobSources` and the state of `sweeps`. Jobs write their pages, files and
+   * outcomes to `jobs`, and to `sweeps` as part of a sweep.
+   */
+  folders,
   /** Key of the object that names the current version of the payload. */
   payloadPointer,
   /** Key of the object that tells `marimo-job` how to submit jobs: `JobsJson`. */
@@ -16,6 +22,9 @@ export const {
   /** Prefix of a job's environment variables with the ARN of a secret. */
   secretVariable,
 } = shared;
+
+/** Prefixes that only deployers write. Every space and job reads them. */
+export const deployedPrefixes = [bucketPrefixes.payload, bucketPrefixes.wheels, bucketPrefixes.schedules];
 
 /** Tag of a user's role: the name of the user profile, in lower case. */
 export const userTag = "StudioUser";

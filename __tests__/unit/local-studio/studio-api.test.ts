@@ -36,7 +36,7 @@ const server = createServer(async (request, response) => {
   const mine = ({ SpaceName }: { SpaceName: string }) => SpaceName === (body.SpaceNameEquals ?? SpaceName);
   const s3 = ({ ProcessingJobName }: { ProcessingJobName: string }) => ({
     OutputName: "result",
-    S3Output: { S3Uri: `s3://bucket/marimo/jobs/${ProcessingJobName}` },
+    S3Output: { S3Uri: `s3://bucket/shared/jobs/${ProcessingJobName}` },
   });
   const answers: Record<string, () => object> = {
     ListUserProfiles: () => ({ UserProfiles: [{ UserProfileName: "bo" }, { UserProfileName: "ada" }] }),

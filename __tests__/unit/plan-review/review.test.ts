@@ -258,7 +258,7 @@ describe("the kind of a resource", () => {
     ],
     ["aws_s3_object.settings", { key: "marimo/payload/jobs.json" }, "Jobs", "settings of jobs"],
     ["aws_s3_object.current", { key: "marimo/payload/current" }, "Space runtime", "payload"],
-    ["aws_s3_object.result", { key: "marimo/jobs/daily/page.html" }, "Storage", "object"],
+    ["aws_s3_object.result", { key: "shared/jobs/daily/page.html" }, "Storage", "object"],
     ["aws_sns_topic.topic", {}, "Monitoring", "topic"],
     ["aws_sns_topic_policy.policy", {}, "Permissions", "topic policy"],
     ["aws_cloudwatch_event_rule.rule", {}, "Monitoring", "event rule"],

@@ -326,7 +326,7 @@ describe("the guard before a destroy", () => {
     const bucket = { name: "work", accessLogsName: "work-logs", forceDestroy: false };
     const own = { ...logged, objects: { work: ["marimo/schedules/daily/1/a.py"], "work-logs": [] } };
     expect((await run(own, { bucket })).result).toBe("done");
-    own.objects.work.push("marimo/jobs/daily/page.html");
+    own.objects.work.push("shared/jobs/daily/page.html");
     expect((await run(own, { bucket, consent: "d-1" })).result).toContain(
       "S3 cannot delete buckets with objects: work (",
     );

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { projectFolder } from "../../../src/cli/paths.ts";
-import { bucketPrefixes, payloadPointer } from "../../../src/settings/names.ts";
+import { awsNames, bucketPrefixes, deployedPrefixes, payloadPointer } from "../../../src/settings/names.ts";
 
 /** Text of the files below these folders, by path. */
 const sources = (folders: readonly string[], suffix: RegExp): readonly (readonly [string, string])[] =>
@@ -15,8 +15,8 @@ const sources = (folders: readonly string[], suffix: RegExp): readonly (readonly
 
 describe("the prefixes of objects in the bucket", () => {
   it("are in names.json only, for TypeScript and Python", () => {
-    const prefix = new RegExp(`["'\`}/](${Object.values(bucketPrefixes).join("|")})["'\`/]`);
-    expect(prefix.test('"marimo/jobs/x"') && prefix.test("}/marimo/payload`")).toBe(true);
+    const prefix = new RegExp(`["'\`}/](${deployedPrefixes.join("|")})["'\`/]`);
+    expect(prefix.test('"marimo/wheels/x"') && prefix.test("}/marimo/payload`")).toBe(true);
     const files = sources(["src", "scripts"], /\.(ts|py)$/);
     expect(files.length).toBeGreaterThan(200);
     expect(files.filter(([, text]) => prefix.test(text)).map(([path]) => path)).toEqual([]);
@@ -31,5 +31,15 @@ describe("the prefixes of objects in the bucket", () => {
       `src/space/on-start.sh: ${payloadPointer}`,
       `src/space/payload/environment.sh: ${bucketPrefixes.wheels}/$requirements_hash/`,
     ]);
+    const [, start = ""] = sources(["src/space"], /payload\/start\.sh$/)[0] ?? [];
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: shell syntax
+    const prefix = "/${user:+PEOPLE/}${user:-SHARED}";
+    expect(start).toContain(
+      prefix.replace("PEOPLE", bucketPrefixes.people).replace("SHARED", bucketPrefixes.shared),
+    );
+    // A space of the user bo has the role that the stack makes.
+    expect(awsNames("marimo-dev").user("bo")).toBe("marimo-dev-user-bo");
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: shell syntax
+    expect(start).toContain('role="role/marimo-${MARIMO_ENVIRONMENT:-}-user-"');
   });
 });

@@ -59,7 +59,7 @@ const schedule = (name: string) => ({
 const guardRails = (fields: Settings, others: Settings = {}): Settings => ({ guardRails: fields, ...others });
 const budget = (fields: Settings, others: Settings = {}): Settings =>
   guardRails({ budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], ...fields } }, others);
-const audit = (fields: Settings): Settings => ({ audit: { deployers: [deployer("role")], ...fields } });
+const audit = (fields: Settings): Settings => ({ deployers: [deployer("role")], audit: fields });
 const alertAddresses = ["security@example.com"];
 /** The ARN of a role or user, of so many characters. */
 const deployer = (kind: string, length = 40) => {
@@ -218,7 +218,7 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["a trail by default", { audit: {} }],
   ["the shortest retention", audit({ retentionDays: 1 })],
   ["the longest retention, with all that a trail can have", audit({ retentionDays: 3653, alertAddresses })],
-  ["a deployer's ARN of 200 characters", audit({ deployers: [deployer("role", 200)] })],
+  ["a deployer's ARN of 200 characters", { deployers: [deployer("role", 200)] }],
   ["the local backend", { backend: { type: "local" } }],
   ["S3", s3({})],
   ["S3 with every field", s3({ key: "a/b.tfstate", region: "us-east-1", kmsKeyId: kmsKey })],
@@ -751,22 +751,22 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ["an unknown setting of the trail", audit({ days: 5 }), "audit.days: 5 is the value of an unknown key"],
   ["a retention of 0 days", audit({ retentionDays: 0 }), "audit.retentionDays: 0", "1 to 3653"],
   ["a retention of 3654 days", audit({ retentionDays: 3654 }), "audit.retentionDays: 3654"],
-  ["no deployers", audit({ deployers: [] }), "audit.deployers: [] lists 0"],
+  ["no deployers", { deployers: [] }, "deployers: [] lists 0"],
   [
     "six deployers",
-    audit({ deployers: ["a", "b", "c", "d", "e", "f"].map((name) => `${deployer("role")}${name}`) }),
-    "audit.deployers",
+    { deployers: ["a", "b", "c", "d", "e", "f"].map((name) => `${deployer("role")}${name}`) },
+    "deployers",
     "lists 6",
     "2,048 characters",
   ],
   [
     "a deployer that is a session",
-    audit({ deployers: ["arn:aws:sts::123456789012:assumed-role/deploy/ana"] }),
-    "audit.deployers[0]",
+    { deployers: ["arn:aws:sts::123456789012:assumed-role/deploy/ana"] },
+    "deployers[0]",
     "is not the ARN of a role or user",
   ],
-  ["a group as a deployer", audit({ deployers: [deployer("group")] }), "is not the ARN of a role or user"],
-  ["a deployer's ARN of 201 characters", audit({ deployers: [deployer("role", 201)] }), "has 201 characters"],
+  ["a group as a deployer", { deployers: [deployer("group")] }, "is not the ARN of a role or user"],
+  ["a deployer's ARN of 201 characters", { deployers: [deployer("role", 201)] }, "has 201 characters"],
   [
     "alerts without a deployer",
     { audit: { alertAddresses } },

@@ -115,3 +115,31 @@ describe("the bucket for artifacts", () => {
     expect(force({ removalProtection: false, bucketForceDestroy: false })).toBe(false);
   });
 });
+
+describe("the policy of the bucket with `deployers`", () => {
+  const document = "storage_artifacts_policy_document";
+
+  it("denies writes of what every space runs to all but these and the workflow's role", () => {
+    const deployer = "arn:aws:iam::123456789012:role/ops/deploy";
+    const { OnlyDeployersWritePayload } = statements(synthesize({ deployers: [deployer] }), document);
+    const bucketArn = expression("aws_s3_bucket.storage_artifacts_bucket.arn");
+    expect(OnlyDeployersWritePayload).toMatchObject({
+      effect: "Deny",
+      resources: ["payload", "wheels", "schedules"].map((part) => `${bucketArn}/marimo/${part}/*`),
+      principals: [{ type: "AWS", identifiers: ["*"] }],
+    });
+    expect(OnlyDeployersWritePayload?.condition).toMatchObject([
+      {
+        test: "ArnNotLike",
+        variable: "aws:PrincipalArn",
+        values: [expect.stringContaining(":role/github/marimo-dev-apply"), deployer],
+      },
+    ]);
+    // Otherwise nobody could remove it.
+    expect(OnlyDeployersWritePayload?.actions.filter((action) => /Bucket|\*$/.test(action))).toEqual([
+      "s3:DeleteObject*",
+      "s3:PutObject*",
+    ]);
+    expect(Object.keys(statements(synthesize(), document))).toEqual(["TlsOnly"]);
+  });
+});

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { roleName } from "../../../src/github/roles.ts";
-import { mostDeployers } from "../../../src/settings/audit.ts";
+import { mostDeployers } from "../../../src/settings/deployers.ts";
 import { resolveEnvironment } from "../../../src/settings/environment.ts";
 import { awsNames } from "../../../src/settings/names.ts";
 import {
@@ -24,7 +24,7 @@ const pattern = (name: string, deployers?: readonly string[]) =>
   JSON.parse(
     String(
       resource(
-        synthesize(deployers ? { audit: { deployers } } : {}),
+        synthesize(deployers ? { deployers } : {}),
         "aws_cloudwatch_event_rule",
         `audit_alerts_${name}`,
       ).event_pattern,
@@ -173,7 +173,7 @@ describe("an alert is sent", () => {
   });
 
   it("to an encrypted topic, and by e-mail where the settings have addresses", () => {
-    const stack = synthesize({ audit: { deployers: [role], alertAddresses: ["security@example.com"] } });
+    const stack = synthesize({ deployers: [role], audit: { alertAddresses: ["security@example.com"] } });
     expect(resource(stack, "aws_sns_topic", "audit_alerts_topic")).toMatchObject({
       name: "marimo-dev-audit",
       kms_master_key_id: keyArn,

@@ -41,6 +41,7 @@ function stackFor(...prefixes: string[]): Record<string, Record<string, Record<s
         deletionWindowDays: 30,
       });
       const bucket = new ArtifactBucket(stack, `storage${index}`, {
+        deployers: [],
         ...common,
         encryptionKeyArn,
         forceDestroy: false,

@@ -78,10 +78,26 @@ describe("the execution role", () => {
     expect(changing).toHaveLength(4);
   });
 
-  it("reads and writes the one bucket, except what every space runs", () => {
+  it("reads and writes what is shared or its own in the one bucket, and reads what every space runs", () => {
     const artifacts = statements(synthesize(), "execution_artifacts_document");
-    expect(artifacts.ListTheBucket?.resources).toEqual([bucketArn]);
-    expect(artifacts.ReadAndWriteObjects?.resources).toEqual([`${bucketArn}/*`]);
+    const deployed = ["payload", "wheels", "schedules"].map((prefix) => `marimo/${prefix}/*`);
+    expect(artifacts.ListObjects?.condition).toEqual([
+      { test: "StringLike", variable: "s3:prefix", values: [...deployed, "shared/*"] },
+    ]);
+    expect(artifacts.ReadObjects?.resources).toEqual(
+      [...deployed, "shared/*"].map((path) => `${bucketArn}/${path}`),
+    );
+    expect(artifacts.ChangeObjects?.resources).toEqual([`${bucketArn}/shared/*`]);
+    const tagged = { test: "StringLike", variable: "aws:PrincipalTag/StudioUser", values: ["?*"] };
+    expect(artifacts.OwnObjects).toMatchObject({
+      resources: [`${bucketArn}/people/&{aws:PrincipalTag/StudioUser}/*`],
+      condition: [tagged],
+    });
+    expect(artifacts.ListOwnObjects?.condition).toContainEqual(tagged);
+    expect(artifacts.ResultsOfSchedulesAreReadOnly).toMatchObject({
+      effect: "Deny",
+      resources: [`${bucketArn}/shared/jobs/*`],
+    });
     expect(artifacts.PayloadIsReadOnly).toMatchObject({
       effect: "Deny",
       actions: expect.arrayContaining(["s3:PutObject*", "s3:DeleteObject*"]),

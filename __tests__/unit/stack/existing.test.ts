@@ -101,7 +101,14 @@ describe("an existing bucket", () => {
   it("is all that the execution role may read and write", () => {
     const arn = expression("data.aws_s3_bucket.storage_bucket.arn");
     const artifacts = statements(stack(), "execution_artifacts_document");
-    expect(artifacts.ListTheBucket?.resources).toEqual([arn]);
+    // Nothing in it but the environment's own prefixes is listed, read or written.
+    for (const { actions, condition, effect, resources = [] } of Object.values(artifacts)) {
+      if (effect === "Deny" || !actions.some((action) => action.startsWith("s3:"))) continue;
+      if (actions.includes("s3:ListBucket")) expect(condition?.[0]?.variable).toBe("s3:prefix");
+      else if (!actions.includes("s3:GetBucketLocation"))
+        for (const one of resources)
+          expect(one.slice(arn.length)).toMatch(/^\/(marimo\/\w+|people\/.+|shared)\/\*$/);
+    }
     expect(artifacts.PayloadIsReadOnly?.resources).toEqual([
       `${arn}/marimo/payload/*`,
       `${arn}/marimo/wheels/*`,
@@ -145,9 +152,22 @@ describe("an existing execution role", () => {
         name: `marimo-dev-${name}`,
         roles: [expression("data.aws_iam_role.execution_role.name")],
       });
-      const document = `execution_${name}_document`;
-      expect(statements(stack(), document)).toEqual(statements(synthesize(), document));
     }
+    const document = "execution_spaces_document";
+    expect(statements(stack(), document)).toEqual(statements(synthesize(), document));
+  });
+
+  it("has the objects of all people, because the role is everybody's", () => {
+    const document = "execution_artifacts_document";
+    const [one, many] = [statements(stack(), document), statements(synthesize(), document)];
+    const bucketArn = expression("aws_s3_bucket.storage_artifacts_bucket.arn");
+    expect(one.ChangeObjects?.resources).toEqual([`${bucketArn}/shared/*`, `${bucketArn}/people/*`]);
+    expect(JSON.stringify(one)).not.toContain("PrincipalTag");
+    // Control: roles of users, and nothing else differs.
+    expect(JSON.stringify(many)).toContain("PrincipalTag");
+    const { ListObjects, ReadObjects, ChangeObjects, ...same } = one;
+    expect(many).toMatchObject(same);
+    expect([ListObjects, ReadObjects, ChangeObjects]).not.toContain(undefined);
   });
 
   it("has the guard-rails attached, by policies of this environment's name", () => {

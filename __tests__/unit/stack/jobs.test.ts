@@ -79,7 +79,7 @@ describe("jobs", () => {
     const writes = Object.values(written).filter(({ actions }) =>
       actions.some((one) => /Put|Delete/.test(one)),
     );
-    expect(writes.map(({ resources }) => resources)).toEqual([[`${bucketArn}/marimo/jobs/*`]]);
+    expect(writes.map(({ resources }) => resources)).toEqual([[`${bucketArn}/shared/jobs/marimo-dev-*`]]);
     expect(synthesize().text).not.toContain("ecr:*");
   });
 
@@ -225,7 +225,7 @@ describe("a schedule", () => {
       AppSpecification: {
         ContainerArguments: ["01_explore_data.py", "--env", 'prod "now" <b>'],
       },
-      ProcessingOutputConfig: { Outputs: [{ S3Output: { S3Uri: `s3://${bucket}/marimo/jobs/${job}` } }] },
+      ProcessingOutputConfig: { Outputs: [{ S3Output: { S3Uri: `s3://${bucket}/shared/jobs/${job}` } }] },
       NetworkConfig: { VpcConfig: { SecurityGroupIds: [group] } },
       StoppingCondition: { MaxRuntimeInSeconds: 3600 },
       Environment: { AWS_DEFAULT_REGION: "us-east-1" },

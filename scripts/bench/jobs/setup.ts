@@ -6,7 +6,7 @@ import { projectFolder } from "../../../src/cli/paths.ts";
 import type { LocalAws } from "../../../src/local-studio/local-aws.ts";
 import { resolveEnvironment } from "../../../src/settings/environment.ts";
 import { lockFileOf } from "../../../src/settings/locks.ts";
-import { bucketPrefixes, jobsJson, payloadPointer } from "../../../src/settings/names.ts";
+import { bucketPrefixes, folders, jobsJson, payloadPointer } from "../../../src/settings/names.ts";
 import { jobSettings } from "../job-settings.ts";
 
 export const packages = resolveEnvironment({ name: "bench" });
@@ -14,7 +14,7 @@ export const bucket = "marimo-bench";
 export const role = "arn:aws:iam::123456789012:role/bench";
 const payloadHash = "0123012301230123";
 export const payload = `${bucketPrefixes.payload}/${payloadHash}`;
-export const sources = `${bucketPrefixes.jobSources}/0123`;
+export const sources = `${bucketPrefixes.shared}/${folders.jobSources}/0123`;
 
 export interface Setup {
   readonly python: string;

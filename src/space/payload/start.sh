@@ -18,10 +18,15 @@ chmod +x "$payload"/bin/* || skipped "the commands in $payload/bin cannot be mad
 
 # Names, regions and paths need no quoting. Any other value is invalid and is left out.
 setting() {
-  if [[ "$2" =~ ^[A-Za-z0-9._/-]*$ ]]; then printf '%s=%s\n' "$1" "$2"; fi
+  if [[ "$2" =~ ^[A-Za-z0-9._:/-]*$ ]]; then printf '%s=%s\n' "$1" "$2"; fi
 }
+# The user's name is in the role of a private space. Any other space has everybody's part of the bucket.
+role="role/marimo-${MARIMO_ENVIRONMENT:-}-user-"
+metadata="${SAGEMAKER_RESOURCE_METADATA:-/opt/ml/metadata/resource-metadata.json}"
+user="$(sed -n "s|.*\"ExecutionRoleArn\" *: *\"[^\"]*:$role\([^\"]*\)\".*|\1|p" "$metadata" 2>/dev/null)" || true
 if ! {
   setting MARIMO_BUCKET "${MARIMO_BUCKET:-}"
+  setting MARIMO_PREFIX "s3://${MARIMO_BUCKET:-}/${user:+people/}${user:-shared}"
   setting MARIMO_ENVIRONMENT "${MARIMO_ENVIRONMENT:-}"
   setting MARIMO_REGION "${MARIMO_REGION:-}"
   setting MARIMO_APP_TYPE "${MARIMO_APP_TYPE:-JupyterLab}"

@@ -1,7 +1,8 @@
 import { CloudwatchEventRule } from "@cdktf/provider-aws/lib/cloudwatch-event-rule/index.js";
 import { CloudwatchEventTarget } from "@cdktf/provider-aws/lib/cloudwatch-event-target/index.js";
 import { Construct } from "constructs";
-import { awsNames, bucketPrefixes } from "../../settings/names.ts";
+import { awsNames, deployedPrefixes } from "../../settings/names.ts";
+import { applyRoleArn } from "../identity/conditions.ts";
 import { alertTopic } from "../support/alert-topic.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
@@ -18,9 +19,6 @@ export interface AuditAlertsProps {
   readonly encryptionKeyArn: string;
   readonly addresses: readonly string[];
 }
-
-/** What only deployers write. */
-const deployed = [bucketPrefixes.payload, bucketPrefixes.wheels, bucketPrefixes.schedules];
 
 /**
  * Alerts about recorded writes. EventBridge gets the events of a trail within minutes and is free for them. The alternative,
@@ -54,7 +52,7 @@ export class AuditAlerts extends Construct {
           // DeleteObjects is recorded without its keys (Amazon S3 User Guide, "CloudTrail events").
           $or: [
             { eventName: ["DeleteObjects"] },
-            { requestParameters: { key: deployed.map((folder) => ({ prefix: `${folder}/` })) } },
+            { requestParameters: { key: deployedPrefixes.map((folder) => ({ prefix: `${folder}/` })) } },
           ],
         },
         text: "made a write that only deployers make",
@@ -101,8 +99,7 @@ export class AuditAlerts extends Construct {
  */
 function otherThanDeployers({ account, deployers, prefix }: AuditAlertsProps) {
   const isRole = (arn: string) => arn.includes(":role/");
-  const apply = `arn:${account.partition}:iam::${account.id}:role/${awsNames(prefix).applyRole}`;
-  const roles = [apply, ...deployers.filter(isRole)];
+  const roles = [applyRoleArn(account, prefix), ...deployers.filter(isRole)];
   const users = deployers.filter((arn) => !isRole(arn));
   return [
     { sessionContext: { sessionIssuer: { arn: [{ "anything-but": roles }] } } },

@@ -27,7 +27,7 @@ export function environmentTrail(
   const { topicArn } = new AuditAlerts(scope, "audit_alerts", {
     ...{ prefix, account, encryptionKeyArn },
     bucketName: bucket.name,
-    deployers: audit.deployers,
+    deployers: environment.deployers,
     addresses: audit.alertAddresses,
   });
   return {

@@ -56,7 +56,7 @@ export class Trail extends Construct {
         CKV_AWS_145: "Log files must be readable after the environment's key is deleted",
       },
       // AWS CloudTrail User Guide, "Amazon S3 bucket policy for CloudTrail".
-      allow: (bucketArn) => [
+      statements: (bucketArn) => [
         {
           sid: "TrailChecksBucket",
           actions: ["s3:GetBucketAcl"],

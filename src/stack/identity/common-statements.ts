@@ -1,5 +1,4 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
-import { bucketPrefixes } from "../../settings/names.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { inRegion } from "./conditions.ts";
 
@@ -83,72 +82,6 @@ export function spaceStatements(account: AwsAccount): DataAwsIamPolicyDocumentSt
       actions: changeApps,
       resources: [account.arn("sagemaker", "app/&{sagemaker:DomainId}/*")],
       condition: [own, sharing("Private")],
-    },
-  ];
-}
-
-export function artifactStatements(
-  account: AwsAccount,
-  props: { readonly bucketArn: string; readonly encryptionKeyArn: string },
-): DataAwsIamPolicyDocumentStatement[] {
-  return [
-    {
-      sid: "ListTheBucket",
-      actions: ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
-      resources: [props.bucketArn],
-    },
-    {
-      sid: "ReadAndWriteObjects",
-      actions: [
-        "s3:AbortMultipartUpload",
-        "s3:DeleteObject",
-        "s3:GetObject",
-        "s3:ListMultipartUploadParts",
-        "s3:PutObject",
-      ],
-      resources: [`${props.bucketArn}/*`],
-    },
-    {
-      // Every space runs or installs these objects, so write access would mean running code as any user. Only Terraform and
-      // scripts/wheelhouse.ts do, with their caller's own credentials.
-      sid: "PayloadIsReadOnly",
-      effect: "Deny",
-      actions: ["s3:AbortMultipartUpload", "s3:DeleteObject*", "s3:PutObject*", "s3:RestoreObject"],
-      resources: [bucketPrefixes.payload, bucketPrefixes.wheels, bucketPrefixes.schedules].map(
-        (prefix) => `${props.bucketArn}/${prefix}/*`,
-      ),
-    },
-    {
-      sid: "KeyForTheBucket",
-      actions: ["kms:Decrypt", "kms:GenerateDataKey"],
-      resources: [props.encryptionKeyArn],
-      condition: [
-        {
-          test: "StringEquals",
-          variable: "kms:ViaService",
-          values: [account.serviceName("s3")],
-        },
-      ],
-    },
-    {
-      // All that CreateApp asks of the role where the domain has a key of its own, with the grant below, by which AWS then
-      // uses the key itself (SageMaker Developer Guide, "How to use SageMaker AI execution roles", CreateDomain API).
-      sid: "KeyForTheVolumesOfSpaces",
-      actions: ["kms:DescribeKey"],
-      resources: [props.encryptionKeyArn],
-    },
-    {
-      // Confined as in the Amazon EBS User Guide, "Requirements for Amazon EBS encryption".
-      sid: "GrantsForTheVolumesOfSpaces",
-      actions: ["kms:CreateGrant"],
-      resources: [props.encryptionKeyArn],
-      condition: [
-        {
-          test: "Bool",
-          variable: "kms:GrantIsForAWSResource",
-          values: ["true"],
-        },
-      ],
     },
   ];
 }

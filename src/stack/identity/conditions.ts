@@ -27,3 +27,7 @@ export const withUserTag = [{ test: "StringLike", variable: `aws:PrincipalTag/${
 /** ARN of a user's role; `user` is a name in lower case, `userVariable` or `*`. */
 export const userRoleArn = (account: AwsAccount, prefix: string, user: string) =>
   `arn:${account.partition}:iam::${account.id}:role/${awsNames(prefix).user(user)}`;
+
+/** ARN of the role that GitHub's workflow applies with. The stack does not create it. */
+export const applyRoleArn = (account: AwsAccount, prefix: string) =>
+  `arn:${account.partition}:iam::${account.id}:role/${awsNames(prefix).applyRole}`;

@@ -6,13 +6,9 @@ import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
 import { awsNames } from "../../settings/names.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
+import { artifactStatements, type BucketAccess } from "./bucket-statements.ts";
 import { codeArtifactStatements } from "./code-artifact-statements.ts";
-import {
-  artifactStatements,
-  describeJobStatements,
-  spaceStatements,
-  studioLogStatements,
-} from "./common-statements.ts";
+import { describeJobStatements, spaceStatements, studioLogStatements } from "./common-statements.ts";
 import { describeImageStatements } from "./image-statements.ts";
 import { ManagedPolicy } from "./managed-policy.ts";
 import { secretStatements } from "./secret-statements.ts";
@@ -27,12 +23,8 @@ export interface EnvironmentRole {
 }
 
 /** What everybody may do in Studio and in notebooks. */
-export interface ExecutionPoliciesProps {
+export interface ExecutionPoliciesProps extends BucketAccess {
   readonly account: AwsAccount;
-  /** Bucket that notebooks read and write. */
-  readonly bucketArn: string;
-  /** The key of that bucket, and of the spaces' volumes. */
-  readonly encryptionKeyArn: string;
   /** Repository that the spaces install packages from. @default none */
   readonly packages?: CodeArtifactRepository | undefined;
   /** ARNs of the secrets with credentials for repositories. @default none */

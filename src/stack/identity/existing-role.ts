@@ -57,6 +57,6 @@ export class ExistingRole extends Construct implements EnvironmentRole {
     });
     this.arn = role.arn;
     this.name = role.name;
-    this.policies = executionPolicies(this, role.name, props);
+    this.policies = executionPolicies(this, role.name, { ...props, isOnlyRole: true });
   }
 }

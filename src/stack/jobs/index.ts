@@ -31,6 +31,7 @@ export function environmentJobs(
     account,
     environment: environment.name,
     settings: environment.jobs,
+    schedules: environment.schedules.map(({ name }) => name),
     tags: tagsOf(environment),
     existingRoleArn: environment.existing.executionRoleArn,
     ...places,

@@ -5,7 +5,8 @@ import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js"
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
-import { awsNames, bucketPrefixes, jobLogGroup } from "../../settings/names.ts";
+import { awsNames, bucketPrefixes, deployedPrefixes, jobLogGroup } from "../../settings/names.ts";
+import { readStatements } from "../identity/bucket-statements.ts";
 import { codeArtifactStatements } from "../identity/code-artifact-statements.ts";
 import { inRegion } from "../identity/conditions.ts";
 import { pullImageStatements } from "../identity/image-statements.ts";
@@ -31,8 +32,8 @@ export interface JobRoleProps extends JobRuntime {
 }
 
 /**
- * Role of the schedules of the settings, which no person sent: it reads the bucket and writes only its own output. It can
- * use neither Studio nor other jobs.
+ * Role of the schedules of the settings, which no person sent: it reads what is deployed or shared, and writes only its
+ * own output. It can use neither Studio nor other jobs.
  */
 export class JobRole extends Construct {
   readonly arn: string;
@@ -78,14 +79,13 @@ export const jobSecretStatements = ({ secrets }: JobRuntime): DataAwsIamPolicyDo
   secrets.length === 0 ? [] : secretStatements(secrets);
 
 function artifacts(account: AwsAccount, props: JobRoleProps): DataAwsIamPolicyDocumentStatement[] {
-  const { bucketArn, encryptionKeyArn } = props;
+  const { bucketArn, encryptionKeyArn, prefix } = props;
   return [
-    { sid: "ListTheBucket", actions: ["s3:GetBucketLocation", "s3:ListBucket"], resources: [bucketArn] },
-    { sid: "ReadTheBucket", actions: ["s3:GetObject"], resources: [`${bucketArn}/*`] },
+    ...readStatements(bucketArn, [...deployedPrefixes, bucketPrefixes.shared]),
     {
       sid: "WriteOutputs",
       actions: ["s3:AbortMultipartUpload", "s3:PutObject"],
-      resources: [`${bucketArn}/${bucketPrefixes.jobs}/*`],
+      resources: [`${bucketArn}/${bucketPrefixes.scheduledJobs}/${prefix}-*`],
     },
     {
       sid: "KeyForTheBucket",

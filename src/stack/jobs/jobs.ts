@@ -22,6 +22,8 @@ export interface JobsProps {
   readonly bucket: EnvironmentBucket;
   readonly encryptionKeyArn: string;
   readonly settings: ResolvedJobs;
+  /** Names of the schedules of the settings. */
+  readonly schedules: readonly string[];
   /** Of each job. */
   readonly tags: Readonly<Record<string, string>>;
   /** The one role of everybody, which their jobs run as. @default a role for each user */
@@ -42,6 +44,8 @@ export interface JobsJson extends JobPlacement {
   readonly imageUri: string | null;
   readonly gpuImageUri: string | null;
   readonly secrets: readonly string[];
+  /** Names of the schedules of the settings, which everybody may list. */
+  readonly schedules: readonly string[];
   readonly python: string;
   readonly allowedInstanceTypes: readonly string[] | null;
   readonly defaultInstanceType: string;
@@ -113,6 +117,7 @@ export class Jobs extends Construct {
           imageUri: imageUri ?? null,
           gpuImageUri: gpuImageUri ?? null,
           secrets: settings.secrets,
+          schedules: props.schedules,
           python: imagePython,
           ...common,
           allowedInstanceTypes: settings.allowedInstanceTypes ?? null,

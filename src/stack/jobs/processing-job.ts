@@ -30,6 +30,8 @@ export interface ProcessingJob {
   readonly sourcePrefix: string;
   /** Where in the bucket its page, files and outcome go. */
   readonly outputPrefix: string;
+  /** Prefix of the data of whose job it is: a user's, or everybody's. */
+  readonly dataPrefix: string;
   /** File name of the notebook. */
   readonly notebook: string;
   readonly arguments: readonly string[];
@@ -98,6 +100,7 @@ export function processingJobRequest(defaults: JobDefaults, job: ProcessingJob) 
       AWS_REGION: region,
       MARIMO_BUCKET: bucketName,
       MARIMO_JOB_OUTPUT: uri(job.outputPrefix),
+      MARIMO_PREFIX: uri(job.dataPrefix),
       // job_run.py replaces each by a variable with the secret's value.
       ...Object.fromEntries(
         Object.entries(job.secrets).map(([name, arn]) => [`${secretVariable}${name}`, arn]),

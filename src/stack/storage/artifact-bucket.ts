@@ -1,7 +1,10 @@
+import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { S3BucketLoggingA } from "@cdktf/provider-aws/lib/s3-bucket-logging/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import { artifactBucketName } from "../../settings/basics.ts";
+import { deployedPrefixes } from "../../settings/names.ts";
+import { applyRoleArn } from "../identity/conditions.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
 import { PrivateBucket } from "./private-bucket.ts";
@@ -28,6 +31,8 @@ export interface ArtifactBucketProps {
   readonly account: AwsAccount;
   /** KMS key of the artifacts. Access logs cannot use it. */
   readonly encryptionKeyArn: string;
+  /** ARNs of the only principals that may write what every space runs, besides the apply role. Empty: no such rule. */
+  readonly deployers: readonly string[];
   /** Whether a destroy deletes the objects in the buckets. */
   readonly forceDestroy: boolean;
   /** Whether Terraform refuses to destroy the bucket (`prevent_destroy`). */
@@ -53,6 +58,7 @@ export class ArtifactBucket extends Construct implements EnvironmentBucket {
       forceDestroy: props.forceDestroy,
       removalProtection: props.removalProtection,
       noncurrentVersionDays: 90,
+      statements: (bucketArn) => deployersOnly(bucketArn, props),
     });
 
     // Not encrypted with the key: S3 delivers access logs only to a bucket with its own keys (Amazon S3 User Guide,
@@ -64,7 +70,7 @@ export class ArtifactBucket extends Construct implements EnvironmentBucket {
       removalProtection: false,
       noncurrentVersionDays: 7,
       expirationDays: 365,
-      allow: (bucketArn) => [
+      statements: (bucketArn) => [
         {
           sid: "AccessLogDelivery",
           actions: ["s3:PutObject"],
@@ -99,4 +105,33 @@ export class ArtifactBucket extends Construct implements EnvironmentBucket {
     };
     this.ready = artifacts.ready;
   }
+}
+
+/**
+ * Denies writes of what every space runs to all other principals, administrators included. It denies no change of the
+ * bucket's policy, so nobody is locked out: who may call `s3:PutBucketPolicy` can remove it.
+ */
+function deployersOnly(
+  bucketArn: string,
+  { account, deployers, prefix }: ArtifactBucketProps,
+): DataAwsIamPolicyDocumentStatement[] {
+  if (deployers.length === 0) return [];
+  return [
+    {
+      sid: "OnlyDeployersWritePayload",
+      effect: "Deny",
+      actions: ["s3:AbortMultipartUpload", "s3:DeleteObject*", "s3:PutObject*", "s3:RestoreObject"],
+      resources: deployedPrefixes.map((folder) => `${bucketArn}/${folder}/*`),
+      principals: [{ type: "AWS", identifiers: ["*"] }],
+      condition: [
+        {
+          // For a session of a role, this is the ARN of the role with its path (IAM User Guide, "AWS global condition
+          // context keys").
+          test: "ArnNotLike",
+          variable: "aws:PrincipalArn",
+          values: [applyRoleArn(account, prefix), ...deployers],
+        },
+      ],
+    },
+  ];
 }

@@ -51,6 +51,7 @@ export function environmentBucket(
     prefix,
     account,
     encryptionKeyArn,
+    deployers: environment.deployers,
     forceDestroy: environment.bucketForceDestroy,
     removalProtection: environment.removalProtection,
   });

@@ -25,8 +25,8 @@ export interface PrivateBucketProps {
   readonly expirationDays?: number | undefined;
   /** Why checks of checkov do not apply, by their id, beside those for every such bucket. @default none */
   readonly skippedChecks?: Readonly<Record<string, string>> | undefined;
-  /** What others may do, given the bucket's ARN; beside the TLS-only rule. */
-  readonly allow?: ((bucketArn: string) => DataAwsIamPolicyDocumentStatement[]) | undefined;
+  /** Further statements of the bucket's policy, given its ARN; beside the TLS-only rule. */
+  readonly statements?: ((bucketArn: string) => DataAwsIamPolicyDocumentStatement[]) | undefined;
 }
 
 /** A bucket that no one outside the account can reach: encrypted, versioned, TLS only, without ACLs. */
@@ -105,7 +105,7 @@ export class PrivateBucket extends Construct {
             },
           ],
         },
-        ...(props.allow?.(bucket.arn) ?? []),
+        ...(props.statements?.(bucket.arn) ?? []),
       ],
     });
     const bucketPolicy = new S3BucketPolicy(this, "policy", {

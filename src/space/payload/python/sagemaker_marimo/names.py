@@ -6,8 +6,11 @@ from pathlib import Path
 _NAMES = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 
 PAYLOAD: str = _NAMES["bucketPrefixes"]["payload"]
-JOBS: str = _NAMES["bucketPrefixes"]["jobs"]
-JOB_SOURCES: str = _NAMES["bucketPrefixes"]["jobSources"]
+PEOPLE: str = _NAMES["bucketPrefixes"]["people"]
+SHARED: str = _NAMES["bucketPrefixes"]["shared"]
+JOBS: str = _NAMES["folders"]["jobs"]
+JOB_SOURCES: str = _NAMES["folders"]["jobSources"]
+SWEEPS: str = _NAMES["folders"]["sweeps"]
 POINTER: str = _NAMES["payloadPointer"]
 JOBS_JSON: str = _NAMES["jobsJson"]
 JOB_LOG_GROUP: str = _NAMES["jobLogGroup"]

@@ -23,6 +23,7 @@ from sagemaker_marimo.jobs import (
     lookup,
     prices,
     results,
+    sender,
     settings,
     states,
     submit,
@@ -34,7 +35,6 @@ from sagemaker_marimo.jobs.parser import parser
 from sagemaker_marimo.jobs.settings import Clients, Environment, Refused
 from sagemaker_marimo.jobs.sweep import SweepError
 from sagemaker_marimo.jobs.sweep_command import say
-from sagemaker_marimo.jobs.sweep_store import Store
 
 REFUSED = 2
 
@@ -100,8 +100,8 @@ def run_each(
         say(sweep_command.describe(plan))
         print(submit.dry_run(prepared))
         return 0
-    prepared.sources.upload(clients.s3, environment.bucket)
-    sweep = sweep_command.start(store(clients, environment), plan)
+    prepared.sources.upload(clients.s3, environment.bucket, prepared.sender.folder)
+    sweep = sweep_command.start(lookup.store(clients, environment, prepared.sender), plan)
     if options.detach:
         print(json.dumps({"sweep": plan.name}) if options.json else plan.name)
         return 0
@@ -111,16 +111,6 @@ def run_each(
 def warn(prepared: submit.Prepared) -> None:
     for warning in prepared.warnings:
         say(f"Warning: {warning}")
-
-
-def store(clients: Clients, environment: Environment) -> Store:
-    return Store(clients.s3, clients.sagemaker, environment.bucket)
-
-
-def store_of_sweep(clients: Clients, environment: Environment, sweep: str) -> Store:
-    found = store(clients, environment)
-    lookup.check_sweep(found, environment.prefix, sweep)
-    return found
 
 
 def follow_to_end(clients: Clients, name: str, output: Path, *, as_json: bool) -> int:
@@ -161,7 +151,9 @@ def facts(description: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]
 
 
 def status(clients: Clients, environment: Environment, options: argparse.Namespace) -> int:
-    description = lookup.job(store(clients, environment), environment.prefix, options.job)
+    description = lookup.job(
+        lookup.reader_store(clients, environment, options.user), environment.prefix, options.job
+    )
     result = results.fetch_result(clients.s3, description)
     if options.json:
         print(json.dumps(facts(description, result)))
@@ -173,7 +165,10 @@ def status(clients: Clients, environment: Environment, options: argparse.Namespa
 
 
 def list_jobs(clients: Clients, environment: Environment, options: argparse.Namespace) -> int:
-    entries = listing.entries(store(clients, environment), environment.prefix, options.most)
+    own = [sender.reader(environment, options.user).prefix]
+    own += [f"{environment.prefix}-{name}" for name in environment.schedules]
+    store = lookup.reader_store(clients, environment, options.user)
+    entries = listing.entries(store, environment.prefix, own, options.most)
     if options.json:
         print(json.dumps([entry.facts for entry in entries]))
         return 0
@@ -186,7 +181,7 @@ def list_jobs(clients: Clients, environment: Environment, options: argparse.Name
 
 
 def logs(clients: Clients, environment: Environment, options: argparse.Namespace) -> int:
-    lookup.job(store(clients, environment), environment.prefix, options.job)
+    lookup.job(lookup.reader_store(clients, environment, options.user), environment.prefix, options.job)
     if options.follow:
         return follow_to_end(clients, options.job, options.output, as_json=False)
     for line in follow.Log(clients.logs, options.job).new_lines():
@@ -195,7 +190,7 @@ def logs(clients: Clients, environment: Environment, options: argparse.Namespace
 
 
 def stop(clients: Clients, environment: Environment, options: argparse.Namespace) -> int:
-    environment_store = store(clients, environment)
+    environment_store = lookup.reader_store(clients, environment, options.user)
     if lookup.is_sweep(environment_store, options.job):
         return sweep_command.stop(environment_store, options.job)
     lookup.job(environment_store, environment.prefix, options.job)
@@ -209,7 +204,9 @@ def stop(clients: Clients, environment: Environment, options: argparse.Namespace
 
 
 def open_page(clients: Clients, environment: Environment, options: argparse.Namespace) -> int:
-    description = lookup.job(store(clients, environment), environment.prefix, options.job)
+    description = lookup.job(
+        lookup.reader_store(clients, environment, options.user), environment.prefix, options.job
+    )
     folder = options.output / options.job
     files = results.fetch(clients.s3, description, folder)
     page, result = folder / "page.html", results.read_result(folder)
@@ -244,18 +241,19 @@ def page_address(page: Path) -> str:
 def run_command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     bucket, region = settings.where(options.bucket, options.region)
     clients = settings.connect(region)
+    environment = settings.read(clients.s3, bucket)
     match options.command:
         case "run":
-            return run(clients, settings.read(clients.s3, bucket), options, arguments)
+            return run(clients, environment, options, arguments)
         case "list":
-            return list_jobs(clients, settings.read(clients.s3, bucket), options)
+            return list_jobs(clients, environment, options)
         case "logs":
-            return logs(clients, settings.read(clients.s3, bucket), options)
+            return logs(clients, environment, options)
         case "stop":
-            return stop(clients, settings.read(clients.s3, bucket), options)
+            return stop(clients, environment, options)
         case "resume":
             return sweep_command.resume(
-                store_of_sweep(clients, settings.read(clients.s3, bucket), options.sweep),
+                lookup.sweep_store(clients, environment, options.user, options.sweep),
                 options.sweep,
                 options.max_cost,
                 options.output,
@@ -263,12 +261,12 @@ def run_command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
                 wants_to_stop=follow.wants_to_stop,
             )
         case "sweep":
-            environment = settings.read(clients.s3, bucket)
-            return sweep_command.show(store_of_sweep(clients, environment, options.sweep), options.sweep)
+            store = lookup.sweep_store(clients, environment, options.user, options.sweep)
+            return sweep_command.show(store, options.sweep)
         case "open":
-            return open_page(clients, settings.read(clients.s3, bucket), options)
+            return open_page(clients, environment, options)
         case _:
-            return status(clients, settings.read(clients.s3, bucket), options)
+            return status(clients, environment, options)
 
 
 def main(words: Sequence[str] | None = None) -> int:

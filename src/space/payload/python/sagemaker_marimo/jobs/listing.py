@@ -1,4 +1,7 @@
-"""`marimo-job list`: an environment's jobs and sweeps, newest first. A sweep's rows are one entry."""
+"""`marimo-job list`: a user's jobs and sweeps and the scheduled jobs, newest first.
+
+A sweep's rows are one entry.
+"""
 
 import re
 from collections.abc import Iterator
@@ -22,10 +25,11 @@ class Entry:
     """For --json."""
 
 
-def entries(store: Store, prefix: str, most: int) -> list[Entry]:
-    sweeps = store.names(prefix)
+def entries(store: Store, prefix: str, own: list[str], most: int) -> list[Entry]:
+    """`prefix` is that of all jobs of the environment, `own` those of the jobs to list."""
+    sweeps = store.names()
     found: list[tuple[datetime, dict[str, Any] | str]] = [
-        (job["CreationTime"], job) for job in _jobs(store, prefix, sweeps, most)
+        (job["CreationTime"], job) for job in _jobs(store, prefix, own, sweeps, most)
     ]
     for name in sweeps:
         # Other folders may have other names.
@@ -37,7 +41,9 @@ def entries(store: Store, prefix: str, most: int) -> list[Entry]:
         return [entry for entry in made if entry is not None]
 
 
-def _jobs(store: Store, prefix: str, sweeps: list[str], most: int) -> Iterator[dict[str, Any]]:
+def _jobs(
+    store: Store, prefix: str, own: list[str], sweeps: list[str], most: int
+) -> Iterator[dict[str, Any]]:
     """The summaries of the newest jobs that are not rows of a sweep."""
     # Other folders may have other names.
     marks = [f"{sweep[-MARK:]}-" for sweep in sweeps if re.search(r"-\d{12}-[0-9a-f]{4}$", sweep)]
@@ -52,7 +58,8 @@ def _jobs(store: Store, prefix: str, sweeps: list[str], most: int) -> Iterator[d
         for job in page["ProcessingJobSummaries"]:
             name = job["ProcessingJobName"]
             # Other jobs may have the prefix in the middle of their names, and IAM denies their descriptions.
-            if not name.startswith(f"{prefix}-") or any(mark in name for mark in marks):
+            is_own = name.startswith(tuple(f"{one}-" for one in own))
+            if not is_own or any(mark in name for mark in marks):
                 continue
             yield job
             count += 1

@@ -5,8 +5,10 @@ from itertools import islice
 
 from botocore.exceptions import ClientError
 
-from sagemaker_marimo.jobs import follow
+from sagemaker_marimo.jobs import follow, sender
 from sagemaker_marimo.jobs.follow import Description
+from sagemaker_marimo.jobs.sender import Sender
+from sagemaker_marimo.jobs.settings import Clients, Environment
 from sagemaker_marimo.jobs.sweep_store import Store
 
 # DescribeProcessingJob documents the first code. The second was seen for a missing training job
@@ -17,6 +19,21 @@ MOST_SIMILAR = 3
 
 class NotFoundError(Exception):
     """No job or sweep has this name. The message says what to do."""
+
+
+def store(clients: Clients, environment: Environment, who: Sender) -> Store:
+    return Store(clients.s3, clients.sagemaker, environment.bucket, who.folder)
+
+
+def reader_store(clients: Clients, environment: Environment, user: str | None) -> Store:
+    return store(clients, environment, sender.reader(environment, user))
+
+
+def sweep_store(clients: Clients, environment: Environment, user: str | None, name: str) -> Store:
+    """The store of this sweep. Raises NotFoundError if there is none."""
+    found = store(clients, environment, sender.find(environment, user))
+    check_sweep(found, environment.prefix, name)
+    return found
 
 
 def job(store: Store, prefix: str, name: str) -> Description:
@@ -62,7 +79,7 @@ def _missing(store: Store, prefix: str, name: str, kind: str) -> str:
         PaginationConfig={"PageSize": 100, "MaxItems": 300},
     )
     names = [summary["ProcessingJobName"] for page in pages for summary in page["ProcessingJobSummaries"]]
-    names = [*reversed(store.names(prefix)), *names]
+    names = [*reversed(store.names()), *names]
     part_of = [one for one in names if name in one]
     similar = dict.fromkeys([*part_of, *get_close_matches(name, names, MOST_SIMILAR)])
     lines = [f"there is no {kind} {name}"]

@@ -18,6 +18,9 @@ def parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--bucket", help="the environment's bucket (default: MARIMO_BUCKET, or the space's)")
     common.add_argument("--region", help="the environment's region (default: AWS_REGION, or the space's)")
+    common.add_argument(
+        "--user", metavar="NAME", help="your user profile (default: MARIMO_USER, or the space's owner)"
+    )
     main_parser = argparse.ArgumentParser(
         "marimo-job", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -26,9 +29,6 @@ def parser() -> argparse.ArgumentParser:
         "run", parents=[common], help="run a notebook", usage="%(prog)s NOTEBOOK [OPTION…] [-- ARGUMENT…]"
     )
     run_parser.add_argument("notebook", type=Path, metavar="NOTEBOOK")
-    run_parser.add_argument(
-        "--user", metavar="NAME", help="your user profile (default: MARIMO_USER, or the space's owner)"
-    )
     run_parser.add_argument(
         "--instance", metavar="TYPE", help="such as ml.m5.large (default: the environment's)"
     )

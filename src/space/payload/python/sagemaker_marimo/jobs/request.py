@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_marimo import names
+from sagemaker_marimo.jobs.sender import Sender
 from sagemaker_marimo.jobs.settings import Environment
 
 INPUT = "/opt/ml/processing/input"
@@ -137,18 +138,15 @@ def job_name(prefix: str, notebook: str, end: str) -> str:
     return f"{prefix}-{stem(notebook)[:longest].rstrip('-')}-{end}"
 
 
-def output_prefix(name: str) -> str:
-    return f"{names.JOBS}/{name}"
-
-
 def build(
-    options: JobOptions, environment: Environment, source_prefix: str, name: str, role: str
+    options: JobOptions, environment: Environment, source_prefix: str, name: str, sender: Sender
 ) -> dict[str, Any]:
     bucket = f"s3://{environment.bucket}"
-    output = f"{bucket}/{output_prefix(name)}"
+    prefix = f"{bucket}/{sender.folder}"
+    output = f"{prefix}/{names.JOBS}/{name}"
     return {
         "ProcessingJobName": name,
-        "RoleArn": role,
+        "RoleArn": sender.role,
         "AppSpecification": {
             "ImageUri": image(options, environment),
             "ContainerEntrypoint": ENTRYPOINT,
@@ -160,6 +158,7 @@ def build(
             "AWS_REGION": environment.region,
             "MARIMO_BUCKET": environment.bucket,
             "MARIMO_JOB_OUTPUT": output,
+            "MARIMO_PREFIX": prefix,
             # job_run.py replaces each by a variable with the secret's value.
             **dict(f"{names.SECRET_VARIABLE}{secret}".split("=", 1) for secret in options.secrets),
         },

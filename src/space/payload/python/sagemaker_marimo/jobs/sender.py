@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sagemaker_marimo import names
 from sagemaker_marimo.jobs.settings import Environment, Refused
 
 
@@ -14,14 +15,16 @@ class Sender:
     """ARN of the role of the jobs, and of the pipelines of a sweep."""
     prefix: str
     """The names of jobs and pipelines begin with it and a hyphen: IAM allows no others."""
+    folder: str
+    """Prefix in the bucket of all that the jobs write: IAM allows no other."""
 
 
 def find(environment: Environment, user: str | None) -> Sender:
     """The user by name, or else whose space this is. Raises Refused for any other space."""
-    if environment.role is not None:
-        return Sender(environment.role, environment.prefix)
-    roles = environment.user_roles
     user = user or os.environ.get("MARIMO_USER")
+    if environment.role is not None:
+        return Sender(environment.role, environment.prefix, folder_of(user))
+    roles = environment.user_roles
     role = _space_role()
     if user:
         # Names in ARNs and roles are in lower case.
@@ -43,7 +46,19 @@ def find(environment: Environment, user: str | None) -> Sender:
         )
     else:
         name = role.removeprefix(roles)
-    return Sender(f"{roles}{name}", f"{environment.prefix}-{name}")
+    return Sender(f"{roles}{name}", f"{environment.prefix}-{name}", folder_of(name))
+
+
+def reader(environment: Environment, user: str | None) -> Sender:
+    """The user, or nobody, who has no sweeps and can read the results of scheduled jobs."""
+    try:
+        return find(environment, user)
+    except Refused:
+        return Sender("", environment.prefix, names.SHARED)
+
+
+def folder_of(user: str | None) -> str:
+    return f"{names.PEOPLE}/{user.lower()}" if user else names.SHARED
 
 
 def _space_role() -> str | None:

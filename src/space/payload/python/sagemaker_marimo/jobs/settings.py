@@ -41,6 +41,7 @@ class Environment:
     image: str | None
     gpu_image: str | None
     secrets: list[str]
+    schedules: list[str]
     python: str
     subnets: list[str]
     groups: list[str]
@@ -85,11 +86,13 @@ def read_object(s3: Any, bucket: str, key: str) -> str:
 
 
 def find_object(s3: Any, bucket: str, key: str) -> str | None:
-    """The object's text, or None if it does not exist."""
+    """The object's text, or None if it does not exist, or is another user's."""
     try:
         return read_object(s3, bucket, key)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+        # Without s3:ListBucket, S3 answers AccessDenied for a missing object (S3 API, GetObject). Guess:
+        # so it does where the role may list by prefix only.
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied"):
             return None
         raise
 
@@ -134,6 +137,7 @@ def _environment(members: dict[str, Any], payload: str) -> Environment:
         image=members["imageUri"],
         gpu_image=members["gpuImageUri"],
         secrets=members["secrets"],
+        schedules=members["schedules"],
         python=members["python"],
         subnets=members["subnetIds"],
         groups=members["securityGroupIds"],

@@ -37,9 +37,8 @@ class Sources:
             digest.update(f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode())
         return digest.hexdigest()[:16]
 
-    @property
-    def prefix(self) -> str:
-        return f"{names.JOB_SOURCES}/{self.hash}/"
+    def prefix(self, folder: str) -> str:
+        return f"{folder}/{names.JOB_SOURCES}/{self.hash}/"
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
         for name in sorted(self.files):
@@ -47,11 +46,11 @@ class Sources:
         if self.lock is not None:
             yield LOCK, self.lock.encode()
 
-    def upload(self, s3: Any, bucket: str) -> int:
+    def upload(self, s3: Any, bucket: str, folder: str) -> int:
         """Uploads missing files; keys are hashes of the content. Returns the number of uploaded files."""
         sent = 0
         for name, content in self.contents():
-            key = self.prefix + name
+            key = self.prefix(folder) + name
             if not _is_there(s3, bucket, key):
                 s3.put_object(Bucket=bucket, Key=key, Body=content)
                 sent += 1

@@ -35,7 +35,7 @@ class Prepared:
 
     def send(self, clients: Clients, environment: Environment) -> int:
         """Sends the job. Returns the number of files that were uploaded for it."""
-        sent = self.sources.upload(clients.s3, environment.bucket)
+        sent = self.sources.upload(clients.s3, environment.bucket, self.sender.folder)
         clients.sagemaker.create_processing_job(**self.request)
         return sent
 
@@ -88,7 +88,7 @@ def prepare(
         options=job_options,
         sources=collected.sources,
         sender=who,
-        request=request.build(job_options, environment, collected.sources.prefix, name, who.role),
+        request=request.build(job_options, environment, collected.sources.prefix(who.folder), name, who),
         warnings=[
             *collected.warnings,
             *(

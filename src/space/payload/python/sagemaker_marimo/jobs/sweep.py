@@ -1,8 +1,8 @@
 """A sweep: one job for each row of a grid, in SageMaker pipelines. Its state is in the bucket.
 
-The folder marimo/jobs/<sweep>/ contains sweep.json, written before anything starts, grid.csv, rows/<n>/ with
-each job's output, then/ with the output of the notebook that runs last, and table.csv at the end. Each step
-is idempotent, so a sweep can be resumed from any point.
+The user's folder sweeps/<sweep>/ contains sweep.json, written before anything starts, grid.csv, rows/<n>/
+with each job's output, then/ with the output of the notebook that runs last, and table.csv at the end. Each
+step is idempotent, so a sweep can be resumed from any point.
 """
 
 import hashlib
