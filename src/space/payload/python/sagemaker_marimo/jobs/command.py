@@ -23,6 +23,7 @@ from sagemaker_marimo.jobs import (
     lookup,
     prices,
     results,
+    sender,
     settings,
     states,
     submit,
@@ -83,12 +84,10 @@ def run_each(
     plan = sweep_command.make_plan(
         options,
         grid,
-        prepared.request,
-        arguments,
+        prepared.options,
+        source=prepared.sources.sha256,
         environment=environment.prefix,
         prefix=prepared.sender.prefix,
-        pipeline_role=prepared.sender.role,
-        minutes=prepared.options.minutes,
         hourly=prices.hourly(prepared.options.instance),
     )
     max_cost = options.max_cost
@@ -101,7 +100,7 @@ def run_each(
         print(submit.dry_run(prepared))
         return 0
     prepared.sources.upload(clients.s3, environment.bucket)
-    sweep = sweep_command.start(store(clients, environment), plan)
+    sweep = sweep_command.start(store(clients, environment), plan, prepared.request)
     if options.detach:
         print(json.dumps({"sweep": plan.name}) if options.json else plan.name)
         return 0
@@ -254,8 +253,11 @@ def run_command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         case "stop":
             return stop(clients, settings.read(clients.s3, bucket), options)
         case "resume":
+            environment = settings.read(clients.s3, bucket)
             return sweep_command.resume(
-                store_of_sweep(clients, settings.read(clients.s3, bucket), options.sweep),
+                store_of_sweep(clients, environment, options.sweep),
+                environment,
+                sender.find(environment, options.user),
                 options.sweep,
                 options.max_cost,
                 options.output,

@@ -1,8 +1,9 @@
 """Runs marimo notebooks as SageMaker Processing jobs: a single job, or a sweep.
 
-Exit status of run and logs --follow: the notebook's own status; 75 if the job ended without one (platform
-failure, stop or time limit); 69 if AWS rejected a request, such as with expired credentials, while the job
-continues; 2 if the request was rejected and nothing was sent; 0 if you detached.
+Exit status of run and logs --follow: the notebook's own status; 65 if the job's files in the bucket are not
+those that were sent, so that nothing of them ran; 75 if the job ended without one (platform failure, stop or
+time limit); 69 if AWS rejected a request, such as with expired credentials, while the job continues; 2 if
+the request was rejected and nothing was sent; 0 if you detached.
 For a sweep: 0 if all rows succeeded, 1 if a notebook raised an exception, 75 if some rows did not run.
 Exit status of stop: 1 if the job or sweep has already ended.
 """
@@ -26,9 +27,7 @@ def parser() -> argparse.ArgumentParser:
         "run", parents=[common], help="run a notebook", usage="%(prog)s NOTEBOOK [OPTION…] [-- ARGUMENT…]"
     )
     run_parser.add_argument("notebook", type=Path, metavar="NOTEBOOK")
-    run_parser.add_argument(
-        "--user", metavar="NAME", help="your user profile (default: MARIMO_USER, or the space's owner)"
-    )
+    _add_user(run_parser)
     run_parser.add_argument(
         "--instance", metavar="TYPE", help="such as ml.m5.large (default: the environment's)"
     )
@@ -90,11 +89,18 @@ def parser() -> argparse.ArgumentParser:
     )
     resume_parser.add_argument("sweep", metavar="SWEEP")
     resume_parser.add_argument("--detach", action="store_true", help="do not wait for the sweep to end")
+    _add_user(resume_parser)
     _add_cost_option(resume_parser)
     _add_output(resume_parser)
     sweep_parser = commands.add_parser("sweep", parents=[common], help="print a sweep's status")
     sweep_parser.add_argument("sweep", metavar="SWEEP")
     return main_parser
+
+
+def _add_user(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--user", metavar="NAME", help="your user profile (default: MARIMO_USER, or the space's owner)"
+    )
 
 
 def _add_output(sub: argparse.ArgumentParser) -> None:

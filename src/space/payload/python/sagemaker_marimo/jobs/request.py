@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_marimo import names
+from sagemaker_marimo.jobs import sources
 from sagemaker_marimo.jobs.settings import Environment
 
 INPUT = "/opt/ml/processing/input"
-ENTRYPOINT = ["/bin/bash", f"{INPUT}/runtime/job/run.sh"]
+ENTRYPOINT = [*names.JOB_ENTRYPOINT, f"{INPUT}/runtime/job/run.sh"]
 # SageMaker API, AppSpecification: ContainerArguments; ProcessingJobName; VolumeSizeInGB.
 MAX_ARGUMENTS = 100
 MAX_CHARACTERS = 256
@@ -142,7 +143,7 @@ def output_prefix(name: str) -> str:
 
 
 def build(
-    options: JobOptions, environment: Environment, source_prefix: str, name: str, role: str
+    options: JobOptions, environment: Environment, source_sha256: str, name: str, role: str
 ) -> dict[str, Any]:
     bucket = f"s3://{environment.bucket}"
     output = f"{bucket}/{output_prefix(name)}"
@@ -159,13 +160,15 @@ def build(
             "AWS_DEFAULT_REGION": environment.region,
             "AWS_REGION": environment.region,
             "MARIMO_BUCKET": environment.bucket,
+            "MARIMO_PAYLOAD_SHA256": environment.payload_sha256,
+            "MARIMO_SOURCE_SHA256": source_sha256,
             "MARIMO_JOB_OUTPUT": output,
             # job_run.py replaces each by a variable with the secret's value.
             **dict(f"{names.SECRET_VARIABLE}{secret}".split("=", 1) for secret in options.secrets),
         },
         "ProcessingInputs": [
             _input("runtime", f"{bucket}/{names.PAYLOAD}/{environment.payload}/"),
-            _input("source", f"{bucket}/{source_prefix}"),
+            _input("source", f"{bucket}/{sources.prefix(source_sha256)}/"),
         ],
         "ProcessingOutputConfig": {
             "Outputs": [
