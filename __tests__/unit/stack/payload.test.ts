@@ -100,7 +100,9 @@ describe("the upload", () => {
 
   it("is an object for each file, whose checksum the space can verify", () => {
     const stack = synthesize();
-    const { hash } = readPayload({
+    const {
+      checksums: { hash },
+    } = readPayload({
       folder: join(project, "src/space/payload"),
       samplesFolder: join(project, "sample-notebooks"),
       requirements: lockFileOf(resolveEnvironment({ name: "dev" })),
