@@ -98,7 +98,9 @@ def container(tmp_path: Path) -> Path:
     payload = tmp_path / "ml/processing/input/runtime"
     put(payload, {"job/run.sh": b'echo "ran $*"\n', "image.sh": b""})
     (tmp_path / "ml/output").mkdir()
-    lines = [f"{hashlib.sha256((payload / n).read_bytes()).hexdigest()}  {n}\n" for n in ("image.sh", "job/run.sh")]
+    lines = [
+        f"{hashlib.sha256((payload / n).read_bytes()).hexdigest()}  {n}\n" for n in ("image.sh", "job/run.sh")
+    ]
     put(payload, {names.CHECKSUMS: "".join(lines).encode()})
     return tmp_path / "ml"
 
@@ -166,4 +168,6 @@ def test_run_sh_refuses_a_payload_with_a_file_that_was_not_deployed(container: P
     put(runtime, {"python/sagemaker_marimo/json.py": b""})
     status, message = run()
     assert status == 65
-    assert message.startswith("the payload has files that were not deployed: python/sagemaker_marimo/json.py.")
+    assert message.startswith(
+        "the payload has files that were not deployed: python/sagemaker_marimo/json.py."
+    )

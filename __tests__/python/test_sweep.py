@@ -489,6 +489,7 @@ class FakeSageMaker:
 def store() -> Store:
     made = Store(FakeS3(), FakeSageMaker(), "bucket")
     made.s3.put_object(Key="marimo/payload/0123/job/run.sh", Body=b"")
+    made.s3.put_object(Key="marimo/job-sources/4567456745674567/analysis.py", Body=b"")
     return made
 
 

@@ -212,7 +212,10 @@ describe("a sweep", () => {
     const plan = (await jobs.get(`marimo/jobs/${own.name}/sweep.json`)) ?? "";
     await jobs.put(`marimo/jobs/${own.name}/sweep.json`, plan.replace('"attempts": 3', '"attempts": 4'));
     const [refused, reason] = await ended({ sweep: own.name });
-    expect([refused, reason]).toEqual([1, expect.stringContaining("is not the one that the sweep was started with")]);
+    expect([refused, reason]).toEqual([
+      1,
+      expect.stringContaining("is not the one that the sweep was started with"),
+    ]);
     await jobs.put(`marimo/jobs/${own.name}/sweep.json`, plan);
     await jobs.put(key, squares);
     const [second, more] = await ended({ sweep: own.name });

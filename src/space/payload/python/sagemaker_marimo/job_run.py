@@ -182,7 +182,9 @@ def marimo_version(environment: Path) -> str:
     return "unknown"
 
 
-def run(ml: Path, work: Path, environment: Path, packages_seconds: float, notebook: str, arguments: list[str]) -> int:
+def run(
+    ml: Path, work: Path, environment: Path, packages_seconds: float, notebook: str, arguments: list[str]
+) -> int:
     output = ml / "processing/output"
     process = Notebook()
     signal.signal(signal.SIGTERM, process.stop)

@@ -67,7 +67,9 @@ def prefix(sha256: str) -> str:
 def _sha256(s3: Any, bucket: str, key: str) -> str | None:
     """What S3 computed of an object, which nobody can forge; None if there is no object, or it has none."""
     try:
-        checksum: str | None = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED").get("ChecksumSHA256")
+        checksum: str | None = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED").get(
+            "ChecksumSHA256"
+        )
     except ClientError as error:
         # Without s3:ListBucket, S3 answers 403 for a missing object (S3 API, HeadObject).
         if error.response["Error"]["Code"] in ("404", "403", "NoSuchKey"):
