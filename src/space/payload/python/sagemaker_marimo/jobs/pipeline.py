@@ -37,8 +37,8 @@ class Part:
 
 
 def is_missing(error: ClientError) -> bool:
-    """Whether there is no such pipeline (SageMaker API, errors of DescribePipeline, ListPipelineExecutions and
-    DeletePipeline)."""
+    """Whether there is no such pipeline (SageMaker API, errors of DescribePipeline,
+    ListPipelineExecutions and DeletePipeline)."""
     return error.response["Error"]["Code"] in ("ResourceNotFound", "ResourceNotFoundException")
 
 

@@ -109,7 +109,7 @@ def collect(notebook: Path, others: Iterable[Path], lock: str | None) -> Collect
         if link is None and path.is_file()
     }
     problems += [
-        f"{name!r} cannot be sent: the list of files, {names.CHECKSUMS}, has that name or a line for each file"
+        f"{name!r} cannot be sent: the list of files is {names.CHECKSUMS}, with a line for each file"
         for name in files
         if name == names.CHECKSUMS or "\n" in name
     ]

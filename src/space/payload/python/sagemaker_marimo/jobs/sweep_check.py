@@ -1,4 +1,4 @@
-"""What is checked before a sweep is continued: anybody who can write to its folder could have changed its plan."""
+"""What is checked before a sweep is continued: others may have changed its plan in the bucket."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -30,8 +30,8 @@ def problems(store: Store, plan: Plan, who: Sender) -> Iterator[str]:
         yield f"no pipeline of {plan.name} exists, so no row has run: start a new sweep"
     elif any(one.get("PipelineDescription") != plan.mark for one in found):
         yield (
-            f"{store.uri(plan.name)}/sweep.json is not the one that the sweep was started with: somebody changed "
-            "it. Nothing was started. Start a new sweep"
+            f"{store.uri(plan.name)}/sweep.json is not the one that the sweep was started with: somebody "
+            "changed it. Nothing was started. Start a new sweep"
         )
     inputs = (_inputs(one) for one in found)
     for uri in dict.fromkeys(one["S3Input"]["S3Uri"] for some in inputs for one in some):
