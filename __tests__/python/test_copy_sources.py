@@ -156,8 +156,8 @@ def test_run_sh_refuses_a_payload_with_a_file_that_was_not_deployed(container: P
 
     def run() -> tuple[int, str]:
         # No Python: what comes after the check fails.
-        result = subprocess.run(
-            ["/bin/bash", str(runtime / "job/run.sh"), "analysis.py"],  # no shell
+        result = subprocess.run(  # noqa: S603  # no shell
+            ["/bin/bash", str(runtime / "job/run.sh"), "analysis.py"],
             env={"PATH": "/usr/bin:/bin", "CONDA_PREFIX": "/nonexistent"},
             capture_output=True,
             check=False,

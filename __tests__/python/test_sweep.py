@@ -72,7 +72,13 @@ REQUEST: dict[str, Any] = {
     },
     "Environment": {"AWS_REGION": "us-east-1"},
 }
-JOB = {"notebook": "analysis.py", "arguments": [], "instance": "ml.m5.large", "minutes": 10, "volume_gb": 30}
+JOB: dict[str, Any] = {
+    "notebook": "analysis.py",
+    "arguments": [],
+    "instance": "ml.m5.large",
+    "minutes": 10,
+    "volume_gb": 30,
+}
 ENVIRONMENT = Environment(
     name="dev",
     region="us-east-1",
@@ -651,7 +657,7 @@ def test_the_cost_of_rows_that_have_not_started_is_limited_too(store: Store) -> 
     with pytest.raises(SweepError, match=r"it may cost 2250\.00 USD, more than --max-cost 2000"):
         resume(store, one.name, 2000.0)
     assert len(store.sagemaker.executions) == 1
-    with pytest.raises(SweepError, match="--instance ml.m5.large is not allowed in dev"):
+    with pytest.raises(SweepError, match=r"--instance ml\.m5\.large is not allowed in dev"):
         resume(store, one.name, allowed=["ml.t3.medium"])
     assert resume(store, one.name, 2250.0) == 0
     assert len(store.sagemaker.executions) == 2

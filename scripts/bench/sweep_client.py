@@ -1,8 +1,8 @@
 """Runs a sweep's client in a separate process and measures it. Tests also use it and kill it.
 
 usage: sweep_client.py ORDER
-ORDER is JSON with bucket, folder, and either plan and request, to start a sweep, or sweep, to resume one. Prints JSON
-with seconds, requests by operation, and peakKiB. Exits with the status of the sweep.
+ORDER is JSON with bucket, folder, and either plan and request, to start a sweep, or sweep, to resume one.
+Prints JSON with seconds, requests by operation, and peakKiB. Exits with the status of the sweep.
 """
 
 import json

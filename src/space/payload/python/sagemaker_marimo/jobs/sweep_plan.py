@@ -66,11 +66,11 @@ class Plan:
 
     @property
     def notebook(self) -> str:
-        return self.options.notebook
+        return str(self.job["notebook"])
 
     @property
     def instance(self) -> str:
-        return self.options.instance
+        return str(self.job["instance"])
 
     def definition(self, store: Store, part: Part, single: Members) -> str:
         """The definition of a pipeline. `single` is the request of a single job with the same notebook."""
