@@ -161,7 +161,8 @@ describe("a scheduled notebook", () => {
     const { Contents = [] } = await s3.send(
       new ListObjectsV2Command({ Bucket: await bucket(), Prefix: "marimo/schedules/" }),
     );
-    expect(Contents.length).toBe(4);
+    // Of each of the two: the notebook, its module and the list of both.
+    expect(Contents.length).toBe(6);
     const ended = await fixture.destroy({
       SAGEMAKER_MARIMO_DELETE_WORK_IN: await fixture.output("studio_domain_id"),
     });

@@ -27,12 +27,11 @@ class S3:
     """The bucket: a finished sweep whose second row failed, and the output of the jobs."""
 
     def __init__(self) -> None:
-        request = {"AppSpecification": {"ContainerArguments": ["squares.py"]}, "ProcessingInputs": []}
         plan = Plan(
             name=SWEEP,
             prefix="marimo-dev",
-            request=request,
-            pipeline_role="",
+            job={"notebook": "squares.py", "instance": "ml.m5.large"},
+            source="",
             columns=["n"],
             rows=[["1"], ["2"]],
             arguments=[],

@@ -1,5 +1,7 @@
 """The requests that `marimo-job run` sends, and those it rejects."""
 
+import base64
+import hashlib
 import importlib.metadata
 import io
 import json
@@ -53,9 +55,12 @@ class S3:
             raise self._missing("GetObject", "NoSuchKey")
         return {"Body": io.BytesIO(self.objects[members["Key"]])}
 
-    def head_object(self, **members: str) -> None:
+    def head_object(self, **members: str) -> dict[str, str]:
         if members["Key"] not in self.objects:
             raise self._missing("HeadObject", "404")
+        # S3 computes it, whatever the sender says.
+        digest = hashlib.sha256(self.objects[members["Key"]]).digest()
+        return {"ChecksumSHA256": base64.b64encode(digest).decode()}
 
     def put_object(self, **members: Any) -> None:
         self.objects[members["Key"]] = members["Body"]
@@ -100,7 +105,7 @@ def test_the_request_is_the_one_that_a_schedule_makes() -> None:
     job = CONTRACT["job"]
     bucket = S3()
     bucket.objects[names.JOBS_JSON] = json.dumps(CONTRACT["jobs.json"]).encode()
-    bucket.objects[names.POINTER] = f"{'a' * 64}  {job['payloadHash']}\n".encode()
+    bucket.objects[names.POINTER] = f"{job['payload']['sha256']}  {job['payload']['prefix'][-16:]}\n".encode()
     environment = settings.read(bucket, CONTRACT["jobs.json"]["bucket"])
     options = request.JobOptions(
         notebook=job["notebook"],
@@ -111,7 +116,7 @@ def test_the_request_is_the_one_that_a_schedule_makes() -> None:
         secrets=[f"{name}={arn}" for name, arn in job["secrets"].items()],
     )
     who = sender.Sender(JOBS_JSON["roleArn"], "marimo-dev", job["dataPrefix"])
-    built = request.build(options, environment, f"{job['sourcePrefix']}/", job["name"], who)
+    built = request.build(options, environment, job["source"]["sha256"], job["name"], who)
     assert built == CONTRACT["request"]
 
 
@@ -169,7 +174,9 @@ def test_a_valid_notebook_makes_a_valid_request(folder: Path) -> None:
     assert prepared.request["StoppingCondition"] == {"MaxRuntimeInSeconds": 300}
     runtime, source = (one["S3Input"]["S3Uri"] for one in prepared.request["ProcessingInputs"])
     assert runtime == "s3://bucket-of-dev/marimo/payload/0123456789abcdef/"
-    assert source == f"s3://bucket-of-dev/{prepared.sources.prefix(prepared.sender.folder)}"
+    source_prefix = f"{prepared.sender.folder}/job-sources/{prepared.sources.sha256[:16]}"
+    assert source == f"s3://bucket-of-dev/{source_prefix}/"
+    assert prepared.request["Environment"]["MARIMO_SOURCE_SHA256"] == prepared.sources.sha256
     assert prepared.cost()["atMostByTheTimeLimit"].startswith("0.0192 USD")
 
 
@@ -348,7 +355,24 @@ def test_sources_are_uploaded_once_and_a_change_has_another_prefix(folder: Path)
     # What another user sent is never run.
     assert first.upload(s3, "b", "people/bo") == 1
     (folder / "analysis.py").write_text(f"{NOTEBOOK}\n")
-    assert prepare(folder).sources.hash != first.hash
+    assert prepare(folder).sources.sha256 != first.sha256
+
+
+def test_what_somebody_changed_between_two_sends_is_uploaded_again(folder: Path) -> None:
+    """An object of the same key was enough for the second sender to run what the attacker wrote there."""
+    s3, sources = S3(), prepare(folder).sources
+    assert sources.upload(s3, "b", "people/ana") == 1
+    key = f"people/ana/job-sources/{sources.sha256[:16]}"
+    s3.objects[f"{key}/analysis.py"] = b"print('poisoned')\n"
+    s3.objects[f"{key}/SHA256SUMS"] = b"poisoned"
+    assert sources.upload(s3, "b", "people/ana") == 1
+    assert s3.objects[f"{key}/analysis.py"] == NOTEBOOK.encode()
+    assert hashlib.sha256(s3.objects[f"{key}/SHA256SUMS"]).hexdigest() == sources.sha256
+
+
+def test_a_file_with_the_name_of_the_list_is_rejected(folder: Path) -> None:
+    (folder / "SHA256SUMS").write_text("mine")
+    assert "'SHA256SUMS' cannot be sent" in refusal(folder, "--with", str(folder / "SHA256SUMS"))
 
 
 @pytest.mark.parametrize(

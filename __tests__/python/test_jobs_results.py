@@ -140,3 +140,7 @@ def test_the_reason_is_sagemakers_and_the_notebooks() -> None:
     failed = described("Failed", FailureReason="AlgorithmError: exit code: 1", ExitMessage="ValueError: no\n")
     assert results.reason(failed) == "AlgorithmError: exit code: 1\nValueError: no"
     assert results.reason(described("Completed")) == ""
+    # A job that could not write its message, or a row of a sweep.
+    altered = "AlgorithmError: , exit code: 65"
+    assert "not those that were sent" in results.reason(described("Failed", FailureReason=altered))
+    assert "sent" not in results.reason(described("Failed", FailureReason=altered.replace("65", "70")))

@@ -16,7 +16,7 @@ CONTRACT = json.loads((Path(__file__).parents[1] / "support/job-contract.json").
 
 def environment(**changes: object) -> settings.Environment:
     members: dict[str, Any] = CONTRACT["jobs.json"] | {"roleArn": None, "userRoleArnPrefix": ROLES} | changes
-    return settings._environment(members, "0123456789abcdef")  # what `read` returns
+    return settings._environment(members, "0123456789abcdef", "0" * 64)  # what `read` returns
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Sweeps: the grid, its division into pipelines, their definitions, the progress and the table."""
 
 import argparse
+import dataclasses
 import io
 import json
 import sys
@@ -27,6 +28,7 @@ from sagemaker_marimo.jobs import (
     table,
 )
 from sagemaker_marimo.jobs.parser import parser
+from sagemaker_marimo.jobs.sender import Sender
 from sagemaker_marimo.jobs.settings import Clients, Environment
 from sagemaker_marimo.jobs.sweep import Sweep, SweepError
 from sagemaker_marimo.jobs.sweep_plan import Plan
@@ -70,14 +72,45 @@ REQUEST: dict[str, Any] = {
     },
     "Environment": {"AWS_REGION": "us-east-1"},
 }
+JOB: dict[str, Any] = {
+    "notebook": "analysis.py",
+    "arguments": [],
+    "instance": "ml.m5.large",
+    "minutes": 10,
+    "volume_gb": 30,
+}
+ENVIRONMENT = Environment(
+    name="dev",
+    region="us-east-1",
+    bucket="bucket",
+    prefix="marimo-dev",
+    role="arn:aws:iam::123456789012:role/marimo-dev-jobs",
+    user_roles="",
+    schedules=[],
+    image="123456789012.dkr.ecr.us-east-1.amazonaws.com/image:cpu",
+    gpu_image=None,
+    secrets=[],
+    python="3.12",
+    subnets=["subnet-1"],
+    groups=["sg-1"],
+    key="arn:aws:kms:us-east-1:123456789012:key/1",
+    allowed=["ml.m5.large"],
+    instance="ml.m5.large",
+    max_minutes=60,
+    volume_gb=30,
+    tags={},
+    payload="0123",
+    payload_sha256="0123" * 16,
+)
+SENDER = Sender(str(ENVIRONMENT.role), ENVIRONMENT.prefix, "people/ana")
 
 
 def plan(rows: int = 3, **changes: Any) -> Plan:
     members: dict[str, Any] = {
         "name": "analysis-261124173000-ab12",
         "prefix": "marimo-dev",
-        "request": REQUEST,
-        "pipeline_role": "arn:aws:iam::123456789012:role/marimo-dev-pipelines",
+        "job": JOB,
+        "source": "4567" * 16,
         "columns": ["n"],
         "rows": [[str(number)] for number in range(1, rows + 1)],
         "arguments": ["--env=dev"],
@@ -97,7 +130,8 @@ def test_names_of_pipelines_and_jobs_are_those_that_the_role_may_use() -> None:
     names = contract["sweep"]
     one = plan(1, name=names["name"], prefix=contract["jobs.json"]["jobNamePrefix"])
     (part,) = one.parts
-    (step,) = json.loads(one.definition(Store(None, None, "bucket", "people/ana"), part))["Steps"]
+    store = Store(None, None, "bucket", "people/ana")
+    (step,) = json.loads(one.definition(store, part, REQUEST))["Steps"]
     assert part.name == names["pipeline"]
     assert step["Arguments"]["ProcessingJobName"] == names["jobOfRow"]
 
@@ -177,7 +211,7 @@ STORE = Store(None, None, "bucket", "people/ana")
 def test_steps_are_valid_requests() -> None:
     one = plan(then_notebook="summary.py")
     (part,) = one.parts
-    steps = json.loads(one.definition(STORE, part))["Steps"]
+    steps = json.loads(one.definition(STORE, part, REQUEST))["Steps"]
     assert [step["Name"] for step in steps] == ["row-1", "row-2", "row-3", "then"]
     shape = (
         botocore.session.get_session()
@@ -191,7 +225,7 @@ def test_steps_are_valid_requests() -> None:
         assert len(step["Arguments"]["ProcessingJobName"]) <= 52
     second = steps[1]["Arguments"]
     assert second["AppSpecification"]["ContainerArguments"] == ["analysis.py", "--n=2", "--env=dev"]
-    assert second["AppSpecification"]["ContainerEntrypoint"][1].endswith("/job/row.sh")
+    assert second["AppSpecification"]["ContainerEntrypoint"][-1].endswith("/job/row.sh")
     target = "s3://bucket/people/ana/sweeps/analysis-261124173000-ab12/rows/2"
     assert second["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"] == target
     assert second["Environment"]["MARIMO_ROW_SECONDS"] == "600"
@@ -272,7 +306,7 @@ def test_a_sweep_is_never_named_like_a_job(store: Store, prefix: str, notebook: 
     name = sweep_command.sweep_name(prefix, notebook, stamp)
     assert name == f"{stem}-{stamp}"
     assert len(f"{prefix}-{name}-1000") <= pipeline.JOB_NAME_CHARACTERS
-    sweep_command.start(store, plan(name=name, prefix=prefix))
+    sweep_command.start(store, plan(name=name, prefix=prefix), REQUEST)
     (entry,) = listing.entries(store, prefix, [prefix], 20)
     assert (entry.name, entry.text) == (name, "running, 3 rows: 0 done, 3 waiting")
     options = argparse.Namespace(job=name, user="ana")
@@ -285,15 +319,18 @@ def test_a_sweep_is_never_named_like_a_job(store: Store, prefix: str, notebook: 
 def test_options_make_a_plan() -> None:
     words = ["--each", "grid.csv", "--parallel", "2", "--max-cost", "none", "--then", "b.py"]
     options = parser().parse_args(["run", "analysis.py", *words])
-    given: dict[str, Any] = {"pipeline_role": "arn", "minutes": 10, "hourly": 0.115}
+    given: dict[str, Any] = {"source": "4567" * 16, "hourly": 0.115}
+    job = request.JobOptions(**{**JOB, "arguments": ["--x=1"]})
     given |= dict.fromkeys(("environment", "prefix"), "marimo-dev")
-    made = sweep_command.make_plan(options, grid.read("n\n1\n"), REQUEST, ["--x=1"], **given)
-    another = sweep_command.make_plan(options, grid.read("n\n1\n"), REQUEST, ["--x=1"], **given)
+    made = sweep_command.make_plan(options, grid.read("n\n1\n"), job, **given)
+    another = sweep_command.make_plan(options, grid.read("n\n1\n"), job, **given)
     assert (made.parallel, made.attempts, made.then_notebook, made.table) == (2, 3, "b.py", "result.csv")
     assert made.name != another.name
     assert sweep_command.problems(made, options.max_cost) == []
     # The plan survives the round trip through sweep.json.
-    assert Plan(**json.loads(json.dumps(vars(made)))) == made
+    again = Plan(**json.loads(json.dumps(vars(made))))
+    assert again == made
+    assert again.mark == made.mark != another.mark
     for wrong in (["--parallel", "0"], ["--max-cost", "-1"], ["--attempts", "x"]):
         with pytest.raises(SystemExit):
             parser().parse_args(["run", "analysis.py", *wrong])
@@ -301,7 +338,7 @@ def test_options_make_a_plan() -> None:
 
 def test_ctrl_c_asks_whether_to_stop(store: Store, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     one = plan()
-    running = sweep_command.start(store, one)
+    running = sweep_command.start(store, one, REQUEST)
 
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
@@ -319,7 +356,7 @@ def test_expired_credentials_are_not_the_end(
     def expired(*_: object, **__: object) -> None:
         raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}, "Describe")
 
-    running = sweep_command.start(store, plan())
+    running = sweep_command.start(store, plan(), REQUEST)
     monkeypatch.setattr(running, "progress", expired)
     assert sweep_command.follow(running, tmp_path) == results.NO_ANSWER
     monkeypatch.setattr(follow, "describe", expired)
@@ -390,7 +427,7 @@ class FakeSageMaker:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
-        self.pipelines: dict[str, str] = {}  # token by name
+        self.pipelines: dict[str, dict[str, Any]] = {}  # the request by name
         self.executions: dict[str, dict[str, Any]] = {}  # by ARN
         self.dies_at = -1
 
@@ -401,11 +438,14 @@ class FakeSageMaker:
 
     def create_pipeline(self, **request: Any) -> None:
         self._called("create")
-        if (
-            self.pipelines.setdefault(request["PipelineName"], request["ClientRequestToken"])
-            != (request["ClientRequestToken"])
-        ):
+        made = self.pipelines.setdefault(request["PipelineName"], request)
+        if made["ClientRequestToken"] != request["ClientRequestToken"]:
             raise error("ValidationException", "already exists")
+
+    def describe_pipeline(self, **request: Any) -> dict[str, Any]:
+        if request["PipelineName"] not in self.pipelines:
+            raise error("ResourceNotFound")
+        return self.pipelines[request["PipelineName"]]
 
     def start_pipeline_execution(self, **request: Any) -> dict[str, str]:
         self._called("start")
@@ -457,7 +497,13 @@ class FakeSageMaker:
 def store() -> Store:
     made = Store(FakeS3(), FakeSageMaker(), "bucket", "people/ana")
     made.s3.put_object(Key="marimo/payload/0123/job/run.sh", Body=b"")
+    made.s3.put_object(Key="people/ana/job-sources/4567456745674567/analysis.py", Body=b"")
     return made
+
+
+def resume(store: Store, name: str, max_cost: float = float("inf"), **changes: Any) -> int:
+    environment = dataclasses.replace(ENVIRONMENT, **changes)
+    return sweep_command.resume(store, environment, SENDER, name, max_cost, Path(), detach=True)
 
 
 def end(store: Store, one: Plan, statuses: Callable[[int], int], status: str = "Succeeded") -> None:
@@ -479,7 +525,7 @@ def end(store: Store, one: Plan, statuses: Callable[[int], int], status: str = "
 
 def test_a_sweep_from_start_to_end(store: Store) -> None:
     one = plan(rows=60)
-    running = sweep_command.start(store, one)
+    running = sweep_command.start(store, one, REQUEST)
     assert store.sagemaker.calls.count("create") == 2
     assert running.progress().count() == {"waiting": 60}
     end(store, one, lambda number: int(number == 7))
@@ -499,7 +545,7 @@ def test_a_sweep_from_start_to_end(store: Store) -> None:
 
 def test_a_sweep_with_a_failed_row_is_failed(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     one = plan(rows=5)
-    running = sweep_command.start(store, one)
+    running = sweep_command.start(store, one, REQUEST)
     assert running.progress().state == "running"
     end(store, one, lambda number: int(number == 2))
     for finish in (False, True):  # the table is read instead of the steps after a collection
@@ -533,7 +579,7 @@ def test_the_state_of_a_sweep(rows: list[str], then: str | None, state: str) -> 
 
 def test_the_number_of_requests_is_small(store: Store) -> None:
     one = plan(rows=200)
-    running = sweep_command.start(store, one)
+    running = sweep_command.start(store, one, REQUEST)
     end(store, one, lambda _: 0)
     running.progress()
     running.collect_table()
@@ -545,12 +591,17 @@ def test_a_killed_start_can_be_resumed(store: Store, dies_at: int) -> None:
     one = plan(rows=60)
     store.sagemaker.dies_at = dies_at
     try:
-        sweep_command.start(store, one)
+        sweep_command.start(store, one, REQUEST)
     except KeyboardInterrupt:
         assert dies_at < 6
     store.sagemaker.dies_at = -1
+    if dies_at < 2:
+        # No pipeline says that this is the plan: nothing has run, and nothing is lost.
+        with pytest.raises(SweepError, match="no row has run: start a new sweep"):
+            resume(store, one.name)
+        return
+    resume(store, one.name)
     again = Sweep.open(store, one.name)
-    again.resume()
     assert len(store.sagemaker.executions) == 2
     end(store, one, lambda _: 0)
     again.progress()
@@ -559,7 +610,7 @@ def test_a_killed_start_can_be_resumed(store: Store, dies_at: int) -> None:
 
 def test_unfinished_rows_are_retried(store: Store) -> None:
     one = plan(rows=60)
-    running = sweep_command.start(store, one)
+    running = sweep_command.start(store, one, REQUEST)
     end(store, one, lambda _: 0)
     first, second = store.sagemaker.executions.values()
     first["status"] = "Failed"
@@ -576,8 +627,7 @@ def test_unfinished_rows_are_retried(store: Store) -> None:
     # An unfinished sweep keeps its pipelines.
     assert len(store.sagemaker.pipelines) == 2
     again = Sweep.open(store, one.name)
-    assert again.remaining_rows() == 2
-    again.resume()
+    resume(store, one.name)
     assert store.sagemaker.calls.count("retry") == 1
     assert second["status"] == "Succeeded"
     end(store, one, lambda _: 0)
@@ -586,22 +636,100 @@ def test_unfinished_rows_are_retried(store: Store) -> None:
     assert store.sagemaker.pipelines == {}
 
 
-def test_the_cost_of_a_resume_is_limited(store: Store, tmp_path: Any) -> None:
+def test_the_cost_of_a_resume_is_limited(store: Store) -> None:
     one = plan(rows=60, hourly=100.0)
-    sweep_command.start(store, one)
+    sweep_command.start(store, one, REQUEST)
     end(store, one, lambda _: 0, "Failed")
     for execution in store.sagemaker.executions.values():
         execution["steps"] = {}
     with pytest.raises(SweepError, match="may cost"):
-        sweep_command.resume(store, one.name, 1.0, tmp_path, detach=True)
+        resume(store, one.name, 1.0)
     assert "retry" not in store.sagemaker.calls
-    assert sweep_command.resume(store, one.name, float("inf"), tmp_path, detach=True) == 0
+    assert resume(store, one.name) == 0
     assert store.sagemaker.calls.count("retry") == 2
+
+
+def test_the_cost_of_rows_that_have_not_started_is_limited_too(store: Store) -> None:
+    one = plan(rows=60, hourly=100.0)
+    store.sagemaker.dies_at = len(("list", "create", "start", "list"))
+    with pytest.raises(KeyboardInterrupt):
+        sweep_command.start(store, one, REQUEST)
+    store.sagemaker.dies_at = -1
+    # 30 rows, 3 attempts of 15 minutes each.
+    with pytest.raises(SweepError, match=r"it may cost 2250\.00 USD, more than --max-cost 2000"):
+        resume(store, one.name, 2000.0)
+    assert len(store.sagemaker.executions) == 1
+    with pytest.raises(SweepError, match=r"--instance ml\.m5\.large is not allowed in dev"):
+        resume(store, one.name, allowed=["ml.t3.medium"])
+    assert resume(store, one.name, 2250.0) == 0
+    assert len(store.sagemaker.executions) == 2
+    # Control: all rows have started.
+    assert resume(store, one.name, 1.0) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"job": {**JOB, "notebook": "other.py"}},
+        {"job": {**JOB, "image": "attacker/image"}},
+        {"source": "89ab" * 16},
+        {"arguments": ["--send-to=attacker"]},
+        {"hourly": 0.000001},
+        {"rows": [["x"]] * 60},
+    ],
+)
+def test_a_sweep_json_that_somebody_changed_is_not_resumed(store: Store, change: dict[str, Any]) -> None:
+    one = plan(rows=60)
+    store.sagemaker.dies_at = len(("list", "create", "start", "list"))
+    with pytest.raises(KeyboardInterrupt):
+        sweep_command.start(store, one, REQUEST)
+    store.sagemaker.dies_at = -1
+    text = store.get(f"{one.name}/sweep.json") or ""
+    store.put(f"{one.name}/sweep.json", json.dumps(json.loads(text) | change))
+    with pytest.raises(SweepError, match="is not the one that the sweep was started with"):
+        resume(store, one.name)
+    assert len(store.sagemaker.executions) == 1
+    store.put(f"{one.name}/sweep.json", text)  # control
+    assert resume(store, one.name) == 0
+    assert len(store.sagemaker.executions) == 2
+
+
+@pytest.mark.parametrize("change", [{"request": REQUEST}, {"pipeline_role": "attacker"}, {"name": "b"}])
+def test_a_sweep_json_has_no_request_and_no_role(store: Store, change: dict[str, Any]) -> None:
+    one = plan()
+    sweep_command.start(store, one, REQUEST)
+    store.put(f"{one.name}/sweep.json", json.dumps(vars(one) | change))
+    with pytest.raises(SweepError, match="is not one of this version of marimo-job"):
+        resume(store, one.name)
+
+
+def test_a_resume_takes_role_image_network_and_key_from_the_deployment(store: Store) -> None:
+    one = plan(rows=60)
+    store.sagemaker.dies_at = len(("list", "create", "start", "list"))
+    with pytest.raises(KeyboardInterrupt):
+        sweep_command.start(store, one, REQUEST)
+    store.sagemaker.dies_at = -1
+    resume(store, one.name)
+    made = store.sagemaker.pipelines[one.parts[1].name]
+    step = json.loads(made["PipelineDefinition"])["Steps"][0]["Arguments"]
+    assert made["RoleArn"] == step["RoleArn"] == ENVIRONMENT.role
+    assert step["AppSpecification"]["ImageUri"] == ENVIRONMENT.image
+    assert step["NetworkConfig"]["VpcConfig"] == {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
+    assert step["ProcessingOutputConfig"]["KmsKeyId"] == ENVIRONMENT.key
+    assert step["Environment"]["MARIMO_SOURCE_SHA256"] == one.source
+    assert step["Environment"]["MARIMO_PAYLOAD_SHA256"] == ENVIRONMENT.payload_sha256
+
+
+def test_a_sweep_of_somebody_else_is_not_resumed(store: Store) -> None:
+    one = plan(prefix="marimo-dev-ana")
+    sweep_command.start(store, one, REQUEST)
+    with pytest.raises(SweepError, match="is a sweep of marimo-dev-ana-…, but you send jobs as marimo-dev-…"):
+        resume(store, one.name)
 
 
 def test_the_exit_status_of_a_failed_row(store: Store, tmp_path: Any) -> None:
     one = plan()
-    running = sweep_command.start(store, one)
+    running = sweep_command.start(store, one, REQUEST)
     end(store, one, lambda number: int(number == 2))
     assert sweep_command.follow(running, tmp_path) == sweep_command.ROWS_FAILED
     assert (tmp_path / one.name / "table.csv").read_text().count("\n") == 4
@@ -619,7 +747,7 @@ def test_the_exit_status_includes_the_last_notebook(
     store: Store, tmp_path: Any, status: str, exit_status: int, ends_with: int
 ) -> None:
     one = plan(then_notebook="summary.py")
-    running = sweep_command.start(store, one)
+    running = sweep_command.start(store, one, REQUEST)
     assert running.progress().then == "waiting"
     end(store, one, lambda _: 0, status)
     (execution,) = store.sagemaker.executions.values()
@@ -630,13 +758,13 @@ def test_the_exit_status_includes_the_last_notebook(
 
 def test_a_resume_without_the_payload_is_rejected(store: Store) -> None:
     one = plan()
-    sweep_command.start(store, one)
-    Sweep.open(store, one.name).resume()
+    sweep_command.start(store, one, REQUEST)
+    resume(store, one.name)
     store.s3.objects.pop("marimo/payload/0123/job/run.sh")
     with pytest.raises(
         SweepError, match="s3://bucket/marimo/payload/0123/, which the jobs need, no longer exists"
     ):
-        Sweep.open(store, one.name).resume()
+        resume(store, one.name)
 
 
 def test_the_sweeps_of_one_user_are_listed_oldest_first(store: Store) -> None:
@@ -649,11 +777,11 @@ def test_the_sweeps_of_one_user_are_listed_oldest_first(store: Store) -> None:
 
 def test_a_sweep_is_stopped_and_not_created_twice(store: Store) -> None:
     one = plan()
-    running = sweep_command.start(store, one)
+    running = sweep_command.start(store, one, REQUEST)
     assert running.stop() == 1
     assert running.progress().state == "stopping"
     assert running.stop() == 0
     with pytest.raises(SweepError, match="already"):
-        sweep_command.start(store, one)
+        sweep_command.start(store, one, REQUEST)
     with pytest.raises(SweepError, match="there is no sweep other"):
         Sweep.open(store, "other")

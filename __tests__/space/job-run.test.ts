@@ -82,6 +82,31 @@ describe("a notebook in a processing job", () => {
   });
 });
 
+describe("a job whose sources somebody overwrites", () => {
+  const sources = { "nb.py": notebook('import csv\nprint("mine", csv.__file__)') };
+  const poison = "print('poisoned')\n";
+
+  it("does not run them, and says what differs and what to do", async () => {
+    const { job } = await submit(jobs, sources, [], undefined, {}, { "nb.py": poison });
+    const { ExitMessage, FailureReason } = await jobs.end(job);
+    expect(FailureReason).toContain("exit code: 65");
+    expect(ExitMessage).toBe(
+      "the files of the job are not those that were sent: nb.py was changed. Nothing of them ran. Send the job again",
+    );
+    expect((await jobs.log(job)).join("\n")).not.toContain("poisoned");
+  });
+
+  it("does not import a module that was added, and runs what was sent", async () => {
+    const { job } = await submit(jobs, sources, [], undefined, {}, { "csv.py": poison });
+    const { ProcessingJobStatus } = await jobs.end(job);
+    const log = (await jobs.log(job)).join("\n");
+    expect(ProcessingJobStatus, log).toBe("Completed");
+    expect(log).toMatch(/^mine .*csv\.py$/m);
+    expect(log).toContain("left out, because they were not sent: csv.py");
+    expect(log).not.toContain("poisoned");
+  });
+});
+
 describe("the notebook's own lock file", () => {
   let wheel: string;
   let space: Space;

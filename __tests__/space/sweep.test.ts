@@ -6,9 +6,9 @@ import { setTimeout } from "node:timers/promises";
 import { ListPipelinesCommand, paginateListProcessingJobs } from "@aws-sdk/client-sagemaker";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { deletePipeline } from "../../src/removal/jobs.ts";
-import { Jobs } from "../support/jobs-fixture.ts";
+import { bucket, Jobs } from "../support/jobs-fixture.ts";
 import { runMarimoJob } from "../support/notebook-jobs.ts";
-import { client, jobRequest, plan, steps, uploadPayloads } from "../support/sweep-fixture.ts";
+import { client, jobRequest, order, steps, uploadPayloads } from "../support/sweep-fixture.ts";
 
 let jobs: Jobs;
 const folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-sweep-"));
@@ -72,7 +72,7 @@ describe("a sweep", () => {
     const name = nameOf("squares");
     const request = await jobRequest(jobs, "shared", { "squares.py": squares });
     const rows = Array.from({ length: 16 }, (_, index) => [String(index + 1)]);
-    const first = await client(jobs, folder, { plan: plan(request, { name, columns: ["n"], rows }) });
+    const first = await client(jobs, folder, order(request, { name, columns: ["n"], rows }));
     const pipeline = `marimo-dev-${name}-1`;
     const interrupted = new Set<string>();
     const done = async () =>
@@ -128,12 +128,11 @@ describe("a sweep", () => {
   });
 
   it("with one failed row is failed, and marimo-job says which row", async () => {
-    await jobs.provide({});
     const marimoJob = (...args: readonly string[]) => runMarimoJob(jobs, { folder, home: folder }, ...args);
     const name = nameOf("words");
     const request = await jobRequest(jobs, "shared", { "squares.py": squares });
     const rows = [["1"], ["13"], ["3"], ["4"], ["5"]];
-    const one = await client(jobs, folder, { plan: plan(request, { name, columns: ["n"], rows }) });
+    const one = await client(jobs, folder, order(request, { name, columns: ["n"], rows }));
     expect(await one.ended, one.lines.join("\n")).toBe(1);
     expect(one.lines.join("\n")).toContain("failed, 5 rows: 4 done, 1 failed");
 
@@ -171,7 +170,7 @@ describe("a sweep", () => {
     );
     const request = await jobRequest(jobs, "own", { "squares.py": squares, "after.py": after });
     const own = { name, columns: ["n"], rows: [["3"], ["4"]], then_notebook: "after.py" };
-    const one = await client(jobs, folder, { plan: plan(request, own) });
+    const one = await client(jobs, folder, order(request, own));
     expect(await one.ended, one.lines.join("\n")).toBe(0);
     expect(await jobs.get(`shared/sweeps/${name}/then/files/sum.txt`)).toBe("25");
   });
@@ -182,32 +181,43 @@ describe("a sweep", () => {
     );
     const request = await jobRequest(jobs, "shared", { "slow.py": slow });
     const own = { name: nameOf("slow"), columns: ["n"], rows: [["1"]], minutes: 0.5 };
-    const one = await client(jobs, folder, { plan: plan(request, own) });
+    const one = await client(jobs, folder, order(request, own));
     expect(await one.ended, one.lines.join("\n")).toBe(1);
     const [row] = cells(readFileSync(join(folder, own.name, "table.csv"), "utf8"));
     expect(row?.slice(0, 5)).toEqual(["1", "1", "failed", "143", "1"]);
     expect(row?.at(-1)).toBe("1");
   });
 
-  it("ends if a job fails before its notebook has an outcome, and can be resumed", async () => {
-    const request = await jobRequest(jobs, "shared", { "other.py": squares });
-    request.AppSpecification.ContainerArguments[0] = "missing.py";
-    const own = { name: nameOf("missing"), columns: ["n"], rows: [["1"], ["2"]], parallel: 1 };
-    const ended = async (order: object) => {
-      const { ended, lines } = await client(jobs, folder, order);
+  it("does not run what somebody wrote over its sources, and can be resumed with those that were sent", async () => {
+    const request = await jobRequest(jobs, "shared", { "squares.py": squares });
+    const key = `${String(request.ProcessingInputs[1]?.S3Input.S3Uri).replace(`s3://${bucket}/`, "")}squares.py`;
+    await jobs.put(key, notebook(cell('open("result.csv", "w").write("square\\n666\\n")')));
+    const own = { name: nameOf("poisoned"), columns: ["n"], rows: [["1"], ["2"]], parallel: 1 };
+    const ended = async (given: object) => {
+      const { ended, lines } = await client(jobs, folder, given);
       return [await ended, lines.join("\n")] as const;
     };
-    const [first, lines] = await ended({ plan: plan(request, own) });
+    const [first, lines] = await ended(order(request, own));
     expect(first, lines).toBe(75);
     const table = () => cells(readFileSync(join(folder, own.name, "table.csv"), "utf8"));
-    expect(table().map((row) => row.slice(2, 5))).toEqual([
-      ["interrupted", "", "1"],
-      ["stopped", "", "0"],
-    ]);
-    expect(table()[0]?.join()).toContain("exit code: 70");
+    expect(table().map((row) => row.slice(2, 5))).toContainEqual(["interrupted", "", "1"]);
+    const text = readFileSync(join(folder, own.name, "table.csv"), "utf8");
+    expect(text).toContain("exit code: 65");
+    expect(text).toContain("not those that were sent");
+    expect(text).not.toContain("666");
     expect(await jobsOf(own.name, 1)).toHaveLength(1);
     expect(await pipelines()).toBe(1);
-    await jobRequest(jobs, "shared", { "missing.py": squares });
+
+    // Nor does it continue with another plan.
+    const plan = (await jobs.get(`marimo/jobs/${own.name}/sweep.json`)) ?? "";
+    await jobs.put(`marimo/jobs/${own.name}/sweep.json`, plan.replace('"attempts": 3', '"attempts": 4'));
+    const [refused, reason] = await ended({ sweep: own.name });
+    expect([refused, reason]).toEqual([
+      1,
+      expect.stringContaining("is not the one that the sweep was started with"),
+    ]);
+    await jobs.put(`marimo/jobs/${own.name}/sweep.json`, plan);
+    await jobs.put(key, squares);
     const [second, more] = await ended({ sweep: own.name });
     expect(second, more).toBe(0);
     expect(table().map((row) => [row[2], row.at(-1)])).toEqual([

@@ -23,6 +23,8 @@ import { AppHost } from "../../src/local-studio/app-host.ts";
 import { type LocalAws, type LocalAwsProps, startLocalAws } from "../../src/local-studio/local-aws.ts";
 import type { JobRuntime } from "../../src/local-studio/processing-job.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
+import { checksums } from "../../src/settings/names.ts";
+import { checksumsOf, sha256 } from "../../src/stack/storage/checksums.ts";
 import { patience } from "./patience.ts";
 import { bucket } from "./space-fixture.ts";
 
@@ -108,16 +110,24 @@ export class Jobs {
     await this.s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
   }
 
+  /** Uploads a folder with the list of its files. Returns the list's SHA-256, which belongs into a job's request. */
+  async putVerified(prefix: string, files: Readonly<Record<string, string | Buffer>>): Promise<string> {
+    const texts = Object.entries(files).map(([path, content]) => [path, content.toString()] as const);
+    const list = checksumsOf(texts.map(([path, text]) => ({ path, sha256: sha256(text) })));
+    await Promise.all(
+      [...texts, [checksums, list.text] as const].map(([path, text]) => this.put(`${prefix}/${path}`, text)),
+    );
+    return list.sha256;
+  }
+
   /** Uploads what Terraform uploads for `marimo-job`: the payload, the pointer to it, and jobs.json. */
   async provide(files: Readonly<Record<string, string | Buffer>>): Promise<void> {
     const payload = "0123456789abcdef";
     const { localAws } = this;
     const jobs = await jobSettings({ localAws, environment: "dev", bucket, roleArn: role });
+    const sha256 = await this.putVerified(`marimo/payload/${payload}`, files);
     await Promise.all([
-      ...Object.entries(files).map(([path, content]) =>
-        this.put(`marimo/payload/${payload}/${path}`, content.toString()),
-      ),
-      this.put("marimo/payload/current", `${"a".repeat(64)}  ${payload}\n`),
+      this.put("marimo/payload/current", `${sha256}  ${payload}\n`),
       this.put("marimo/payload/jobs.json", JSON.stringify(jobs)),
     ]);
   }

@@ -3,19 +3,17 @@ import { join } from "node:path";
 import { projectFolder } from "../../src/cli/paths.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
+import { jobEntrypoint } from "../../src/settings/names.ts";
 import { bucket, type Jobs } from "./jobs-fixture.ts";
 import { realPayload } from "./space-fixture.ts";
 
-const payload = "0123456789abcdef";
+const payload = "marimo/payload/0123456789abcdef";
+let payloadSha256 = "";
 
 /** Uploads the payload to the bucket of the local AWS. */
 export async function putPayload(jobs: Jobs): Promise<void> {
   const files = { ...realPayload(), "settings.env": "MARIMO_TRANSPORT=auto\n" };
-  await Promise.all(
-    Object.entries(files).map(([path, content]) =>
-      jobs.put(`marimo/payload/${payload}/${path}`, content.toString()),
-    ),
-  );
+  payloadSha256 = await jobs.putVerified(payload, files);
 }
 
 /** Runs `marimo-job` in a folder, as on a laptop: its home has no settings of a space. */
@@ -62,10 +60,13 @@ export async function submit(
   args: readonly string[] = [],
   file = Object.keys(sources)[0] ?? "",
   environment: Readonly<Record<string, string>> = {},
+  /** What somebody writes there after the sender. */
+  overwritten: Readonly<Record<string, string>> = {},
 ) {
   const name = `marimo-dev-test-${++number}`;
-  for (const [path, text] of Object.entries(sources))
-    await jobs.put(`shared/job-sources/${name}/${path}`, text);
+  const source = `shared/job-sources/${name}`;
+  const sourceSha256 = await jobs.putVerified(source, sources);
+  for (const [path, text] of Object.entries(overwritten)) await jobs.put(`${source}/${path}`, text);
   const input = (InputName: string, prefix: string) => ({
     InputName,
     S3Input: {
@@ -80,19 +81,18 @@ export async function submit(
   const job = await jobs.create("", {
     AppSpecification: {
       ImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag",
-      ContainerEntrypoint: ["/bin/bash", "/opt/ml/processing/input/runtime/job/run.sh"],
+      ContainerEntrypoint: [...jobEntrypoint, "/opt/ml/processing/input/runtime/job/run.sh"],
       ContainerArguments: [file, ...args],
     },
     Environment: {
       AWS_DEFAULT_REGION: "us-east-1",
       MARIMO_BUCKET: bucket,
+      MARIMO_PAYLOAD_SHA256: payloadSha256,
+      MARIMO_SOURCE_SHA256: sourceSha256,
       MARIMO_JOB_OUTPUT: target,
       ...environment,
     },
-    ProcessingInputs: [
-      input("runtime", `marimo/payload/${payload}`),
-      input("source", `shared/job-sources/${name}`),
-    ],
+    ProcessingInputs: [input("runtime", payload), input("source", source)],
     ProcessingOutputConfig: {
       Outputs: [
         {

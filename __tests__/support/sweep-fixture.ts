@@ -1,12 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { ListPipelineExecutionStepsCommand, ListPipelineExecutionsCommand } from "@aws-sdk/client-sagemaker";
 import { projectFolder } from "../../src/cli/paths.ts";
 import { linesOf } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
-import { bucket, type Jobs, role } from "./jobs-fixture.ts";
+import { jobEntrypoint } from "../../src/settings/names.ts";
+import { bucket, type Jobs } from "./jobs-fixture.ts";
 import { realPayload } from "./space-fixture.ts";
 
+const payloadSha256 = { own: "", shared: "" };
 const python = join(projectFolder, "src/space/payload/python");
 
 /** Uploads the payload `own`, and the payload `shared` in which all jobs use one virtual environment of marimo. */
@@ -15,13 +18,9 @@ export async function uploadPayloads(jobs: Jobs, folder: string): Promise<void> 
     ...realPayload(),
     "settings.env": "MARIMO_TRANSPORT=auto\n",
   };
-  const upload = (payload: string, path: string, content: string) =>
-    jobs.put(`marimo/payload/${payload}/${path}`, content);
-  await Promise.all(
-    Object.entries(files).flatMap(([path, content]) =>
-      ["own", "shared"].map((payload) => upload(payload, path, content.toString())),
-    ),
-  );
+  // For a resume, which reads the deployment's settings.
+  await jobs.provide({});
+  payloadSha256.own = await jobs.putVerified("marimo/payload/own", files);
   const { python } = await pythonEnvironment("image");
   let run = files["job/run.sh"]?.toString() ?? "";
   for (const [own, shared] of [
@@ -38,7 +37,7 @@ export async function uploadPayloads(jobs: Jobs, folder: string): Promise<void> 
     if (!own.test(run)) throw new Error(`run.sh has no ${own}`);
     run = run.replace(own, () => shared);
   }
-  await upload("shared", "job/run.sh", run);
+  payloadSha256.shared = await jobs.putVerified("marimo/payload/shared", { ...files, "job/run.sh": run });
 }
 
 /** Creates the request of a single job with these sources. The first one is the notebook. */
@@ -47,8 +46,8 @@ export async function jobRequest(
   payload: "own" | "shared",
   sources: Readonly<Record<string, string>>,
 ) {
-  const prefix = "people/ana/job-sources/0123456789abcdef";
-  for (const [path, text] of Object.entries(sources)) await jobs.put(`${prefix}/${path}`, text);
+  const prefix = `people/ana/job-sources/${randomUUID()}`;
+  const sourceSha256 = await jobs.putVerified(prefix, sources);
   const input = (InputName: string, below: string) => ({
     InputName,
     S3Input: {
@@ -62,8 +61,15 @@ export async function jobRequest(
   const { ProcessingJobName, ...request } = await jobs.request("");
   return {
     ...request,
-    AppSpecification: { ...request.AppSpecification, ContainerArguments: [Object.keys(sources)[0]] },
-    Environment: { AWS_DEFAULT_REGION: "us-east-1", AWS_REGION: "us-east-1", MARIMO_BUCKET: bucket },
+    AppSpecification: {
+      ...request.AppSpecification,
+      ContainerEntrypoint: [...jobEntrypoint, "/opt/ml/processing/input/runtime/job/run.sh"],
+      ContainerArguments: [Object.keys(sources)[0]],
+    },
+    Environment: {
+      ...{ AWS_DEFAULT_REGION: "us-east-1", AWS_REGION: "us-east-1", MARIMO_BUCKET: bucket },
+      ...{ MARIMO_PAYLOAD_SHA256: payloadSha256[payload], MARIMO_SOURCE_SHA256: sourceSha256 },
+    },
     ProcessingInputs: [input("runtime", `marimo/payload/${payload}`), input("source", prefix)],
   };
 }
@@ -75,10 +81,19 @@ export interface Plan {
   readonly [member: string]: unknown;
 }
 
-export const plan = (request: unknown, own: Plan) => ({
-  prefix: "marimo-dev",
+/** What the client starts: a plan, with the request of a single job. */
+export const order = (request: Awaited<ReturnType<typeof jobRequest>>, own: Plan) => ({
   request,
-  pipeline_role: role,
+  plan: plan(request, own),
+});
+
+const plan = (request: Awaited<ReturnType<typeof jobRequest>>, own: Plan) => ({
+  prefix: "marimo-dev",
+  job: {
+    notebook: request.AppSpecification.ContainerArguments[0],
+    ...{ arguments: [], instance: "ml.m5.large", minutes: 5, volume_gb: 30 },
+  },
+  source: request.Environment.MARIMO_SOURCE_SHA256,
   arguments: [],
   parallel: 4,
   attempts: 3,

@@ -1,8 +1,8 @@
 """Runs a sweep's client in a separate process and measures it. Tests also use it and kill it.
 
 usage: sweep_client.py ORDER
-ORDER is JSON with bucket, folder, and either plan, to start a sweep, or sweep, to resume one. Prints JSON
-with seconds, requests by operation, and peakKiB. Exits with the status of the sweep.
+ORDER is JSON with bucket, folder, and either plan and request, to start a sweep, or sweep, to resume one.
+Prints JSON with seconds, requests by operation, and peakKiB. Exits with the status of the sweep.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 import boto3
 
-from sagemaker_marimo.jobs import sweep_command
+from sagemaker_marimo.jobs import sender, settings, sweep_command
 from sagemaker_marimo.jobs.sweep_plan import Plan
 from sagemaker_marimo.jobs.sweep_store import Store
 
@@ -24,11 +24,13 @@ def run(order: dict[str, Any], session: Any) -> int:
     store = Store(session.client("s3"), session.client("sagemaker"), order["bucket"], "shared")
     folder = Path(order["folder"])
     if "sweep" in order:
-        return sweep_command.resume(store, order["sweep"], None, folder, detach=False)
+        environment = settings.read(store.s3, order["bucket"])
+        who = sender.find(environment, None)
+        return sweep_command.resume(store, environment, who, order["sweep"], None, folder, detach=False)
     plan = Plan(**order["plan"])
     if wrong := sweep_command.problems(plan, None):
         sys.exit("\n".join(wrong))
-    return sweep_command.follow(sweep_command.start(store, plan), folder)
+    return sweep_command.follow(sweep_command.start(store, plan, order["request"]), folder)
 
 
 def main(order: dict[str, Any]) -> int:

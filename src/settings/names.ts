@@ -19,6 +19,14 @@ export const {
   jobsJson,
   /** Log group of every processing job in an account and Region. SageMaker chooses its name. */
   jobLogGroup,
+  /** Name of the list of a folder's files with their SHA-256, in the format of `sha256sum`. */
+  checksums,
+  /**
+   * What begins a job's entrypoint; the path of a script in the payload follows. It is in the request, which nobody but
+   * the sender writes, so it checks the payload before anything of it runs. No `${` or `<`: Terraform and EventBridge
+   * Scheduler replace them. At most 256 characters a word (SageMaker API, AppSpecification, ContainerEntrypoint).
+   */
+  jobEntrypoint,
   /** Prefix of a job's environment variables with the ARN of a secret. */
   secretVariable,
 } = shared;

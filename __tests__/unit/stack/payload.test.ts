@@ -34,7 +34,7 @@ describe("a payload", () => {
     expect(payload.generated).toEqual({
       "settings.env": "MARIMO_TRANSPORT=auto\nMARIMO_OTHER=a b=c\n",
     });
-    expect(payload.checksums).toBe(
+    expect(payload.checksums.text).toBe(
       [
         `${sha256("z")}  Z.txt\n`,
         `${sha256("b")}  python/b.py\n`,
@@ -44,8 +44,8 @@ describe("a payload", () => {
         `${sha256("a")}  start.sh\n`,
       ].join(""),
     );
-    expect(payload.pointer).toBe(`${sha256(payload.checksums)}  ${payload.hash}\n`);
-    expect(payload.hash).toBe(sha256(payload.checksums).slice(0, 16));
+    expect(payload.pointer).toBe(`${sha256(payload.checksums.text)}  ${payload.checksums.hash}\n`);
+    expect(payload.checksums.hash).toBe(sha256(payload.checksums.text).slice(0, 16));
   });
 
   it("leaves out what runs and editors leave behind", () => {
@@ -64,7 +64,7 @@ describe("a payload", () => {
 
   it("has another hash with any change", () => {
     const hash = (files: Record<string, string>, requirements = "marimo==1.0.0", settings = {}) =>
-      readPayload({ folder: folderOf(files), requirements: lockFile(requirements), settings }).hash;
+      readPayload({ folder: folderOf(files), requirements: lockFile(requirements), settings }).checksums.hash;
     const first = hash({ "start.sh": "a" });
     expect(hash({ "start.sh": "a" })).toBe(first);
     expect(hash({ "start.sh": "b" })).not.toBe(first);
@@ -100,7 +100,9 @@ describe("the upload", () => {
 
   it("is an object for each file, whose checksum the space can verify", () => {
     const stack = synthesize();
-    const { hash } = readPayload({
+    const {
+      checksums: { hash },
+    } = readPayload({
       folder: join(project, "src/space/payload"),
       samplesFolder: join(project, "sample-notebooks"),
       requirements: lockFileOf(resolveEnvironment({ name: "dev" })),

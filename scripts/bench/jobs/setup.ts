@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
@@ -6,7 +6,14 @@ import { projectFolder } from "../../../src/cli/paths.ts";
 import type { LocalAws } from "../../../src/local-studio/local-aws.ts";
 import { resolveEnvironment } from "../../../src/settings/environment.ts";
 import { lockFileOf } from "../../../src/settings/locks.ts";
-import { bucketPrefixes, folders, jobsJson, payloadPointer } from "../../../src/settings/names.ts";
+import {
+  bucketPrefixes,
+  checksums,
+  folders,
+  jobsJson,
+  payloadPointer,
+} from "../../../src/settings/names.ts";
+import { checksumsOf, sha256 } from "../../../src/stack/storage/checksums.ts";
 import { jobSettings } from "../job-settings.ts";
 
 export const packages = resolveEnvironment({ name: "bench" });
@@ -32,17 +39,24 @@ echo '{"exitStatus": 0, "seconds": {"packages": 0, "notebook": 0}}' > "$output/r
 printf 'square\\n%s\\n' "\${2#--n=}" > "$output/files/result.csv"
 `;
 
+const payloadFiles = {
+  "job/row.sh": readFileSync(join(projectFolder, "src/space/payload/job/row.sh"), "utf8"),
+  "job/run.sh": trivial,
+  "requirements.txt": readFileSync(lockFileOf(packages), "utf8"),
+};
+export const payloadList = checksumsOf(
+  Object.entries(payloadFiles).map(([path, text]) => ({ path, sha256: sha256(text) })),
+);
+
 /** Creates the bucket with the files of a job, and the role. */
 export async function upload(localAws: LocalAws): Promise<void> {
   const s3 = new S3Client(localAws.clientSettings());
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));
-  const row = await readFile(join(projectFolder, "src/space/payload/job/row.sh"), "utf8");
   for (const [Key, Body] of [
-    [`${payload}/job/row.sh`, row],
-    [`${payload}/job/run.sh`, trivial],
+    ...Object.entries(payloadFiles).map(([path, text]) => [`${payload}/${path}`, text] as const),
+    [`${payload}/${checksums}`, payloadList.text],
     [`${sources}/trivial.py`, "# run.sh replaces it\n"],
-    [`${payload}/requirements.txt`, await readFile(lockFileOf(packages), "utf8")],
-    [payloadPointer, `${"0".repeat(64)}  ${payloadHash}\n`],
+    [payloadPointer, `${payloadList.sha256}  ${payloadHash}\n`],
     [jobsJson, JSON.stringify(await jobSettings({ localAws, environment: "bench", bucket, roleArn: role }))],
   ] as const)
     await s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { paginateListProcessingJobs, SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { projectFolder } from "../../../src/cli/paths.ts";
 import { runProgram } from "../../../src/cli/program.ts";
-import { bucket, payload, role, type Setup, sources } from "./setup.ts";
+import { jobEntrypoint } from "../../../src/settings/names.ts";
+import { bucket, payload, payloadList, role, type Setup, sources } from "./setup.ts";
 
 /** The output of sweep_client.py. */
 interface Client {
@@ -34,7 +35,11 @@ const input = (InputName: string, prefix: string) => ({
 /** The request of a single job. */
 const request = {
   RoleArn: role,
-  AppSpecification: { ImageUri: "image", ContainerArguments: ["trivial.py"] },
+  AppSpecification: {
+    ImageUri: "image",
+    ContainerEntrypoint: [...jobEntrypoint, "/opt/ml/processing/input/runtime/job/run.sh"],
+    ContainerArguments: ["trivial.py"],
+  },
   ProcessingResources: {
     ClusterConfig: { InstanceCount: 1, InstanceType: "ml.m5.large", VolumeSizeInGB: 30 },
   },
@@ -47,7 +52,7 @@ const request = {
       },
     ],
   },
-  Environment: {},
+  Environment: { MARIMO_PAYLOAD_SHA256: payloadList.sha256 },
 };
 
 async function runClient({ python, localAws, signal }: Setup, order: object): Promise<Client> {
@@ -70,11 +75,12 @@ async function runClient({ python, localAws, signal }: Setup, order: object): Pr
 export async function runSweep(setup: Setup, rows: number, name: string): Promise<Sweep> {
   const { localAws, folder } = setup;
   const plan = {
-    ...{ name, prefix: "marimo-bench", request, pipeline_role: role, columns: ["n"], arguments: [] },
+    ...{ name, prefix: "marimo-bench", source: "", columns: ["n"], arguments: [] },
+    job: { notebook: "trivial.py", arguments: [], instance: "ml.m5.large", minutes: 1, volume_gb: 30 },
     ...{ parallel: 8, attempts: 1, minutes: 1, table: "result.csv", then_notebook: null, hourly: 0.115 },
     rows: Array.from({ length: rows }, (_, index) => [String(index + 1)]),
   };
-  const client = await runClient(setup, { plan, bucket, folder });
+  const client = await runClient(setup, { plan, request, bucket, folder });
   const gathered = (await readFile(join(folder, name, "table.csv"), "utf8")).trimEnd().split("\n").length - 1;
   if (gathered !== rows) throw new Error(`the table has ${gathered} of ${rows} rows`);
   const times: number[] = [];

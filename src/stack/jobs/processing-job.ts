@@ -1,5 +1,6 @@
-import { bucketPrefixes, secretVariable } from "../../settings/names.ts";
+import { jobEntrypoint, secretVariable } from "../../settings/names.ts";
 import { hasGpu, hasLocalStorage } from "../../settings/processing.ts";
+import type { VerifiedFolder } from "../storage/checksums.ts";
 
 /** Where an environment's jobs run, and the key of their volumes and outputs. */
 export interface JobPlacement {
@@ -24,10 +25,10 @@ export interface ProcessingJob {
   readonly name: string;
   readonly instanceType: string;
   readonly timeLimitMinutes: number;
-  /** The payload's version: its `job/run.sh` runs the notebook. */
-  readonly payloadHash: string;
-  /** Prefix in the bucket of the notebook and its files. */
-  readonly sourcePrefix: string;
+  /** Its `job/run.sh` runs the notebook. */
+  readonly payload: VerifiedFolder;
+  /** The notebook and its files. */
+  readonly source: VerifiedFolder;
   /** Where in the bucket its page, files and outcome go. */
   readonly outputPrefix: string;
   /** Prefix of the data of whose job it is: a user's, or everybody's. */
@@ -62,13 +63,10 @@ export function processingJobRequest(defaults: JobDefaults, job: ProcessingJob) 
     RoleArn: defaults.roleArn,
     AppSpecification: {
       ImageUri: hasGpu(instanceType) ? defaults.gpuImageUri : defaults.imageUri,
-      ContainerEntrypoint: ["/bin/bash", "/opt/ml/processing/input/runtime/job/run.sh"],
+      ContainerEntrypoint: [...jobEntrypoint, "/opt/ml/processing/input/runtime/job/run.sh"],
       ContainerArguments: [job.notebook, ...job.arguments],
     },
-    ProcessingInputs: [
-      input("runtime", `${bucketPrefixes.payload}/${job.payloadHash}`),
-      input("source", job.sourcePrefix),
-    ],
+    ProcessingInputs: [input("runtime", job.payload.prefix), input("source", job.source.prefix)],
     ProcessingOutputConfig: {
       KmsKeyId: encryptionKeyArn,
       Outputs: [
@@ -99,6 +97,8 @@ export function processingJobRequest(defaults: JobDefaults, job: ProcessingJob) 
       AWS_DEFAULT_REGION: region,
       AWS_REGION: region,
       MARIMO_BUCKET: bucketName,
+      MARIMO_PAYLOAD_SHA256: job.payload.sha256,
+      MARIMO_SOURCE_SHA256: job.source.sha256,
       MARIMO_JOB_OUTPUT: uri(job.outputPrefix),
       MARIMO_PREFIX: uri(job.dataPrefix),
       // job_run.py replaces each by a variable with the secret's value.

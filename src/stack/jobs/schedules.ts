@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
@@ -17,12 +16,13 @@ import {
 } from "cdktf";
 import { Construct } from "constructs";
 import { appFiles } from "../../notebooks/app-files.ts";
-import { awsNames, bucketPrefixes } from "../../settings/names.ts";
+import { awsNames, bucketPrefixes, checksums } from "../../settings/names.ts";
 import { longestSchedulePrefix, type ResolvedSchedule } from "../../settings/schedules.ts";
 import { passedTo } from "../identity/conditions.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
-import { encryptedObject, type Payload } from "../storage/payload.ts";
+import { checksumsOf, sha256 } from "../storage/checksums.ts";
+import { encryptedObject, literal, type Payload } from "../storage/payload.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { pathOfModule } from "../support/path-of-module.ts";
 import { checkPrefix } from "../support/prefix.ts";
@@ -81,8 +81,8 @@ export class Schedules extends Construct {
           name: job,
           instanceType: schedule.instanceType,
           timeLimitMinutes: schedule.timeLimitMinutes,
-          payloadHash: props.payload.hash,
-          sourcePrefix: sources.prefix,
+          payload: props.payload.folder,
+          source: sources.folder,
           outputPrefix: `${bucketPrefixes.scheduledJobs}/${job}`,
           dataPrefix: bucketPrefixes.shared,
           notebook: basename(schedule.notebook),
@@ -111,7 +111,7 @@ export class Schedules extends Construct {
           retryPolicy: { maximumRetryAttempts: 2, maximumEventAgeInSeconds: 900 },
           deadLetterConfig: { arn: queue.arn },
         },
-        dependsOn: [role.policy, ...props.roleReady, props.payload.pointer, sources.objects],
+        dependsOn: [role.policy, ...props.roleReady, props.payload.pointer, ...sources.objects],
       });
       skipChecks(made, {
         CKV_AWS_297: "What it holds is a request: ARNs and arguments, which are no secrets; AWS's own key",
@@ -172,15 +172,21 @@ export class Schedules extends Construct {
       ...[...named, ...sent].map((file) => [file, join(root, folder, file)]),
       ...(schedule.lock === undefined ? [] : [["requirements.lock", join(root, folder, schedule.lock)]]),
     ]) as Record<string, string>;
-    const hashes = Object.entries(files).map(([path, file]) => [
-      path,
-      createHash("sha256").update(readFileSync(file)).digest("hex"),
-    ]) as [string, string][];
-    const version = createHash("sha256").update(JSON.stringify(hashes.sort())).digest("hex").slice(0, 16);
-    const prefix = `${bucketPrefixes.schedules}/${schedule.name}/${version}`;
+    if (checksums in files) throw new Error(`schedule "${schedule.name}": no file may be named ${checksums}`);
+    const hashed = Object.keys(files)
+      .sort()
+      .map((path) => ({ path, sha256: sha256(readFileSync(files[path] ?? "")) }));
+    const list = checksumsOf(hashed);
+    const prefix = `${bucketPrefixes.schedules}/${schedule.name}/${list.hash}`;
+    const common = {
+      bucket: bucket.name,
+      ...encryptedObject(jobs.encryptionKeyArn),
+      lifecycle: { createBeforeDestroy: true },
+      dependsOn: [...bucket.ready],
+    };
     const sources = TerraformIterator.fromMap(
       Object.fromEntries(
-        hashes.map(([path, sha256]) => [
+        hashed.map(({ path, sha256 }) => [
           path,
           {
             source: new TerraformAsset(this, `source ${schedule.name} ${path}`, {
@@ -194,15 +200,18 @@ export class Schedules extends Construct {
       ),
     );
     const objects = new S3Object(this, `sources_${schedule.name}`, {
-      bucket: bucket.name,
+      ...common,
       forEach: sources,
       key: `${prefix}/${sources.key}`,
       source: pathOfModule(TerraformStack.of(this), sources.getString("source")),
       sourceHash: sources.getString("sha256"),
-      ...encryptedObject(jobs.encryptionKeyArn),
-      lifecycle: { createBeforeDestroy: true },
-      dependsOn: [...bucket.ready],
     });
-    return { prefix, objects };
+    const manifest = new S3Object(this, `checksums_${schedule.name}`, {
+      ...common,
+      key: `${prefix}/${checksums}`,
+      content: literal(list.text),
+      contentType: "text/plain",
+    });
+    return { folder: { prefix, sha256: list.sha256 }, objects: [objects, manifest] };
   }
 }

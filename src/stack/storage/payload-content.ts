@@ -1,6 +1,7 @@
-import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { checksums } from "../../settings/names.ts";
+import { type Checksums, checksumsOf, sha256 } from "./checksums.ts";
 
 /** Hidden files, bytecode and what marimo writes beside notebooks are never part of a payload. */
 const leftOut = (name: string) =>
@@ -28,13 +29,10 @@ export interface PayloadFile {
 }
 
 export interface PayloadContent {
-  /** Names this version: the first 16 digits of the checksum list's own SHA-256. */
-  readonly hash: string;
   readonly files: readonly PayloadFile[];
   /** Files made from settings, by name. */
   readonly generated: Readonly<Record<string, string>>;
-  /** In the format of `sha256sum -c`. */
-  readonly checksums: string;
+  readonly checksums: Checksums;
   readonly pointer: string;
 }
 
@@ -56,20 +54,12 @@ export function readPayload(source: PayloadSource): PayloadContent {
     ...files,
     ...Object.entries(generated).map(([path, content]) => ({ path, sha256: sha256(content) })),
   ].sort((a, b) => (a.path < b.path ? -1 : 1));
-  const taken = checked.find(({ path }, i) => path === checked[i + 1]?.path || path === "SHA256SUMS");
+  const taken = checked.find(({ path }, i) => path === checked[i + 1]?.path || path === checksums);
   if (taken)
     throw new Error(`${source.folder}: the payload has two files "${taken.path}", one of them generated`);
 
-  const checksums = checked.map((file) => `${file.sha256}  ${file.path}\n`).join("");
-  const digest = sha256(checksums);
-  const hash = digest.slice(0, 16);
-  return {
-    hash,
-    files,
-    generated,
-    checksums,
-    pointer: `${digest}  ${hash}\n`,
-  };
+  const list = checksumsOf(checked);
+  return { files, generated, checksums: list, pointer: `${list.sha256}  ${list.hash}\n` };
 }
 
 function settingsFile(settings: PayloadSource["settings"]): string {
@@ -92,7 +82,3 @@ function listFiles(folder: string, below = ""): string[] {
 /** The README.md of this repository's folder is documentation for GitHub: spaces do not get it. */
 export const listSamples = (folder: string): readonly string[] =>
   listFiles(folder).filter((path) => path !== "README.md");
-
-function sha256(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
-}

@@ -9,9 +9,10 @@ import {
   TerraformStack,
 } from "cdktf";
 import { Construct } from "constructs";
-import { bucketPrefixes, payloadPointer } from "../../settings/names.ts";
+import { bucketPrefixes, checksums, payloadPointer } from "../../settings/names.ts";
 import { pathOfModule } from "../support/path-of-module.ts";
 import type { EnvironmentBucket } from "./artifact-bucket.ts";
+import type { VerifiedFolder } from "./checksums.ts";
 import { type PayloadSource, readPayload } from "./payload-content.ts";
 
 const contentTypes: Readonly<Record<string, string>> = {
@@ -50,18 +51,19 @@ export interface PayloadProps {
 export class Payload extends Construct {
   /** The last object written: a resource that depends on it finds the payload complete. */
   readonly pointer: ITerraformDependable;
-  /** Names this version: its folder in the bucket. */
-  readonly hash: string;
+  /** This version's. */
+  readonly folder: VerifiedFolder;
 
   constructor(scope: Construct, id: string, props: PayloadProps) {
     super(scope, id);
     const payload = readPayload(props.source);
-    this.hash = payload.hash;
+    const { hash, sha256 } = payload.checksums;
+    this.folder = { prefix: `${bucketPrefixes.payload}/${hash}`, sha256 };
     const common = {
       bucket: props.bucket.name,
       ...encryptedObject(props.encryptionKeyArn),
     };
-    const key = (path: string) => `${bucketPrefixes.payload}/${payload.hash}/${path}`;
+    const key = (path: string) => `${this.folder.prefix}/${path}`;
 
     // A new version is a new key, hence a new object; the old ones go only once the pointer has moved.
     const files = TerraformIterator.fromMap(
@@ -99,7 +101,7 @@ export class Payload extends Construct {
       ...Object.fromEntries(
         Object.entries(payload.generated).map(([path, content]) => [path, literal(content)]),
       ),
-      SHA256SUMS: literal(payload.checksums),
+      [checksums]: literal(payload.checksums.text),
     });
     const generated = new S3Object(this, "generated", {
       ...common,
@@ -122,6 +124,6 @@ export class Payload extends Construct {
 }
 
 /** Text that Terraform takes as it is: `${` and `%{` would begin its own templates. */
-function literal(text: string): string {
+export function literal(text: string): string {
   return text.replaceAll(/([$%])\{/g, "$1$1{");
 }

@@ -7,7 +7,6 @@ set -uo pipefail
 # This payload is mounted as the input `runtime`, so the container's folders (/opt/ml on AWS) are found from here.
 payload="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
 ml="$(cd "$payload/../../.." && pwd -P)"
-source_folder="$ml/processing/input/source"
 output="$ml/processing/output"
 # shellcheck source=src/space/payload/image.sh
 source "$payload/image.sh"
@@ -16,10 +15,11 @@ began=$SECONDS
 
 log() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) sagemaker-marimo: $*"; }
 # DescribeProcessingJob returns the message as ExitMessage, at most 1,024 characters (SageMaker API).
-fail() {
+# The statuses are those of sysexits.h, to differ from the notebook's own: EX_SOFTWARE, and EX_DATAERR for altered files.
+fail() { # MESSAGE [STATUS]
   log "$1"
   printf '%.1024s' "$1" 2>/dev/null >"$ml/output/message"
-  exit 70 # EX_SOFTWARE of sysexits.h, to differ from the notebook's own status
+  exit "${2:-70}"
 }
 # As process 1 of a container, bash ignores SIGTERM without a trap. job_run.py handles it while the notebook runs.
 pid=""
@@ -39,12 +39,29 @@ for folder in "$output" "$ml/output"; do
     fail "$folder cannot be written to, even with sudo: the results would be lost"
   fi
 done
-[[ -f "$source_folder/${1:-}" ]] || fail "there is no notebook ${1:-}: the entrypoint's first argument must name one"
 
-"$python" -c "" || fail "the image's Python, $python, does not run"
+# The request's entrypoint (names.json) has verified each listed file of the payload, and so this script. But Python could
+# import a file that is not listed in place of another module.
+unlisted="$(cd "$payload" && find . -type f ! -name SHA256SUMS | cut -c 3- | sort | comm -13 <(cut -c 67- SHA256SUMS | sort) -)"
+if [[ -n "$unlisted" ]]; then
+  fail "the payload has files that were not deployed: ${unlisted//$'\n'/, }. Deploy again, then send the job again" 65
+fi
+"$python" -I -c "" || fail "the image's Python, $python, does not run"
 # A job does not share its volume.
 MARIMO_STATE="$(mktemp -d)" || fail "no temporary folder can be created"
 export MARIMO_STATE
+# A copy: marimo writes files beside a notebook, and inputs may be read-only.
+source_folder="$(mktemp -d "$MARIMO_STATE/notebook-XXXXXX")" || fail "no temporary folder can be created"
+[[ -n "${MARIMO_SOURCE_SHA256:-}" ]] || fail "the request does not say which files were sent: stop this space and run it \
+again, or update marimo-job, and send the job again" 65
+altered="$("$python" -I "$payload/job/copy_sources.py" "$ml/processing/input/source" "$source_folder" \
+  "$MARIMO_SOURCE_SHA256")"
+case $? in
+  0) ;;
+  65) fail "the files of the job are not those that were sent: $altered. Nothing of them ran. Send the job again" 65 ;;
+  *) fail "the files of the job could not be copied: see the job's log" ;;
+esac
+[[ -f "$source_folder/${1:-}" ]] || fail "there is no notebook ${1:-}: the entrypoint's first argument must name one"
 environment="$MARIMO_STATE/environment"
 # shellcheck source=src/space/payload/environment.sh
 source "$payload/environment.sh" || fail "the payload has no requirements.txt"
@@ -87,5 +104,5 @@ link_image_packages
 unset MARIMO_PACKAGE_INDEX_URL # may contain CodeArtifact's token, which the notebook must not get
 
 # exec: the platform's stop signal then goes to job_run.py, which waits for the notebook.
-exec "$python" -B "$payload/python/sagemaker_marimo/job_run.py" --ml "$ml" --environment "$environment" \
+exec "$python" -B "$payload/python/sagemaker_marimo/job_run.py" --ml "$ml" --work "$source_folder" --environment "$environment" \
   --packages-seconds "$((SECONDS - began))" -- "$@"

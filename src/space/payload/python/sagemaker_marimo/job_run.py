@@ -182,14 +182,13 @@ def marimo_version(environment: Path) -> str:
     return "unknown"
 
 
-def run(ml: Path, environment: Path, packages_seconds: float, notebook: str, arguments: list[str]) -> int:
+def run(
+    ml: Path, work: Path, environment: Path, packages_seconds: float, notebook: str, arguments: list[str]
+) -> int:
     output = ml / "processing/output"
     process = Notebook()
     signal.signal(signal.SIGTERM, process.stop)
     variables = aws_secrets.notebook_environment(os.environ)
-    work = Path(tempfile.mkdtemp(prefix="notebook-", dir=os.environ.get("MARIMO_STATE")))
-    # A copy: marimo writes files beside a notebook, and inputs may be read-only.
-    shutil.copytree(ml / "processing/input/source", work, dirs_exist_ok=True, copy_function=shutil.copyfile)
     page = Path(tempfile.mkdtemp(prefix="page-", dir=os.environ.get("MARIMO_STATE"))) / "page.html"
     log(f"running {notebook}")
     began = time.monotonic()
@@ -231,18 +230,19 @@ def run(ml: Path, environment: Path, packages_seconds: float, notebook: str, arg
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        usage="%(prog)s --ml FOLDER --environment FOLDER -- NOTEBOOK [ARGUMENT…]",
+        usage="%(prog)s --ml FOLDER --work FOLDER --environment FOLDER -- NOTEBOOK [ARGUMENT…]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--ml", type=Path, required=True, help="the container's /opt/ml")
+    parser.add_argument("--work", type=Path, required=True, help="a copy of the job's sources")
     parser.add_argument("--environment", type=Path, required=True, help="the virtual environment with marimo")
     parser.add_argument("--packages-seconds", type=float, default=0, help="how long its installation took")
     # Everything after the first -- is passed on unchanged: argparse would remove a second --.
     ours, words = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
     given = parser.parse_args(ours)
     try:
-        return run(given.ml, given.environment, given.packages_seconds, words[0], words[1:])
+        return run(given.ml, given.work, given.environment, given.packages_seconds, words[0], words[1:])
     except (OSError, aws_secrets.SecretError) as error:
         # Such as a full volume. The status must differ from the notebook's own.
         message = f"the output could not be written: {error}" if isinstance(error, OSError) else str(error)

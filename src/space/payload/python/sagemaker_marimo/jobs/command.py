@@ -83,12 +83,10 @@ def run_each(
     plan = sweep_command.make_plan(
         options,
         grid,
-        prepared.request,
-        arguments,
+        prepared.options,
+        source=prepared.sources.sha256,
         environment=environment.prefix,
         prefix=prepared.sender.prefix,
-        pipeline_role=prepared.sender.role,
-        minutes=prepared.options.minutes,
         hourly=prices.hourly(prepared.options.instance),
     )
     max_cost = options.max_cost
@@ -101,7 +99,8 @@ def run_each(
         print(submit.dry_run(prepared))
         return 0
     prepared.sources.upload(clients.s3, environment.bucket, prepared.sender.folder)
-    sweep = sweep_command.start(lookup.store(clients, environment, prepared.sender), plan)
+    store = lookup.store(clients, environment, prepared.sender)
+    sweep = sweep_command.start(store, plan, prepared.request)
     if options.detach:
         print(json.dumps({"sweep": plan.name}) if options.json else plan.name)
         return 0
@@ -254,6 +253,8 @@ def run_command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         case "resume":
             return sweep_command.resume(
                 lookup.sweep_store(clients, environment, options.user, options.sweep),
+                environment,
+                sender.find(environment, options.user),
                 options.sweep,
                 options.max_cost,
                 options.output,

@@ -1,8 +1,9 @@
 """Runs marimo notebooks as SageMaker Processing jobs: a single job, or a sweep.
 
-Exit status of run and logs --follow: the notebook's own status; 75 if the job ended without one (platform
-failure, stop or time limit); 69 if AWS rejected a request, such as with expired credentials, while the job
-continues; 2 if the request was rejected and nothing was sent; 0 if you detached.
+Exit status of run and logs --follow: the notebook's own status; 65 if the job's files in the bucket are not
+those that were sent, so that nothing of them ran; 75 if the job ended without one (platform failure, stop or
+time limit); 69 if AWS rejected a request, such as with expired credentials, while the job continues; 2 if
+the request was rejected and nothing was sent; 0 if you detached.
 For a sweep: 0 if all rows succeeded, 1 if a notebook raised an exception, 75 if some rows did not run.
 Exit status of stop: 1 if the job or sweep has already ended.
 """

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 Members = dict[str, Any]  # members of an AWS request
 
 # AWS General Reference, "Amazon SageMaker AI endpoints and quotas": steps in a pipeline.
 MAX_STEPS = 50
 # SageMaker Developer Guide, "Retry Policy for Pipeline Steps": MaxAttempts.
 MAX_ATTEMPTS = 20
-ROW_ENTRYPOINT = ["/bin/bash", "/opt/ml/processing/input/runtime/job/row.sh"]
+ROW_SCRIPT = "/opt/ml/processing/input/runtime/job/row.sh"
 ROWS_FOLDER = "/opt/ml/processing/input/rows"
 # Time before and after the notebook, in addition to the notebook's own time limit.
 OVERHEAD_SECONDS = 300
@@ -32,6 +34,12 @@ class Part:
     @property
     def steps(self) -> list[str]:
         return [step_name(number) for number in range(self.first, self.last + 1)]
+
+
+def is_missing(error: ClientError) -> bool:
+    """Whether there is no such pipeline (SageMaker API, errors of DescribePipeline,
+    ListPipelineExecutions and DeletePipeline)."""
+    return error.response["Error"]["Code"] in ("ResourceNotFound", "ResourceNotFoundException")
 
 
 def step_name(number: int) -> str:
@@ -63,7 +71,7 @@ def row_request(request: Members, arguments: Sequence[str], output: str, name: s
     row = copy.deepcopy(request)
     row["ProcessingJobName"] = name[:JOB_NAME_CHARACTERS]
     application = row["AppSpecification"]
-    application["ContainerEntrypoint"] = ROW_ENTRYPOINT
+    application["ContainerEntrypoint"][-1] = ROW_SCRIPT
     application["ContainerArguments"] = [application["ContainerArguments"][0], *arguments]
     (target,) = row["ProcessingOutputConfig"]["Outputs"]
     target["S3Output"]["S3Uri"] = output

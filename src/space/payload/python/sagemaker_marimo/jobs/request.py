@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_marimo import names
+from sagemaker_marimo.jobs import sources
 from sagemaker_marimo.jobs.sender import Sender
 from sagemaker_marimo.jobs.settings import Environment
 
 INPUT = "/opt/ml/processing/input"
-ENTRYPOINT = ["/bin/bash", f"{INPUT}/runtime/job/run.sh"]
+ENTRYPOINT = [*names.JOB_ENTRYPOINT, f"{INPUT}/runtime/job/run.sh"]
 # SageMaker API, AppSpecification: ContainerArguments; ProcessingJobName; VolumeSizeInGB.
 MAX_ARGUMENTS = 100
 MAX_CHARACTERS = 256
@@ -139,7 +140,7 @@ def job_name(prefix: str, notebook: str, end: str) -> str:
 
 
 def build(
-    options: JobOptions, environment: Environment, source_prefix: str, name: str, sender: Sender
+    options: JobOptions, environment: Environment, source_sha256: str, name: str, sender: Sender
 ) -> dict[str, Any]:
     bucket = f"s3://{environment.bucket}"
     prefix = f"{bucket}/{sender.folder}"
@@ -157,6 +158,8 @@ def build(
             "AWS_DEFAULT_REGION": environment.region,
             "AWS_REGION": environment.region,
             "MARIMO_BUCKET": environment.bucket,
+            "MARIMO_PAYLOAD_SHA256": environment.payload_sha256,
+            "MARIMO_SOURCE_SHA256": source_sha256,
             "MARIMO_JOB_OUTPUT": output,
             "MARIMO_PREFIX": prefix,
             # job_run.py replaces each by a variable with the secret's value.
@@ -164,7 +167,7 @@ def build(
         },
         "ProcessingInputs": [
             _input("runtime", f"{bucket}/{names.PAYLOAD}/{environment.payload}/"),
-            _input("source", f"{bucket}/{source_prefix}"),
+            _input("source", f"{bucket}/{sources.prefix(sender.folder, source_sha256)}/"),
         ],
         "ProcessingOutputConfig": {
             "Outputs": [

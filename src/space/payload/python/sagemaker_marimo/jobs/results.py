@@ -22,6 +22,10 @@ EX_UNAVAILABLE of sysexits.h. A job that has started continues.
 """
 
 
+ALTERED = 65
+"""Exit status of a job whose files are not those that were sent (job/run.sh): EX_DATAERR of sysexits.h."""
+
+
 def output_of(description: Description) -> tuple[str, str]:
     """Bucket and prefix; the prefix ends with `/`."""
     outputs = description["ProcessingOutputConfig"]["Outputs"]
@@ -91,11 +95,14 @@ def exit_status(description: Description, result: dict[str, Any]) -> int:
         # Both formats were seen in training jobs: "AlgorithmError: , exit code: 1" in
         # aws-samples/amazon-sagemaker-ml-pipeline-deploy-with-terraform#12, "AlgorithmError: Exit Code: 139"
         # in aws/sagemaker-python-sdk#134.
-        failure_reason = description.get("FailureReason", "")
-        named = re.search(r"^AlgorithmError\b.*\bexit code: (\d+)", failure_reason, re.IGNORECASE | re.DOTALL)
-        status = int(named[1]) if named else WITHOUT_STATUS
+        status = _named_status(description.get("FailureReason", ""))
     # A job that did not complete has failed, even if the notebook succeeded.
     return status if 0 < status < 256 else WITHOUT_STATUS
+
+
+def _named_status(failure_reason: str) -> int:
+    named = re.search(r"^AlgorithmError\b.*\bexit code: (\d+)", failure_reason, re.IGNORECASE | re.DOTALL)
+    return int(named[1]) if named else WITHOUT_STATUS
 
 
 def instance(description: Description) -> str:
@@ -110,5 +117,11 @@ def seconds(description: Description) -> float:
 
 def reason(description: Description) -> str:
     """Why a job did not complete, as SageMaker and the notebook report it."""
-    reasons = (description.get("FailureReason"), description.get("ExitMessage"))
-    return "\n".join(text.strip() for text in reasons if text and text.strip())
+    return explained(description.get("FailureReason") or "", description.get("ExitMessage") or "")
+
+
+def explained(failure_reason: str, message: str = "") -> str:
+    # A job that may not write its message, and a step of a pipeline, have none.
+    if not message and _named_status(failure_reason) == ALTERED:
+        message = "the files of the job are not those that were sent: see its log, and send it again"
+    return "\n".join(text.strip() for text in (failure_reason, message) if text.strip())

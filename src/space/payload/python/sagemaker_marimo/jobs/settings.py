@@ -53,6 +53,8 @@ class Environment:
     tags: dict[str, str]
     payload: str
     """The hash of the payload that `current` points to: an older space's payload may be deleted soon."""
+    payload_sha256: str
+    """The SHA-256 of the payload's list of files."""
 
 
 def where(bucket: str | None, region: str | None) -> tuple[str, str]:
@@ -115,18 +117,18 @@ def read(s3: Any, bucket: str) -> Environment:
     except ValueError as error:
         raise Refused([f"s3://{bucket}/{names.JOBS_JSON} cannot be read: {error}"]) from None
     # "<sha256>  <hash>", as in on-start.sh.
-    match = re.fullmatch(r"[0-9a-f]{64}  ([0-9a-f]{16})\s*", pointer)
+    match = re.fullmatch(r"([0-9a-f]{64})  ([0-9a-f]{16})\s*", pointer)
     if match is None:
         raise Refused([f"s3://{bucket}/{names.POINTER} is not '<sha256>  <hash>': {pointer[:100]!r}"])
     try:
-        return _environment(members, match[1])
+        return _environment(members, match[2], match[1])
     except KeyError as error:
         raise Refused(
             [f"s3://{bucket}/{names.JOBS_JSON} lacks {error}: deploy the environment again with this version"]
         ) from None
 
 
-def _environment(members: dict[str, Any], payload: str) -> Environment:
+def _environment(members: dict[str, Any], payload: str, payload_sha256: str) -> Environment:
     return Environment(
         name=members["environment"],
         region=members["region"],
@@ -148,4 +150,5 @@ def _environment(members: dict[str, Any], payload: str) -> Environment:
         volume_gb=members["volumeGb"],
         tags=members["tags"],
         payload=payload,
+        payload_sha256=payload_sha256,
     )

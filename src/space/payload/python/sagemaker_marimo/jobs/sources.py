@@ -2,6 +2,7 @@
 files of --with, and its lock file."""
 
 import ast
+import base64
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -30,15 +31,15 @@ class Sources:
     lock: str | None
 
     @property
-    def hash(self) -> str:
-        """16 hex digits of a SHA-256 over paths and contents."""
-        digest = hashlib.sha256()
-        for name, content in self.contents():
-            digest.update(f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode())
-        return digest.hexdigest()[:16]
+    def checksums(self) -> bytes:
+        """The list of the files with their SHA-256, which the job verifies (job/copy_sources.py)."""
+        lines = (f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in self.contents())
+        return "".join(lines).encode()
 
-    def prefix(self, folder: str) -> str:
-        return f"{folder}/{names.JOB_SOURCES}/{self.hash}/"
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of `checksums`, which is in the job's request."""
+        return hashlib.sha256(self.checksums).hexdigest()
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
         for name in sorted(self.files):
@@ -47,25 +48,34 @@ class Sources:
             yield LOCK, self.lock.encode()
 
     def upload(self, s3: Any, bucket: str, folder: str) -> int:
-        """Uploads missing files; keys are hashes of the content. Returns the number of uploaded files."""
+        """Uploads files that are missing or were changed. Returns the number of uploaded files."""
         sent = 0
-        for name, content in self.contents():
-            key = self.prefix(folder) + name
-            if not _is_there(s3, bucket, key):
-                s3.put_object(Bucket=bucket, Key=key, Body=content)
-                sent += 1
+        for name, content in [*self.contents(), (names.CHECKSUMS, self.checksums)]:
+            key = f"{prefix(folder, self.sha256)}/{name}"
+            sha256 = base64.b64encode(hashlib.sha256(content).digest()).decode()
+            if _sha256(s3, bucket, key) != sha256:
+                s3.put_object(Bucket=bucket, Key=key, Body=content, ChecksumSHA256=sha256)
+                sent += name != names.CHECKSUMS
         return sent
 
 
-def _is_there(s3: Any, bucket: str, key: str) -> bool:
+def prefix(folder: str, sha256: str) -> str:
+    """Where the sender's folder has sources, by the SHA-256 of their list."""
+    return f"{folder}/{names.JOB_SOURCES}/{sha256[:16]}"
+
+
+def _sha256(s3: Any, bucket: str, key: str) -> str | None:
+    """What S3 computed of an object, which nobody can forge; None if there is no object, or it has none."""
     try:
-        s3.head_object(Bucket=bucket, Key=key)
+        checksum: str | None = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED").get(
+            "ChecksumSHA256"
+        )
     except ClientError as error:
         # Without s3:ListBucket, S3 answers 403 for a missing object (S3 API, HeadObject).
         if error.response["Error"]["Code"] in ("404", "403", "NoSuchKey"):
-            return False
+            return None
         raise
-    return True
+    return checksum
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,11 @@ def collect(notebook: Path, others: Iterable[Path], lock: str | None) -> Collect
         for path, link in links.items()
         if link is None and path.is_file()
     }
+    problems += [
+        f"{name!r} cannot be sent: the list of files is {names.CHECKSUMS}, with a line for each file"
+        for name in files
+        if name == names.CHECKSUMS or "\n" in name
+    ]
     total = sum(path.stat().st_size for path in files.values())
     if total > MAX_BYTES or len(files) > MAX_FILES:
         problems.append(

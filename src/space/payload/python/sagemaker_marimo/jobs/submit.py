@@ -88,7 +88,7 @@ def prepare(
         options=job_options,
         sources=collected.sources,
         sender=who,
-        request=request.build(job_options, environment, collected.sources.prefix(who.folder), name, who),
+        request=request.build(job_options, environment, collected.sources.sha256, name, who),
         warnings=[
             *collected.warnings,
             *(

@@ -13,8 +13,8 @@ from pathlib import PurePosixPath
 
 from botocore.exceptions import ClientError
 
-from sagemaker_marimo.jobs import pipeline, table
-from sagemaker_marimo.jobs.pipeline import Members, Part
+from sagemaker_marimo.jobs import pipeline, results, table
+from sagemaker_marimo.jobs.pipeline import Members, Part, is_missing
 from sagemaker_marimo.jobs.sweep_plan import Plan
 from sagemaker_marimo.jobs.sweep_progress import (
     DONE,
@@ -64,32 +64,42 @@ class Sweep:
         text = store.get(f"{name}/sweep.json")
         if text is None:
             raise SweepError(f"there is no sweep {name}")
-        return cls(store, Plan(**json.loads(text)))
+        try:
+            plan = Plan(**json.loads(text))
+        except (ValueError, TypeError):
+            plan = None
+        if plan is None or plan.name != name:
+            raise SweepError(
+                f"{store.uri(name)}/sweep.json is not one of this version of marimo-job: start a new sweep"
+            )
+        return cls(store, plan)
 
     def _save(self) -> None:
         self.store.put(f"{self.plan.name}/sweep.json", json.dumps(vars(self.plan), indent=1) + "\n")
 
-    def start(self) -> None:
+    def start(self, single: Members) -> None:
         """Creates and starts each pipeline that has not been started. The token makes a repeated request
-        harmless (SageMaker API, ClientRequestToken)."""
+        harmless (SageMaker API, ClientRequestToken). `single` is the request of a single job with the same
+        notebook, from the deployment."""
         for part in self.plan.parts:
             if self._find_execution(part):
                 continue
-            self._create_pipeline(part)
+            self._create_pipeline(part, single)
             started = self.store.sagemaker.start_pipeline_execution(
                 PipelineName=part.name, ClientRequestToken=_token("start", part.name)
             )
             self._executions[part.name] = started["PipelineExecutionArn"]
 
-    def _create_pipeline(self, part: Part) -> None:
+    def _create_pipeline(self, part: Part, single: Members) -> None:
         try:
             self.store.sagemaker.create_pipeline(
                 PipelineName=part.name,
-                PipelineDefinition=self.plan.definition(self.store, part),
+                PipelineDescription=self.plan.mark,
+                PipelineDefinition=self.plan.definition(self.store, part, single),
                 ClientRequestToken=_token("create", part.name),
-                RoleArn=self.plan.pipeline_role,
+                RoleArn=single["RoleArn"],
                 ParallelismConfiguration={"MaxParallelExecutionSteps": part.parallel},
-                Tags=self.plan.request.get("Tags", []),
+                Tags=single.get("Tags", []),
             )
         except ClientError as error:
             # SageMaker does not document how long a token is valid.
@@ -103,10 +113,9 @@ class Sweep:
         try:
             answer = self.store.sagemaker.list_pipeline_executions(PipelineName=part.name, MaxResults=1)
         except ClientError as error:
-            # SageMaker API, errors of ListPipelineExecutions.
-            if error.response["Error"]["Code"] in ("ResourceNotFound", "ResourceNotFoundException"):
-                return False
-            raise
+            if not is_missing(error):
+                raise
+            return False
         for execution in answer["PipelineExecutionSummaries"]:
             self._executions[part.name] = execution["PipelineExecutionArn"]
         return part.name in self._executions
@@ -221,20 +230,15 @@ class Sweep:
         """Pipelines that ended with rows left."""
         return [part for part in self.plan.parts if self._statuses.get(part.name) in ("Failed", "Stopped")]
 
-    def remaining_rows(self) -> int:
-        """The number of rows without an outcome, which a resume may run."""
-        return sum(state not in (DONE, FAILED) for state in self.progress().rows)
+    def parts_to_start(self) -> list[Part]:
+        """Pipelines that a resume retries or starts, after `progress`."""
+        ended = self.ended_parts()
+        return [part for part in self.plan.parts if part in ended or part.name not in self._executions]
 
-    def resume(self) -> None:
-        """Retries pipelines that ended too early, except rows with an outcome, and starts missing ones."""
-        if self.plan.finished:
-            return
-        for source in self.plan.request["ProcessingInputs"]:
-            uri = source["S3Input"]["S3Uri"]
-            if not self.store.has_objects(uri):
-                # Terraform keeps only the current payload.
-                raise SweepError(f"{uri}, which the jobs need, no longer exists: start a new sweep")
-        self.start()
+    def resume(self, single: Members) -> None:
+        """Retries pipelines that ended too early, except rows with an outcome, and starts missing ones.
+        sweep_check.py comes first."""
+        self.start(single)
         self.progress()
         for part in self.ended_parts():
             self.store.sagemaker.retry_pipeline_execution(
@@ -256,7 +260,7 @@ class Sweep:
             if number in self._outcomes:
                 outcomes.append(self._outcomes[number])
             else:
-                reason = str(step.get("FailureReason", ""))
+                reason = results.explained(str(step.get("FailureReason", "")))
                 attempts = _retries(step) + 1 if step else 0
                 outcomes.append(Outcome(state, attempts=attempts, error=reason))
         text = table.make(self.plan.columns, self.plan.rows, outcomes)
@@ -274,7 +278,7 @@ class Sweep:
                 PipelineName=part.name, ClientRequestToken=_token("delete", part.name)
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] not in ("ResourceNotFound", "ResourceNotFoundException"):
+            if not is_missing(error):
                 raise
 
 

@@ -9,10 +9,13 @@ from pathlib import Path, PurePosixPath
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from sagemaker_marimo.jobs import grid as grids
-from sagemaker_marimo.jobs import pipeline, sweep_plan
+from sagemaker_marimo.jobs import pipeline, sweep_check, sweep_plan
 from sagemaker_marimo.jobs import request as jobs_request
 from sagemaker_marimo.jobs.pipeline import Members
+from sagemaker_marimo.jobs.request import JobOptions
 from sagemaker_marimo.jobs.results import NO_ANSWER
+from sagemaker_marimo.jobs.sender import Sender
+from sagemaker_marimo.jobs.settings import Environment
 from sagemaker_marimo.jobs.sweep import Sweep, SweepError
 from sagemaker_marimo.jobs.sweep_plan import Plan
 from sagemaker_marimo.jobs.sweep_progress import FAILED, INTERRUPTED, STOPPED, Progress
@@ -49,29 +52,26 @@ def read_grid(path: Path, arguments: Sequence[str]) -> grids.Grid:
 def make_plan(
     options: argparse.Namespace,
     grid: grids.Grid,
-    request: Members,
-    arguments: Sequence[str],
+    job: JobOptions,
     *,
+    source: str,
     environment: str,
     prefix: str,
-    pipeline_role: str,
-    minutes: float,
     hourly: float | None,
 ) -> Plan:
-    """A sweep with a unique name, from the options of `run` and the request of a single job. `environment` is
-    the prefix of all jobs of the environment, `prefix` that of the sender's."""
-    notebook = request["AppSpecification"]["ContainerArguments"][0]
+    """A sweep with a unique name, from the options of `run` and of a single job. `environment` is the prefix
+    of all jobs of the environment, `prefix` that of the sender's."""
     return Plan(
-        name=sweep_name(environment, notebook, jobs_request.stamp(), sender=prefix),
+        name=sweep_name(environment, job.notebook, jobs_request.stamp(), sender=prefix),
         prefix=prefix,
-        request=request,
-        pipeline_role=pipeline_role,
+        job={**vars(job), "arguments": [], "secrets": list(job.secrets)},
+        source=source,
         columns=list(grid.columns),
         rows=[list(row) for row in grid.rows],
-        arguments=list(arguments),
+        arguments=list(job.arguments),
         parallel=options.parallel,
         attempts=options.attempts,
-        minutes=minutes,
+        minutes=job.minutes,
         table=options.table,
         then_notebook=options.then,
         hourly=hourly,
@@ -103,11 +103,11 @@ def describe(plan: Plan) -> str:
     )
 
 
-def start(store: Store, plan: Plan) -> Sweep:
+def start(store: Store, plan: Plan, single: Members) -> Sweep:
     say(describe(plan))
     current = Sweep.create(store, plan)
     say(f"sweep {plan.name}: to continue it after an interruption, run `marimo-job resume {plan.name}`")
-    current.start()
+    current.start(single)
     return current
 
 
@@ -171,6 +171,8 @@ def finish(current: Sweep, progress: Progress, output: Path) -> int:
 
 def resume(
     store: Store,
+    environment: Environment,
+    who: Sender,
     name: str,
     max_cost: float | None,
     output: Path,
@@ -178,17 +180,21 @@ def resume(
     detach: bool,
     wants_to_stop: Callable[[str], bool] = lambda _: False,
 ) -> int:
+    """Continues a sweep, with the role, image, network and key of the deployment."""
     current = Sweep.open(store, name)
     if current.plan.finished:
         say(f"sweep {name} has ended")
         return show(store, name)
-    remaining = current.remaining_rows()
-    if current.ended_parts() and (
-        wrong := list(sweep_plan.cost_problems(current.plan, remaining, max_cost, DEFAULT_MAX_COST))
-    ):
+    plan = current.plan
+    if wrong := list(sweep_check.problems(store, plan, who)):
         raise SweepError("\n".join(wrong))
-    say(f"sweep {name}: {remaining} of {len(current.plan.rows)} rows are left")
-    current.resume()
+    states = current.progress().rows
+    if parts := current.parts_to_start():
+        rows = sweep_check.rows_left(states, parts)
+        if wrong := list(sweep_check.limits(plan, environment, rows, max_cost, DEFAULT_MAX_COST)):
+            raise SweepError("\n".join(wrong))
+    say(f"sweep {name}: {sweep_check.rows_left(states, plan.parts)} of {len(plan.rows)} rows are left")
+    current.resume(jobs_request.build(plan.options, environment, plan.source, name, who))
     return 0 if detach else follow(current, output, wants_to_stop)
 
 

@@ -1,9 +1,11 @@
 """What defines a sweep: its rows, its division into pipelines, and its maximum cost."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sagemaker_marimo.jobs import pipeline
+from sagemaker_marimo.jobs import pipeline, request
 from sagemaker_marimo.jobs.grid import MAX_ROWS, Grid
 from sagemaker_marimo.jobs.pipeline import Members, Part
 from sagemaker_marimo.jobs.sweep_store import Store
@@ -15,12 +17,12 @@ by it."""
 
 @dataclass(frozen=True)
 class Plan:
-    """The content of sweep.json: everything that defines a sweep."""
+    """The content of sweep.json: what its sender chose. Role, image, network and key are the deployment's."""
 
     name: str
     prefix: str  # of the names of jobs and pipelines
-    request: Members  # the request of a single job with the same notebook, without its arguments
-    pipeline_role: str
+    job: Members  # the members of JobOptions for a single job with the same notebook, without its arguments
+    source: str  # SHA-256 of the list of the sources
     columns: list[str]
     rows: list[list[str]]
     arguments: list[str]  # of every row, in addition to its own
@@ -31,6 +33,17 @@ class Plan:
     then_notebook: str | None
     hourly: float | None  # US dollars per hour and instance
     finished: bool = False
+
+    @property
+    def mark(self) -> str:
+        """What each pipeline of the sweep is described by. SageMaker keeps it, where only the sweep's sender
+        writes, so that a changed sweep.json is noticed."""
+        text = json.dumps({**vars(self), "finished": False}, sort_keys=True)
+        return f"sweep.json {hashlib.sha256(text.encode()).hexdigest()}"
+
+    @property
+    def options(self) -> request.JobOptions:
+        return request.JobOptions(**self.job)
 
     @property
     def grid(self) -> Grid:
@@ -53,18 +66,19 @@ class Plan:
 
     @property
     def notebook(self) -> str:
-        return str(self.request["AppSpecification"]["ContainerArguments"][0])
+        return str(self.job["notebook"])
 
     @property
     def instance(self) -> str:
-        return str(self.request["ProcessingResources"]["ClusterConfig"]["InstanceType"])
+        return str(self.job["instance"])
 
-    def definition(self, store: Store, part: Part) -> str:
+    def definition(self, store: Store, part: Part, single: Members) -> str:
+        """The definition of a pipeline. `single` is the request of a single job with the same notebook."""
         seconds, base = int(self.minutes * 60), self.job_prefix
         requests = {}
         for number in range(part.first, part.last + 1):
             requests[pipeline.step_name(number)] = pipeline.row_request(
-                self.request,
+                single,
                 self.grid.arguments(number, self.arguments),
                 store.uri(f"{self.name}/rows/{number}"),
                 f"{base}-{number}",
@@ -73,7 +87,7 @@ class Plan:
         if self.then_notebook is None:
             return pipeline.definition(requests, self.attempts)
         rows, output = store.uri(f"{self.name}/rows/"), store.uri(f"{self.name}/then")
-        then = pipeline.then_request(self.request, self.then_notebook, rows, output, f"{base}-then", seconds)
+        then = pipeline.then_request(single, self.then_notebook, rows, output, f"{base}-then", seconds)
         return pipeline.definition(requests, self.attempts, then)
 
     def max_cost(self, rows: int | None = None) -> float | None:
