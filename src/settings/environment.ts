@@ -63,8 +63,8 @@ export interface EnvironmentSettings
   /**
    * ARNs of the roles and users that deploy, besides the role of `npm run github-roles`. Only they may then write the
    * payload, wheels and schedules: the bucket's policy denies it to everybody else in the account, except with
-   * `existing.bucket`. They cause no alert. For a session of a role, the ARN of the role with its path. Name whoever
-   * runs the first deployment, or its uploads are denied. The policy does not deny changes to itself.
+   * `existing.bucket`. They cause no alert. For a session of a role, the ARN of the role with its path. Name the
+   * role that deploys first, or its uploads are denied. The policy does not deny changes to itself.
    * Limit: 1-5 ARNs of at most 200 characters (EventBridge quotas: 2,048 characters an event pattern).
    * @default none: the bucket's policy has no such rule, and each deployment from elsewhere is reported
    */
