@@ -56,7 +56,7 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
   const lifecycleConfiguration = environmentLifecycleConfiguration(scope, context, bucket);
   const { packages } = context;
   const policies = {
-    ...{ account, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages },
+    ...{ account, environment: environment.name, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages },
     secrets: repositorySecrets(environment.repositories),
   };
   const parts = { context, bucket, payload, lifecycleConfiguration, policies, trail };

@@ -9,7 +9,7 @@ import { checkPrefix } from "../support/prefix.ts";
 import { codeArtifactStatements } from "./code-artifact-statements.ts";
 import {
   artifactStatements,
-  describeJobStatements,
+  listJobStatements,
   spaceStatements,
   studioLogStatements,
 } from "./common-statements.ts";
@@ -29,6 +29,8 @@ export interface EnvironmentRole {
 /** What everybody may do in Studio and in notebooks. */
 export interface ExecutionPoliciesProps {
   readonly account: AwsAccount;
+  /** Value of the tag `Environment`. */
+  readonly environment: string;
   /** Bucket that notebooks read and write. */
   readonly bucketArn: string;
   /** The key of that bucket, and of the spaces' volumes. */
@@ -91,12 +93,12 @@ export function executionDocuments(
   const { account, imagePrefix, packages, secrets = [] } = props;
   const documents = {
     spaces: [
-      ...spaceStatements(account),
+      ...spaceStatements(account, props.environment),
       ...(imagePrefix === undefined ? [] : describeImageStatements(account, imagePrefix)),
     ],
     artifacts: [
       ...artifactStatements(account, props),
-      ...describeJobStatements(account),
+      ...listJobStatements(account),
       ...studioLogStatements(account),
     ],
     packages: [

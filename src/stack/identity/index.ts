@@ -2,7 +2,7 @@ import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-p
 import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
 import { Construct } from "constructs";
 import { jobRuntimeStatements, jobSecretStatements } from "../jobs/job-role.ts";
-import { type JobAccess, jobUserStatements } from "../jobs/job-user-statements.ts";
+import { type JobAccess, jobNames, jobUserStatements } from "../jobs/job-user-statements.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
 import { type EnvironmentRole, type ExecutionPoliciesProps, ExecutionRole } from "./execution-role.ts";
 import { ExistingRole } from "./existing-role.ts";
@@ -56,7 +56,7 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
   const forJobs = new Construct(scope, "job_users");
   const documents = {
     jobs: jobUserStatements(account, jobs, users === undefined ? role.arn : undefined),
-    job_runtime: jobRuntimeStatements(account, jobs),
+    job_runtime: jobRuntimeStatements(account, jobs, jobNames(prefix, arn)),
     job_secrets: jobSecretStatements(jobs),
   };
   // The provider refuses an attachment to nobody.

@@ -32,6 +32,7 @@ export function environmentJobs(
     environment: environment.name,
     settings: environment.jobs,
     tags: tagsOf(environment),
+    requiredTags: environment.guardRails.requiredTags,
     existingRoleArn: environment.existing.executionRoleArn,
     ...places,
   });

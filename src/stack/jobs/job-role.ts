@@ -17,6 +17,8 @@ import type { JobPlacement } from "./processing-job.ts";
 
 /** What SageMaker and the notebook in a job need of the job's role, whichever it is. */
 export interface JobRuntime extends JobPlacement {
+  /** Name prefix of the environment's jobs. */
+  readonly prefix: string;
   /** Images that the role can pull. */
   readonly imageUris: readonly string[];
   /** ARNs of the secrets that jobs can read. */
@@ -24,7 +26,6 @@ export interface JobRuntime extends JobPlacement {
 }
 
 export interface JobRoleProps extends JobRuntime {
-  readonly prefix: string;
   readonly account: AwsAccount;
   readonly bucketArn: string;
   readonly packages?: CodeArtifactRepository | undefined;
@@ -51,7 +52,7 @@ export class JobRole extends Construct {
     this.arn = role.arn;
     this.policies = Object.entries({
       artifacts: artifacts(account, props),
-      runtime: [...jobRuntimeStatements(account, props), ...jobSecretStatements(props)],
+      runtime: [...jobRuntimeStatements(account, props, prefix), ...jobSecretStatements(props)],
       ...(props.packages === undefined ? {} : { packages: codeArtifactStatements(account, props.packages) }),
     }).map(([name, statement]) => {
       const { json } = new DataAwsIamPolicyDocument(this, `${name}_document`, { statement });
@@ -67,8 +68,10 @@ export class JobRole extends Construct {
 export const jobRuntimeStatements = (
   account: AwsAccount,
   runtime: JobRuntime,
+  /** What the names of the role's jobs begin with, before a hyphen. */
+  names: string,
 ): DataAwsIamPolicyDocumentStatement[] => [
-  ...logs(account),
+  ...logs(account, names),
   ...network(account, runtime),
   ...(runtime.imageUris.length === 0 ? [] : pullImageStatements(account, runtime.imageUris)),
 ];
@@ -103,18 +106,19 @@ function artifacts(account: AwsAccount, props: JobRoleProps): DataAwsIamPolicyDo
   ];
 }
 
-function logs(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
+function logs(account: AwsAccount, names: string): DataAwsIamPolicyDocumentStatement[] {
   const group = account.arn("logs", `log-group:${jobLogGroup}`);
   return [
     {
       sid: "LogsOfJobs",
-      actions: [
-        "logs:CreateLogGroup",
-        "logs:CreateLogStream",
-        "logs:DescribeLogStreams",
-        "logs:PutLogEvents",
-      ],
-      resources: [group, `${group}:*`],
+      actions: ["logs:CreateLogGroup", "logs:DescribeLogStreams"],
+      resources: [group],
+    },
+    {
+      // A stream is named JOB/HOST-TIME.
+      sid: "OwnStreams",
+      actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
+      resources: [`${group}:log-stream:${names}-*`],
     },
     {
       sid: "MetricsOfJobs",

@@ -1,13 +1,22 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
-import { awsNames, jobLogGroup } from "../../settings/names.ts";
-import { inRegion, passedTo, userRoleArn, userVariable, withUserTag } from "../identity/conditions.ts";
+import { awsNames, jobLogGroup, userTag } from "../../settings/names.ts";
+import {
+  inRegion,
+  passedTo,
+  tagOfEnvironment,
+  userRoleArn,
+  userVariable,
+  withUserTag,
+} from "../identity/conditions.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import type { JobRuntime } from "./job-role.ts";
 
 /** Jobs that users may submit: of this environment, in its network, with its key, as themselves. */
 export interface JobAccess extends JobRuntime {
-  /** Name prefix of the environment's jobs. */
-  readonly prefix: string;
+  /** Value of the tag `Environment`, by which budgets count. */
+  readonly environment: string;
+  /** Keys of further tags that each job and sweep must have. Guard-rails deny other values. */
+  readonly requiredTags: readonly string[];
   /** Time limit of a job. */
   readonly maximumMinutes: number;
   /** @default any */
@@ -26,9 +35,13 @@ interface Sender {
   }[];
 }
 
+/** What names of jobs begin with: those of a user each, or with the one role of everybody those of the environment. */
+export const jobNames = (prefix: string, existingRoleArn: string | undefined) =>
+  existingRoleArn === undefined ? `${prefix}-${userVariable}` : prefix;
+
 /** Each user, by the tag of their role. */
 const everyUser = (account: AwsAccount, prefix: string): Sender => ({
-  prefix: `${prefix}-${userVariable}`,
+  prefix: jobNames(prefix, undefined),
   roleArn: userRoleArn(account, prefix, userVariable),
   condition: withUserTag,
 });
@@ -49,10 +62,13 @@ export function jobUserStatements(
       : { prefix: rights.prefix, roleArn: existingRoleArn, condition: [] };
   return [
     ...sendStatements(account, rights, sender),
-    ...readStatements(account, rights),
+    ...readStatements(account, sender),
     ...(existingRoleArn === undefined ? scheduleStatements(account, rights.prefix) : []),
   ];
 }
+
+/** SageMaker tags what Studio creates with them. */
+const studioTags = ["domain", "space", "user-profile"].map((kind) => `sagemaker:${kind}-arn`);
 
 function sendStatements(
   account: AwsAccount,
@@ -61,6 +77,11 @@ function sendStatements(
 ): DataAwsIamPolicyDocumentStatement[] {
   const condition = [...sender.condition];
   const jobs = [account.arn("sagemaker", `processing-job/${sender.prefix}-*`)];
+  // The tags that costs are counted by, in the request that creates.
+  const tagged = [
+    { test: "StringEquals", variable: "aws:RequestTag/Environment", values: [rights.environment] },
+    ...rights.requiredTags.map((key) => ({ test: "Null", variable: `aws:RequestTag/${key}`, values: ["false"] })),
+  ];
   // `ForAllValues` is also true for no value at all: `Null` denies a job that names no subnet or group.
   const only = (variable: string, values: readonly string[]) => [
     { test: "ForAllValues:StringEquals", variable, values: [...values] },
@@ -73,6 +94,7 @@ function sendStatements(
       resources: jobs,
       condition: [
         ...condition,
+        ...tagged,
         ...only("sagemaker:VpcSubnets", rights.subnetIds),
         ...only("sagemaker:VpcSecurityGroupIds", rights.securityGroupIds),
         // Instance types with local storage have no volume (hasLocalStorage in src/settings/processing.ts).
@@ -88,17 +110,29 @@ function sendStatements(
           : only("sagemaker:InstanceTypes", rights.allowedInstanceTypes)),
       ],
     },
+    { sid: "StopJobs", actions: ["sagemaker:StopProcessingJob"], resources: jobs, condition },
     {
-      // Pipelines and the scheduler tag what they create with a request of its own.
-      sid: "StopAndTagJobs",
-      actions: ["sagemaker:AddTags", "sagemaker:StopProcessingJob"],
+      // After the create, whose tags TagOnCreation allows. Not the tags by which SageMaker says where in Studio a resource
+      // comes from. Not `sagemaker:*`: that Pipelines tags its jobs with such a key in the request that creates is a guess.
+      sid: "TagJobs",
+      actions: ["sagemaker:AddTags"],
       resources: jobs,
-      condition,
+      condition: [
+        ...condition,
+        ...tagOfEnvironment(rights.environment),
+        { test: "ForAllValues:StringNotLike", variable: "aws:TagKeys", values: [userTag, ...studioTags] },
+        { test: "Null", variable: "aws:TagKeys", values: ["false"] },
+      ],
+    },
+    {
+      sid: "CreateSweeps",
+      actions: ["sagemaker:CreatePipeline"],
+      resources: pipelines(account, sender.prefix),
+      condition: [...condition, ...tagged],
     },
     {
       sid: "Sweeps",
       actions: [
-        "sagemaker:CreatePipeline",
         "sagemaker:DeletePipeline",
         "sagemaker:RetryPipelineExecution",
         "sagemaker:StartPipelineExecution",
@@ -121,13 +155,23 @@ function sendStatements(
 const pipelines = (account: AwsAccount, prefix: string) =>
   ["", "/execution/*"].map((part) => account.arn("sagemaker", `pipeline/${prefix}-*${part}`));
 
-/** Everybody sees the environment's jobs and sweeps. */
+/** Descriptions have the environment variables and arguments, so people read those of their own jobs only. */
 function readStatements(
   account: AwsAccount,
-  { prefix }: Pick<JobAccess, "prefix">,
+  { condition: given, prefix }: Sender,
 ): DataAwsIamPolicyDocumentStatement[] {
   const group = account.arn("logs", `log-group:${jobLogGroup}`);
+  const condition = [...given];
   return [
+    {
+      // SageMaker Pipelines describes the jobs of a sweep (SageMaker Developer Guide, "Pipeline Role Permissions").
+      sid: "DescribeJobs",
+      actions: ["sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"],
+      resources: ["processing-job", "training-job"].map((kind) =>
+        account.arn("sagemaker", `${kind}/${prefix}-*`),
+      ),
+      condition,
+    },
     {
       sid: "DescribeSweeps",
       actions: [
@@ -137,6 +181,7 @@ function readStatements(
         "sagemaker:ListPipelineExecutions",
       ],
       resources: pipelines(account, prefix),
+      condition,
     },
     {
       sid: "ListSweeps",
@@ -145,14 +190,16 @@ function readStatements(
       condition: inRegion(account.region),
     },
     {
+      // The names of streams have those of all jobs: the resource is the group (Service Authorization Reference).
       sid: "FindLogsOfJobs",
       actions: ["logs:DescribeLogStreams"],
-      resources: [group, `${group}:*`],
+      resources: [group],
     },
     {
       sid: "ReadLogsOfJobs",
       actions: ["logs:GetLogEvents"],
       resources: [`${group}:log-stream:${prefix}-*`],
+      condition,
     },
   ];
 }
