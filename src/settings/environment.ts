@@ -102,14 +102,18 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
   const basics = resolveBasics(settings);
   const { name, region } = basics;
   const jobs = resolveJobs(settings.jobs, region);
+  const studio = resolveStudio(settings);
   return {
     ...basics,
     ...resolveNetwork(settings, region),
-    ...resolveStudio(settings),
+    ...studio,
     ...resolveMarimo(settings),
     ...resolveTerraform(settings, name, region),
     ...resolveRetention(settings),
-    guardRails: resolveGuardRails(settings.guardRails),
+    guardRails: resolveGuardRails(settings.guardRails, [
+      studio.defaultInstanceType,
+      ...studio.userProfiles.map(({ defaultInstanceType }) => defaultInstanceType),
+    ]),
     jobs,
     schedules: (settings.schedules ?? []).map((schedule) => resolveSchedule(schedule, jobs)),
     audit: resolveAudit(settings.audit),

@@ -250,7 +250,7 @@ const checkSecrets: Part = (value, report, { jobs }) => {
 
 const checkType: Part = (value, report, { jobs }) => {
   checkProcessingInstanceType(value, report, {});
-  const allowed = jobs.allowedInstanceTypes;
+  const allowed = allowedJobTypes(jobs);
   if (Array.isArray(allowed) && !allowed.includes(value))
     report(value, "is not allowed", {
       allowed: allowed.map(quote).join(", "),

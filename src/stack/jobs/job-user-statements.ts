@@ -3,6 +3,7 @@ import { awsNames, jobLogGroup, userTag } from "../../settings/names.ts";
 import {
   inRegion,
   passedTo,
+  tagged,
   tagOfEnvironment,
   userRoleArn,
   userVariable,
@@ -78,10 +79,7 @@ function sendStatements(
   const condition = [...sender.condition];
   const jobs = [account.arn("sagemaker", `processing-job/${sender.prefix}-*`)];
   // The tags that costs are counted by, in the request that creates.
-  const tagged = [
-    { test: "StringEquals", variable: "aws:RequestTag/Environment", values: [rights.environment] },
-    ...rights.requiredTags.map((key) => ({ test: "Null", variable: `aws:RequestTag/${key}`, values: ["false"] })),
-  ];
+  const counted = tagged(rights.environment, rights.requiredTags);
   // `ForAllValues` is also true for no value at all: `Null` denies a job that names no subnet or group.
   const only = (variable: string, values: readonly string[]) => [
     { test: "ForAllValues:StringEquals", variable, values: [...values] },
@@ -94,7 +92,7 @@ function sendStatements(
       resources: jobs,
       condition: [
         ...condition,
-        ...tagged,
+        ...counted,
         ...only("sagemaker:VpcSubnets", rights.subnetIds),
         ...only("sagemaker:VpcSecurityGroupIds", rights.securityGroupIds),
         // Instance types with local storage have no volume (hasLocalStorage in src/settings/processing.ts).
@@ -128,7 +126,7 @@ function sendStatements(
       sid: "CreateSweeps",
       actions: ["sagemaker:CreatePipeline"],
       resources: pipelines(account, sender.prefix),
-      condition: [...condition, ...tagged],
+      condition: [...condition, ...counted],
     },
     {
       sid: "Sweeps",
