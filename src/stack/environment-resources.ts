@@ -96,7 +96,11 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
   );
   const roles = environmentRoles(scope, {
     context,
-    policies: { ...policies, imagePrefix: environment.images.length > 0 ? prefix : undefined },
+    policies: {
+      ...policies,
+      perimeter: network.perimeter,
+      imagePrefix: environment.images.length > 0 ? prefix : undefined,
+    },
     jobs: jobs.access,
     userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
     attachedLater,

@@ -97,6 +97,7 @@ describe("jobs", () => {
     );
     expect(conditions).toMatchObject({
       "StringLike aws:PrincipalTag/StudioUser": ["?*"],
+      "StringEquals aws:RequestTag/Environment": ["dev"],
       "ForAllValues:StringEquals sagemaker:InstanceTypes": ["ml.m5.large"],
       "ForAllValues:StringEquals sagemaker:VpcSecurityGroupIds": [group],
       "Null sagemaker:VpcSubnets": ["false"],
@@ -115,10 +116,9 @@ describe("jobs", () => {
         },
       ],
     });
-    // Without the setting no type is refused.
-    expect(JSON.stringify(statements(synthesize(), "job_users_jobs_document"))).not.toContain(
-      "InstanceTypes",
-    );
+    // Control: any type.
+    const any = synthesize({ jobs: { allowedInstanceTypes: "any" } });
+    expect(JSON.stringify(statements(any, "job_users_jobs_document"))).not.toContain("InstanceTypes");
   });
 
   it("read the secrets of the settings, with endpoints-only through an interface endpoint", () => {
@@ -174,11 +174,16 @@ describe("jobs", () => {
   });
 
   it("fit an IAM policy at their largest", () => {
+    const keys = Array.from({ length: 6 }, (_, index) => `${index}`.padStart(128, "k"));
+    const longest = processingInstanceTypes.toSorted((one, other) => other.length - one.length);
     const stack = synthesize({
       name: "a2345678901234567890",
       existing: { network: { vpcId: "vpc-0123abcd", subnetIds: subnets(16) } },
+      tags: Object.fromEntries(keys.map((key) => [key, "v"])),
+      guardRails: { requiredTags: keys },
       jobs: {
-        allowedInstanceTypes: processingInstanceTypes.slice(-64),
+        defaultInstanceType: longest[0] ?? "",
+        allowedInstanceTypes: longest.slice(0, mostJobInstanceTypes),
         secrets: Array.from({ length: 20 }, (_, index) => secret(index)),
       },
     });

@@ -15,6 +15,7 @@ import {
 } from "./common-statements.ts";
 import { describeImageStatements } from "./image-statements.ts";
 import { ManagedPolicy } from "./managed-policy.ts";
+import { perimeterStatement } from "./perimeter.ts";
 import { secretStatements } from "./secret-statements.ts";
 import { sagemakerTrust } from "./service-trust.ts";
 
@@ -39,6 +40,8 @@ export interface ExecutionPoliciesProps {
   readonly packages?: CodeArtifactRepository | undefined;
   /** ARNs of the secrets with credentials for repositories. @default none */
   readonly secrets?: readonly string[] | undefined;
+  /** Ids of the endpoints that requests must come through. @default from anywhere */
+  readonly perimeter?: readonly string[] | undefined;
   /** Name prefix of the custom images that users may choose. @default none */
   readonly imagePrefix?: string | undefined;
 }
@@ -90,11 +93,12 @@ export function executionDocuments(
   scope: Construct,
   props: ExecutionPoliciesProps,
 ): Readonly<Record<string, DataAwsIamPolicyDocument>> {
-  const { account, imagePrefix, packages, secrets = [] } = props;
+  const { account, imagePrefix, packages, perimeter, secrets = [] } = props;
   const documents = {
     spaces: [
       ...spaceStatements(account, props.environment),
       ...(imagePrefix === undefined ? [] : describeImageStatements(account, imagePrefix)),
+      ...(perimeter === undefined ? [] : [perimeterStatement(perimeter)]),
     ],
     artifacts: [
       ...artifactStatements(account, props),

@@ -48,6 +48,7 @@ export function environmentJobs(
     account,
     bucketArn: props.bucket.arn,
     packages,
+    perimeter: props.network.perimeter,
   });
   const { deadLetterQueue, schedulerRole } = new Schedules(scope, "schedules", {
     prefix,

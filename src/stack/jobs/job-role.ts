@@ -9,6 +9,7 @@ import { awsNames, bucketPrefixes, jobLogGroup } from "../../settings/names.ts";
 import { codeArtifactStatements } from "../identity/code-artifact-statements.ts";
 import { inRegion } from "../identity/conditions.ts";
 import { pullImageStatements } from "../identity/image-statements.ts";
+import { perimeterStatement } from "../identity/perimeter.ts";
 import { secretStatements } from "../identity/secret-statements.ts";
 import { sagemakerTrust } from "../identity/service-trust.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
@@ -29,6 +30,8 @@ export interface JobRoleProps extends JobRuntime {
   readonly account: AwsAccount;
   readonly bucketArn: string;
   readonly packages?: CodeArtifactRepository | undefined;
+  /** Ids of the endpoints that requests must come through. @default from anywhere */
+  readonly perimeter?: readonly string[] | undefined;
 }
 
 /**
@@ -51,7 +54,10 @@ export class JobRole extends Construct {
     });
     this.arn = role.arn;
     this.policies = Object.entries({
-      artifacts: artifacts(account, props),
+      artifacts: [
+        ...artifacts(account, props),
+        ...(props.perimeter === undefined ? [] : [perimeterStatement(props.perimeter)]),
+      ],
       runtime: [...jobRuntimeStatements(account, props, prefix), ...jobSecretStatements(props)],
       ...(props.packages === undefined ? {} : { packages: codeArtifactStatements(account, props.packages) }),
     }).map(([name, statement]) => {
