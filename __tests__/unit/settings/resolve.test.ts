@@ -57,6 +57,7 @@ describe("resolveEnvironment", () => {
       availabilityZones: ["eu-west-1b", "eu-west-1c"],
       egress: "endpoints-only",
       userProfiles: [{ name: "ana", defaultInstanceType: "ml.m5.xlarge" }],
+      dataPerimeter: false,
       authentication: "SSO",
       defaultInstanceType: "ml.m5.large",
       idleTimeoutMinutes: 120,

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import { projectFolder } from "../../../src/cli/paths.ts";
+import { mostJobInstanceTypes } from "../../../src/settings/jobs.ts";
 import { processingInstanceTypes } from "../../../src/settings/processing.ts";
 import {
   accountId,
