@@ -16,7 +16,7 @@ import { checkImageUri, checkProcessingInstanceType, defaultImageUri, longestMin
 export interface JobSettings {
   /**
    * Instance types that a job may use, or "any". IAM denies all others.
-   * Limit: SageMaker API, `ProcessingInstanceType`; at most MOST (IAM User Guide, "IAM and AWS STS quotas": the
+   * Limit: SageMaker API, `ProcessingInstanceType`; at most 40 (IAM User Guide, "IAM and AWS STS quotas": the
    * characters of a managed policy).
    * @default those of a small team: t3, m5 and r5 to 4xlarge, c5 to 4xlarge, g4dn.xlarge and g5.xlarge, and `defaultInstanceType`
    */
@@ -139,7 +139,7 @@ export const checkJobs: Check = (value, report, settings) => {
 };
 
 /** With them, the policy for jobs stays below IAM's limit however long the other names are. */
-export const mostJobInstanceTypes = 64;
+export const mostJobInstanceTypes = 40;
 const allowedTypesRule = {
   allowed: `a list of 1 to ${mostJobInstanceTypes}, such as ["ml.m5.large"], or "any"`,
   source: 'IAM User Guide, "IAM and AWS STS quotas": 6,144 characters in a managed policy, which names each',

@@ -8,6 +8,7 @@ import { processingInstanceTypes } from "../../../src/settings/processing.ts";
 import {
   accountId,
   arn,
+  asIam,
   expression,
   keyArn,
   partition,
@@ -137,14 +138,18 @@ describe("jobs", () => {
   });
 
   it("are guarded against a missing or empty tag in each statement that names the user", () => {
-    const found = Object.values(statements(synthesize(), "job_users_jobs_document")).filter(({ resources }) =>
-      JSON.stringify(resources).includes(user),
-    );
+    const stack = synthesize();
+    const found = ["jobs", "job_runtime"]
+      .flatMap((name) => Object.values(statements(stack, `job_users_${name}_document`)))
+      .filter(({ resources }) => JSON.stringify(resources).includes(user));
     expect(found.map(({ sid }) => sid)).toEqual([
       "SendJobs",
-      "StopAndTagJobs",
-      "Sweeps",
+      "TagJobs",
+      "CreateSweeps",
+      "OwnJobsAndSweeps",
       "RunAsOneself",
+      "OwnStreams",
+      "ReadLogsOfJobs",
       "OwnSchedules",
     ]);
     for (const { condition, sid } of found) expect(condition, sid).toContainEqual(tagged);
@@ -165,7 +170,7 @@ describe("jobs", () => {
     const jobs = statements(stack, "job_users_jobs_document");
     expect(jobs.SendJobs?.resources).toEqual([arn("sagemaker", "processing-job/marimo-dev-*")]);
     expect(jobs.RunAsOneself?.resources).toEqual([expression("data.aws_iam_role.execution_role.arn")]);
-    expect(jobs).not.toHaveProperty("OwnSchedules");
+    expect(statements(stack, "job_users_job_runtime_document")).not.toHaveProperty("OwnSchedules");
     expect(stack.text).not.toContain("StudioUser");
     const { content } = resource(stack, "aws_s3_object", "jobs_settings");
     expect(JSON.parse(String(content))).toMatchObject({ roleArn: executionRoleArn, userRoleArnPrefix: null });
@@ -189,7 +194,7 @@ describe("jobs", () => {
       },
     });
     for (const name of ["jobs", "job_runtime", "job_secrets"]) {
-      const text = JSON.stringify(statements(stack, `job_users_${name}_document`))
+      const text = asIam(Object.values(statements(stack, `job_users_${name}_document`)))
         .replaceAll(partition, "aws-us-gov")
         .replaceAll(accountId, "123456789012")
         .replaceAll("us-east-1", "ap-southeast-1")

@@ -16,6 +16,18 @@ import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
 import type { JobPlacement } from "./processing-job.ts";
 
+/** Who sends jobs, and by which names and role. */
+export interface Sender {
+  /** What the names of their jobs and sweeps begin with, before a hyphen. */
+  readonly prefix: string;
+  readonly roleArn: string;
+  readonly condition: readonly {
+    readonly test: string;
+    readonly variable: string;
+    readonly values: string[];
+  }[];
+}
+
 /** What SageMaker and the notebook in a job need of the job's role, whichever it is. */
 export interface JobRuntime extends JobPlacement {
   /** Name prefix of the environment's jobs. */
@@ -58,7 +70,7 @@ export class JobRole extends Construct {
         ...artifacts(account, props),
         ...(props.perimeter === undefined ? [] : [perimeterStatement(props.perimeter)]),
       ],
-      runtime: [...jobRuntimeStatements(account, props, prefix), ...jobSecretStatements(props)],
+      runtime: [...jobRuntimeStatements(account, props, { prefix, condition: [] }), ...jobSecretStatements(props)],
       ...(props.packages === undefined ? {} : { packages: codeArtifactStatements(account, props.packages) }),
     }).map(([name, statement]) => {
       const { json } = new DataAwsIamPolicyDocument(this, `${name}_document`, { statement });
@@ -74,10 +86,9 @@ export class JobRole extends Construct {
 export const jobRuntimeStatements = (
   account: AwsAccount,
   runtime: JobRuntime,
-  /** What the names of the role's jobs begin with, before a hyphen. */
-  names: string,
+  sender: Pick<Sender, "condition" | "prefix">,
 ): DataAwsIamPolicyDocumentStatement[] => [
-  ...logs(account, names),
+  ...logs(account, sender),
   ...network(account, runtime),
   ...(runtime.imageUris.length === 0 ? [] : pullImageStatements(account, runtime.imageUris)),
 ];
@@ -112,7 +123,10 @@ function artifacts(account: AwsAccount, props: JobRoleProps): DataAwsIamPolicyDo
   ];
 }
 
-function logs(account: AwsAccount, names: string): DataAwsIamPolicyDocumentStatement[] {
+function logs(
+  account: AwsAccount,
+  { condition, prefix }: Pick<Sender, "condition" | "prefix">,
+): DataAwsIamPolicyDocumentStatement[] {
   const group = account.arn("logs", `log-group:${jobLogGroup}`);
   return [
     {
@@ -124,7 +138,8 @@ function logs(account: AwsAccount, names: string): DataAwsIamPolicyDocumentState
       // A stream is named JOB/HOST-TIME.
       sid: "OwnStreams",
       actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
-      resources: [`${group}:log-stream:${names}-*`],
+      resources: [`${group}:log-stream:${prefix}-*`],
+      condition: [...condition],
     },
     {
       sid: "MetricsOfJobs",

@@ -1,5 +1,5 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
-import { awsNames, jobLogGroup, userTag } from "../../settings/names.ts";
+import { awsNames, jobLogGroup } from "../../settings/names.ts";
 import {
   inRegion,
   passedTo,
@@ -10,7 +10,7 @@ import {
   withUserTag,
 } from "../identity/conditions.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
-import type { JobRuntime } from "./job-role.ts";
+import type { JobRuntime, Sender } from "./job-role.ts";
 
 /** Jobs that users may submit: of this environment, in its network, with its key, as themselves. */
 export interface JobAccess extends JobRuntime {
@@ -24,28 +24,35 @@ export interface JobAccess extends JobRuntime {
   readonly allowedInstanceTypes?: readonly string[] | undefined;
 }
 
-/** Who sends jobs, and by which names and role. */
-interface Sender {
-  /** What the names of their jobs and sweeps begin with, before a hyphen. */
-  readonly prefix: string;
-  readonly roleArn: string;
-  readonly condition: readonly {
-    readonly test: string;
-    readonly variable: string;
-    readonly values: string[];
-  }[];
+/** Each user, by the tag of their role, or everybody with the one role that exists. */
+export const senderOf = (
+  account: AwsAccount,
+  prefix: string,
+  existingRoleArn: string | undefined,
+): Sender =>
+  existingRoleArn === undefined
+    ? {
+        prefix: `${prefix}-${userVariable}`,
+        roleArn: userRoleArn(account, prefix, userVariable),
+        condition: withUserTag,
+      }
+    : { prefix, roleArn: existingRoleArn, condition: [] };
+
+/** Lists, logs and schedules: in another policy, because the largest settings fill one. */
+export function jobFollowStatements(
+  account: AwsAccount,
+  prefix: string,
+  sender: Sender,
+): DataAwsIamPolicyDocumentStatement[] {
+  return [
+    ...followStatements(account, sender),
+    // Schedule groups are of the users' own roles.
+    ...(sender.condition.length > 0 ? scheduleStatements(account, prefix) : []),
+  ];
 }
 
-/** What names of jobs begin with: those of a user each, or with the one role of everybody those of the environment. */
-export const jobNames = (prefix: string, existingRoleArn: string | undefined) =>
-  existingRoleArn === undefined ? `${prefix}-${userVariable}` : prefix;
-
-/** Each user, by the tag of their role. */
-const everyUser = (account: AwsAccount, prefix: string): Sender => ({
-  prefix: jobNames(prefix, undefined),
-  roleArn: userRoleArn(account, prefix, userVariable),
-  condition: withUserTag,
-});
+/** SageMaker tags what Studio creates with them. */
+const studioTags = ["domain", "space", "user-profile"].map((kind) => `sagemaker:${kind}-arn`);
 
 /**
  * Statements for the user of `marimo-job`, and for SageMaker Pipelines and EventBridge Scheduler, which act as that user.
@@ -54,32 +61,10 @@ const everyUser = (account: AwsAccount, prefix: string): Sender => ({
 export function jobUserStatements(
   account: AwsAccount,
   rights: JobAccess,
-  /** The one role of everybody. @default a role each */
-  existingRoleArn?: string | undefined,
-): DataAwsIamPolicyDocumentStatement[] {
-  const sender =
-    existingRoleArn === undefined
-      ? everyUser(account, rights.prefix)
-      : { prefix: rights.prefix, roleArn: existingRoleArn, condition: [] };
-  return [
-    ...sendStatements(account, rights, sender),
-    ...readStatements(account, sender),
-    ...(existingRoleArn === undefined ? scheduleStatements(account, rights.prefix) : []),
-  ];
-}
-
-/** SageMaker tags what Studio creates with them. */
-const studioTags = ["domain", "space", "user-profile"].map((kind) => `sagemaker:${kind}-arn`);
-
-function sendStatements(
-  account: AwsAccount,
-  rights: JobAccess,
   sender: Sender,
 ): DataAwsIamPolicyDocumentStatement[] {
   const condition = [...sender.condition];
   const jobs = [account.arn("sagemaker", `processing-job/${sender.prefix}-*`)];
-  // The tags that costs are counted by, in the request that creates.
-  const counted = tagged(rights.environment, rights.requiredTags);
   // `ForAllValues` is also true for no value at all: `Null` denies a job that names no subnet or group.
   const only = (variable: string, values: readonly string[]) => [
     { test: "ForAllValues:StringEquals", variable, values: [...values] },
@@ -92,7 +77,8 @@ function sendStatements(
       resources: jobs,
       condition: [
         ...condition,
-        ...counted,
+        // The tags that costs are counted by, in the request that creates.
+        ...tagged(rights.environment, rights.requiredTags),
         ...only("sagemaker:VpcSubnets", rights.subnetIds),
         ...only("sagemaker:VpcSecurityGroupIds", rights.securityGroupIds),
         // Instance types with local storage have no volume (hasLocalStorage in src/settings/processing.ts).
@@ -108,7 +94,6 @@ function sendStatements(
           : only("sagemaker:InstanceTypes", rights.allowedInstanceTypes)),
       ],
     },
-    { sid: "StopJobs", actions: ["sagemaker:StopProcessingJob"], resources: jobs, condition },
     {
       // After the create, whose tags TagOnCreation allows. Not the tags by which SageMaker says where in Studio a resource
       // comes from. Not `sagemaker:*`: that Pipelines tags its jobs with such a key in the request that creates is a guess.
@@ -118,7 +103,7 @@ function sendStatements(
       condition: [
         ...condition,
         ...tagOfEnvironment(rights.environment),
-        { test: "ForAllValues:StringNotLike", variable: "aws:TagKeys", values: [userTag, ...studioTags] },
+        { test: "ForAllValues:StringNotLike", variable: "aws:TagKeys", values: studioTags },
         { test: "Null", variable: "aws:TagKeys", values: ["false"] },
       ],
     },
@@ -126,18 +111,32 @@ function sendStatements(
       sid: "CreateSweeps",
       actions: ["sagemaker:CreatePipeline"],
       resources: pipelines(account, sender.prefix),
-      condition: [...condition, ...counted],
+      // A pipeline itself costs nothing; its jobs have all tags.
+      condition: [...condition, ...tagged(rights.environment)],
     },
     {
-      sid: "Sweeps",
+      // Descriptions have the environment variables and arguments, so people read those of their own jobs only. SageMaker
+      // Pipelines describes the jobs of a sweep (SageMaker Developer Guide, "Pipeline Role Permissions").
+      sid: "OwnJobsAndSweeps",
       actions: [
         "sagemaker:DeletePipeline",
+        "sagemaker:DescribePipeline",
+        "sagemaker:DescribePipelineExecution",
+        "sagemaker:DescribeProcessingJob",
+        "sagemaker:DescribeTrainingJob",
+        "sagemaker:ListPipelineExecutionSteps",
+        "sagemaker:ListPipelineExecutions",
         "sagemaker:RetryPipelineExecution",
         "sagemaker:StartPipelineExecution",
         "sagemaker:StopPipelineExecution",
+        "sagemaker:StopProcessingJob",
         "sagemaker:UpdatePipeline",
       ],
-      resources: pipelines(account, sender.prefix),
+      resources: [
+        ...jobs,
+        account.arn("sagemaker", `training-job/${sender.prefix}-*`),
+        ...pipelines(account, sender.prefix),
+      ],
       condition,
     },
     {
@@ -153,34 +152,12 @@ function sendStatements(
 const pipelines = (account: AwsAccount, prefix: string) =>
   ["", "/execution/*"].map((part) => account.arn("sagemaker", `pipeline/${prefix}-*${part}`));
 
-/** Descriptions have the environment variables and arguments, so people read those of their own jobs only. */
-function readStatements(
+function followStatements(
   account: AwsAccount,
-  { condition: given, prefix }: Sender,
+  { condition, prefix }: Sender,
 ): DataAwsIamPolicyDocumentStatement[] {
   const group = account.arn("logs", `log-group:${jobLogGroup}`);
-  const condition = [...given];
   return [
-    {
-      // SageMaker Pipelines describes the jobs of a sweep (SageMaker Developer Guide, "Pipeline Role Permissions").
-      sid: "DescribeJobs",
-      actions: ["sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"],
-      resources: ["processing-job", "training-job"].map((kind) =>
-        account.arn("sagemaker", `${kind}/${prefix}-*`),
-      ),
-      condition,
-    },
-    {
-      sid: "DescribeSweeps",
-      actions: [
-        "sagemaker:DescribePipeline",
-        "sagemaker:DescribePipelineExecution",
-        "sagemaker:ListPipelineExecutionSteps",
-        "sagemaker:ListPipelineExecutions",
-      ],
-      resources: pipelines(account, prefix),
-      condition,
-    },
     {
       sid: "ListSweeps",
       actions: ["sagemaker:ListPipelines"],
@@ -197,7 +174,7 @@ function readStatements(
       sid: "ReadLogsOfJobs",
       actions: ["logs:GetLogEvents"],
       resources: [`${group}:log-stream:${prefix}-*`],
-      condition,
+      condition: [...condition],
     },
   ];
 }
