@@ -72,6 +72,7 @@ class SageMaker:
 
     def __init__(self) -> None:
         self.described: list[str] = []
+        self.denied = ""
         self.stopped: list[str] = []
         end = {"ProcessingEndTime": START + timedelta(minutes=2), "ProcessingJobStatus": "Completed"}
         self.jobs: dict[str, dict[str, Any]] = {
@@ -84,7 +85,7 @@ class SageMaker:
     def describe_processing_job(self, **request: str) -> dict[str, Any]:
         name = request["ProcessingJobName"]
         self.described.append(name)
-        if not name.startswith("marimo-dev-"):
+        if not name.startswith("marimo-dev-") or name == self.denied:
             raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeProcessingJob")
         if name not in self.jobs:
             message = {"Code": "ValidationException", "Message": "Could not find requested job"}
@@ -146,6 +147,15 @@ def test_jobs_and_sweeps_are_listed_newest_first_without_the_rows(said: Said, sa
     assert sagemaker.described == [RUNNING]
     assert said("list", "--most", "1")[1].startswith(RUNNING)
     assert len(said("list", "--most", "1")[1].splitlines()) == 1
+
+
+def test_jobs_of_others_are_listed_but_not_described(said: Said, sagemaker: SageMaker) -> None:
+    sagemaker.denied = RUNNING
+    status, out, _ = said("list")
+    assert (status, out.splitlines()[0]) == (0, f"{RUNNING}  in progress, of another user")
+    for verb in ("status", "logs", "stop"):
+        assert said(verb, RUNNING)[2] == f"{RUNNING} is not your job: only its sender can see, follow or stop it\n"
+    assert not sagemaker.stopped
 
 
 def test_json_has_sagemakers_status_and_ours(said: Said) -> None:
