@@ -128,7 +128,13 @@ export function asIam(document: readonly Statement[]): string {
       const conditions: Record<string, Record<string, unknown>> = {};
       for (const { test, values, variable } of condition)
         conditions[test] = { ...conditions[test], [variable]: one(values) };
-      return { Sid: sid, Effect: effect, Action: one(actions), Resource: one(resources), Condition: conditions };
+      return {
+        Sid: sid,
+        Effect: effect,
+        Action: one(actions),
+        Resource: one(resources),
+        Condition: conditions,
+      };
     }),
   });
 }

@@ -196,7 +196,10 @@ const checkZones: Check = (value, report, settings) => {
 const checkPerimeter: Check = (value, report, settings) => {
   if (value !== true) return checkBoolean(value, report, settings);
   const allowed = 'true only with egress: "endpoints-only" and a VPC that the stack creates';
-  const rule = { allowed, source: "IAM User Guide, aws:SourceVpce: policies name the ids of the VPC's endpoints" };
+  const rule = {
+    allowed,
+    source: "IAM User Guide, aws:SourceVpce: policies name the ids of the VPC's endpoints",
+  };
   if (!hasOwnNetwork(settings)) report(value, "needs endpoints whose ids the stack knows", rule);
   else if (settings.egress !== "endpoints-only")
     report(value, "would refuse SageMaker, which the spaces reach without an endpoint", rule);

@@ -130,10 +130,18 @@ const cases: readonly Case[] = [
     what: "a list of instance types of jobs that grows",
     risk: "wider-permissions:job_users_jobs_policy",
     changes: [
-      change("aws_iam_policy.job_users_jobs_policy", jobTypes("ml.m5.large"), jobTypes("ml.m5.large", "ml.p5.4xlarge")),
+      change(
+        "aws_iam_policy.job_users_jobs_policy",
+        jobTypes("ml.m5.large"),
+        jobTypes("ml.m5.large", "ml.p5.4xlarge"),
+      ),
     ],
     harmless: [
-      change("aws_iam_policy.job_users_jobs_policy", jobTypes("ml.m5.large", "ml.p5.4xlarge"), jobTypes("ml.m5.large")),
+      change(
+        "aws_iam_policy.job_users_jobs_policy",
+        jobTypes("ml.m5.large", "ml.p5.4xlarge"),
+        jobTypes("ml.m5.large"),
+      ),
     ],
   },
   {

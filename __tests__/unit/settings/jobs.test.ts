@@ -94,7 +94,7 @@ describe("a schedule", () => {
     ["a name as long as it may be", { name: "a".repeat(15) }],
     ["files beside it", { files: ["prices.csv"], lock: "prices.csv" }],
     ["99 arguments of 256 characters", { arguments: Array.from({ length: 99 }, () => "x".repeat(256)) }],
-    ["a type and a limit", { instanceType: "ml.m5.24xlarge", timeLimitMinutes: 1440, enabled: false }],
+    ["a type and a limit", { instanceType: "ml.m5.4xlarge", timeLimitMinutes: 1440, enabled: false }],
   ])("may have %s", (_, changes) => {
     expect(schedule(changes)).toEqual([]);
   });
@@ -108,6 +108,7 @@ describe("a schedule", () => {
     ["a notebook that is none", { notebook: "main.ts" }, "is not a marimo notebook"],
     ["a file that is not there", { files: ["none.csv"] }, '.files[0]: "none.csv" is not a file'],
     ["a file elsewhere", { files: ["../package.json"] }, says.outside],
+    ["a type that is rare", { instanceType: "ml.p3.16xlarge" }, "is not allowed"],
     ["one days", { expression: "rate(1 days)" }, says.singular],
     ["two day", { expression: "rate(2 day)" }, says.singular],
     ["five fields", { expression: "cron(0 7 * * *)" }, "has 5 fields"],

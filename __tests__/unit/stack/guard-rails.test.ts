@@ -43,8 +43,11 @@ describe("guard-rails", () => {
     expect(Object.keys(stack.resource)).not.toContain("aws_budgets_budget");
     expect(stack.text).not.toMatch(/guard_rails_(spaces|tags)/);
     expect(stack.resource.aws_iam_role?.execution_role).not.toHaveProperty("force_detach_policies");
-    const [allowed] = statements(stack, "guard_rails_instance_types_document").OtherInstanceTypes?.condition ?? [];
-    expect(allowed?.values).toEqual(expect.arrayContaining(["ml.t3.medium", "ml.g5.xlarge", "ml.c5.18xlarge"]));
+    const [allowed] =
+      statements(stack, "guard_rails_instance_types_document").OtherInstanceTypes?.condition ?? [];
+    expect(allowed?.values).toEqual(
+      expect.arrayContaining(["ml.t3.medium", "ml.g5.xlarge", "ml.c5.18xlarge"]),
+    );
     expect(JSON.stringify(allowed)).not.toMatch(/p[345]|metal/);
     // Control: any type.
     const any = withGuardRails({ allowedInstanceTypes: "any" });

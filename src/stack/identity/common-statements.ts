@@ -8,7 +8,10 @@ import { inRegion, tagOfEnvironment } from "./conditions.ts";
  * that the caller's space is in. `sagemaker:DomainId` stands for it: the role's policies come before the domain, so they
  * cannot name its id. Guess: requests from a job or from outside Studio have no such key, and match nothing.
  */
-export function spaceStatements(account: AwsAccount, environment: string): DataAwsIamPolicyDocumentStatement[] {
+export function spaceStatements(
+  account: AwsAccount,
+  environment: string,
+): DataAwsIamPolicyDocumentStatement[] {
   const ownProfile = account.arn(
     "sagemaker",
     "user-profile/&{sagemaker:DomainId}/&{sagemaker:UserProfileName}",

@@ -2,7 +2,12 @@ import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-p
 import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
 import { Construct } from "constructs";
 import { jobRuntimeStatements, jobSecretStatements } from "../jobs/job-role.ts";
-import { type JobAccess, jobFollowStatements, jobUserStatements, senderOf } from "../jobs/job-user-statements.ts";
+import {
+  type JobAccess,
+  jobFollowStatements,
+  jobUserStatements,
+  senderOf,
+} from "../jobs/job-user-statements.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
 import { type EnvironmentRole, type ExecutionPoliciesProps, ExecutionRole } from "./execution-role.ts";
 import { ExistingRole } from "./existing-role.ts";

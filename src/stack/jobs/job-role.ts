@@ -70,7 +70,10 @@ export class JobRole extends Construct {
         ...artifacts(account, props),
         ...(props.perimeter === undefined ? [] : [perimeterStatement(props.perimeter)]),
       ],
-      runtime: [...jobRuntimeStatements(account, props, { prefix, condition: [] }), ...jobSecretStatements(props)],
+      runtime: [
+        ...jobRuntimeStatements(account, props, { prefix, condition: [] }),
+        ...jobSecretStatements(props),
+      ],
       ...(props.packages === undefined ? {} : { packages: codeArtifactStatements(account, props.packages) }),
     }).map(([name, statement]) => {
       const { json } = new DataAwsIamPolicyDocument(this, `${name}_document`, { statement });

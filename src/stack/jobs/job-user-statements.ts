@@ -25,11 +25,7 @@ export interface JobAccess extends JobRuntime {
 }
 
 /** Each user, by the tag of their role, or everybody with the one role that exists. */
-export const senderOf = (
-  account: AwsAccount,
-  prefix: string,
-  existingRoleArn: string | undefined,
-): Sender =>
+export const senderOf = (account: AwsAccount, prefix: string, existingRoleArn: string | undefined): Sender =>
   existingRoleArn === undefined
     ? {
         prefix: `${prefix}-${userVariable}`,
