@@ -15,7 +15,8 @@ import { checkImageUri, checkProcessingInstanceType, defaultImageUri, longestMin
 /** Limits and defaults of notebooks that run as SageMaker Processing jobs. */
 export interface JobSettings {
   /**
-   * Instance types that a job may use, or "any". IAM denies all others.
+   * Instance types that a job may use, or "any". IAM denies all others. IAM cannot hold the number of instances of a
+   * job: `marimo-job` and `schedules` ask for one, but a request of one's own may ask for more, up to the account's quotas.
    * Limit: SageMaker API, `ProcessingInstanceType`; at most 40 (IAM User Guide, "IAM and AWS STS quotas": the
    * characters of a managed policy).
    * @default those of a small team: t3, m5 and r5 to 4xlarge, c5 to 4xlarge, g4dn.xlarge and g5.xlarge, and `defaultInstanceType`
