@@ -2,7 +2,7 @@ import { before, changesOf, isUpdated, text } from "../plan.ts";
 import { policyAfter } from "../policy-document.ts";
 import type { Rule } from "./rule.ts";
 
-const names = (policy: string | undefined) => policy !== undefined && policy.includes("aws:SourceVpce");
+const names = (policy: string | undefined) => policy?.includes("aws:SourceVpce") === true;
 
 /** Roles in use that are held to the VPC's endpoints. A new environment has nothing that could break. */
 export const perimeterRule: Rule = {
