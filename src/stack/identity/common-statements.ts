@@ -182,7 +182,7 @@ export function listJobStatements(account: AwsAccount): DataAwsIamPolicyDocument
  * Studio's log group is one for the account and region: SageMaker names it, and no stack of ours may own it. Its streams
  * are `DOMAIN/SPACE/APP_TYPE/APP` (SageMaker Studio Administration Best Practices, "Logging and monitoring"). No policy
  * variable of a request to CloudWatch Logs has the domain or the space, so IAM cannot tell one's own streams from others':
- * nobody reads any, and whoever runs a space could write into another's.
+ * nobody reads any, and a space could write into another's.
  */
 export function studioLogStatements(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
   const group = account.arn("logs", "log-group:/aws/sagemaker/studio");
