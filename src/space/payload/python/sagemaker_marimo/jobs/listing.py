@@ -89,7 +89,9 @@ def _job(store: Store, summary: dict[str, Any]) -> Entry:
     except ClientError as error:
         if error.response["Error"]["Code"] != lookup.DENIED:
             raise
-        return Entry(name, "in progress, of another user", {"job": name, "status": status, "state": "running"})
+        return Entry(
+            name, "in progress, of another user", {"job": name, "status": status, "state": "running"}
+        )
     # Only rows of sweeps complete with a failed notebook, and they are not listed.
     facts = {"job": name, "status": job["ProcessingJobStatus"], "state": states.of_job(job, {})}
     return Entry(name, follow.status_line(job, {}, datetime.now(UTC)), facts)

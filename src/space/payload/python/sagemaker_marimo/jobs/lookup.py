@@ -52,7 +52,9 @@ def _job(store: Store, prefix: str, name: str) -> Description | None:
         return follow.describe(store.sagemaker, name)
     except ClientError as error:
         if error.response["Error"]["Code"] == DENIED:
-            raise NotFoundError(f"{name} is not your job: only its sender can see, follow or stop it") from None
+            raise NotFoundError(
+                f"{name} is not your job: only its sender can see, follow or stop it"
+            ) from None
         if error.response["Error"]["Code"] not in MISSING:
             raise
         return None
