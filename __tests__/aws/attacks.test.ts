@@ -6,6 +6,12 @@ import { synthesize } from "../support/synthesize.ts";
 
 /** Attempts by seat, each evaluated on the documents that Terraform sent. */
 const settings = {
+  egress: "endpoints-only",
+  tags: { CostCenter: "42" },
+  guardRails: {
+    requiredTags: ["CostCenter"],
+    budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], stopAtPercent: 100 },
+  },
   userProfiles: [{ name: "ana" }, { name: "Bo" }],
   schedules: [{ name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" }],
   deployers: ["arn:aws:iam::123456789012:role/ops/deploy"],
@@ -26,8 +32,10 @@ interface Seat {
   /** How the addresses of its policies begin. */
   readonly policies: readonly string[];
   readonly tags?: Readonly<Record<string, string>>;
+  /** The VPC endpoint that the requests come through; none if empty. @default one of the environment's */
+  readonly endpoint?: string;
 }
-const everybody = ["aws_iam_policy.execution_"];
+const everybody = ["aws_iam_policy.execution_", "aws_iam_policy.guard_rails_"];
 const users = [...everybody, "aws_iam_policy.job_users_"];
 const seats = {
   // SageMaker writes ARNs in lower case, and so is the tag of the user Bo.
@@ -39,6 +47,18 @@ const seats = {
   "a role with an empty tag": { policies: users, tags: { StudioUser: "" } },
   "a scheduled job": { policies: ["aws_iam_role_policy.jobs_role_"] },
   "the scheduler": { policies: ["aws_iam_role_policy.schedules_policy"] },
+  "bo's role outside the VPC": { policies: users, tags: { StudioUser: "bo" }, endpoint: "" },
+  "a scheduled job's role outside the VPC": {
+    policies: ["aws_iam_role_policy.jobs_role_"],
+    endpoint: "vpce-of-the-thief",
+  },
+  "bo with a spent budget": {
+    policies: [...users, "aws_iam_policy.budget_stop_"],
+    tags: { StudioUser: "bo" },
+  },
+  "the scheduler with a spent budget": {
+    policies: ["aws_iam_role_policy.schedules_policy", "aws_iam_policy.budget_stop_"],
+  },
 } satisfies Readonly<Record<string, Seat>>;
 type SeatName = keyof typeof seats;
 
@@ -140,6 +160,59 @@ const bucketRows: readonly Row[] = [
     ["s3:PutObject", `${bucket}/shared/jobs/marimo-dev-daily-1/page.html`],
   ),
 ];
+const costs = { "aws:RequestTag/Environment": "dev", "aws:RequestTag/CostCenter": "42" };
+/** Placeholders for what the documents name: see `known`. */
+const [subnets, group, key] = ["SUBNETS", "GROUP", "KEY"];
+const jobRequest = {
+  ...costs,
+  "sagemaker:InstanceTypes": ["ml.m5.large"],
+  "sagemaker:VpcSubnets": subnets,
+  "sagemaker:VpcSecurityGroupIds": group,
+  "sagemaker:VolumeKmsKey": key,
+  "sagemaker:OutputKmsKey": key,
+  "sagemaker:MaxRuntimeInSeconds": "3600",
+};
+const send = (changes: Readonly<Record<string, string | readonly string[]>> = {}): Attempt => [
+  "sagemaker:CreateProcessingJob",
+  job("marimo-dev-bo-a-1"),
+  { ...jobRequest, ...changes },
+];
+const without = ([action, resource, context = {}]: Attempt, name: string): Attempt => [
+  action,
+  resource,
+  Object.fromEntries(Object.entries(context).filter(([one]) => one !== name)),
+];
+const sweep = (context: PolicyRequest["context"]): Attempt => [
+  "sagemaker:CreatePipeline",
+  pipeline("marimo-dev-bo-s-1"),
+  context ?? {},
+];
+const inDomain = { "sagemaker:DomainId": "d-one", "sagemaker:UserProfileName": "bo" };
+const app = (domain: string, context: PolicyRequest["context"] = {}): Attempt => [
+  "sagemaker:CreateApp",
+  arn("sagemaker", `app/${domain}/notes/jupyterlab/default`),
+  { ...inDomain, "sagemaker:InstanceTypes": ["ml.t3.medium"], ...context },
+];
+const describeSpace = (domain: string): Attempt => [
+  "sagemaker:DescribeSpace",
+  arn("sagemaker", `space/${domain}/notes`),
+  inDomain,
+];
+const tagJob = (context: PolicyRequest["context"]): Attempt => [
+  "sagemaker:AddTags",
+  job("marimo-dev-bo-a-1"),
+  context ?? {},
+];
+const note = tagJob({ "aws:TagKeys": ["note"], "aws:RequestTag/note": "x" });
+const describeJob = (name: string): Attempt => ["sagemaker:DescribeProcessingJob", job(name)];
+const describeSweep = (name: string): Attempt => ["sagemaker:DescribePipeline", pipeline(name)];
+const stream = (name: string) =>
+  arn("logs", `log-group:/aws/sagemaker/ProcessingJobs:log-stream:${name}/algo-1-1`);
+const studioStream = arn("logs", "log-group:/aws/sagemaker/studio:log-stream:d-one/notes/jupyterlab/default");
+const inPerimeter: Attempt = ["s3:GetObject", `${bucket}/shared/data.csv`];
+const throughS3: Attempt = ["kms:Decrypt", key, { "kms:ViaService": `s3.${region}.amazonaws.com` }];
+const perimeter = { refusedBy: "OnlyThroughTheVpc" } as const;
+const outside = "bo's role outside the VPC";
 
 const rows: readonly Row[] = [
   row(bo, "stops ana's job", ["sagemaker:StopProcessingJob", job("marimo-dev-ana-a-1")], stopOwn),
@@ -149,8 +222,8 @@ const rows: readonly Row[] = [
   row(
     bo,
     "tags ana's job",
-    ["sagemaker:AddTags", job("marimo-dev-ana-a-1")],
-    ["sagemaker:AddTags", stopOwn[1]],
+    ["sagemaker:AddTags", job("marimo-dev-ana-a-1"), { "aws:TagKeys": ["note"] }],
+    note,
   ),
   row(
     bo,
@@ -274,11 +347,167 @@ const rows: readonly Row[] = [
   ]),
   row("the scheduler", "reads the bucket", read, read, { controlSeat: bo }),
   ...bucketRows,
+
+  row(bo, "starts an app in another domain", app("d-two"), app("d-one")),
+  row("a shared space", "starts an app in another domain", app("d-two"), app("d-one")),
+  row(bo, "describes a space of another domain", describeSpace("d-two"), describeSpace("d-one")),
+  row("a job of bo's", "starts an app", without(app("d-one"), "sagemaker:DomainId"), app("d-one")),
+  row(
+    bo,
+    "starts an app with eight GPUs",
+    app("d-one", { "sagemaker:InstanceTypes": ["ml.p4d.24xlarge"] }),
+    app("d-one"),
+    {
+      refusedBy: "OtherInstanceTypes",
+    },
+  ),
+  row(bo, "starts a job with eight GPUs", send({ "sagemaker:InstanceTypes": ["ml.p3.16xlarge"] }), send()),
+  row(
+    bo,
+    "reads ana's environment variables",
+    describeJob("marimo-dev-ana-a-1"),
+    describeJob("marimo-dev-bo-a-1"),
+  ),
+  row(bo, "reads those of a job of another team", describeJob("churn-1"), describeJob("marimo-dev-bo-a-1")),
+  row(
+    "a shared space",
+    "reads bo's environment variables",
+    describeJob("marimo-dev-bo-a-1"),
+    describeJob("marimo-dev-bo-a-1"),
+    {
+      controlSeat: bo,
+    },
+  ),
+  row(bo, "reads ana's sweep", describeSweep("marimo-dev-ana-s-1"), describeSweep("marimo-dev-bo-s-1")),
+  row(
+    bo,
+    "reads the log of ana's job",
+    ["logs:GetLogEvents", stream("marimo-dev-ana-a-1")],
+    ["logs:GetLogEvents", stream("marimo-dev-bo-a-1")],
+  ),
+  row(
+    bo,
+    "writes into the log of ana's job",
+    ["logs:PutLogEvents", stream("marimo-dev-ana-a-1")],
+    ["logs:PutLogEvents", stream("marimo-dev-bo-a-1")],
+  ),
+  row(bo, "reads Studio's logs", ["logs:GetLogEvents", studioStream], ["logs:PutLogEvents", studioStream]),
+  row(bo, "sends a job that no budget counts", without(send(), "aws:RequestTag/Environment"), send()),
+  row(bo, "sends a job on prod's budget", send({ "aws:RequestTag/Environment": "prod" }), send()),
+  row(bo, "sends a job without a cost centre", without(send(), "aws:RequestTag/CostCenter"), send()),
+  row(bo, "sends a job on another cost centre", send({ "aws:RequestTag/CostCenter": "43" }), send(), {
+    refusedBy: "OtherTagValue1",
+  }),
+  row(bo, "creates a sweep that no budget counts", sweep({}), sweep(costs)),
+  row(
+    "the scheduler",
+    "starts a job that no budget counts",
+    ["sagemaker:CreateProcessingJob", job("marimo-dev-daily-1")],
+    ["sagemaker:CreateProcessingJob", job("marimo-dev-daily-1"), costs],
+  ),
+  row(
+    bo,
+    "moves a job to prod's budget",
+    tagJob({ "aws:TagKeys": ["Environment"], "aws:RequestTag/Environment": "prod" }),
+    note,
+  ),
+  row(
+    bo,
+    "makes a job look like ana's",
+    tagJob({ "aws:TagKeys": ["note", "sagemaker:user-profile-arn"] }),
+    note,
+  ),
+  row(
+    bo,
+    "starts an app on prod's budget",
+    [
+      "sagemaker:AddTags",
+      app("d-one")[1],
+      { "sagemaker:TaggingAction": "CreateApp", "aws:RequestTag/Environment": "prod" },
+    ],
+    [
+      "sagemaker:AddTags",
+      app("d-one")[1],
+      { "sagemaker:TaggingAction": "CreateApp", "aws:RequestTag/Environment": "dev" },
+    ],
+  ),
+  row("bo with a spent budget", "starts an app", app("d-one"), app("d-one"), {
+    controlSeat: bo,
+    refusedBy: "BudgetIsSpent",
+  }),
+  row("bo with a spent budget", "sends a job", send(), send(), {
+    controlSeat: bo,
+    refusedBy: "BudgetIsSpent",
+  }),
+  row(
+    "bo with a spent budget",
+    "starts a sweep",
+    ["sagemaker:StartPipelineExecution", pipeline("marimo-dev-bo-s-1")],
+    ["sagemaker:StopPipelineExecution", pipeline("marimo-dev-bo-s-1")],
+    { refusedBy: "BudgetIsSpent" },
+  ),
+  row(
+    "the scheduler with a spent budget",
+    "starts a job",
+    ["sagemaker:CreateProcessingJob", job("marimo-dev-daily-1"), costs],
+    ["sagemaker:CreateProcessingJob", job("marimo-dev-daily-1"), costs],
+    {
+      controlSeat: "the scheduler",
+      refusedBy: "BudgetIsSpent",
+    },
+  ),
+
+  row(outside, "reads the bucket", inPerimeter, inPerimeter, { controlSeat: bo, ...perimeter }),
+  row(outside, "writes to the bucket", ["s3:PutObject", read[1]], ["s3:PutObject", read[1]], {
+    controlSeat: bo,
+    ...perimeter,
+  }),
+  row(
+    outside,
+    "lists the jobs",
+    ["sagemaker:ListProcessingJobs", "*"],
+    ["sagemaker:ListProcessingJobs", "*"],
+    { controlSeat: bo, ...perimeter },
+  ),
+  row(outside, "reads its sweep", describeSweep("marimo-dev-bo-s-1"), describeSweep("marimo-dev-bo-s-1"), {
+    controlSeat: bo,
+    ...perimeter,
+  }),
+  row(
+    outside,
+    "decrypts by itself",
+    throughS3,
+    [throughS3[0], throughS3[1], { ...throughS3[2], "aws:ViaAWSService": "true" }],
+    perimeter,
+  ),
+  row(outside, "starts an app", without(app("d-one"), "sagemaker:DomainId"), app("d-one"), {
+    controlSeat: bo,
+  }),
+  row("a scheduled job's role outside the VPC", "reads the bucket", inPerimeter, inPerimeter, {
+    controlSeat: "a scheduled job",
+    ...perimeter,
+  }),
 ];
 
 let documents: readonly IamDocument[];
+/** What is known only after the apply: subnets and group of jobs, the key, and the endpoints. */
+let known: Readonly<Record<string, readonly string[]>>;
 beforeAll(async () => {
   documents = await appliedIamDocuments(synthesize(settings));
+  const conditions = (sid: string, operator: string) =>
+    documents.flatMap(({ document }) => document.Statement).find(({ Sid }) => Sid === sid)?.Condition?.[
+      operator
+    ] ?? {};
+  const list = (value: unknown) => [value ?? []].flat().map(String);
+  const ofJobs = conditions("SendJobs", "ForAllValues:StringEquals");
+  known = {
+    [subnets]: list(ofJobs["sagemaker:VpcSubnets"]),
+    [group]: list(ofJobs["sagemaker:VpcSecurityGroupIds"]),
+    [key]: list(conditions("SendJobs", "ArnEquals")["sagemaker:OutputKmsKey"]),
+    ENDPOINT: list(conditions("OnlyThroughTheVpc", "StringNotEquals")["aws:SourceVpce"]),
+  };
+  expect(Object.values(known).every(([one]) => one)).toBe(true);
+  expect(known.ENDPOINT).toHaveLength(4);
 });
 
 const documentsOf = (addresses: readonly string[], attribute = "policy"): readonly PolicyDocument[] => {
@@ -290,12 +519,19 @@ const documentsOf = (addresses: readonly string[], attribute = "policy"): readon
 };
 
 function decide(seat: SeatName, [action, resource, context = {}]: Attempt) {
-  const { policies, tags }: Seat = seats[seat];
+  const { endpoint, policies, tags }: Seat = seats[seat];
+  const values = Object.entries(context).map(([name, value]) => [name, known[String(value)] ?? value]);
+  const sourceVpce = endpoint ?? known.ENDPOINT?.[0] ?? "";
   const request = {
     action,
-    resource,
+    resource: known[resource]?.[0] ?? resource,
     tags: tags ?? {},
-    context: { "aws:RequestedRegion": region, ...context },
+    context: {
+      "aws:RequestedRegion": region,
+      "aws:ViaAWSService": "false",
+      ...(sourceVpce === "" ? {} : { "aws:SourceVpce": sourceVpce }),
+      ...Object.fromEntries(values),
+    },
   };
   return simulate({ identity: documentsOf(policies) }, request);
 }

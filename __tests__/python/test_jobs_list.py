@@ -71,6 +71,7 @@ class SageMaker:
 
     def __init__(self) -> None:
         self.described: list[str] = []
+        self.denied = ""
         self.stopped: list[str] = []
         end = {"ProcessingEndTime": START + timedelta(minutes=2), "ProcessingJobStatus": "Completed"}
         self.jobs: dict[str, dict[str, Any]] = {
@@ -83,7 +84,7 @@ class SageMaker:
     def describe_processing_job(self, **request: str) -> dict[str, Any]:
         name = request["ProcessingJobName"]
         self.described.append(name)
-        if not name.startswith("marimo-dev-"):
+        if not name.startswith("marimo-dev-") or name == self.denied:
             raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeProcessingJob")
         if name not in self.jobs:
             message = {"Code": "ValidationException", "Message": "Could not find requested job"}
@@ -158,6 +159,15 @@ def test_only_own_and_scheduled_jobs_are_listed(
     monkeypatch.setattr(settings, "read", lambda *_: type("Environment", (), members))
     lines = said("list", "--user", "Bo")[1].splitlines()
     assert sorted(line.split()[0] for line in lines) == ["marimo-dev-bo-x-1", "marimo-dev-daily-x-1"]
+
+
+def test_jobs_of_others_are_listed_but_not_described(said: Said, sagemaker: SageMaker) -> None:
+    sagemaker.denied = RUNNING
+    status, out, _ = said("list")
+    assert (status, out.splitlines()[0]) == (0, f"{RUNNING}  in progress, of another user")
+    for verb in ("status", "logs", "stop"):
+        assert said(verb, RUNNING)[2].startswith(f"{RUNNING} is not your job: ")
+    assert not sagemaker.stopped
 
 
 def test_json_has_sagemakers_status_and_ours(said: Said) -> None:

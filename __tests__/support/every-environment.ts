@@ -70,6 +70,7 @@ export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
   vpcCidr: "10.0.0.0/16",
   availabilityZones: ["us-east-1a", "us-east-1b"],
   egress: "nat-per-zone",
+  dataPerimeter: false,
   userProfiles: [{ name: "ana", defaultInstanceType: "ml.m5.large" }, { name: "bo" }],
   authentication: "IAM",
   defaultInstanceType: "ml.t3.medium",

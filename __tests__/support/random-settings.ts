@@ -211,7 +211,7 @@ const spaceVolumeGb: Arbitraries<NonNullable<GuardRailSettings["spaceVolumeGb"]>
 const guardRails: Arbitraries<GuardRailSettings> = {
   // Also all types, for which the IAM policy must not become too long.
   allowedInstanceTypes: mostly(
-    fc.oneof(list(instanceType, 30), fc.shuffledSubarray([...studioInstanceTypes])),
+    fc.oneof(list(instanceType, 30), fc.shuffledSubarray([...studioInstanceTypes]), fc.constant("any")),
     fc.constantFrom([], ["ml.none"]),
   ),
   maximumSpacesPerUser: mostly(fc.integer({ min: 1, max: 40 }), fc.constantFrom(0, 41, 1.5)),
@@ -234,7 +234,7 @@ const sometimes = (arbitrary: fc.Arbitrary<unknown>) =>
 
 const jobs: Arbitraries<JobSettings> = {
   allowedInstanceTypes: mostly(
-    fc.constant(jobTypes),
+    fc.constantFrom<unknown>(jobTypes, "any"),
     fc.constantFrom([], ["ml.t3.micro"], [...processingInstanceTypes]),
   ),
   defaultInstanceType: mostly(jobType, fc.constant("ml.p4d.24xlarge")),
@@ -316,6 +316,8 @@ const environment: Arbitraries<EnvironmentSettings> = {
     fc.constantFrom(["a"], ["a", "a"], ["a", "b", "c"], ["1a", "-bos-1a"]),
   ),
   egress: mostly(fc.constantFrom("nat", "nat-per-zone", "endpoints-only"), fc.constant("none")),
+  // Rejected without endpoints.
+  dataPerimeter: mostly(fc.boolean(), fc.constant("yes")),
   userProfiles: mostly(
     fc.uniqueArray(some(userProfile, ["name"]), {
       selector: (user) => text((user as Settings).name).toLowerCase(),
@@ -449,6 +451,10 @@ function agreeing(settings: Settings): Settings {
   }
   if (isSettings(agreed.existing)) agreeWithExisting(agreed, agreed.existing, region);
   if (agreed.egress === "endpoints-only") delete agreed.repositories;
+  else delete agreed.dataPerimeter;
+  // The generated types of schedules are among the rare ones.
+  if (agreed.schedules !== undefined)
+    agreed.jobs = { allowedInstanceTypes: "any", ...(isSettings(agreed.jobs) ? agreed.jobs : {}) };
   if (text(agreed.name).includes("--")) {
     delete agreed.images;
     agreed.audit = false;

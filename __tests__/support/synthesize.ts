@@ -119,6 +119,26 @@ export function statements(stack: Synthesized, document: string): Record<string,
   return Object.fromEntries((found.statement as Statement[]).map((statement) => [statement.sid, statement]));
 }
 
+/** The document as IAM counts its characters: Terraform merges conditions with the same operator. */
+export function asIam(document: readonly Statement[]): string {
+  const one = (values: readonly string[]) => (values.length === 1 ? values[0] : values);
+  return JSON.stringify({
+    Version: "2012-10-17",
+    Statement: document.map(({ actions, condition = [], effect = "Allow", resources = [], sid }) => {
+      const conditions: Record<string, Record<string, unknown>> = {};
+      for (const { test, values, variable } of condition)
+        conditions[test] = { ...conditions[test], [variable]: one(values) };
+      return {
+        Sid: sid,
+        Effect: effect,
+        Action: one(actions),
+        Resource: one(resources),
+        Condition: conditions,
+      };
+    }),
+  });
+}
+
 /** Formats a Terraform expression in a JSON string. */
 export const expression = (text: string) => `\${${text}}`;
 

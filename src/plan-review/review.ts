@@ -13,6 +13,7 @@ import {
 import { auditRule } from "./risks/audit.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { lostRules } from "./risks/lost.ts";
+import { perimeterRule } from "./risks/perimeter.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
 import { retentionRule } from "./risks/retention.ts";
 import type { Finding, Rule } from "./risks/rule.ts";
@@ -36,6 +37,7 @@ export const rules: readonly Rule[] = [
   unknownPermissionsRule,
   sharedRoleRule,
   trafficRule,
+  perimeterRule,
   refusedUpdateRule,
   runningAppsRule,
   removedImageRule,

@@ -43,14 +43,14 @@ export interface EnvironmentSettings
     RetentionSettings {
   /**
    * Limits on instance types, spaces, volumes, tags and cost.
-   * @default volumes of 5 to 100 GB
+   * @default small instance types, volumes of 5 to 100 GB
    */
   readonly guardRails?: GuardRailSettings;
 
   /**
    * Notebooks as SageMaker Processing jobs: `marimo-job run` and `schedules`. They run in the private subnets with
    * the role of the user who sends them, and `schedules` with a role of their own. Not available with `existing.domainId`.
-   * @default any instance type, one day at most
+   * @default small instance types, one day at most
    */
   readonly jobs?: JobSettings;
 
@@ -114,14 +114,18 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
   const basics = resolveBasics(settings);
   const { name, region } = basics;
   const jobs = resolveJobs(settings.jobs, region);
+  const studio = resolveStudio(settings);
   return {
     ...basics,
     ...resolveNetwork(settings, region),
-    ...resolveStudio(settings),
+    ...studio,
     ...resolveMarimo(settings),
     ...resolveTerraform(settings, name, region),
     ...resolveRetention(settings),
-    guardRails: resolveGuardRails(settings.guardRails),
+    guardRails: resolveGuardRails(settings.guardRails, [
+      studio.defaultInstanceType,
+      ...studio.userProfiles.map(({ defaultInstanceType }) => defaultInstanceType),
+    ]),
     jobs,
     schedules: (settings.schedules ?? []).map((schedule) => resolveSchedule(schedule, jobs)),
     deployers: settings.deployers ?? [],

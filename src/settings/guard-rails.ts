@@ -31,10 +31,11 @@ export interface BudgetSettings {
    */
   readonly alertPercents?: readonly number[];
   /**
-   * Percentage of the budget at which AWS Budgets stops users from starting apps and jobs, by attaching a policy to
-   * their roles. Running apps continue until they are stopped. To undo it, before the setting is removed:
+   * Percentage of the budget at which AWS Budgets stops users from starting apps, jobs and rows of sweeps, and schedules
+   * from starting jobs, by attaching a policy to their roles. Running apps and jobs continue until they are stopped. To
+   * undo it, before the setting is removed:
    * `aws budgets execute-budget-action --execution-type REVERSE_BUDGET_ACTION`.
-   * Limit: 99 users (AWS Budgets API, IamActionDefinition, `Roles`: 100).
+   * Limit: 99 users, 98 with `schedules` (AWS Budgets API, IamActionDefinition, `Roles`: 100).
    * @default never: alerts only
    */
   readonly stopAtPercent?: number;
@@ -43,14 +44,14 @@ export interface BudgetSettings {
 /** Limits that users cannot exceed. */
 export interface GuardRailSettings {
   /**
-   * Instance types that apps may use. IAM denies all others (condition key `sagemaker:InstanceTypes`), and Studio hides
-   * them from the users in `userProfiles`, except the eight that AWS provider 5.100.0 does not know. The provider
+   * Instance types that apps may use, or "any". IAM denies all others (condition key `sagemaker:InstanceTypes`), and
+   * Studio hides them from the users in `userProfiles`, except the eight that AWS provider 5.100.0 does not know. The provider
    * cannot send an empty list: after the setting is removed, only `aws sagemaker update-user-profile` shows hidden
    * types again.
    * Limit: SageMaker API, `AppInstanceType`; must include every `defaultInstanceType`.
-   * @default every type
+   * @default those of a small team: t3, m5 to 4xlarge, r5 to 2xlarge, g4dn.xlarge and g5.xlarge, and every `defaultInstanceType`
    */
-  readonly allowedInstanceTypes?: readonly string[];
+  readonly allowedInstanceTypes?: readonly string[] | "any";
   /**
    * How many spaces a user may have. SageMaker has no such limit, so IAM allows spaces by name: those of `ana` must be
    * named `ana-1`, `ana-2` and so on. That SageMaker's ARNs contain user names in lower case was not verified on AWS.
@@ -82,23 +83,39 @@ export interface GuardRailSettings {
 
 export type ResolvedBudget = Resolved<BudgetSettings, "stopAtPercent">;
 
-type NoDefault = "allowedInstanceTypes" | "maximumSpacesPerUser";
+type NotAsGiven = "allowedInstanceTypes" | "spaceVolumeGb" | "budget";
 export interface ResolvedGuardRails
-  extends Omit<Resolved<GuardRailSettings, NoDefault>, "spaceVolumeGb" | "budget"> {
+  extends Omit<Resolved<GuardRailSettings, "maximumSpacesPerUser">, NotAsGiven> {
+  /** Undefined: any. */
+  readonly allowedInstanceTypes: readonly string[] | undefined;
   readonly spaceVolumeGb: { readonly default: number; readonly maximum: number };
   readonly budget: ResolvedBudget | undefined;
 }
 
 const guardRailDefaults = {
+  /** What a person works on every day, and one small GPU of each generation. */
+  allowedInstanceTypes: [
+    ...["ml.t3.medium", "ml.t3.large", "ml.t3.xlarge", "ml.t3.2xlarge"],
+    ...["ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge"],
+    ...["ml.r5.large", "ml.r5.xlarge", "ml.r5.2xlarge"],
+    ...["ml.g4dn.xlarge", "ml.g5.xlarge"],
+  ],
   spaceVolumeGb: { default: 5, maximum: 100 },
   requiredTags: [],
   alertPercents: [50, 80, 100],
 } as const;
 
-export function resolveGuardRails(settings: GuardRailSettings = {}): ResolvedGuardRails {
-  const { budget } = settings;
+/** `started`: the types that spaces start with, which the default list has too. */
+export function resolveGuardRails(
+  settings: GuardRailSettings = {},
+  started: readonly string[],
+): ResolvedGuardRails {
+  const { allowedInstanceTypes, budget } = settings;
   return {
-    allowedInstanceTypes: settings.allowedInstanceTypes,
+    allowedInstanceTypes:
+      allowedInstanceTypes === "any"
+        ? undefined
+        : (allowedInstanceTypes ?? [...new Set([...guardRailDefaults.allowedInstanceTypes, ...started])]),
     maximumSpacesPerUser: settings.maximumSpacesPerUser,
     spaceVolumeGb: {
       default: settings.spaceVolumeGb?.default ?? guardRailDefaults.spaceVolumeGb.default,
@@ -138,7 +155,8 @@ export const checkGuardRails: Check = (value, report, settings) => {
 
 /** What spaces are given for their start must be allowed: otherwise nobody could start one. */
 const checkAllowedInstanceTypes: Check = (value, report, settings) => {
-  const listRule = { allowed: 'a list of at least one, such as ["ml.t3.medium"]', source: types };
+  if (value === "any") return;
+  const listRule = { allowed: 'a list of at least one, such as ["ml.t3.medium"], or "any"', source: types };
   const allowed = checkList(value, report, listRule, 1, Number.POSITIVE_INFINITY, (type, at) =>
     checkInstanceType(type, at, settings),
   );
@@ -246,9 +264,10 @@ const checkBudget: Check = (value, report, settings) => {
   if (value.stopAtPercent === undefined) return;
   isWhole(value.stopAtPercent, within("stopAtPercent"), percentRule, 1, 1000);
   const users = Array.isArray(settings.userProfiles) ? settings.userProfiles.length : 0;
-  if (users > 99) {
-    within("stopAtPercent")(value.stopAtPercent, `would have a policy attached to ${users + 1} roles`, {
-      allowed: "at most 99 user profiles with it, or alerts only",
+  const others = Array.isArray(settings.schedules) && settings.schedules.length > 0 ? 2 : 1;
+  if (users + others > 100) {
+    within("stopAtPercent")(value.stopAtPercent, `would have a policy attached to ${users + others} roles`, {
+      allowed: `at most ${100 - others} user profiles with it, or alerts only`,
       source: "AWS Budgets API, IamActionDefinition, Roles: 100",
     });
   }

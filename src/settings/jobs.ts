@@ -15,12 +15,13 @@ import { checkImageUri, checkProcessingInstanceType, defaultImageUri, longestMin
 /** Limits and defaults of notebooks that run as SageMaker Processing jobs. */
 export interface JobSettings {
   /**
-   * Instance types that a job may use. IAM denies all others.
-   * Limit: SageMaker API, `ProcessingInstanceType`; at most 64 (IAM User Guide, "IAM and AWS STS quotas": the
+   * Instance types that a job may use, or "any". IAM denies all others. IAM cannot hold the number of instances of a
+   * job: `marimo-job` and `schedules` ask for one, but a request of one's own may ask for more, up to the account's quotas.
+   * Limit: SageMaker API, `ProcessingInstanceType`; at most 40 (IAM User Guide, "IAM and AWS STS quotas": the
    * characters of a managed policy).
-   * @default any
+   * @default those of a small team: t3, m5 and r5 to 4xlarge, c5 to 4xlarge, g4dn.xlarge and g5.xlarge, and `defaultInstanceType`
    */
-  readonly allowedInstanceTypes?: readonly string[];
+  readonly allowedInstanceTypes?: readonly string[] | "any";
   /**
    * Instance type of a job that does not name one.
    * @default "ml.m5.large"
@@ -65,9 +66,21 @@ export interface JobSettings {
   readonly alertAddresses?: readonly string[];
 }
 
-export type ResolvedJobs = Resolved<JobSettings, "allowedInstanceTypes" | "imageUri" | "gpuImageUri">;
+export interface ResolvedJobs
+  extends Omit<Resolved<JobSettings, "imageUri" | "gpuImageUri">, "allowedInstanceTypes"> {
+  /** Undefined: any. */
+  readonly allowedInstanceTypes: readonly string[] | undefined;
+}
 
 export const jobDefaults = {
+  /** Jobs need more than spaces for an hour or two, and one small GPU of each generation. */
+  allowedInstanceTypes: [
+    ...["ml.t3.medium", "ml.t3.large", "ml.t3.xlarge", "ml.t3.2xlarge"],
+    ...["ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge"],
+    ...["ml.r5.large", "ml.r5.xlarge", "ml.r5.2xlarge", "ml.r5.4xlarge"],
+    ...["ml.c5.xlarge", "ml.c5.2xlarge", "ml.c5.4xlarge"],
+    ...["ml.g4dn.xlarge", "ml.g5.xlarge"],
+  ],
   defaultInstanceType: "ml.m5.large",
   maximumMinutes: 1440,
   volumeGb: 30,
@@ -75,8 +88,17 @@ export const jobDefaults = {
   alertAddresses: [],
 } as const;
 
+/** The instance types that jobs may use. Undefined: any. */
+export function allowedJobTypes({
+  allowedInstanceTypes,
+  defaultInstanceType = jobDefaults.defaultInstanceType,
+}: JobSettings): readonly string[] | undefined {
+  if (allowedInstanceTypes === "any") return undefined;
+  return allowedInstanceTypes ?? [...new Set([...jobDefaults.allowedInstanceTypes, defaultInstanceType])];
+}
+
 export const resolveJobs = (settings: JobSettings = {}, region: string): ResolvedJobs => ({
-  allowedInstanceTypes: settings.allowedInstanceTypes,
+  allowedInstanceTypes: allowedJobTypes(settings),
   defaultInstanceType: settings.defaultInstanceType ?? jobDefaults.defaultInstanceType,
   maximumMinutes: settings.maximumMinutes ?? jobDefaults.maximumMinutes,
   volumeGb: settings.volumeGb ?? jobDefaults.volumeGb,
@@ -118,13 +140,14 @@ export const checkJobs: Check = (value, report, settings) => {
 };
 
 /** With them, the policy for jobs stays below IAM's limit however long the other names are. */
-export const mostJobInstanceTypes = 64;
+export const mostJobInstanceTypes = 40;
 const allowedTypesRule = {
-  allowed: `a list of 1 to ${mostJobInstanceTypes}, such as ["ml.m5.large"]`,
+  allowed: `a list of 1 to ${mostJobInstanceTypes}, such as ["ml.m5.large"], or "any"`,
   source: 'IAM User Guide, "IAM and AWS STS quotas": 6,144 characters in a managed policy, which names each',
 };
 
 const checkAllowed: Check = (value, report, settings) => {
+  if (value === "any") return;
   checkList(value, report, allowedTypesRule, 1, mostJobInstanceTypes, (type, at) =>
     checkProcessingInstanceType(type, at, settings),
   );

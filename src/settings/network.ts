@@ -4,6 +4,7 @@ import { hasOwnNetwork } from "./existing-lookup.ts";
 import {
   type Check,
   type Checks,
+  checkBoolean,
   isList,
   isString,
   oneOf,
@@ -44,6 +45,18 @@ export interface NetworkSettings {
    * @default "nat"
    */
   readonly egress?: Egress;
+
+  /**
+   * Whether the roles of spaces and jobs use S3, and SageMaker's pipelines, lists of jobs and endpoints, only through the
+   * VPC's endpoints: credentials that someone takes away are of no use elsewhere. It also refuses what people do with
+   * these roles outside the VPC: Studio's own pages of jobs and pipelines, its browser of S3, and presigned S3 URLs that
+   * are opened elsewhere. Jobs can still be started, described and stopped from anywhere, because SageMaker Pipelines and
+   * EventBridge Scheduler start them as the user from AWS's network, and so can spaces. That SageMaker reads and writes the
+   * data of jobs through the VPC was not verified on AWS: set `false` if jobs fail with AccessDenied on S3.
+   * Limit: true only with `egress: "endpoints-only"` and a VPC that the stack creates, whose endpoints it knows.
+   * @default true with `endpoints-only`
+   */
+  readonly dataPerimeter?: boolean;
 }
 
 export type ResolvedNetwork = Resolved<NetworkSettings>;
@@ -51,12 +64,13 @@ export type ResolvedNetwork = Resolved<NetworkSettings>;
 const networkDefaults = { vpcCidr: "10.0.0.0/16", egress: "nat" } as const;
 
 export const resolveNetwork = (
-  { availabilityZones, egress, vpcCidr }: NetworkSettings,
+  { availabilityZones, dataPerimeter, egress, vpcCidr }: NetworkSettings,
   region: string,
 ): ResolvedNetwork => ({
   vpcCidr: vpcCidr ?? networkDefaults.vpcCidr,
   availabilityZones: availabilityZones ?? [`${region}a`, `${region}b`],
   egress: egress ?? networkDefaults.egress,
+  dataPerimeter: dataPerimeter ?? egress === "endpoints-only",
 });
 
 const known = (text: string): Cidr => parseCidr(text) as Cidr;
@@ -179,8 +193,21 @@ const checkZones: Check = (value, report, settings) => {
   }
 };
 
+const checkPerimeter: Check = (value, report, settings) => {
+  if (value !== true) return checkBoolean(value, report, settings);
+  const allowed = 'true only with egress: "endpoints-only" and a VPC that the stack creates';
+  const rule = {
+    allowed,
+    source: "IAM User Guide, aws:SourceVpce: policies name the ids of the VPC's endpoints",
+  };
+  if (!hasOwnNetwork(settings)) report(value, "needs endpoints whose ids the stack knows", rule);
+  else if (settings.egress !== "endpoints-only")
+    report(value, "would refuse SageMaker, which the spaces reach without an endpoint", rule);
+};
+
 export const networkChecks: Checks<NetworkSettings> = {
   vpcCidr: checkVpcCidr,
   availabilityZones: checkZones,
   egress: oneOf(egresses, "src/settings/network.ts"),
+  dataPerimeter: checkPerimeter,
 };

@@ -4,7 +4,7 @@ import { projectFolder } from "../cli/paths.ts";
 import { isNotebook } from "../notebooks/is-notebook.ts";
 import { basicDefaults, prefixOf } from "./basics.ts";
 import { isExisting } from "./existing-lookup.ts";
-import { jobDefaults, type ResolvedJobs } from "./jobs.ts";
+import { allowedJobTypes, type JobSettings, jobDefaults, type ResolvedJobs } from "./jobs.ts";
 import {
   type Check,
   checkBoolean,
@@ -56,7 +56,7 @@ export interface ScheduleSettings {
    * @default "UTC"
    */
   readonly timeZone?: string;
-  /** @default `jobs.defaultInstanceType` */
+  /** Limit: `jobs.allowedInstanceTypes`. @default `jobs.defaultInstanceType` */
   readonly instanceType?: string;
   /**
    * Arguments of the notebook, which `mo.cli_args()` reads.
@@ -250,7 +250,7 @@ const checkSecrets: Part = (value, report, { jobs }) => {
 
 const checkType: Part = (value, report, { jobs }) => {
   checkProcessingInstanceType(value, report, {});
-  const allowed = jobs.allowedInstanceTypes;
+  const allowed = allowedJobTypes(jobs as JobSettings);
   if (Array.isArray(allowed) && !allowed.includes(value))
     report(value, "is not allowed", {
       allowed: allowed.map(quote).join(", "),

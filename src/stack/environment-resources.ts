@@ -56,7 +56,7 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
   const lifecycleConfiguration = environmentLifecycleConfiguration(scope, context, bucket);
   const { packages } = context;
   const policies = {
-    ...{ account, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages },
+    ...{ account, environment: environment.name, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages },
     secrets: repositorySecrets(environment.repositories),
   };
   const parts = { context, bucket, payload, lifecycleConfiguration, policies, trail };
@@ -85,8 +85,9 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
   const { homeFileSystemRetention } = environment;
   const { encryptionKeyArn } = policies;
   const network = environmentNetwork(scope, { context, bucket, encryptionKeyArn });
-  const jobs = environmentJobs(scope, { context, network, bucket, encryptionKeyArn, payload });
   const stopPolicy = budgetStopPolicy(scope, context);
+  const attachedLater = stopPolicy === undefined ? [] : [stopPolicy.policy];
+  const jobs = environmentJobs(scope, { context, network, bucket, encryptionKeyArn, payload, attachedLater });
   // Written once; everything that a user has is made from it, so the JSON grows by one line for each user.
   const userProfiles = new TerraformLocal(
     scope,
@@ -95,13 +96,20 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
   );
   const roles = environmentRoles(scope, {
     context,
-    policies: { ...policies, imagePrefix: environment.images.length > 0 ? prefix : undefined },
+    policies: {
+      ...policies,
+      perimeter: network.perimeter,
+      imagePrefix: environment.images.length > 0 ? prefix : undefined,
+    },
     jobs: jobs.access,
     userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
-    attachedLater: stopPolicy === undefined ? [] : [stopPolicy.policy],
+    attachedLater,
   });
   const { role, users } = roles;
-  const guardRails = environmentGuardRails(scope, { context, role, users, stopPolicy });
+  const guardRails = environmentGuardRails(scope, {
+    ...{ context, role, users, stopPolicy },
+    schedulerRole: jobs.schedulerRole,
+  });
   const cleanup = homeFileSystemCleanup(scope, context, network);
   const studio = environmentDomain(scope, {
     ...{ context, network, role, users, encryptionKeyArn, lifecycleConfiguration, userProfiles },

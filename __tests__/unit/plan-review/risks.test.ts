@@ -81,7 +81,75 @@ const withRole = (name: string, role: string): Values => ({
   user_settings: [{ execution_role: `arn:aws:iam::123456789012:role/${role}` }],
 });
 
+/** A managed policy that denies other instance types than these. */
+const otherTypes = (...types: string[]): Values => ({
+  arn: "arn:types",
+  policy: policy({
+    Effect: "Deny",
+    Action: "sagemaker:CreateApp",
+    Resource: "*",
+    Condition: { "ForAnyValue:StringNotEquals": { "sagemaker:InstanceTypes": types } },
+  }),
+});
+const typesAt = "aws_iam_policy.guard_rails_instance_types_policy";
+const jobTypes = (...types: string[]): Values => ({
+  policy: policy({
+    ...read,
+    Condition: { "ForAllValues:StringEquals": { "sagemaker:InstanceTypes": types } },
+  }),
+});
+const typesAttached = {
+  "aws_iam_policy_attachment.types": { policy_arn: "arn:types", roles: ["execution"] },
+};
+const perimeter = {
+  Effect: "Deny",
+  Action: "s3:*",
+  Resource: "*",
+  Condition: { StringNotEquals: { "aws:SourceVpce": ["vpce-1"] } },
+};
+const spacesAt = "aws_iam_policy.execution_spaces_policy";
+
 const cases: readonly Case[] = [
+  {
+    what: "a list of instance types of apps that grows",
+    risk: "wider-permissions:guard_rails_instance_types_policy",
+    changes: [change(typesAt, otherTypes("ml.t3.medium"), otherTypes("ml.t3.medium", "ml.p4d.24xlarge"))],
+    harmless: [change(typesAt, otherTypes("ml.t3.medium", "ml.p4d.24xlarge"), otherTypes("ml.t3.medium"))],
+  },
+  {
+    what: "any instance type of apps",
+    risk: "wider-permissions:guard_rails_instance_types_policy",
+    changes: [change(typesAt, otherTypes("ml.t3.medium"), null)],
+    harmless: [
+      change(typesAt, otherTypes("ml.t3.medium"), null),
+      change("aws_iam_role.role", { name: "execution" }, null),
+    ],
+    there: typesAttached,
+  },
+  {
+    what: "a list of instance types of jobs that grows",
+    risk: "wider-permissions:job_users_jobs_policy",
+    changes: [
+      change(
+        "aws_iam_policy.job_users_jobs_policy",
+        jobTypes("ml.m5.large"),
+        jobTypes("ml.m5.large", "ml.p5.4xlarge"),
+      ),
+    ],
+    harmless: [
+      change(
+        "aws_iam_policy.job_users_jobs_policy",
+        jobTypes("ml.m5.large", "ml.p5.4xlarge"),
+        jobTypes("ml.m5.large"),
+      ),
+    ],
+  },
+  {
+    what: "a data perimeter around roles in use",
+    risk: "data-perimeter:execution_spaces_policy",
+    changes: [change(spacesAt, { policy: policy(read) }, { policy: policy(read, perimeter) })],
+    harmless: [change(spacesAt, null, { policy: policy(read, perimeter) })],
+  },
   {
     what: "users with one role",
     risk: "shared-role:studio_profiles.ana",

@@ -28,8 +28,14 @@ describe("resolveEnvironment", () => {
       sampleNotebooks: true,
       runOnOpen: false,
       tags: {},
-      guardRails: { spaceVolumeGb: { default: 5, maximum: 100 }, requiredTags: [] },
+      dataPerimeter: false,
+      guardRails: {
+        allowedInstanceTypes: expect.arrayContaining(["ml.t3.medium", "ml.m5.4xlarge", "ml.g5.xlarge"]),
+        spaceVolumeGb: { default: 5, maximum: 100 },
+        requiredTags: [],
+      },
       jobs: {
+        allowedInstanceTypes: expect.arrayContaining(["ml.m5.large", "ml.r5.4xlarge", "ml.g5.xlarge"]),
         defaultInstanceType: "ml.m5.large",
         maximumMinutes: 1440,
         volumeGb: 30,
@@ -58,6 +64,7 @@ describe("resolveEnvironment", () => {
       availabilityZones: ["eu-west-1b", "eu-west-1c"],
       egress: "endpoints-only",
       userProfiles: [{ name: "ana", defaultInstanceType: "ml.m5.xlarge" }],
+      dataPerimeter: false,
       authentication: "SSO",
       defaultInstanceType: "ml.m5.large",
       idleTimeoutMinutes: 120,

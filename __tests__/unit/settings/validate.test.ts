@@ -90,6 +90,9 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["12285 users in a /16", { vpcCidr: "10.0.0.0/16", ...users(12_285) }],
   ["39 users and the endpoints in a /24", { vpcCidr: "10.0.0.0/24", egress: "endpoints-only", ...users(39) }],
   ["one NAT gateway a zone", { egress: "nat-per-zone" }],
+  ["a data perimeter of endpoints", { egress: "endpoints-only", dataPerimeter: true }],
+  ["no data perimeter", { dataPerimeter: false, ...sharedRole }],
+  ["any instance type", guardRails({ allowedInstanceTypes: "any" })],
   ["no users", { userProfiles: [] }],
   ["a user of 1 character", { userProfiles: [{ name: "a" }] }],
   ["a user of the longest name beside dev", { userProfiles: [{ name: "A".repeat(32) }] }],
@@ -336,6 +339,21 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ],
   ["zones that are a word", { availabilityZones: "us-east-1a" }, says.noList],
   ["an egress that is none", { egress: "NAT" }, '"NAT"', '"nat" or "nat-per-zone" or "endpoints-only"'],
+  [
+    "a data perimeter beside a NAT gateway",
+    { dataPerimeter: true },
+    "dataPerimeter: true would refuse SageMaker",
+    'only with egress: "endpoints-only"',
+  ],
+  [
+    "a data perimeter of someone else's endpoints",
+    {
+      dataPerimeter: true,
+      existing: { network: { vpcId: "vpc-0123abcd", subnetIds: ["subnet-0123abcd", "subnet-0123abce"] } },
+    },
+    "dataPerimeter: true needs endpoints whose ids the stack knows",
+  ],
+  ["a data perimeter in a word", { dataPerimeter: "yes" }, "must be true or false"],
   ["users given only as names", { userProfiles: ["ana"] }, 'userProfiles[0]: "ana" is not a user profile'],
   ["users that are no list", { userProfiles: { name: "ana" } }, says.noList],
   ["a user without a name", { userProfiles: [{}] }, "userProfiles[0].name: undefined"],
@@ -695,6 +713,20 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     guardRails({ maximumSpacesPerUser: 0 }),
     "maximumSpacesPerUser: 0 is out of range",
     "1 to 40",
+  ],
+  [
+    "a budget that stops 99 users and schedules",
+    guardRails(
+      { budget: { monthlyUsd: 5, alertAddresses: ["a@example.com"], stopAtPercent: 90 } },
+      {
+        ...users(99),
+        schedules: [
+          { name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" },
+        ],
+      },
+    ),
+    "would have a policy attached to 101 roles",
+    "at most 98 user profiles",
   ],
   ["41 spaces", guardRails({ maximumSpacesPerUser: 41 }), "6144 characters a policy"],
   ["half a space", guardRails({ maximumSpacesPerUser: 1.5 }), "must be a whole number"],

@@ -56,7 +56,12 @@ function stackFor(...prefixes: string[]): Record<string, Record<string, Record<s
         bucketArn: bucket.arn,
       });
       new CustomImages(stack, `images${index}`, { ...common, images: [image] });
-      new ExecutionRole(stack, `role${index}`, { ...common, bucketArn: bucket.arn, encryptionKeyArn });
+      new ExecutionRole(stack, `role${index}`, {
+        ...common,
+        environment: prefix,
+        bucketArn: bucket.arn,
+        encryptionKeyArn,
+      });
       new LifecycleConfiguration(stack, `start${index}`, {
         prefix,
         environment: prefix,

@@ -38,11 +38,20 @@ function expectAttached(stack: ReturnType<typeof synthesize>, name: string) {
 }
 
 describe("guard-rails", () => {
-  it("do not exist unless a setting asks for them", () => {
-    const { resource, text } = synthesize();
-    expect(Object.keys(resource)).not.toContain("aws_budgets_budget");
-    expect(text).not.toMatch(/hidden_instance_types|guard_rails/);
-    expect(resource.aws_iam_role?.execution_role).not.toHaveProperty("force_detach_policies");
+  it("do not exist unless a setting asks for them, except for a small team's instance types", () => {
+    const stack = synthesize({ defaultInstanceType: "ml.c5.18xlarge" });
+    expect(Object.keys(stack.resource)).not.toContain("aws_budgets_budget");
+    expect(stack.text).not.toMatch(/guard_rails_(spaces|tags)/);
+    expect(stack.resource.aws_iam_role?.execution_role).not.toHaveProperty("force_detach_policies");
+    const [allowed] =
+      statements(stack, "guard_rails_instance_types_document").OtherInstanceTypes?.condition ?? [];
+    expect(allowed?.values).toEqual(
+      expect.arrayContaining(["ml.t3.medium", "ml.g5.xlarge", "ml.c5.18xlarge"]),
+    );
+    expect(JSON.stringify(allowed)).not.toMatch(/p[345]|metal/);
+    // Control: any type.
+    const any = withGuardRails({ allowedInstanceTypes: "any" });
+    expect(any.text).not.toMatch(/hidden_instance_types|guard_rails/);
   });
 
   it("deny other instance types than the allowed, and Studio hides them", () => {
@@ -121,8 +130,10 @@ describe("guard-rails", () => {
       {
         sid: "OtherTagValue1",
         effect: "Deny",
-        actions: ["sagemaker:AddTags", "sagemaker:CreateApp", "sagemaker:CreateSpace"],
-        resources,
+        actions: ["AddTags", "CreateApp", "CreatePipeline", "CreateProcessingJob", "CreateSpace"].map(
+          (action) => `sagemaker:${action}`,
+        ),
+        resources: [arn("sagemaker", "*")],
         condition: [
           { test: "Null", variable: "aws:RequestTag/CostCenter", values: ["false"] },
           { test: "StringNotEquals", variable: "aws:RequestTag/CostCenter", values: ["42"] },
@@ -130,6 +141,12 @@ describe("guard-rails", () => {
       },
     ]);
     expectAttached(stack, "tags");
+    // A job must have the tag, too.
+    expect(statements(stack, "job_users_jobs_document").SendJobs?.condition).toContainEqual({
+      test: "Null",
+      variable: "aws:RequestTag/CostCenter",
+      values: ["false"],
+    });
   });
 
   it("fit an IAM policy at their largest", () => {
@@ -236,5 +253,25 @@ describe("the budget", () => {
         force_detach_policies: true,
         depends_on: ["aws_iam_policy.budget_stop_policy"],
       });
+  });
+
+  it("also stops the schedules of the settings", () => {
+    const schedules = [
+      { name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" },
+    ];
+    const stack = synthesize({ schedules, guardRails: { budget: { ...budget, stopAtPercent: 100 } } });
+    const action = JSON.stringify(resource(stack, "aws_budgets_budget_action", "budget_stop").definition);
+    expect(action).toContain("aws_iam_role.schedules_role.name");
+    expect(statements(stack, "budget_attach_document").TheOnePolicyOnTheseRoles?.resources).toContain(
+      expression("aws_iam_role.schedules_role.arn"),
+    );
+    expect(resource(stack, "aws_iam_role", "schedules_role")).toMatchObject({
+      force_detach_policies: true,
+      depends_on: ["aws_iam_policy.budget_stop_policy"],
+    });
+    // Control: without the setting the role has no such policy to outlive.
+    expect(resource(synthesize({ schedules }), "aws_iam_role", "schedules_role")).not.toHaveProperty(
+      "force_detach_policies",
+    );
   });
 });

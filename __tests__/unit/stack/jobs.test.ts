@@ -3,10 +3,12 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import { projectFolder } from "../../../src/cli/paths.ts";
+import { mostJobInstanceTypes } from "../../../src/settings/jobs.ts";
 import { processingInstanceTypes } from "../../../src/settings/processing.ts";
 import {
   accountId,
   arn,
+  asIam,
   expression,
   keyArn,
   partition,
@@ -97,6 +99,7 @@ describe("jobs", () => {
     );
     expect(conditions).toMatchObject({
       "StringLike aws:PrincipalTag/StudioUser": ["?*"],
+      "StringEquals aws:RequestTag/Environment": ["dev"],
       "ForAllValues:StringEquals sagemaker:InstanceTypes": ["ml.m5.large"],
       "ForAllValues:StringEquals sagemaker:VpcSecurityGroupIds": [group],
       "Null sagemaker:VpcSubnets": ["false"],
@@ -115,10 +118,9 @@ describe("jobs", () => {
         },
       ],
     });
-    // Without the setting no type is refused.
-    expect(JSON.stringify(statements(synthesize(), "job_users_jobs_document"))).not.toContain(
-      "InstanceTypes",
-    );
+    // Control: any type.
+    const any = synthesize({ jobs: { allowedInstanceTypes: "any" } });
+    expect(JSON.stringify(statements(any, "job_users_jobs_document"))).not.toContain("InstanceTypes");
   });
 
   it("read the secrets of the settings, with endpoints-only through an interface endpoint", () => {
@@ -136,14 +138,18 @@ describe("jobs", () => {
   });
 
   it("are guarded against a missing or empty tag in each statement that names the user", () => {
-    const found = Object.values(statements(synthesize(), "job_users_jobs_document")).filter(({ resources }) =>
-      JSON.stringify(resources).includes(user),
-    );
+    const stack = synthesize();
+    const found = ["jobs", "job_runtime"]
+      .flatMap((name) => Object.values(statements(stack, `job_users_${name}_document`)))
+      .filter(({ resources }) => JSON.stringify(resources).includes(user));
     expect(found.map(({ sid }) => sid)).toEqual([
       "SendJobs",
-      "StopAndTagJobs",
-      "Sweeps",
+      "TagJobs",
+      "CreateSweeps",
+      "OwnJobsAndSweeps",
       "RunAsOneself",
+      "OwnStreams",
+      "ReadLogsOfJobs",
       "OwnSchedules",
     ]);
     for (const { condition, sid } of found) expect(condition, sid).toContainEqual(tagged);
@@ -164,7 +170,7 @@ describe("jobs", () => {
     const jobs = statements(stack, "job_users_jobs_document");
     expect(jobs.SendJobs?.resources).toEqual([arn("sagemaker", "processing-job/marimo-dev-*")]);
     expect(jobs.RunAsOneself?.resources).toEqual([expression("data.aws_iam_role.execution_role.arn")]);
-    expect(jobs).not.toHaveProperty("OwnSchedules");
+    expect(statements(stack, "job_users_job_runtime_document")).not.toHaveProperty("OwnSchedules");
     expect(stack.text).not.toContain("StudioUser");
     const { content } = resource(stack, "aws_s3_object", "jobs_settings");
     expect(JSON.parse(String(content))).toMatchObject({ roleArn: executionRoleArn, userRoleArnPrefix: null });
@@ -174,16 +180,21 @@ describe("jobs", () => {
   });
 
   it("fit an IAM policy at their largest", () => {
+    const keys = Array.from({ length: 6 }, (_, index) => `${index}`.padStart(128, "k"));
+    const longest = processingInstanceTypes.toSorted((one, other) => other.length - one.length);
     const stack = synthesize({
       name: "a2345678901234567890",
       existing: { network: { vpcId: "vpc-0123abcd", subnetIds: subnets(16) } },
+      tags: Object.fromEntries(keys.map((key) => [key, "v"])),
+      guardRails: { requiredTags: keys },
       jobs: {
-        allowedInstanceTypes: processingInstanceTypes.slice(-64),
+        defaultInstanceType: longest[0] ?? "",
+        allowedInstanceTypes: longest.slice(0, mostJobInstanceTypes),
         secrets: Array.from({ length: 20 }, (_, index) => secret(index)),
       },
     });
     for (const name of ["jobs", "job_runtime", "job_secrets"]) {
-      const text = JSON.stringify(statements(stack, `job_users_${name}_document`))
+      const text = asIam(Object.values(statements(stack, `job_users_${name}_document`)))
         .replaceAll(partition, "aws-us-gov")
         .replaceAll(accountId, "123456789012")
         .replaceAll("us-east-1", "ap-southeast-1")

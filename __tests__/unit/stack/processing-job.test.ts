@@ -36,11 +36,11 @@ describe("the contract between the stack and marimo-job", () => {
 
   it("has names of jobs and pipelines that people may use", () => {
     const existing = { executionRoleArn: "arn:aws:iam::123456789012:role/studio" };
-    const { SendJobs, Sweeps } = statements(synthesize({ existing }), "job_users_jobs_document");
+    const { OwnJobsAndSweeps, SendJobs } = statements(synthesize({ existing }), "job_users_jobs_document");
     const allows = (resources: readonly string[] | undefined, resource: string) =>
       resources?.some((pattern) => resource.startsWith(pattern.replace(/\*$/, "")));
     for (const name of [job.name, sweep.jobOfRow])
       expect(allows(SendJobs?.resources, arn("sagemaker", `processing-job/${name}`))).toBe(true);
-    expect(allows(Sweeps?.resources, arn("sagemaker", `pipeline/${sweep.pipeline}`))).toBe(true);
+    expect(allows(OwnJobsAndSweeps?.resources, arn("sagemaker", `pipeline/${sweep.pipeline}`))).toBe(true);
   });
 });

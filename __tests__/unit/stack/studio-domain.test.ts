@@ -61,6 +61,7 @@ describe("the domain", () => {
       security_groups: [expression("aws_security_group.studio_everyone_group.id")],
       default_landing_uri: "studio::",
       studio_web_portal: "ENABLED",
+      studio_web_portal_settings: expect.anything(),
     });
     expect(domain.default_space_settings).toEqual(shared);
   });
@@ -120,6 +121,7 @@ describe("the domain", () => {
       "aws_iam_policy_attachment.execution_artifacts_attachment",
       "aws_iam_policy_attachment.job_users_jobs_attachment",
       "aws_iam_policy_attachment.job_users_job_runtime_attachment",
+      "aws_iam_policy_attachment.guard_rails_instance_types_attachment",
     ]);
   });
 
@@ -160,6 +162,7 @@ describe("the user profiles", () => {
       space_storage_settings: storage,
       default_landing_uri: "studio::",
       studio_web_portal: "ENABLED",
+      studio_web_portal_settings: expect.anything(),
     });
     expect(profiles).not.toHaveProperty("lifecycle");
   });

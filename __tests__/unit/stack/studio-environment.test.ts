@@ -46,7 +46,7 @@ describe("an environment in another app's stack", () => {
     const names = Object.entries(resources).flatMap(([type, named]) =>
       Object.keys(named).map((name) => `${type}.${name}`),
     );
-    const guard = names.find((name) => name.includes("guard")) ?? "";
+    const guard = names.find((name) => name.includes("removal_guard")) ?? "";
     const step = resources.terraform_data?.[guard.replace("terraform_data.", "")];
     expect(step?.depends_on).toHaveLength(names.length - 1);
     expect(names.filter((name) => name !== guard)).toEqual(

@@ -68,13 +68,15 @@ def _call(studio: Studio, group: ScheduleGroup, target: Members, body: str) -> s
         raise AccessDenied(f"{SERVICE} cannot assume the role {target['RoleArn']}")
     request = request_validation.parse("CreateProcessingJob", body)
     job = studio.arn(f"processing-job/{request['ProcessingJobName'].lower()}")
+    tags = {f"aws:requesttag/{tag['Key'].lower()}": tag["Value"] for tag in request.get("Tags", [])}
     checks = [
-        Access("sagemaker:CreateProcessingJob", job, _context(request)),
+        Access("sagemaker:CreateProcessingJob", job, _context(request) | tags),
         Access("iam:PassRole", request["RoleArn"], {"iam:passedtoservice": "sagemaker.amazonaws.com"}),
     ]
-    if request.get("Tags"):
+    if tags:
         # Source: SageMaker Developer Guide, "Provide permissions for tagging SageMaker AI resources".
-        checks.append(Access("sagemaker:AddTags", job, {"sagemaker:taggingaction": "CreateProcessingJob"}))
+        create = {"sagemaker:taggingaction": "CreateProcessingJob"}
+        checks.append(Access("sagemaker:AddTags", job, create | tags))
     for access in checks:
         if not role_may(role, access):
             session = role.arn.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/")

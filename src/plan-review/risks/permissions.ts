@@ -62,6 +62,14 @@ export function stays(plan: Plan, type: string, attribute: string, value: unknow
 const ownerStays = (plan: Plan, { owner }: PolicyHolder, values: Values) =>
   owner !== undefined && stays(plan, owner[1], owner[2], values[owner[0]]);
 
+/** Whether a managed policy is attached to a role that stays. Without its Deny statements the role may do more. */
+const attachedRolesStay = (plan: Plan, about: ResourceChange) =>
+  about.type === "aws_iam_policy" &&
+  priorResources(plan, "aws_iam_policy_attachment")
+    .filter(({ values }) => values?.policy_arn === before(about).arn)
+    .flatMap(({ values }) => (Array.isArray(values?.roles) ? values.roles : []))
+    .some((role) => stays(plan, "aws_iam_role", "name", role));
+
 /** The policies that the owner of a new policy already has. */
 function ownersPolicies(plan: Plan, { type, attribute, owner }: PolicyHolder, values: Values): string {
   const documents = priorResources(plan, type)
@@ -96,7 +104,8 @@ export const permissionsRule: Rule = {
       // A new owner's policies widen no existing permissions. `publicRule` checks them.
       if (isCreated(about) && !(isDestroyed(about) && isSameOwner) && !ownerStays(plan, holder, after(about)))
         return [];
-      if (isDestroyed(about) && !isCreated(about) && !ownerStays(plan, holder, before(about))) return [];
+      const stay = ownerStays(plan, holder, before(about)) || attachedRolesStay(plan, about);
+      if (isDestroyed(about) && !isCreated(about) && !stay) return [];
       const now = policyAfter(plan, about, attribute);
       if (isSensitive(about, attribute) || (now === undefined && isUnknown(about, attribute))) return [];
       const own =

@@ -7,10 +7,7 @@ import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js"
 import { Fn, Token } from "cdktf";
 import { Construct } from "constructs";
 import type { ResolvedBudget } from "../../settings/guard-rails.ts";
-import { userRoleArn } from "../identity/conditions.ts";
-import type { EnvironmentRole } from "../identity/execution-role.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
-import type { UserRoles } from "../identity/user-roles.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 
 export interface BudgetProps {
@@ -19,12 +16,13 @@ export interface BudgetProps {
   /** Value of the tag `Environment`, which costs are filtered by. */
   readonly environment: string;
   readonly budget: ResolvedBudget;
-  /** Roles whose apps and jobs AWS Budgets prevents from starting. @default alerts only */
+  /** Roles that AWS Budgets prevents from starting apps and jobs. @default alerts only */
   readonly stop?:
     | {
-        readonly role: EnvironmentRole;
-        /** Limit: 99 users (AWS Budgets API, IamActionDefinition, `Roles`: 100). */
-        readonly users: UserRoles | undefined;
+        /** ARNs of the roles; `*` stands for any characters. */
+        readonly roleArns: readonly string[];
+        /** Lists of the names of the roles. Limit: 100 names (AWS Budgets API, IamActionDefinition, `Roles`). */
+        readonly roleNames: readonly (readonly string[])[];
         readonly policy: BudgetStopPolicy;
         readonly atPercent: number;
       }
@@ -32,7 +30,8 @@ export interface BudgetProps {
 }
 
 /**
- * Policy that AWS Budgets attaches to everybody's roles when the budget is spent. It is separate from `Budget` because the
+ * Policy that AWS Budgets attaches to everybody's roles, and to that of the scheduler, when the budget is spent. A sweep
+ * that runs starts no further job: SageMaker Pipelines starts them as the user. The policy is separate from `Budget` because the
  * roles must be destroyed first: an attached policy cannot be deleted, and Terraform does not know of the attachment.
  */
 export class BudgetStopPolicy extends Construct {
@@ -109,10 +108,7 @@ export class Budget extends Construct {
         {
           sid: "TheOnePolicyOnTheseRoles",
           actions: ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-          resources: [
-            stop.role.arn,
-            ...(stop.users === undefined ? [] : [userRoleArn(account, prefix, "*")]),
-          ],
+          resources: [...stop.roleArns],
           condition: [{ test: "ArnEquals", variable: "iam:PolicyARN", values: [stop.policy.policy.arn] }],
         },
       ],
@@ -131,10 +127,7 @@ export class Budget extends Construct {
       definition: {
         iamActionDefinition: {
           policyArn: stop.policy.policy.arn,
-          roles:
-            stop.users === undefined
-              ? [stop.role.name]
-              : Token.asList(Fn.concat([[stop.role.name], stop.users.names])),
+          roles: Token.asList(Fn.concat([...stop.roleNames])),
         },
       },
       executionRoleArn: role.arn,

@@ -14,7 +14,7 @@ export interface GuardRailsProps {
   readonly allowedInstanceTypes?: readonly string[] | undefined;
   /** @default any number */
   readonly maximumSpacesPerUser?: number | undefined;
-  /** Tags that spaces and apps inherit from the domain and whose values must not change. */
+  /** Tags that spaces and apps inherit from the domain, jobs are created with, and whose values must not change. */
   readonly requiredTags: Readonly<Record<string, string>>;
 }
 
@@ -92,8 +92,10 @@ function otherTagValues({ account, requiredTags }: GuardRailsProps): DataAwsIamP
   return Object.entries(requiredTags).map(([key, value], index) => ({
     sid: `OtherTagValue${index + 1}`,
     effect: "Deny",
-    actions: ["sagemaker:AddTags", "sagemaker:CreateApp", "sagemaker:CreateSpace"],
-    resources: [account.arn("sagemaker", "app/*"), account.arn("sagemaker", "space/*")],
+    actions: ["AddTags", "CreateApp", "CreatePipeline", "CreateProcessingJob", "CreateSpace"].map(
+      (action) => `sagemaker:${action}`,
+    ),
+    resources: [account.arn("sagemaker", "*")],
     condition: [
       { test: "Null", variable: `aws:RequestTag/${key}`, values: ["false"] },
       { test: "StringNotEquals", variable: `aws:RequestTag/${key}`, values: [value] },

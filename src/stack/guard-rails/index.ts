@@ -1,7 +1,9 @@
 import type { ITerraformDependable } from "cdktf";
 import type { Construct } from "constructs";
+import { userRoleArn } from "../identity/conditions.ts";
 import type { EnvironmentRole } from "../identity/execution-role.ts";
 import type { UserRoles } from "../identity/user-roles.ts";
+import type { NamedRole } from "../jobs/schedules.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
 import { Budget, BudgetStopPolicy } from "./budget.ts";
 import { GuardRails } from "./guard-rails.ts";
@@ -21,13 +23,15 @@ export interface EnvironmentGuardRailsProps {
   readonly role: EnvironmentRole;
   /** The users' own roles. @default none: everybody has `role` */
   readonly users: UserRoles | undefined;
+  /** Role of EventBridge Scheduler, which starts the jobs of the settings' schedules. */
+  readonly schedulerRole: NamedRole | undefined;
   readonly stopPolicy: BudgetStopPolicy | undefined;
 }
 
 /** Limits what people can start, and what it costs. Returns the policies that a domain must wait for. */
 export function environmentGuardRails(
   scope: Construct,
-  { context, role, stopPolicy, users }: EnvironmentGuardRailsProps,
+  { context, role, schedulerRole, stopPolicy, users }: EnvironmentGuardRailsProps,
 ): readonly ITerraformDependable[] {
   const { account, environment, prefix } = context;
   const { allowedInstanceTypes, budget, maximumSpacesPerUser, requiredTags } = environment.guardRails;
@@ -40,6 +44,7 @@ export function environmentGuardRails(
     requiredTags: Object.fromEntries(requiredTags.map((key) => [key, environment.tags[key] ?? ""])),
   });
   if (budget !== undefined) {
+    const scheduler = schedulerRole === undefined ? [] : [schedulerRole];
     const { stopAtPercent } = budget;
     new Budget(scope, "budget", {
       prefix,
@@ -49,7 +54,15 @@ export function environmentGuardRails(
       stop:
         stopPolicy === undefined || stopAtPercent === undefined
           ? undefined
-          : { role, users, policy: stopPolicy, atPercent: stopAtPercent },
+          : {
+              roleArns: [
+                ...[role, ...scheduler].map(({ arn }) => arn),
+                ...(users === undefined ? [] : [userRoleArn(account, prefix, "*")]),
+              ],
+              roleNames: [[role, ...scheduler].map(({ name }) => name), users?.names ?? []],
+              policy: stopPolicy,
+              atPercent: stopAtPercent,
+            },
     });
   }
   return policies;

@@ -1,9 +1,16 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import type { AwsAccount } from "../support/aws-account.ts";
-import { inRegion } from "./conditions.ts";
+import { inRegion, tagOfEnvironment } from "./conditions.ts";
 
-/** SageMaker Developer Guide, "Give your users access to spaces": each statement is one of that policy. */
-export function spaceStatements(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
+/**
+ * SageMaker Developer Guide, "Give your users access to spaces": each statement is one of that policy, but for the domain
+ * that the caller's space is in. `sagemaker:DomainId` stands for it: the role's policies come before the domain, so they
+ * cannot name its id. Guess: requests from a job or from outside Studio have no such key, and match nothing.
+ */
+export function spaceStatements(
+  account: AwsAccount,
+  environment: string,
+): DataAwsIamPolicyDocumentStatement[] {
   const ownProfile = account.arn(
     "sagemaker",
     "user-profile/&{sagemaker:DomainId}/&{sagemaker:UserProfileName}",
@@ -17,12 +24,13 @@ export function spaceStatements(account: AwsAccount): DataAwsIamPolicyDocumentSt
   });
   const changeSpaces = ["sagemaker:CreateSpace", "sagemaker:UpdateSpace", "sagemaker:DeleteSpace"];
   const changeApps = ["sagemaker:CreateApp", "sagemaker:DeleteApp"];
+  const appsOfTheDomain = [account.arn("sagemaker", "app/&{sagemaker:DomainId}/*")];
   const spacesOfTheDomain = [account.arn("sagemaker", "space/&{sagemaker:DomainId}/*")];
   return [
     {
       sid: "AppsWithoutOwner",
       actions: changeApps,
-      resources: [account.arn("sagemaker", "app/*")],
+      resources: appsOfTheDomain,
       condition: [ownerless],
     },
     {
@@ -49,9 +57,13 @@ export function spaceStatements(account: AwsAccount): DataAwsIamPolicyDocumentSt
         "sagemaker:DescribeSpace",
         "sagemaker:DescribeUserProfile",
       ],
-      resources: ["app/*", "domain/*", "space/*", "user-profile/*"].map((resource) =>
-        account.arn("sagemaker", resource),
-      ),
+      // In AWS's policy of everything. Guess: the key is in these requests too.
+      resources: [
+        account.arn("sagemaker", "domain/&{sagemaker:DomainId}"),
+        ...["app", "space", "user-profile"].map((kind) =>
+          account.arn("sagemaker", `${kind}/&{sagemaker:DomainId}/*`),
+        ),
+      ],
     },
     {
       sid: "TagOnCreation",
@@ -63,6 +75,7 @@ export function spaceStatements(account: AwsAccount): DataAwsIamPolicyDocumentSt
           variable: "sagemaker:TaggingAction",
           values: ["false"],
         },
+        ...tagOfEnvironment(environment),
       ],
     },
     {
@@ -80,13 +93,14 @@ export function spaceStatements(account: AwsAccount): DataAwsIamPolicyDocumentSt
     {
       sid: "AppsOfOwnPrivateSpaces",
       actions: changeApps,
-      resources: [account.arn("sagemaker", "app/&{sagemaker:DomainId}/*")],
+      resources: appsOfTheDomain,
       condition: [own, sharing("Private")],
     },
   ];
 }
 
-export function describeJobStatements(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
+/** Names and states of the account's jobs: lists have no resource. Descriptions are of own jobs only (src/stack/jobs). */
+export function listJobStatements(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
   return [
     {
       sid: "ListJobs",
@@ -94,28 +108,22 @@ export function describeJobStatements(account: AwsAccount): DataAwsIamPolicyDocu
       resources: ["*"],
       condition: inRegion(account.region),
     },
-    {
-      sid: "DescribeJobs",
-      actions: ["sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob"],
-      resources: [account.arn("sagemaker", "processing-job/*"), account.arn("sagemaker", "training-job/*")],
-    },
   ];
 }
 
-/** Studio's log group is one for the account and region: SageMaker names it, and no stack of ours may own it. */
+/**
+ * Studio's log group is one for the account and region: SageMaker names it, and no stack of ours may own it. Its streams
+ * are `DOMAIN/SPACE/APP_TYPE/APP` (SageMaker Studio Administration Best Practices, "Logging and monitoring"). No policy
+ * variable of a request to CloudWatch Logs has the domain or the space, so IAM cannot tell one's own streams from others':
+ * nobody reads any, and a space could write into another's.
+ */
 export function studioLogStatements(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
   const group = account.arn("logs", "log-group:/aws/sagemaker/studio");
   return [
     {
       sid: "StudioLogs",
-      actions: [
-        "logs:CreateLogGroup",
-        "logs:CreateLogStream",
-        "logs:DescribeLogStreams",
-        "logs:GetLogEvents",
-        "logs:PutLogEvents",
-      ],
-      resources: [group, `${group}:*`],
+      actions: ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+      resources: [group, `${group}:log-stream:*`],
     },
   ];
 }

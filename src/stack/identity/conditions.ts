@@ -24,6 +24,20 @@ export const userVariable = `&{aws:PrincipalTag/${userTag}}`;
  */
 export const withUserTag = [{ test: "StringLike", variable: `aws:PrincipalTag/${userTag}`, values: ["?*"] }];
 
+/**
+ * Budgets count what has this tag. Each create with tags needs AddTags as well, so this holds all creates to the value
+ * (Service Authorization Reference, "Amazon SageMaker AI").
+ */
+export const tagOfEnvironment = (environment: string) => [
+  { test: "StringEqualsIfExists", variable: "aws:RequestTag/Environment", values: [environment] },
+];
+
+/** A create must have the tag, and further tags with whatever value. */
+export const tagged = (environment: string, others: readonly string[] = []) => [
+  { test: "StringEquals", variable: "aws:RequestTag/Environment", values: [environment] },
+  ...others.map((key) => ({ test: "Null", variable: `aws:RequestTag/${key}`, values: ["false"] })),
+];
+
 /** ARN of a user's role; `user` is a name in lower case, `userVariable` or `*`. */
 export const userRoleArn = (account: AwsAccount, prefix: string, user: string) =>
   `arn:${account.partition}:iam::${account.id}:role/${awsNames(prefix).user(user)}`;

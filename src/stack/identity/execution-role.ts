@@ -8,9 +8,10 @@ import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
 import { artifactStatements, type BucketAccess } from "./bucket-statements.ts";
 import { codeArtifactStatements } from "./code-artifact-statements.ts";
-import { describeJobStatements, spaceStatements, studioLogStatements } from "./common-statements.ts";
+import { listJobStatements, spaceStatements, studioLogStatements } from "./common-statements.ts";
 import { describeImageStatements } from "./image-statements.ts";
 import { ManagedPolicy } from "./managed-policy.ts";
+import { perimeterStatement } from "./perimeter.ts";
 import { secretStatements } from "./secret-statements.ts";
 import { sagemakerTrust } from "./service-trust.ts";
 
@@ -25,10 +26,14 @@ export interface EnvironmentRole {
 /** What everybody may do in Studio and in notebooks. */
 export interface ExecutionPoliciesProps extends BucketAccess {
   readonly account: AwsAccount;
+  /** Value of the tag `Environment`. */
+  readonly environment: string;
   /** Repository that the spaces install packages from. @default none */
   readonly packages?: CodeArtifactRepository | undefined;
   /** ARNs of the secrets with credentials for repositories. @default none */
   readonly secrets?: readonly string[] | undefined;
+  /** Ids of the endpoints that requests must come through. @default from anywhere */
+  readonly perimeter?: readonly string[] | undefined;
   /** Name prefix of the custom images that users may choose. @default none */
   readonly imagePrefix?: string | undefined;
 }
@@ -80,15 +85,16 @@ export function executionDocuments(
   scope: Construct,
   props: ExecutionPoliciesProps,
 ): Readonly<Record<string, DataAwsIamPolicyDocument>> {
-  const { account, imagePrefix, packages, secrets = [] } = props;
+  const { account, imagePrefix, packages, perimeter, secrets = [] } = props;
   const documents = {
     spaces: [
-      ...spaceStatements(account),
+      ...spaceStatements(account, props.environment),
       ...(imagePrefix === undefined ? [] : describeImageStatements(account, imagePrefix)),
+      ...(perimeter === undefined ? [] : [perimeterStatement(perimeter)]),
     ],
     artifacts: [
       ...artifactStatements(account, props),
-      ...describeJobStatements(account),
+      ...listJobStatements(account),
       ...studioLogStatements(account),
     ],
     packages: [

@@ -2,7 +2,12 @@ import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-p
 import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
 import { Construct } from "constructs";
 import { jobRuntimeStatements, jobSecretStatements } from "../jobs/job-role.ts";
-import { type JobAccess, jobUserStatements } from "../jobs/job-user-statements.ts";
+import {
+  type JobAccess,
+  jobFollowStatements,
+  jobUserStatements,
+  senderOf,
+} from "../jobs/job-user-statements.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
 import { type EnvironmentRole, type ExecutionPoliciesProps, ExecutionRole } from "./execution-role.ts";
 import { ExistingRole } from "./existing-role.ts";
@@ -54,9 +59,13 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
         })
       : new ExistingRole(scope, "execution", { ...policies, prefix, arn });
   const forJobs = new Construct(scope, "job_users");
+  const sender = senderOf(account, prefix, users === undefined ? role.arn : undefined);
   const documents = {
-    jobs: jobUserStatements(account, jobs, users === undefined ? role.arn : undefined),
-    job_runtime: jobRuntimeStatements(account, jobs),
+    jobs: jobUserStatements(account, jobs, sender),
+    job_runtime: [
+      ...jobRuntimeStatements(account, jobs, sender),
+      ...jobFollowStatements(account, prefix, sender),
+    ],
     job_secrets: jobSecretStatements(jobs),
   };
   // The provider refuses an attachment to nobody.

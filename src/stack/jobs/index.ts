@@ -1,3 +1,4 @@
+import type { ITerraformDependable } from "cdktf";
 import type { Construct } from "constructs";
 import { projectFolder } from "../../cli/paths.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
@@ -9,7 +10,7 @@ import { JobAlerts } from "./job-alerts.ts";
 import { JobRole } from "./job-role.ts";
 import type { JobAccess } from "./job-user-statements.ts";
 import { Jobs } from "./jobs.ts";
-import { Schedules } from "./schedules.ts";
+import { type NamedRole, Schedules } from "./schedules.ts";
 
 export interface EnvironmentJobsProps {
   readonly context: EnvironmentContext;
@@ -17,14 +18,16 @@ export interface EnvironmentJobsProps {
   readonly bucket: EnvironmentBucket;
   readonly encryptionKeyArn: string;
   readonly payload: Payload;
+  /** Policies that AWS may attach to the scheduler's role later. */
+  readonly attachedLater: readonly ITerraformDependable[];
 }
 
 /** Jobs, and their schedules with alerts where the settings have any. */
 export function environmentJobs(
   scope: Construct,
   props: EnvironmentJobsProps,
-): { readonly access: JobAccess; readonly outputs: Outputs } {
-  const { context, payload, ...places } = props;
+): { readonly access: JobAccess; readonly schedulerRole?: NamedRole; readonly outputs: Outputs } {
+  const { attachedLater, context, payload, ...places } = props;
   const { account, environment, packages, prefix } = context;
   const jobs = new Jobs(scope, "jobs", {
     prefix,
@@ -33,6 +36,7 @@ export function environmentJobs(
     settings: environment.jobs,
     schedules: environment.schedules.map(({ name }) => name),
     tags: tagsOf(environment),
+    requiredTags: environment.guardRails.requiredTags,
     existingRoleArn: environment.existing.executionRoleArn,
     ...places,
   });
@@ -45,10 +49,13 @@ export function environmentJobs(
     account,
     bucketArn: props.bucket.arn,
     packages,
+    perimeter: props.network.perimeter,
   });
-  const { deadLetterQueue } = new Schedules(scope, "schedules", {
+  const { deadLetterQueue, schedulerRole } = new Schedules(scope, "schedules", {
     prefix,
     account,
+    environment: environment.name,
+    attachedLater,
     schedules: environment.schedules,
     root: projectFolder,
     bucket: props.bucket,
@@ -67,6 +74,7 @@ export function environmentJobs(
   });
   return {
     access: jobs.access,
+    schedulerRole,
     outputs: { job_alert_topic_arn: ["Topic for alerts about scheduled jobs that failed", topicArn] },
   };
 }

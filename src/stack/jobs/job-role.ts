@@ -10,14 +10,29 @@ import { readStatements } from "../identity/bucket-statements.ts";
 import { codeArtifactStatements } from "../identity/code-artifact-statements.ts";
 import { inRegion } from "../identity/conditions.ts";
 import { pullImageStatements } from "../identity/image-statements.ts";
+import { perimeterStatement } from "../identity/perimeter.ts";
 import { secretStatements } from "../identity/secret-statements.ts";
 import { sagemakerTrust } from "../identity/service-trust.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
 import type { JobPlacement } from "./processing-job.ts";
 
+/** Who sends jobs, and by which names and role. */
+export interface Sender {
+  /** What the names of their jobs and sweeps begin with, before a hyphen. */
+  readonly prefix: string;
+  readonly roleArn: string;
+  readonly condition: readonly {
+    readonly test: string;
+    readonly variable: string;
+    readonly values: string[];
+  }[];
+}
+
 /** What SageMaker and the notebook in a job need of the job's role, whichever it is. */
 export interface JobRuntime extends JobPlacement {
+  /** Name prefix of the environment's jobs. */
+  readonly prefix: string;
   /** Images that the role can pull. */
   readonly imageUris: readonly string[];
   /** ARNs of the secrets that jobs can read. */
@@ -25,10 +40,11 @@ export interface JobRuntime extends JobPlacement {
 }
 
 export interface JobRoleProps extends JobRuntime {
-  readonly prefix: string;
   readonly account: AwsAccount;
   readonly bucketArn: string;
   readonly packages?: CodeArtifactRepository | undefined;
+  /** Ids of the endpoints that requests must come through. @default from anywhere */
+  readonly perimeter?: readonly string[] | undefined;
 }
 
 /**
@@ -51,8 +67,14 @@ export class JobRole extends Construct {
     });
     this.arn = role.arn;
     this.policies = Object.entries({
-      artifacts: artifacts(account, props),
-      runtime: [...jobRuntimeStatements(account, props), ...jobSecretStatements(props)],
+      artifacts: [
+        ...artifacts(account, props),
+        ...(props.perimeter === undefined ? [] : [perimeterStatement(props.perimeter)]),
+      ],
+      runtime: [
+        ...jobRuntimeStatements(account, props, { prefix, condition: [] }),
+        ...jobSecretStatements(props),
+      ],
       ...(props.packages === undefined ? {} : { packages: codeArtifactStatements(account, props.packages) }),
     }).map(([name, statement]) => {
       const { json } = new DataAwsIamPolicyDocument(this, `${name}_document`, { statement });
@@ -68,8 +90,9 @@ export class JobRole extends Construct {
 export const jobRuntimeStatements = (
   account: AwsAccount,
   runtime: JobRuntime,
+  sender: Pick<Sender, "condition" | "prefix">,
 ): DataAwsIamPolicyDocumentStatement[] => [
-  ...logs(account),
+  ...logs(account, sender),
   ...network(account, runtime),
   ...(runtime.imageUris.length === 0 ? [] : pullImageStatements(account, runtime.imageUris)),
 ];
@@ -103,18 +126,23 @@ function artifacts(account: AwsAccount, props: JobRoleProps): DataAwsIamPolicyDo
   ];
 }
 
-function logs(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
+function logs(
+  account: AwsAccount,
+  { condition, prefix }: Pick<Sender, "condition" | "prefix">,
+): DataAwsIamPolicyDocumentStatement[] {
   const group = account.arn("logs", `log-group:${jobLogGroup}`);
   return [
     {
       sid: "LogsOfJobs",
-      actions: [
-        "logs:CreateLogGroup",
-        "logs:CreateLogStream",
-        "logs:DescribeLogStreams",
-        "logs:PutLogEvents",
-      ],
-      resources: [group, `${group}:*`],
+      actions: ["logs:CreateLogGroup", "logs:DescribeLogStreams"],
+      resources: [group],
+    },
+    {
+      // A stream is named JOB/HOST-TIME.
+      sid: "OwnStreams",
+      actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
+      resources: [`${group}:log-stream:${prefix}-*`],
+      condition: [...condition],
     },
     {
       sid: "MetricsOfJobs",

@@ -1,60 +1,60 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { awsNames, jobLogGroup } from "../../settings/names.ts";
-import { inRegion, passedTo, userRoleArn, userVariable, withUserTag } from "../identity/conditions.ts";
+import {
+  inRegion,
+  passedTo,
+  tagged,
+  tagOfEnvironment,
+  userRoleArn,
+  userVariable,
+  withUserTag,
+} from "../identity/conditions.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
-import type { JobRuntime } from "./job-role.ts";
+import type { JobRuntime, Sender } from "./job-role.ts";
 
 /** Jobs that users may submit: of this environment, in its network, with its key, as themselves. */
 export interface JobAccess extends JobRuntime {
-  /** Name prefix of the environment's jobs. */
-  readonly prefix: string;
+  /** Value of the tag `Environment`, by which budgets count. */
+  readonly environment: string;
+  /** Keys of further tags that each job and sweep must have. Guard-rails deny other values. */
+  readonly requiredTags: readonly string[];
   /** Time limit of a job. */
   readonly maximumMinutes: number;
   /** @default any */
   readonly allowedInstanceTypes?: readonly string[] | undefined;
 }
 
-/** Who sends jobs, and by which names and role. */
-interface Sender {
-  /** What the names of their jobs and sweeps begin with, before a hyphen. */
-  readonly prefix: string;
-  readonly roleArn: string;
-  readonly condition: readonly {
-    readonly test: string;
-    readonly variable: string;
-    readonly values: string[];
-  }[];
+/** Each user, by the tag of their role, or everybody with the one role that exists. */
+export const senderOf = (account: AwsAccount, prefix: string, existingRoleArn: string | undefined): Sender =>
+  existingRoleArn === undefined
+    ? {
+        prefix: `${prefix}-${userVariable}`,
+        roleArn: userRoleArn(account, prefix, userVariable),
+        condition: withUserTag,
+      }
+    : { prefix, roleArn: existingRoleArn, condition: [] };
+
+/** Lists, logs and schedules: in another policy, because the largest settings fill one. */
+export function jobFollowStatements(
+  account: AwsAccount,
+  prefix: string,
+  sender: Sender,
+): DataAwsIamPolicyDocumentStatement[] {
+  return [
+    ...followStatements(account, sender),
+    // Schedule groups are of the users' own roles.
+    ...(sender.condition.length > 0 ? scheduleStatements(account, prefix) : []),
+  ];
 }
 
-/** Each user, by the tag of their role. */
-const everyUser = (account: AwsAccount, prefix: string): Sender => ({
-  prefix: `${prefix}-${userVariable}`,
-  roleArn: userRoleArn(account, prefix, userVariable),
-  condition: withUserTag,
-});
+/** SageMaker tags what Studio creates with them. */
+const studioTags = ["domain", "space", "user-profile"].map((kind) => `sagemaker:${kind}-arn`);
 
 /**
  * Statements for the user of `marimo-job`, and for SageMaker Pipelines and EventBridge Scheduler, which act as that user.
  * The condition keys are those of CreateProcessingJob (Service Authorization Reference, Amazon SageMaker AI).
  */
 export function jobUserStatements(
-  account: AwsAccount,
-  rights: JobAccess,
-  /** The one role of everybody. @default a role each */
-  existingRoleArn?: string | undefined,
-): DataAwsIamPolicyDocumentStatement[] {
-  const sender =
-    existingRoleArn === undefined
-      ? everyUser(account, rights.prefix)
-      : { prefix: rights.prefix, roleArn: existingRoleArn, condition: [] };
-  return [
-    ...sendStatements(account, rights, sender),
-    ...readStatements(account, rights),
-    ...(existingRoleArn === undefined ? scheduleStatements(account, rights.prefix) : []),
-  ];
-}
-
-function sendStatements(
   account: AwsAccount,
   rights: JobAccess,
   sender: Sender,
@@ -73,6 +73,8 @@ function sendStatements(
       resources: jobs,
       condition: [
         ...condition,
+        // The tags that costs are counted by, in the request that creates.
+        ...tagged(rights.environment, rights.requiredTags),
         ...only("sagemaker:VpcSubnets", rights.subnetIds),
         ...only("sagemaker:VpcSecurityGroupIds", rights.securityGroupIds),
         // Instance types with local storage have no volume (hasLocalStorage in src/settings/processing.ts).
@@ -89,23 +91,48 @@ function sendStatements(
       ],
     },
     {
-      // Pipelines and the scheduler tag what they create with a request of its own.
-      sid: "StopAndTagJobs",
-      actions: ["sagemaker:AddTags", "sagemaker:StopProcessingJob"],
+      // After the create, whose tags TagOnCreation allows. Not the tags by which SageMaker says where in Studio a resource
+      // comes from. Not `sagemaker:*`: that Pipelines tags its jobs with such a key in the request that creates is a guess.
+      sid: "TagJobs",
+      actions: ["sagemaker:AddTags"],
       resources: jobs,
-      condition,
+      condition: [
+        ...condition,
+        ...tagOfEnvironment(rights.environment),
+        { test: "ForAllValues:StringNotLike", variable: "aws:TagKeys", values: studioTags },
+        { test: "Null", variable: "aws:TagKeys", values: ["false"] },
+      ],
     },
     {
-      sid: "Sweeps",
+      sid: "CreateSweeps",
+      actions: ["sagemaker:CreatePipeline"],
+      resources: pipelines(account, sender.prefix),
+      // A pipeline itself costs nothing; its jobs have all tags.
+      condition: [...condition, ...tagged(rights.environment)],
+    },
+    {
+      // Descriptions have the environment variables and arguments, so people read those of their own jobs only. SageMaker
+      // Pipelines describes the jobs of a sweep (SageMaker Developer Guide, "Pipeline Role Permissions").
+      sid: "OwnJobsAndSweeps",
       actions: [
-        "sagemaker:CreatePipeline",
         "sagemaker:DeletePipeline",
+        "sagemaker:DescribePipeline",
+        "sagemaker:DescribePipelineExecution",
+        "sagemaker:DescribeProcessingJob",
+        "sagemaker:DescribeTrainingJob",
+        "sagemaker:ListPipelineExecutionSteps",
+        "sagemaker:ListPipelineExecutions",
         "sagemaker:RetryPipelineExecution",
         "sagemaker:StartPipelineExecution",
         "sagemaker:StopPipelineExecution",
+        "sagemaker:StopProcessingJob",
         "sagemaker:UpdatePipeline",
       ],
-      resources: pipelines(account, sender.prefix),
+      resources: [
+        ...jobs,
+        account.arn("sagemaker", `training-job/${sender.prefix}-*`),
+        ...pipelines(account, sender.prefix),
+      ],
       condition,
     },
     {
@@ -121,23 +148,12 @@ function sendStatements(
 const pipelines = (account: AwsAccount, prefix: string) =>
   ["", "/execution/*"].map((part) => account.arn("sagemaker", `pipeline/${prefix}-*${part}`));
 
-/** Everybody sees the environment's jobs and sweeps. */
-function readStatements(
+function followStatements(
   account: AwsAccount,
-  { prefix }: Pick<JobAccess, "prefix">,
+  { condition, prefix }: Sender,
 ): DataAwsIamPolicyDocumentStatement[] {
   const group = account.arn("logs", `log-group:${jobLogGroup}`);
   return [
-    {
-      sid: "DescribeSweeps",
-      actions: [
-        "sagemaker:DescribePipeline",
-        "sagemaker:DescribePipelineExecution",
-        "sagemaker:ListPipelineExecutionSteps",
-        "sagemaker:ListPipelineExecutions",
-      ],
-      resources: pipelines(account, prefix),
-    },
     {
       sid: "ListSweeps",
       actions: ["sagemaker:ListPipelines"],
@@ -145,14 +161,16 @@ function readStatements(
       condition: inRegion(account.region),
     },
     {
+      // The names of streams have those of all jobs: the resource is the group (Service Authorization Reference).
       sid: "FindLogsOfJobs",
       actions: ["logs:DescribeLogStreams"],
-      resources: [group, `${group}:*`],
+      resources: [group],
     },
     {
       sid: "ReadLogsOfJobs",
       actions: ["logs:GetLogEvents"],
       resources: [`${group}:log-stream:${prefix}-*`],
+      condition: [...condition],
     },
   ];
 }

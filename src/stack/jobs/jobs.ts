@@ -26,6 +26,8 @@ export interface JobsProps {
   readonly schedules: readonly string[];
   /** Of each job. */
   readonly tags: Readonly<Record<string, string>>;
+  /** Keys of `tags` that each job must have. */
+  readonly requiredTags: readonly string[];
   /** The one role of everybody, which their jobs run as. @default a role for each user */
   readonly existingRoleArn?: string | undefined;
 }
@@ -82,6 +84,8 @@ export class Jobs extends Construct {
     };
     this.access = {
       prefix,
+      environment: props.environment,
+      requiredTags: props.requiredTags,
       imageUris: [settings.imageUri, settings.gpuImageUri].filter((uri) => uri !== undefined),
       secrets: settings.secrets,
       allowedInstanceTypes: settings.allowedInstanceTypes,

@@ -18,7 +18,7 @@ import { Construct } from "constructs";
 import { appFiles } from "../../notebooks/app-files.ts";
 import { awsNames, bucketPrefixes, checksums } from "../../settings/names.ts";
 import { longestSchedulePrefix, type ResolvedSchedule } from "../../settings/schedules.ts";
-import { passedTo } from "../identity/conditions.ts";
+import { passedTo, tagged } from "../identity/conditions.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import { checksumsOf, sha256 } from "../storage/checksums.ts";
@@ -44,6 +44,15 @@ export interface SchedulesProps {
   readonly jobs: JobDefaults;
   /** The policies of the jobs' role. */
   readonly roleReady: readonly ITerraformDependable[];
+  /** Value of the tag `Environment`, which each job has. */
+  readonly environment: string;
+  /** Policies that AWS may attach to the scheduler's role later, and that must outlive it in a destroy. */
+  readonly attachedLater: readonly ITerraformDependable[];
+}
+
+export interface NamedRole {
+  readonly arn: string;
+  readonly name: string;
 }
 
 /**
@@ -53,6 +62,8 @@ export interface SchedulesProps {
 export class Schedules extends Construct {
   /** Queue of the calls that failed: their jobs were never created. */
   readonly deadLetterQueue: { readonly arn: string; readonly name: string };
+  /** Role of EventBridge Scheduler. */
+  readonly schedulerRole: NamedRole;
 
   constructor(scope: Construct, id: string, props: SchedulesProps) {
     super(scope, id);
@@ -68,6 +79,7 @@ export class Schedules extends Construct {
     });
     this.deadLetterQueue = { arn: queue.arn, name: queue.name };
     const role = this.role(props, group.arn, queue.arn);
+    this.schedulerRole = role;
 
     for (const schedule of props.schedules) {
       const sources = this.sources(schedule, props);
@@ -120,7 +132,8 @@ export class Schedules extends Construct {
   }
 
   /** What EventBridge Scheduler may do: make these jobs, tag them, hand them the one role, and report what failed. */
-  private role({ account, jobs, prefix }: SchedulesProps, groupArn: string, queueArn: string) {
+  private role(props: SchedulesProps, groupArn: string, queueArn: string) {
+    const { account, attachedLater, environment, jobs, prefix } = props;
     const trust = new DataAwsIamPolicyDocument(this, "trust", {
       statement: [
         serviceTrust({
@@ -136,6 +149,7 @@ export class Schedules extends Construct {
       name: awsNames(prefix).schedulerRole,
       description: "EventBridge Scheduler, which starts scheduled notebooks",
       assumeRolePolicy: trust.json,
+      ...(attachedLater.length === 0 ? {} : { forceDetachPolicies: true, dependsOn: [...attachedLater] }),
     });
     const document = new DataAwsIamPolicyDocument(this, "document", {
       statement: [
@@ -143,6 +157,7 @@ export class Schedules extends Construct {
           sid: "MakeJobs",
           actions: ["sagemaker:AddTags", "sagemaker:CreateProcessingJob"],
           resources: [account.arn("sagemaker", `processing-job/${prefix}-*`)],
+          condition: tagged(environment),
         },
         {
           sid: "TheOneRole",
@@ -158,7 +173,7 @@ export class Schedules extends Construct {
       role: role.name,
       policy: document.json,
     });
-    return { arn: role.arn, policy };
+    return { arn: role.arn, name: role.name, policy };
   }
 
   /** Uploads a schedule's notebook and what goes along; a change makes new objects, before the schedule moves to them. */

@@ -26,6 +26,7 @@ export function environmentNetwork(scope: Construct, props: EnvironmentNetworkPr
     vpcCidr: environment.vpcCidr,
     availabilityZones: environment.availabilityZones,
     egress: environment.egress,
+    perimeter: environment.dataPerimeter,
     encryptionKeyArn: props.encryptionKeyArn,
     bucketArn: props.bucket.arn,
     codeArtifact: packages,

@@ -34,6 +34,8 @@ export interface NetworkProps {
   readonly egress: Egress;
   /** KMS key whose policy lets CloudWatch Logs use it, as `EncryptionKey`'s does. */
   readonly encryptionKeyArn: string;
+  /** Whether the roles use S3 and SageMaker only through the endpoints of `endpoints-only`. @default false */
+  readonly perimeter?: boolean | undefined;
   /** The bucket that the spaces use. */
   readonly bucketArn: string;
   /** Repository of AWS CodeArtifact that the spaces' packages come from. @default none */
@@ -50,6 +52,8 @@ export interface EnvironmentNetwork {
   readonly ownSubnets: readonly Subnet[];
   /** Destinations that the spaces' security groups allow HTTPS to. */
   readonly https: readonly HttpsDestination[];
+  /** Ids of the endpoints for S3 and SageMaker. Undefined where there is a way around them. */
+  readonly perimeter?: readonly string[] | undefined;
 }
 
 /** The VPC of an environment, with the private subnets of its spaces. */
@@ -59,6 +63,7 @@ export class Network extends Construct implements EnvironmentNetwork {
   readonly ownSubnets: readonly Subnet[];
   readonly privateSubnetIds: readonly string[];
   readonly https: readonly HttpsDestination[];
+  readonly perimeter: readonly string[] | undefined;
 
   constructor(scope: Construct, id: string, props: NetworkProps) {
     super(scope, id);
@@ -113,7 +118,8 @@ export class Network extends Construct implements EnvironmentNetwork {
 
     if (props.egress === "endpoints-only") {
       // No internet gateway and no public subnets either: what is not there cannot be routed to by mistake.
-      this.interfaceEndpoints(vpc, props);
+      const sagemaker = this.interfaceEndpoints(vpc, props);
+      if (props.perimeter === true) this.perimeter = [s3.id, ...sagemaker];
       this.https = [
         {
           description: "HTTPS to the interface endpoints of the VPC",
@@ -198,7 +204,8 @@ export class Network extends Construct implements EnvironmentNetwork {
     }
   }
 
-  private interfaceEndpoints(vpc: Vpc, props: NetworkProps) {
+  /** Returns the ids of SageMaker's. */
+  private interfaceEndpoints(vpc: Vpc, props: NetworkProps): readonly string[] {
     const { account, prefix } = props;
     const group = new SecurityGroup(this, "endpoints_group", {
       name: `${prefix}-endpoints`,
@@ -214,6 +221,7 @@ export class Network extends Construct implements EnvironmentNetwork {
       toPort: 443,
       cidrIpv4: props.vpcCidr,
     });
+    const sagemaker: string[] = [];
     const services = interfaceEndpoints(account, props.codeArtifact, props.secrets ?? []);
     for (const [name, { serviceName, statements }] of Object.entries(services)) {
       const policy = new DataAwsIamPolicyDocument(this, `${name}_endpoint_policy`, {
@@ -229,6 +237,7 @@ export class Network extends Construct implements EnvironmentNetwork {
         policy: policy.json,
         tags: { Name: `${prefix}-${name.replaceAll("_", "-")}` },
       });
+      if (serviceName.includes("sagemaker")) sagemaker.push(endpoint.id);
       if (name === "studio") {
         skipChecks(endpoint, {
           CKV_AWS_283:
@@ -236,5 +245,6 @@ export class Network extends Construct implements EnvironmentNetwork {
         });
       }
     }
+    return sagemaker;
   }
 }

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sagemaker_marimo.jobs import follow, states
+from botocore.exceptions import ClientError
+
+from sagemaker_marimo.jobs import follow, lookup, states
 from sagemaker_marimo.jobs.sweep import THREADS, Sweep, SweepError
 from sagemaker_marimo.jobs.sweep_plan import MARK
 from sagemaker_marimo.jobs.sweep_store import Store
@@ -89,7 +91,14 @@ def _sweep(store: Store, name: str) -> Entry | None:
 
 def _job(store: Store, summary: dict[str, Any]) -> Entry:
     name, status = summary["ProcessingJobName"], summary["ProcessingJobStatus"]
-    job = follow.describe(store.sagemaker, name) if status == "InProgress" else summary
+    try:
+        job = follow.describe(store.sagemaker, name) if status == "InProgress" else summary
+    except ClientError as error:
+        if error.response["Error"]["Code"] != lookup.DENIED:
+            raise
+        return Entry(
+            name, "in progress, of another user", {"job": name, "status": status, "state": "running"}
+        )
     # Only rows of sweeps complete with a failed notebook, and they are not listed.
     facts = {"job": name, "status": job["ProcessingJobStatus"], "state": states.of_job(job, {})}
     return Entry(name, follow.status_line(job, {}, datetime.now(UTC)), facts)

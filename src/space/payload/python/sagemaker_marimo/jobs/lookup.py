@@ -14,6 +14,8 @@ from sagemaker_marimo.jobs.sweep_store import Store
 # DescribeProcessingJob documents the first code. The second was seen for a missing training job
 # (aws/sagemaker-python-sdk#326), and is that of names that no job can have.
 MISSING = ("ResourceNotFound", "ValidationException")
+# IAM lets people describe only their own jobs.
+DENIED = "AccessDeniedException"
 MOST_SIMILAR = 3
 
 
@@ -66,6 +68,10 @@ def _job(store: Store, prefix: str, name: str) -> Description | None:
     try:
         return follow.describe(store.sagemaker, name)
     except ClientError as error:
+        if error.response["Error"]["Code"] == DENIED:
+            raise NotFoundError(
+                f"{name} is not your job: only its sender can see, follow or stop it"
+            ) from None
         if error.response["Error"]["Code"] not in MISSING:
             raise
         return None

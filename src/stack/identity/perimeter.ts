@@ -1,0 +1,34 @@
+import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+
+/**
+ * Denies a role what it does with data unless the request comes through these endpoints, so that stolen credentials are of
+ * no use elsewhere. A key that is missing, as in a request from the internet, is denied too (IAM User Guide, "Condition
+ * operators", negated). `aws:ViaAWSService` leaves out S3's own calls of KMS as the role (IAM User Guide, "Forward access
+ * sessions"). SageMaker moves the data of jobs with a VPC through it (SageMaker API, `EnableNetworkIsolation`, which says
+ * so of training; guess: of processing too).
+ *
+ * These are not denied, because AWS makes them as the role, from its own network and not for a caller, where no key tells
+ * it from a thief: CreateProcessingJob, AddTags, DescribeProcessingJob and StopProcessingJob of Pipelines and EventBridge
+ * Scheduler, kms:CreateGrant and kms:DescribeKey for volumes, and Studio's pages (guesses). Apps and spaces need
+ * `sagemaker:DomainId` anyway, which only requests from Studio have.
+ */
+export const perimeterStatement = (endpointIds: readonly string[]): DataAwsIamPolicyDocumentStatement => ({
+  sid: "OnlyThroughTheVpc",
+  effect: "Deny",
+  actions: [
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey*",
+    "kms:ReEncrypt*",
+    "s3:*",
+    "sagemaker:*Pipeline*",
+    "sagemaker:*TrainingJob*",
+    "sagemaker:Invoke*",
+    "sagemaker:ListProcessingJobs",
+  ],
+  resources: ["*"],
+  condition: [
+    { test: "StringNotEquals", variable: "aws:SourceVpce", values: [...endpointIds] },
+    { test: "BoolIfExists", variable: "aws:ViaAWSService", values: ["false"] },
+  ],
+});
