@@ -16,6 +16,7 @@ import { lostRules } from "./risks/lost.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
 import { retentionRule } from "./risks/retention.ts";
 import type { Finding, Rule } from "./risks/rule.ts";
+import { scheduleRightsRule } from "./risks/schedule-rights.ts";
 import { sharedRoleRule } from "./risks/shared-role.ts";
 import {
   canBeBlockedByApps,
@@ -35,6 +36,7 @@ export const rules: readonly Rule[] = [
   permissionsRule,
   unknownPermissionsRule,
   sharedRoleRule,
+  scheduleRightsRule,
   trafficRule,
   refusedUpdateRule,
   runningAppsRule,

@@ -9,7 +9,7 @@ import type { Trail } from "./audit/trail.ts";
 import { budgetStopPolicy, environmentGuardRails } from "./guard-rails/index.ts";
 import type { ExecutionPoliciesProps } from "./identity/execution-role.ts";
 import { environmentRoles, permissionsBoundary } from "./identity/index.ts";
-import { environmentJobs } from "./jobs/index.ts";
+import { environmentJobs, environmentSchedules } from "./jobs/index.ts";
 import { environmentNetwork } from "./network/index.ts";
 import { homeFileSystemCleanup } from "./removal/index.ts";
 import { RemovalGuard } from "./removal/removal-guard.ts";
@@ -85,7 +85,7 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
   const { homeFileSystemRetention } = environment;
   const { encryptionKeyArn } = policies;
   const network = environmentNetwork(scope, { context, bucket, encryptionKeyArn });
-  const jobs = environmentJobs(scope, { context, network, bucket, encryptionKeyArn, payload });
+  const jobs = environmentJobs(scope, { context, network, bucket, encryptionKeyArn });
   const stopPolicy = budgetStopPolicy(scope, context);
   // Written once; everything that a user has is made from it, so the JSON grows by one line for each user.
   const userProfiles = new TerraformLocal(
@@ -101,6 +101,10 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
     attachedLater: stopPolicy === undefined ? [] : [stopPolicy.policy],
   });
   const { role, users } = roles;
+  const scheduleOutputs = environmentSchedules(scope, {
+    ...{ context, jobs, bucket, encryptionKeyArn, payload },
+    policies: roles.policies,
+  });
   const guardRails = environmentGuardRails(scope, { context, role, users, stopPolicy });
   const cleanup = homeFileSystemCleanup(scope, context, network);
   const studio = environmentDomain(scope, {
@@ -118,7 +122,7 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
     before: scope.node.findAll().filter((construct) => TerraformResource.isTerraformResource(construct)),
   });
   return {
-    ...jobs.outputs,
+    ...scheduleOutputs,
     ...studioOutputs({
       ...{ environment, studio, network, role, bucket, lifecycleConfiguration },
       userProfiles: userProfiles.asAnyMap,

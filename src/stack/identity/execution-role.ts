@@ -46,6 +46,8 @@ export interface AttachedPoliciesProps extends ExecutionPoliciesProps {
   readonly prefix: string;
   /** Names of further roles that have the same policies. @default none */
   readonly furtherRoles?: readonly string[] | undefined;
+  /** Names of roles that have these policies without Studio. @default none */
+  readonly rolesWithoutStudio?: readonly string[] | undefined;
 }
 
 export interface ExecutionRoleProps extends AttachedPoliciesProps {
@@ -93,12 +95,10 @@ export function executionDocuments(
     spaces: [
       ...spaceStatements(account),
       ...(imagePrefix === undefined ? [] : describeImageStatements(account, imagePrefix)),
-    ],
-    artifacts: [
-      ...artifactStatements(account, props),
       ...describeJobStatements(account),
       ...studioLogStatements(account),
     ],
+    artifacts: artifactStatements(account, props),
     packages: [
       ...(packages === undefined ? [] : codeArtifactStatements(account, packages)),
       ...(secrets.length === 0 ? [] : secretStatements(secrets)),
@@ -120,10 +120,9 @@ export function executionPolicies(
   role: string,
   props: AttachedPoliciesProps,
 ): readonly ITerraformDependable[] {
-  const { furtherRoles = [], prefix } = props;
-  return Object.entries(executionDocuments(scope, props)).map(
-    ([name, { json }]) =>
-      new ManagedPolicy(scope, name, { name: `${prefix}-${name}`, json, roles: [[role], furtherRoles] })
-        .attachment,
-  );
+  const { furtherRoles = [], prefix, rolesWithoutStudio = [] } = props;
+  return Object.entries(executionDocuments(scope, props)).map(([name, { json }]) => {
+    const roles = [[role], furtherRoles, ...(name === "spaces" ? [] : [rolesWithoutStudio])];
+    return new ManagedPolicy(scope, name, { name: `${prefix}-${name}`, json, roles }).attachment;
+  });
 }

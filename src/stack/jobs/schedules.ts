@@ -19,7 +19,7 @@ import { Construct } from "constructs";
 import { appFiles } from "../../notebooks/app-files.ts";
 import { awsNames, bucketPrefixes } from "../../settings/names.ts";
 import { longestSchedulePrefix, type ResolvedSchedule } from "../../settings/schedules.ts";
-import { passedTo } from "../identity/conditions.ts";
+import { passedTo, scheduledUserArn } from "../identity/conditions.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import { encryptedObject, type Payload } from "../storage/payload.ts";
@@ -41,8 +41,10 @@ export interface SchedulesProps {
   readonly root: string;
   readonly bucket: EnvironmentBucket;
   readonly payload: Payload;
-  readonly jobs: JobDefaults;
-  /** The policies of the jobs' role. */
+  readonly jobs: Omit<JobDefaults, "roleArn">;
+  /** ARN of the role of schedules without `runAs`. The others run as the roles that `ScheduleRoles` creates. */
+  readonly jobRoleArn?: string | undefined;
+  /** The policies of the jobs' roles. */
   readonly roleReady: readonly ITerraformDependable[];
 }
 
@@ -76,18 +78,27 @@ export class Schedules extends Construct {
         throw new Error(`schedule "${schedule.name}": "${name}-" leaves no room for an execution's id`);
       // The id is the same for each attempt of one invocation: a second job of that name is refused, not run.
       const job = `${name}-<aws.scheduler.execution-id>`;
+      const { runAs } = schedule;
+      const roleArn = runAs === undefined ? props.jobRoleArn : scheduledUserArn(account, prefix, runAs);
+      if (roleArn === undefined) throw new Error(`schedule "${schedule.name}": no jobRoleArn, and no runAs`);
       const input = JSON.stringify(
-        processingJobRequest(props.jobs, {
-          name: job,
-          instanceType: schedule.instanceType,
-          timeLimitMinutes: schedule.timeLimitMinutes,
-          payloadHash: props.payload.hash,
-          sourcePrefix: sources.prefix,
-          outputPrefix: `${bucketPrefixes.jobs}/${job}`,
-          notebook: basename(schedule.notebook),
-          arguments: schedule.arguments,
-          secrets: schedule.secrets,
-        }),
+        processingJobRequest(
+          { ...props.jobs, roleArn },
+          {
+            name: job,
+            instanceType: schedule.instanceType,
+            timeLimitMinutes: schedule.timeLimitMinutes,
+            payloadHash: props.payload.hash,
+            sourcePrefix: sources.prefix,
+            outputPrefix:
+              runAs === undefined
+                ? `${bucketPrefixes.jobs}/${job}`
+                : `${bucketPrefixes.people}/${runAs}/jobs/${job}`,
+            notebook: basename(schedule.notebook),
+            arguments: schedule.arguments,
+            secrets: schedule.secrets,
+          },
+        ),
       );
       if (input.length > longestInput)
         throw new Error(
@@ -97,7 +108,7 @@ export class Schedules extends Construct {
       const made = new SchedulerSchedule(this, `schedule_${schedule.name}`, {
         name: schedule.name,
         groupName: group.name,
-        description: `Runs ${schedule.notebook}`,
+        description: `Runs ${schedule.notebook}${runAs === undefined ? "" : ` with the rights of ${runAs}`}`,
         scheduleExpression: schedule.expression,
         scheduleExpressionTimezone: schedule.timeZone,
         state: schedule.enabled ? "ENABLED" : "DISABLED",
@@ -118,8 +129,10 @@ export class Schedules extends Construct {
     }
   }
 
-  /** What EventBridge Scheduler may do: make these jobs, tag them, hand them the one role, and report what failed. */
-  private role({ account, jobs, prefix }: SchedulesProps, groupArn: string, queueArn: string) {
+  /** What EventBridge Scheduler may do: make these jobs, tag them, hand them their roles, and report what failed. */
+  private role(props: SchedulesProps, groupArn: string, queueArn: string) {
+    const { account, jobRoleArn, prefix, schedules } = props;
+    const hasUsers = schedules.some(({ runAs }) => runAs !== undefined);
     const trust = new DataAwsIamPolicyDocument(this, "trust", {
       statement: [
         serviceTrust({
@@ -144,9 +157,12 @@ export class Schedules extends Construct {
           resources: [account.arn("sagemaker", `processing-job/${prefix}-*`)],
         },
         {
-          sid: "TheOneRole",
+          sid: "RolesOfJobs",
           actions: ["iam:PassRole"],
-          resources: [jobs.roleArn],
+          resources: [
+            ...(jobRoleArn === undefined ? [] : [jobRoleArn]),
+            ...(hasUsers ? [scheduledUserArn(account, prefix, "*")] : []),
+          ],
           condition: passedTo(account, "sagemaker"),
         },
         { sid: "DeadLetters", actions: ["sqs:SendMessage"], resources: [queueArn] },
