@@ -1,6 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { GetAccountSummaryCommand, IAMClient, paginateListPolicies, paginateListRoles } from "@aws-sdk/client-iam";
+import {
+  GetAccountSummaryCommand,
+  IAMClient,
+  paginateListPolicies,
+  paginateListRoles,
+} from "@aws-sdk/client-iam";
 import { paginateListScheduleGroups, SchedulerClient } from "@aws-sdk/client-scheduler";
 import { prefixOf } from "../settings/basics.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
@@ -46,7 +51,9 @@ export function needsOf(stack: unknown): Needs {
   };
   const count = (type: string) => blocks(type).reduce((sum, block) => sum + sizeOf(block.for_each), 0);
   // Users have every policy but those that only other roles have, and the one that AWS Budgets attaches.
-  const attached = blocks("aws_iam_policy_attachment").filter(({ roles }) => /users_role/.test(String(roles)));
+  const attached = blocks("aws_iam_policy_attachment").filter(({ roles }) =>
+    /users_role/.test(String(roles)),
+  );
   return {
     roles: count("aws_iam_role"),
     policies: count("aws_iam_policy"),
@@ -103,7 +110,10 @@ export async function accountUse(prefix: string, { iam, scheduler }: QuotaClient
   const own = { Scope: "Local" } as const;
   for await (const { Policies = [] } of paginateListPolicies({ client: iam, pageSize: 1000 }, own))
     others.policies += Policies.filter(({ PolicyName }) => isOther(PolicyName)).length;
-  for await (const { ScheduleGroups = [] } of paginateListScheduleGroups({ client: scheduler, pageSize: 100 }, {}))
+  for await (const { ScheduleGroups = [] } of paginateListScheduleGroups(
+    { client: scheduler, pageSize: 100 },
+    {},
+  ))
     others.groups += ScheduleGroups.filter(({ Name }) => isOther(Name)).length;
   // The API's reference does not list RolesQuota, which AWS returns: without it, the default counts.
   const summary: Readonly<Record<string, number>> = SummaryMap;

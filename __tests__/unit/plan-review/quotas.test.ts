@@ -38,11 +38,19 @@ function account({ groups = [], policies = [], roles = [], summary = {} }: Accou
         return { SummaryMap: summary };
       case "ListRolesCommand": {
         const { items, next } = page(roles, Marker);
-        return { Roles: items.map((RoleName) => ({ RoleName })), Marker: next, IsTruncated: next !== undefined };
+        return {
+          Roles: items.map((RoleName) => ({ RoleName })),
+          Marker: next,
+          IsTruncated: next !== undefined,
+        };
       }
       case "ListPoliciesCommand": {
         const { items, next } = page(policies, Marker);
-        return { Policies: items.map((PolicyName) => ({ PolicyName })), Marker: next, IsTruncated: next !== undefined };
+        return {
+          Policies: items.map((PolicyName) => ({ PolicyName })),
+          Marker: next,
+          IsTruncated: next !== undefined,
+        };
       }
       default: {
         const { items, next } = page(groups, NextToken);
