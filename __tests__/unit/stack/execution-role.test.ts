@@ -108,12 +108,12 @@ describe("the execution role", () => {
 
   it("lists and describes jobs, and writes Studio's logs", () => {
     const stack = synthesize();
-    expect(statements(stack, "execution_artifacts_document").DescribeJobs?.resources).toEqual([
+    expect(statements(stack, "execution_spaces_document").DescribeJobs?.resources).toEqual([
       arn("sagemaker", "processing-job/*"),
       arn("sagemaker", "training-job/*"),
     ]);
     const group = arn("logs", "log-group:/aws/sagemaker/studio");
-    expect(statements(stack, "execution_artifacts_document").StudioLogs?.resources).toEqual([
+    expect(statements(stack, "execution_spaces_document").StudioLogs?.resources).toEqual([
       group,
       `${group}:*`,
     ]);
