@@ -41,7 +41,14 @@ async function run({ runs, folder, signal }: BenchmarkProps): Promise<Report> {
       const measured: Partial<Record<keyof typeof sides, Measured>> = {};
       for (const [side, from] of Object.entries(sides) as [keyof typeof sides, string][]) {
         const path = join(folder.path, `${side}-${people}-${index}`);
-        measured[side] = await measure(`${side}, ${people} people`, { people, from, path, folder, steps, signal });
+        measured[side] = await measure(`${side}, ${people} people`, {
+          people,
+          from,
+          path,
+          folder,
+          steps,
+          signal,
+        });
       }
       rounds.push({ people, ours: measured.ours as Measured, before: measured.before as Measured });
     }
@@ -53,11 +60,18 @@ async function run({ runs, folder, signal }: BenchmarkProps): Promise<Report> {
 async function getReference(folder: string, signal: AbortSignal): Promise<string> {
   mkdirSync(folder);
   const shell = async (script: string, cwd: string) => {
-    const { status, stderr } = await runProgram({ command: ["bash", "-c", script], cwd, environment: process.env, signal });
+    const { status, stderr } = await runProgram({
+      command: ["bash", "-c", script],
+      cwd,
+      environment: process.env,
+      signal,
+    });
     if (status !== 0) throw new Error(`${script} failed with status ${status}:\n${stderr}`);
   };
   await shell(`set -o pipefail; git archive ${reference} | tar -x -C '${folder}'`, projectFolder);
-  const [own, other] = [projectFolder, folder].map((of) => readFileSync(join(of, "package-lock.json"), "utf8"));
+  const [own, other] = [projectFolder, folder].map((of) =>
+    readFileSync(join(of, "package-lock.json"), "utf8"),
+  );
   if (own === other) symlinkSync(join(projectFolder, "node_modules"), join(folder, "node_modules"), "dir");
   else await shell("npm ci --ignore-scripts", folder);
   return folder;
@@ -118,7 +132,11 @@ function report(rounds: readonly Round[]): Report {
   const ratio = (people: number, key: keyof Measured) =>
     median(rounds.filter((one) => one.people === people).map(({ before, ours }) => ours[key] / before[key]));
   const shown = (key: keyof Measured, value: number) =>
-    key === "bytes" ? `${(value / 1024).toFixed(1)} KiB` : key === "resources" ? String(value) : `${value.toFixed(1)} s`;
+    key === "bytes"
+      ? `${(value / 1024).toFixed(1)} KiB`
+      : key === "resources"
+        ? String(value)
+        : `${value.toFixed(1)} s`;
   const rows = counts.flatMap((people) =>
     (Object.keys(what) as (keyof Measured)[]).map((key) => [
       `${people.toLocaleString("en")} people: ${what[key]}`,

@@ -26,8 +26,7 @@ export function copyProject(
   readonly remove: () => void;
 } {
   const folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-copy-"));
-  for (const source of sources)
-    cpSync(join(from, source), join(folder, source), { recursive: true });
+  for (const source of sources) cpSync(join(from, source), join(folder, source), { recursive: true });
   symlinkSync(join(from, "node_modules"), join(folder, "node_modules"), "dir");
   if (environments !== undefined) {
     writeFileSync(join(folder, "src", "environments.ts"), `export const environments = ${environments};\n`);
