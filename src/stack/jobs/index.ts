@@ -19,7 +19,7 @@ export interface EnvironmentJobsProps {
   readonly encryptionKeyArn: string;
 }
 
-/** What all jobs of the environment have in common, whoever sends them. */
+/** What all jobs of the environment have in common: those of users and those of schedules. */
 export function environmentJobs(scope: Construct, props: EnvironmentJobsProps): Jobs {
   const { context, ...places } = props;
   const { account, environment, prefix } = context;
