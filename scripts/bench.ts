@@ -3,13 +3,14 @@ import { type Options, optionsHelp, type Values } from "../src/cli/command-line.
 import { onInterrupt } from "../src/cli/interrupt.ts";
 import { createRunFolder } from "../src/cli/run-folder.ts";
 import { jobs } from "./bench/jobs.ts";
+import { people } from "./bench/people.ts";
 import { type Benchmark, publish } from "./bench/report.ts";
 import { space } from "./bench/space.ts";
 import { start } from "./bench/start.ts";
 import { synthesis } from "./bench/synthesis.ts";
 import { terraform } from "./bench/terraform.ts";
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { synthesis, start, space, terraform, jobs };
+const benchmarks: Readonly<Record<string, Benchmark>> = { synthesis, start, space, terraform, people, jobs };
 const names = Object.keys(benchmarks);
 
 const options = {

@@ -1,4 +1,12 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import {
+  boundaryOf,
+  type DocumentName,
+  policiesOf,
+  type RoleName,
+  roleDocument,
+} from "../../src/github/roles.ts";
+import { resolveEnvironment } from "../../src/settings/environment.ts";
 import { bucketPrefixes } from "../../src/settings/names.ts";
 import { appliedIamDocuments, type IamDocument } from "../support/iam-documents.ts";
 import { type PolicyDocument, type PolicyRequest, simulate } from "../support/policy-simulator.ts";
@@ -13,7 +21,15 @@ const settings = {
     budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], stopAtPercent: 100 },
   },
   userProfiles: [{ name: "ana" }, { name: "Bo" }],
-  schedules: [{ name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" }],
+  schedules: [
+    { name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" },
+    {
+      name: "weekly",
+      notebook: "sample-notebooks/01_explore_data.py",
+      expression: "rate(7 days)",
+      runAs: "ana",
+    },
+  ],
   deployers: ["arn:aws:iam::123456789012:role/ops/deploy"],
 } as const;
 
@@ -46,6 +62,10 @@ const seats = {
   "a role without a tag": { policies: users },
   "a role with an empty tag": { policies: users, tags: { StudioUser: "" } },
   "a scheduled job": { policies: ["aws_iam_role_policy.jobs_role_"] },
+  "a scheduled job with ana's rights": {
+    policies: ["aws_iam_policy.execution_artifacts", "aws_iam_policy.job_users_job_runtime"],
+    tags: { StudioUser: "ana" },
+  },
   "the scheduler": { policies: ["aws_iam_role_policy.schedules_policy"] },
   "bo's role outside the VPC": { policies: users, tags: { StudioUser: "bo" }, endpoint: "" },
   "a scheduled job's role outside the VPC": {
@@ -213,6 +233,16 @@ const inPerimeter: Attempt = ["s3:GetObject", `${bucket}/shared/data.csv`];
 const throughS3: Attempt = ["kms:Decrypt", key, { "kms:ViaService": `s3.${region}.amazonaws.com` }];
 const perimeter = { refusedBy: "OnlyThroughTheVpc" } as const;
 const outside = "bo's role outside the VPC";
+const prodBucket = `arn:aws:s3:::marimo-prod-${account}-${region}`;
+const anasSchedule = "a scheduled job with ana's rights";
+const anasResult: Attempt = ["s3:PutObject", `${bucket}/people/ana/jobs/marimo-dev-weekly-1/page.html`];
+/** In Studio, SageMaker gives a session these keys. */
+const studioOf = (user: string) => ({ "sagemaker:DomainId": "d-1", "sagemaker:UserProfileName": user });
+const presigned = (user: string): Attempt => [
+  "sagemaker:CreatePresignedDomainUrl",
+  arn("sagemaker", `user-profile/d-1/${user}`),
+  studioOf("bo"),
+];
 
 const rows: readonly Row[] = [
   row(bo, "stops ana's job", ["sagemaker:StopProcessingJob", job("marimo-dev-ana-a-1")], stopOwn),
@@ -340,6 +370,85 @@ const rows: readonly Row[] = [
     ["s3:PutObject", `${bucket}/shared/data.csv`],
     ["s3:PutObject", `${bucket}/${bucketPrefixes.scheduledJobs}/marimo-dev-daily-1/page.html`],
   ),
+  row(
+    bo,
+    "runs a job as ana's schedules",
+    ["iam:PassRole", role("schedules-ana"), passedTo("sagemaker")],
+    passOneself,
+  ),
+  row(
+    "ana's private space",
+    "runs a job as the schedules with her rights",
+    ["iam:PassRole", role("schedules-ana"), passedTo("sagemaker")],
+    ["iam:PassRole", role("user-ana"), passedTo("sagemaker")],
+  ),
+  row(
+    anasSchedule,
+    "opens Studio as ana",
+    ["sagemaker:CreatePresignedDomainUrl", arn("sagemaker", "user-profile/d-1/ana"), studioOf("ana")],
+    ["sagemaker:CreatePresignedDomainUrl", arn("sagemaker", "user-profile/d-1/ana"), studioOf("ana")],
+    { controlSeat: "ana's private space" },
+  ),
+  row(anasSchedule, "sends jobs", ["sagemaker:AddTags", job("marimo-dev-ana-a-1")], anasResult),
+  row(
+    anasSchedule,
+    "runs a job as ana",
+    ["iam:PassRole", role("user-ana"), passedTo("sagemaker")],
+    anasResult,
+  ),
+  row(
+    anasSchedule,
+    "runs a job as itself",
+    ["iam:PassRole", role("schedules-ana"), passedTo("sagemaker")],
+    anasResult,
+  ),
+  row(
+    anasSchedule,
+    "makes a schedule",
+    ["scheduler:CreateSchedule", schedule("marimo-dev-user-ana")],
+    anasResult,
+  ),
+  row(anasSchedule, "changes what everybody runs", ["s3:PutObject", payload], anasResult, {
+    refusedBy: "PayloadIsReadOnly",
+  }),
+  row("a scheduled job", "writes results of ana's", anasResult, anasResult, { controlSeat: anasSchedule }),
+  row(
+    "the scheduler",
+    "runs a job as ana",
+    ["iam:PassRole", role("user-ana"), passedTo("sagemaker")],
+    ["iam:PassRole", role("schedules-ana"), passedTo("sagemaker")],
+  ),
+  row(
+    "the scheduler",
+    "passes ana's rights to a function",
+    ["iam:PassRole", role("schedules-ana"), passedTo("lambda")],
+    ["iam:PassRole", role("schedules-ana"), passedTo("sagemaker")],
+  ),
+  row(
+    bo,
+    "reads the bucket of another environment",
+    ["s3:GetObject", `${prodBucket}/people/bo/data.csv`],
+    ["s3:GetObject", `${bucket}/people/bo/data.csv`],
+  ),
+  row(
+    bo,
+    "writes what another environment runs",
+    ["s3:PutObject", `${prodBucket}/${bucketPrefixes.payload}/current`],
+    ["s3:PutObject", `${bucket}/people/bo/data.csv`],
+  ),
+  row(
+    bo,
+    "makes a schedule in another environment",
+    ["scheduler:CreateSchedule", schedule("marimo-prod-user-bo")],
+    ownSchedule,
+  ),
+  row(
+    bo,
+    "runs a job as bo of another environment",
+    ["iam:PassRole", `arn:aws:iam::${account}:role/marimo-prod-user-bo`, passedTo("sagemaker")],
+    passOneself,
+  ),
+  row(bo, "opens Studio as ana", presigned("ana"), presigned("bo")),
   row("the scheduler", "runs a job as bo", passOneself, [
     "iam:PassRole",
     role("jobs"),
@@ -609,5 +718,252 @@ describe("the trust of a user's role", () => {
     ["another service", "ana", group("-user-ana"), "lambda", false],
   ] as const)("admits or refuses %s", (_, user, source, principal, allowed) => {
     expect(trusts(user, source, principal)).toBe(allowed);
+  });
+});
+
+describe("the trust of the role of schedules with ana's rights", () => {
+  const source = arn("sagemaker", "processing-job/marimo-dev-weekly-1");
+  const group = arn("scheduler", "schedule-group/marimo-dev-user-ana");
+  it.each([
+    ["SageMaker", "sagemaker", source, account, true],
+    ["SageMaker for another account", "sagemaker", source, "999999999999", false],
+    ["EventBridge Scheduler", "scheduler", group, account, false],
+  ] as const)("admits or refuses %s", (_, service, sourceArn, owner, allowed) => {
+    const resource = documentsOf([`aws_iam_role.schedule_roles_role["ana"]`], "assume_role_policy");
+    const request = {
+      action: "sts:AssumeRole",
+      resource: role("schedules-ana"),
+      principal: `${service}.amazonaws.com`,
+      context: { "aws:SourceAccount": owner, "aws:SourceArn": sourceArn },
+    };
+    expect(simulate({ identity: [], resource }, request).allowed).toBe(allowed);
+  });
+});
+
+/** What a user's role does in a day with `marimo-job` and with a schedule of their own. */
+const day = (user: string): readonly Attempt[] => {
+  const own = (name: string) => `marimo-dev-${user}-${name}`;
+  const group = `schedule/marimo-dev-user-${user}/nightly`;
+  return [
+    ["sagemaker:CreateProcessingJob", job(own("analysis-1")), jobKeys()],
+    ["sagemaker:AddTags", job(own("analysis-1"))],
+    ["sagemaker:StopProcessingJob", job(own("analysis-1"))],
+    ["iam:PassRole", role(`user-${user}`), passedTo("sagemaker")],
+    ...["Create", "Update", "Delete"].map(
+      (verb): Attempt => [`sagemaker:${verb}Pipeline`, pipeline(own("sweep-1"))],
+    ),
+    ["sagemaker:StartPipelineExecution", pipeline(own("sweep-1"))],
+    ["sagemaker:StopPipelineExecution", pipeline(own("sweep-1/execution/x"))],
+    ["sagemaker:RetryPipelineExecution", pipeline(own("sweep-1/execution/x"))],
+    ["iam:PassRole", role(`user-${user}`), passedTo("scheduler")],
+    ...["Create", "Get", "Update", "Delete"].map(
+      (verb): Attempt => [`scheduler:${verb}Schedule`, arn("scheduler", group)],
+    ),
+  ];
+};
+
+/** The condition keys of a job as `marimo-job` sends it: its network and key are those that the policy names. */
+function jobKeys() {
+  const { Condition = {} } = statementOf("SendJobs");
+  const valuesOf = (operator: string, key: string) =>
+    Condition[operator]?.[`sagemaker:${key}`] as string | string[];
+  return {
+    "sagemaker:VpcSubnets": valuesOf("ForAllValues:StringEquals", "VpcSubnets"),
+    "sagemaker:VpcSecurityGroupIds": valuesOf("ForAllValues:StringEquals", "VpcSecurityGroupIds"),
+    "sagemaker:OutputKmsKey": valuesOf("ArnEquals", "OutputKmsKey"),
+    "sagemaker:VolumeKmsKey": valuesOf("ArnEquals", "OutputKmsKey"),
+    "sagemaker:MaxRuntimeInSeconds": "3600",
+    "sagemaker:InstanceTypes": ["ml.m5.large"],
+  };
+}
+
+const statementOf = (sid: string) => {
+  const found = documents.flatMap(({ document }) => document.Statement).find(({ Sid }) => Sid === sid);
+  if (found === undefined) throw new Error(`no statement ${sid}`);
+  return found;
+};
+
+describe("two people", () => {
+  const refused = (seat: SeatName, user: string) =>
+    day(user).filter((attempt) => !decide(seat, attempt).allowed);
+
+  it("each have their day", () => {
+    expect(refused("ana's private space", "ana")).toEqual([]);
+    expect(refused(bo, "bo")).toEqual([]);
+  });
+
+  it("have nothing of the other's", () => {
+    expect(refused(bo, "ana")).toEqual(day("ana"));
+    expect(refused("ana's private space", "bo")).toEqual(day("bo"));
+  });
+});
+
+/** Seats at GitHub: the trusts and policies of `npm run github-roles`, which Terraform does not send. */
+describe("attacks through GitHub", () => {
+  const issuer = "token.actions.githubusercontent.com";
+  const workflow = "our/team/.github/workflows/environment.yml";
+  const environment = resolveEnvironment({ name: "dev", backend: { type: "s3", bucket: "our-state" } });
+  const document = (name: DocumentName) =>
+    roleDocument(name, { environment, account, repository: "our/team" }) as PolicyDocument;
+
+  /** Whether a token of this subject and workflow gets the role. */
+  const assumes = (name: "plan" | "apply", [sub, ref, aud = "sts.amazonaws.com"]: Token) =>
+    simulate(
+      { identity: [], resource: [document(`${name}-trust`)] },
+      {
+        action: "sts:AssumeRoleWithWebIdentity",
+        resource: `arn:aws:iam::${account}:role/github/marimo-dev-${name}`,
+        principal: `arn:aws:iam::${account}:oidc-provider/${issuer}`,
+        context: { [`${issuer}:sub`]: sub, [`${issuer}:aud`]: aud, [`${issuer}:job_workflow_ref`]: ref },
+      },
+    ).allowed;
+  type Token = readonly [sub: string, ref: string, aud?: string];
+  const onMain: Token = ["repo:our/team:environment:dev", `${workflow}@refs/heads/main`];
+  const pullRequest: Token = ["repo:our/team:pull_request", `${workflow}@refs/pull/7/merge`];
+  const own = "our/team/.github/workflows/own.yml";
+
+  it.each([
+    ["branch author", "applies from a branch", "apply", [onMain[0], `${workflow}@refs/heads/x`], onMain],
+    [
+      "branch author",
+      "applies by a workflow of their own",
+      "apply",
+      [onMain[0], `${own}@refs/heads/main`],
+      onMain,
+    ],
+    [
+      "branch author",
+      "applies without the environment",
+      "apply",
+      ["repo:our/team:ref:refs/heads/main", onMain[1]],
+      onMain,
+    ],
+    [
+      "branch author",
+      "plans by a workflow of their own",
+      "plan",
+      [pullRequest[0], `${own}@refs/pull/7/merge`],
+      pullRequest,
+    ],
+    ["branch author", "applies from a pull request", "apply", pullRequest, onMain],
+    [
+      "branch author",
+      "uses a token for another service",
+      "apply",
+      [onMain[0], onMain[1], "https://github.com/our"],
+      onMain,
+    ],
+    [
+      "other environment",
+      "applies dev from prod's job",
+      "apply",
+      ["repo:our/team:environment:prod", onMain[1]],
+      onMain,
+    ],
+    ["fork", "plans", "plan", ["repo:evil/team:pull_request", pullRequest[1]], pullRequest],
+    [
+      "fork",
+      "applies",
+      "apply",
+      ["repo:evil/team:environment:dev", "evil/team/.github/workflows/environment.yml@refs/heads/main"],
+      onMain,
+    ],
+    ["fork", "calls the workflow", "apply", ["repo:evil/team:environment:dev", onMain[1]], onMain],
+  ] as const)("%s: %s", (_seat, _attempt, name, token: Token, control: Token) => {
+    expect(assumes(name, token)).toBe(false);
+    // Control.
+    expect(assumes(name, control)).toBe(true);
+  });
+
+  const tagged = (name: string) => ({
+    "aws:ResourceTag/Environment": name,
+    "aws:RequestTag/Environment": name,
+    "iam:PermissionsBoundary": boundaryOf({ environment, account }),
+  });
+  const allowed = (name: RoleName, [action, resource, context = {}]: Attempt) =>
+    simulate(
+      { identity: policiesOf[name].map(document) },
+      { action, resource, context: { "aws:RequestedRegion": region, ...context } },
+    ).allowed;
+  const domain = arn("sagemaker", "domain/d-1");
+  const state = "arn:aws:s3:::our-state/sagemaker-marimo";
+
+  it.each([
+    [
+      "apply",
+      "destroys prod's domain",
+      ["sagemaker:DeleteDomain", domain, tagged("prod")],
+      ["sagemaker:DeleteDomain", domain, tagged("dev")],
+    ],
+    [
+      "apply",
+      "changes a role of prod",
+      ["iam:PutRolePolicy", `arn:aws:iam::${account}:role/marimo-prod-execution`, tagged("prod")],
+      ["iam:PutRolePolicy", role("execution"), tagged("dev")],
+    ],
+    [
+      "apply",
+      "writes prod's payload",
+      ["s3:PutObject", `${prodBucket}/marimo/payload/current`],
+      ["s3:PutObject", `${bucket}/marimo/payload/current`],
+    ],
+    [
+      "apply",
+      "writes prod's state",
+      ["s3:PutObject", `${state}/prod.tfstate`],
+      ["s3:PutObject", `${state}/dev.tfstate`],
+    ],
+    [
+      "apply",
+      "makes a role without the boundary",
+      ["iam:CreateRole", role("x"), { "aws:RequestTag/Environment": "dev" }],
+      ["iam:CreateRole", role("x"), tagged("dev")],
+    ],
+    [
+      "apply",
+      "makes a role of another name",
+      ["iam:CreateRole", `arn:aws:iam::${account}:role/admin`, tagged("dev")],
+      ["iam:CreateRole", role("x"), tagged("dev")],
+    ],
+    [
+      "plan",
+      "changes a role",
+      ["iam:PutRolePolicy", role("execution"), tagged("dev")],
+      ["iam:GetRolePolicy", role("execution")],
+    ],
+    [
+      "plan",
+      "writes the payload",
+      ["s3:PutObject", `${bucket}/marimo/payload/current`],
+      ["s3:GetObject", `${bucket}/marimo/payload/current`],
+    ],
+    [
+      "plan",
+      "writes the state",
+      ["s3:PutObject", `${state}/dev.tfstate`],
+      ["s3:GetObject", `${state}/dev.tfstate`],
+    ],
+    [
+      "plan",
+      "replaces a kept plan",
+      ["s3:PutObject", `${state}/dev.tfstate.plans/x`],
+      ["s3:PutObject", `${state}/dev.tfstate.plans/x`, { "s3:if-none-match": "*" }],
+    ],
+    [
+      "plan",
+      "reads people's data",
+      ["s3:GetObject", `${bucket}/people/ana/data.csv`],
+      ["s3:GetObject", `${bucket}/marimo/payload/current`],
+    ],
+    [
+      "plan",
+      "runs a job as ana",
+      ["iam:PassRole", role("user-ana"), passedTo("sagemaker")],
+      ["iam:GetRole", role("user-ana")],
+    ],
+  ] as const)("with the %s role: %s", (name, _attempt, attempt: Attempt, control: Attempt) => {
+    expect(allowed(name, attempt)).toBe(false);
+    // Control.
+    expect(allowed(name, control)).toBe(true);
   });
 });

@@ -54,6 +54,7 @@ const schedule: Required<ScheduleSettings> = {
   secrets: { WAREHOUSE: secret },
   timeLimitMinutes: 10,
   enabled: true,
+  runAs: "ana",
 };
 const image: Required<ImageSettings> = { name: "geo", imageUri, gpu: true };
 
@@ -86,7 +87,10 @@ export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
   runOnOpen: true,
   guardRails,
   jobs,
-  schedules: [schedule],
+  schedules: [
+    schedule,
+    { name: "weekly", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(7 days)" },
+  ],
   permissionsBoundaryArn,
   awsProviderVersion: "~> 5.100",
   backend: { type: "s3", bucket: "acme-terraform" },

@@ -297,6 +297,8 @@ const schedule: Arbitraries<ScheduleSettings> = {
   ),
   timeLimitMinutes: mostly(fc.integer({ min: 1, max: 60 }), fc.constantFrom(0, 12_961)),
   enabled: mostly(fc.boolean(), fc.constant("no")),
+  // The index of a user.
+  runAs: sometimes(mostly(fc.nat(20), fc.constantFrom("nobody", "ana-b"))),
 };
 
 const audit: Arbitraries<AuditSettings> = {
@@ -474,9 +476,21 @@ function agreeing(settings: Settings): Settings {
   ) {
     delete agreed.packageIndexUrl;
   }
+  if (Array.isArray(agreed.schedules))
+    agreed.schedules = agreed.schedules.map((one) => agreeingRunAs(one, agreed));
   if (isSettings(agreed.guardRails))
     agreed.guardRails = agreeingGuardRails(agreed.guardRails, agreed, region);
   return agreed;
+}
+
+/** Replaces the index of a user by the name. */
+function agreeingRunAs(schedule: unknown, settings: Settings): unknown {
+  if (!isSettings(schedule) || typeof schedule.runAs !== "number") return schedule;
+  const { runAs, ...rest } = schedule;
+  const users = (settings.userProfiles ?? studioDefaults.userProfiles) as readonly unknown[];
+  const user = Array.isArray(users) ? users[Number(runAs) % users.length] : undefined;
+  const haveRoles = !isSettings(settings.existing) || settings.existing.executionRoleArn === undefined;
+  return isSettings(user) && haveRoles ? { ...rest, runAs: user.name } : rest;
 }
 
 /** Removes the settings that the existing resources exclude. */

@@ -16,16 +16,18 @@ const sources = [
 
 /**
  * Copies the project to a temporary folder, like a clone. `environments`, a TypeScript expression, replaces the
- * settings. The caller removes the copy with `remove`.
+ * settings. The caller removes the copy with `remove`. `from` is another version of the project.
  */
-export function copyProject(environments?: string): {
+export function copyProject(
+  environments?: string,
+  from = projectFolder,
+): {
   readonly folder: string;
   readonly remove: () => void;
 } {
   const folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-copy-"));
-  for (const source of sources)
-    cpSync(join(projectFolder, source), join(folder, source), { recursive: true });
-  symlinkSync(join(projectFolder, "node_modules"), join(folder, "node_modules"), "dir");
+  for (const source of sources) cpSync(join(from, source), join(folder, source), { recursive: true });
+  symlinkSync(join(from, "node_modules"), join(folder, "node_modules"), "dir");
   if (environments !== undefined) {
     writeFileSync(join(folder, "src", "environments.ts"), `export const environments = ${environments};\n`);
   }

@@ -75,12 +75,17 @@ async function run({ runs, folder, signal }: BenchmarkProps): Promise<Report> {
   }
 }
 
-/** Synthesizes a copy of the project with other settings. Resolves to the stack's folder. */
-async function synthesize(users: number, folder: string, signal: AbortSignal): Promise<string> {
-  const copy = copyProject(environmentsOf(users));
+/** Synthesizes a copy of a version of the project with other settings. Resolves to the stack's folder. */
+export async function synthesize(
+  users: number,
+  folder: string,
+  signal: AbortSignal,
+  from?: string,
+): Promise<string> {
+  const copy = copyProject(environmentsOf(users), from);
   try {
     const output = join(folder, "cdktf.out");
-    mkdirSync(folder);
+    mkdirSync(folder, { recursive: true });
     const { status, stderr } = await runProgram({
       command: [process.execPath, "--import", "tsx", "main.ts"],
       cwd: copy.folder,

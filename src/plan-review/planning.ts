@@ -52,16 +52,16 @@ export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironm
   // After the synthesis, which validates the settings.
   const environment = resolveEnvironment(chosenEnvironment({ environment: props.environmentName }));
   const { name, region, awsProviderVersion } = environment;
+  const stack = join(output, "stacks", name);
   const warning = untestedVersionWarning(environment);
   if (warning) console.warn(warning);
   await steps.run("check the account's quotas", async () => {
-    const quotas = await checkQuotas(environment);
+    const quotas = await checkQuotas(environment, stack);
     if ("notChecked" in quotas) console.warn(`The account's quotas were not checked: ${quotas.notChecked}`);
     else if (quotas.problems.length > 0)
       throw new Problem({ message: quotas.problems.join("\n"), remedy: "see above; nothing was planned" });
   });
   runner.providerVersion = awsProviderVersion;
-  const stack = join(output, "stacks", name);
   const saved = props.save(name);
   const readOnly = committedProviderLock(name) === undefined ? [] : ["-lockfile=readonly"];
   await steps.run("terraform init", () => runner.terraform(stack, "init", "-input=false", ...readOnly));

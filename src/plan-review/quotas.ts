@@ -1,91 +1,146 @@
-import { GetAccountSummaryCommand, IAMClient, ListRolesCommand } from "@aws-sdk/client-iam";
-import { ListScheduleGroupsCommand, SchedulerClient } from "@aws-sdk/client-scheduler";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  GetAccountSummaryCommand,
+  IAMClient,
+  paginateListPolicies,
+  paginateListRoles,
+} from "@aws-sdk/client-iam";
+import { paginateListScheduleGroups, SchedulerClient } from "@aws-sdk/client-scheduler";
 import { prefixOf } from "../settings/basics.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
-import { awsNames } from "../settings/names.ts";
+import { valuesOf } from "./plan.ts";
 
-/** Guess: the groups that EventBridge Scheduler allows an account in a Region. */
-const mostGroups = 500;
+/** Quotas of a new account (IAM User Guide, "IAM and AWS STS quotas"). The schedule groups of a Region: guess. */
+const defaults = { roles: 1000, policies: 1500, perRole: 10, groups: 500 };
 
-/** What an account has of a resource that each user needs one of. */
+/** What the account has of a resource. */
 export interface QuotaUse {
-  /** All in the account. */
-  readonly used: number;
-  /** Those of the environment's users. */
-  readonly own: number;
+  /** Those that are not the environment's. */
+  readonly others: number;
   readonly quota: number;
 }
 
 export interface AccountUse {
   readonly roles: QuotaUse;
+  readonly policies: QuotaUse;
   readonly groups: QuotaUse;
+  /** Policies that a role can have. */
+  readonly perRole: number;
 }
 
-/** One message for each quota of the account that the environment's users would exceed. */
-export function quotaProblems(name: string, users: number, { groups, roles }: AccountUse): string[] {
-  const problem = (what: string, { own, quota, used }: QuotaUse, remedy: string) => {
-    const others = used - own;
-    if (others + users <= quota) return [];
-    return [
-      `${name} needs ${users} ${what}, one for each user, and the account has ${others} others: ${others + users} of ` +
-        `${quota} that its quota allows. ${remedy}, or use fewer users or another account`,
-    ];
+/** What an environment needs in the account. */
+export interface Needs {
+  readonly roles: number;
+  readonly policies: number;
+  readonly groups: number;
+  /** Policies of the role that has the most. */
+  readonly perRole: number;
+}
+
+/** Counts instances in the JSON of a synthesized stack. */
+export function needsOf(stack: unknown): Needs {
+  const { locals, resource } = valuesOf(stack);
+  const blocks = (type: string) => Object.values(valuesOf(valuesOf(resource)[type])).map(valuesOf);
+  const sizeOf = (each: unknown): number => {
+    if (each === undefined) return 1;
+    const local = /^\$\{local\.([\w-]+)\}$/.exec(String(each))?.[1];
+    const list = /^\$\{toset\((\[.*\])\)\}$/s.exec(String(each))?.[1];
+    if (list !== undefined) return (JSON.parse(list) as unknown[]).length;
+    return Object.keys(valuesOf(local === undefined ? each : valuesOf(locals)[local])).length;
   };
+  const count = (type: string) => blocks(type).reduce((sum, block) => sum + sizeOf(block.for_each), 0);
+  // Users have every policy but those that only other roles have, and the one that AWS Budgets attaches.
+  const attached = blocks("aws_iam_policy_attachment").filter(({ roles }) =>
+    /users_role/.test(String(roles)),
+  );
+  return {
+    roles: count("aws_iam_role"),
+    policies: count("aws_iam_policy"),
+    groups: count("aws_scheduler_schedule_group"),
+    perRole: attached.length + count("aws_budgets_budget_action"),
+  };
+}
+
+/** One message for each quota of the account that the environment would exceed. */
+export function quotaProblems(name: string, needs: Needs, use: AccountUse): string[] {
+  const problem = (what: string, needed: number, { others, quota }: QuotaUse, remedy: string) =>
+    others + needed <= quota
+      ? []
+      : [
+          `${name} needs ${needed} ${what}, and the account has ${others} others: ${others + needed} of ${quota} that ` +
+            `its quota allows. ${remedy}, or use fewer users or another account`,
+        ];
+  const raise = (quota: string, most: string) => `Raise "${quota}" of IAM in Service Quotas (up to ${most})`;
   return [
-    ...problem("roles", roles, 'Raise "Roles per account" of IAM in Service Quotas (up to 10,000)'),
+    ...problem("roles", needs.roles, use.roles, raise("Roles per account", "10,000")),
+    ...problem(
+      "customer managed policies",
+      needs.policies,
+      use.policies,
+      raise("Customer managed policies per account", "10,000"),
+    ),
     ...problem(
       "schedule groups",
-      groups,
+      needs.groups,
+      use.groups,
       "Ask AWS Support for more schedule groups of EventBridge Scheduler",
     ),
+    ...(needs.perRole <= use.perRole
+      ? []
+      : [
+          `${name} attaches ${needs.perRole} managed policies to a user's role, and the account's quota allows ` +
+            `${use.perRole}. ${raise("Managed policies per role", "25")}, or use fewer settings of \`guardRails\` and \`jobs\``,
+        ]),
   ];
 }
 
 export interface QuotaClients {
-  readonly iam: Pick<IAMClient, "send">;
-  readonly scheduler: Pick<SchedulerClient, "send">;
+  readonly iam: IAMClient;
+  readonly scheduler: SchedulerClient;
 }
 
-/** Counts the account's roles and schedule groups, and those whose names begin with `ownPrefix`. */
-export async function accountUse(ownPrefix: string, { iam, scheduler }: QuotaClients): Promise<AccountUse> {
+/** Counts what the account has, without the environment's, whose names are `prefix` or begin with it and a hyphen. */
+export async function accountUse(prefix: string, { iam, scheduler }: QuotaClients): Promise<AccountUse> {
+  const isOther = (name = "") => name !== prefix && !name.startsWith(`${prefix}-`);
   const { SummaryMap = {} } = await iam.send(new GetAccountSummaryCommand({}));
-  const { Roles = 0, RolesQuota = Number.POSITIVE_INFINITY } = SummaryMap;
-  const isOwn = (name: string | undefined) => name?.startsWith(ownPrefix) === true;
-  let ownRoles = 0;
-  for (let Marker: string | undefined, more = true; more; ) {
-    const page = await iam.send(new ListRolesCommand({ Marker, MaxItems: 1000 }));
-    ownRoles += (page.Roles ?? []).filter(({ RoleName }) => isOwn(RoleName)).length;
-    Marker = page.Marker;
-    more = page.IsTruncated === true;
-  }
-  const groups = { used: 0, own: 0, quota: mostGroups };
-  for (let NextToken: string | undefined, more = true; more; ) {
-    const page = await scheduler.send(new ListScheduleGroupsCommand({ NextToken, MaxResults: 100 }));
-    const names = (page.ScheduleGroups ?? []).map(({ Name }) => Name);
-    groups.used += names.length;
-    groups.own += names.filter(isOwn).length;
-    NextToken = page.NextToken;
-    more = NextToken !== undefined;
-  }
-  return { roles: { used: Roles, own: ownRoles, quota: RolesQuota }, groups };
+  const others = { roles: 0, policies: 0, groups: 0 };
+  for await (const { Roles = [] } of paginateListRoles({ client: iam, pageSize: 1000 }, {}))
+    others.roles += Roles.filter(({ RoleName }) => isOther(RoleName)).length;
+  const own = { Scope: "Local" } as const;
+  for await (const { Policies = [] } of paginateListPolicies({ client: iam, pageSize: 1000 }, own))
+    others.policies += Policies.filter(({ PolicyName }) => isOther(PolicyName)).length;
+  for await (const { ScheduleGroups = [] } of paginateListScheduleGroups(
+    { client: scheduler, pageSize: 100 },
+    {},
+  ))
+    others.groups += ScheduleGroups.filter(({ Name }) => isOther(Name)).length;
+  // The API's reference does not list RolesQuota, which AWS returns: without it, the default counts.
+  const summary: Readonly<Record<string, number>> = SummaryMap;
+  return {
+    roles: { others: others.roles, quota: summary.RolesQuota ?? defaults.roles },
+    policies: { others: others.policies, quota: summary.PoliciesQuota ?? defaults.policies },
+    groups: { others: others.groups, quota: defaults.groups },
+    perRole: summary.AttachedPoliciesPerRoleQuota ?? defaults.perRole,
+  };
 }
 
 export type QuotaCheck = { readonly problems: readonly string[] } | { readonly notChecked: string };
 
 /** Checks the account's quotas with the caller's credentials. A failed call is returned as `notChecked`. */
 export async function checkQuotas(
-  environment: ResolvedEnvironment,
+  { name, region }: ResolvedEnvironment,
+  /** The folder of the synthesized stack. */
+  stack: string,
   clients?: QuotaClients | undefined,
 ): Promise<QuotaCheck> {
-  const { existing, name, region, userProfiles } = environment;
-  if (existing.executionRoleArn !== undefined || existing.domainId !== undefined) return { problems: [] };
+  const needs = needsOf(JSON.parse(readFileSync(join(stack, "cdk.tf.json"), "utf8")));
   const used = clients ?? {
     iam: new IAMClient({ region, maxAttempts: 2 }),
     scheduler: new SchedulerClient({ region, maxAttempts: 2 }),
   };
   try {
-    const use = await accountUse(awsNames(prefixOf(name)).user(""), used);
-    return { problems: quotaProblems(name, userProfiles.length, use) };
+    return { problems: quotaProblems(name, needs, await accountUse(prefixOf(name), used)) };
   } catch (error) {
     return { notChecked: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
   }

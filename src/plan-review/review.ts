@@ -17,6 +17,7 @@ import { perimeterRule } from "./risks/perimeter.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
 import { retentionRule } from "./risks/retention.ts";
 import type { Finding, Rule } from "./risks/rule.ts";
+import { scheduleRightsRule } from "./risks/schedule-rights.ts";
 import { sharedRoleRule } from "./risks/shared-role.ts";
 import {
   canBeBlockedByApps,
@@ -36,6 +37,7 @@ export const rules: readonly Rule[] = [
   permissionsRule,
   unknownPermissionsRule,
   sharedRoleRule,
+  scheduleRightsRule,
   trafficRule,
   perimeterRule,
   refusedUpdateRule,

@@ -40,7 +40,9 @@ export interface JobNames {
 function isOwnRole(arn: string | undefined, { existingRole, prefix }: JobNames): boolean {
   const name = arn?.split("/").at(-1) ?? "";
   const own = [`${prefix}-jobs`, `${prefix}-pipelines`, existingRole];
-  return name.startsWith(`${prefix}-user-`) || own.includes(name);
+  return (
+    [`${prefix}-user-`, `${prefix}-schedules-`].some((one) => name.startsWith(one)) || own.includes(name)
+  );
 }
 
 export async function runningJobs(names: JobNames, client: SageMakerClient): Promise<RunningJob[]> {

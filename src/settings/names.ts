@@ -51,6 +51,8 @@ export const awsNames = (prefix: string) => ({
   user: (name: string) => `${prefix}-user-${name}`,
   /** Role of scheduled jobs. src/removal/jobs.ts repeats it, because only that folder is there during a destroy. */
   jobRole: `${prefix}-jobs`,
+  /** Role of scheduled jobs with a user's rights, whose name is in lower case. src/removal/jobs.ts repeats it. */
+  scheduledUser: (name: string) => `${prefix}-schedules-${name}`,
   /** Role of sweeps in deployments from before each user had a role. src/removal/jobs.ts repeats it. */
   pipelineRole: `${prefix}-pipelines`,
   schedulerRole: `${prefix}-scheduler`,

@@ -23,7 +23,7 @@ import { checkProcessingInstanceType, defaultImageUri } from "./processing.ts";
 import { isRegion } from "./reference/regions.ts";
 import { checkExpression, checkTimeZone } from "./schedule-expression.ts";
 import { studioDefaults } from "./studio.ts";
-import { checkScheduleBesideUsers, userNamesOf } from "./user-names.ts";
+import { checkRunAs, checkScheduleBesideUsers, userNamesOf } from "./user-names.ts";
 
 /** A notebook that runs on a schedule. */
 export interface ScheduleSettings {
@@ -81,9 +81,16 @@ export interface ScheduleSettings {
    * @default true
    */
   readonly enabled?: boolean;
+  /**
+   * Whose rights its jobs have: the name of a user in `userProfiles`. They read and write that user's data, and their
+   * results are the user's. They run as a role of their own, which can use neither Studio nor send jobs.
+   * @default nobody's: they write only their results, which everybody reads
+   */
+  readonly runAs?: string;
 }
 
-export type ResolvedSchedule = Resolved<ScheduleSettings, "lock">;
+/** `runAs` is in lower case, as in the user's tag. */
+export type ResolvedSchedule = Resolved<ScheduleSettings, "lock" | "runAs">;
 
 const scheduleDefaults = {
   files: [],
@@ -107,6 +114,7 @@ export const resolveSchedule = (settings: ScheduleSettings, jobs: ResolvedJobs):
   timeLimitMinutes:
     settings.timeLimitMinutes ?? Math.min(scheduleDefaults.timeLimitMinutes, jobs.maximumMinutes),
   enabled: settings.enabled ?? scheduleDefaults.enabled,
+  runAs: settings.runAs?.toLowerCase(),
 });
 
 const types = "src/settings/schedules.ts";
@@ -276,4 +284,6 @@ const checks: { readonly [Name in keyof Required<ScheduleSettings>]: Part } = {
   secrets: checkSecrets,
   timeLimitMinutes: checkLimit,
   enabled: (value, report) => checkBoolean(value, report, {}),
+  runAs: (value, report, { settings }) =>
+    checkRunAs(value, userNamesOf(settings, studioDefaults.userProfiles), report, settings),
 };

@@ -1,6 +1,6 @@
 import { prefixOf } from "./basics.ts";
 import { isExisting } from "./existing-lookup.ts";
-import { quote, type Report, type Untyped } from "./problems.ts";
+import { isString, quote, type Report, type Untyped } from "./problems.ts";
 
 /**
  * Characters of an environment's and a user's name together. A job is named `marimo-<environment>-<user>-<notebook>-<time>`
@@ -74,6 +74,27 @@ export function checkScheduleBesideUsers(
     source: `jobs of the schedule and of the user would both be named ${prefixOf(String(settings.name))}-${user}-…`,
   };
   report(schedule, `could be mistaken for the user ${quote(user)}`, rule);
+}
+
+/** Reports a schedule's `runAs` that names no user with a role. */
+export function checkRunAs(
+  value: unknown,
+  users: readonly string[],
+  report: Report,
+  settings: Untyped,
+): void {
+  const rule = {
+    allowed:
+      users.length === 0 ? "nothing, because there are no users" : `one of ${users.map(quote).join(", ")}`,
+    source: "userProfiles",
+  };
+  if (!isString(value, report, rule)) return;
+  if (!haveRoles(settings)) {
+    report(value, "has no role of their own, and so no rights of their own", {
+      allowed: "no runAs beside existing.executionRoleArn",
+      source: "src/settings/user-names.ts",
+    });
+  } else if (!users.includes(value.toLowerCase())) report(value, "is not the name of a user", rule);
 }
 
 /** Reports an environment that begins with another one's name: `names` are those of the other environments. */

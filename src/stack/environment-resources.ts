@@ -9,7 +9,7 @@ import type { Trail } from "./audit/trail.ts";
 import { budgetStopPolicy, environmentGuardRails } from "./guard-rails/index.ts";
 import type { ExecutionPoliciesProps } from "./identity/execution-role.ts";
 import { environmentRoles, permissionsBoundary } from "./identity/index.ts";
-import { environmentJobs } from "./jobs/index.ts";
+import { environmentJobs, environmentSchedules } from "./jobs/index.ts";
 import { environmentNetwork } from "./network/index.ts";
 import { homeFileSystemCleanup } from "./removal/index.ts";
 import { RemovalGuard } from "./removal/removal-guard.ts";
@@ -85,9 +85,9 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
   const { homeFileSystemRetention } = environment;
   const { encryptionKeyArn } = policies;
   const network = environmentNetwork(scope, { context, bucket, encryptionKeyArn });
+  const jobs = environmentJobs(scope, { context, network, bucket, encryptionKeyArn });
   const stopPolicy = budgetStopPolicy(scope, context);
   const attachedLater = stopPolicy === undefined ? [] : [stopPolicy.policy];
-  const jobs = environmentJobs(scope, { context, network, bucket, encryptionKeyArn, payload, attachedLater });
   // Written once; everything that a user has is made from it, so the JSON grows by one line for each user.
   const userProfiles = new TerraformLocal(
     scope,
@@ -106,10 +106,12 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
     attachedLater,
   });
   const { role, users } = roles;
-  const guardRails = environmentGuardRails(scope, {
-    ...{ context, role, users, stopPolicy },
-    schedulerRole: jobs.schedulerRole,
+  const { schedulerRole, outputs: scheduleOutputs } = environmentSchedules(scope, {
+    ...{ context, jobs, bucket, encryptionKeyArn, payload, attachedLater },
+    perimeter: network.perimeter,
+    policies: roles.policies,
   });
+  const guardRails = environmentGuardRails(scope, { context, role, schedulerRole, users, stopPolicy });
   const cleanup = homeFileSystemCleanup(scope, context, network);
   const studio = environmentDomain(scope, {
     ...{ context, network, role, users, encryptionKeyArn, lifecycleConfiguration, userProfiles },
@@ -126,7 +128,7 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
     before: scope.node.findAll().filter((construct) => TerraformResource.isTerraformResource(construct)),
   });
   return {
-    ...jobs.outputs,
+    ...scheduleOutputs,
     ...studioOutputs({
       ...{ environment, studio, network, role, bucket, lifecycleConfiguration },
       userProfiles: userProfiles.asAnyMap,

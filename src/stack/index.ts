@@ -28,6 +28,7 @@ export { type EnvironmentRole, ExecutionRole, type ExecutionRoleProps } from "./
 export { ExistingRole, type ExistingRoleProps } from "./identity/existing-role.ts";
 export { ManagedPolicy, type ManagedPolicyProps } from "./identity/managed-policy.ts";
 export { PermissionsBoundary, type PermissionsBoundaryProps } from "./identity/permissions-boundary.ts";
+export { ScheduleRoles, type ScheduleRolesProps } from "./identity/schedule-roles.ts";
 export { UserRoles, type UserRolesProps } from "./identity/user-roles.ts";
 export { JobAlerts, type JobAlertsProps } from "./jobs/job-alerts.ts";
 export { JobRole, type JobRoleProps } from "./jobs/job-role.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ResourceChange, Values } from "../../../src/plan-review/plan.ts";
+import type { Plan, ResourceChange, Values } from "../../../src/plan-review/plan.ts";
 import { rules } from "../../../src/plan-review/review.ts";
 import { change, plan, replaced, review, risksOf } from "../../support/plan-fixture.ts";
 
@@ -109,6 +109,12 @@ const perimeter = {
 };
 const spacesAt = "aws_iam_policy.execution_spaces_policy";
 
+const scheduleAt = "aws_scheduler_schedule.schedules_schedule_daily";
+const scheduleAs = (role: string): Values => ({
+  group_name: "marimo-dev",
+  target: [{ input: JSON.stringify({ RoleArn: `arn:aws:iam::123456789012:role/${role}` }) }],
+});
+
 const cases: readonly Case[] = [
   {
     what: "a list of instance types of apps that grows",
@@ -149,6 +155,23 @@ const cases: readonly Case[] = [
     risk: "data-perimeter:execution_spaces_policy",
     changes: [change(spacesAt, { policy: policy(read) }, { policy: policy(read, perimeter) })],
     harmless: [change(spacesAt, null, { policy: policy(read, perimeter) })],
+  },
+  {
+    what: "a schedule that gets a user's rights",
+    risk: "schedule-rights:schedules_schedule_daily",
+    changes: [change(scheduleAt, scheduleAs("marimo-dev-jobs"), scheduleAs("marimo-dev-schedules-ana"))],
+    harmless: [
+      change(scheduleAt, scheduleAs("marimo-dev-schedules-ana"), {
+        ...scheduleAs("marimo-dev-schedules-ana"),
+        description: "a",
+      }),
+    ],
+  },
+  {
+    what: "a new schedule with a user's rights",
+    risk: "schedule-rights:schedules_schedule_daily",
+    changes: [change(scheduleAt, null, scheduleAs("marimo-dev-schedules-ana"))],
+    harmless: [change(scheduleAt, null, scheduleAs("marimo-dev-jobs"))],
   },
   {
     what: "users with one role",
@@ -783,5 +806,28 @@ describe("the risks of a plan", () => {
       expect(review(plan([update]), { apps }).appsNotChecked).toBe("no credentials");
       expect(review(plan([change("aws_vpc.v", {}, { tags: {} })]), { apps }).appsNotChecked).toBeUndefined();
     });
+  });
+});
+
+describe("a schedule whose request is known only after the apply", () => {
+  const planned = (role: string): Plan => {
+    const one = change(
+      scheduleAt,
+      null,
+      { group_name: "marimo-dev", target: [{ arn: "x" }] },
+      { after_unknown: { target: [{ input: true }] } },
+    );
+    const input = `{"RoleArn":"arn:\${data.aws_partition.p.partition}:iam::1:role/${role}"}`;
+    const expressions = { target: [{ input: { constant_value: input } }] };
+    return {
+      ...plan([one]),
+      configuration: { root_module: { resources: [{ address: scheduleAt, expressions }] } },
+    };
+  };
+
+  it("is reviewed by the request in the configuration", () => {
+    const names = (role: string) => review(planned(role)).risks.map(({ name }) => name);
+    expect(names("marimo-dev-schedules-ana")).toEqual(["schedule-rights:schedules_schedule_daily"]);
+    expect(names("marimo-dev-jobs")).toEqual([]);
   });
 });

@@ -171,4 +171,21 @@ describe("a schedule", () => {
     expect(problems({ jobs: { alertAddresses } }).join()).toContain("has no effect without `schedules`");
     expect(problems({ jobs: { alertAddresses }, schedules })).toEqual([]);
   });
+
+  it("runs with the rights of a user of the settings, who must have a role", () => {
+    const userProfiles = [{ name: "Ana" }, { name: "bo" }];
+    const as = (runAs: unknown, more: object = {}) =>
+      problems({
+        userProfiles,
+        schedules: [{ name: "daily", notebook, expression: "rate(1 day)", runAs }],
+        ...more,
+      }).join();
+    expect(as("ana")).toBe("");
+    expect(as("Bo")).toBe("");
+    expect(as("cy")).toMatch(/schedules\[0\]\.runAs.*"cy" is not the name of a user.*one of "ana", "bo"/);
+    expect(as("ana", { userProfiles: [] })).toContain("there are no users");
+    expect(as(["ana"])).toContain("must be a string");
+    const existing = { executionRoleArn: "arn:aws:iam::123456789012:role/studio" };
+    expect(as("ana", { existing })).toContain("no runAs beside existing.executionRoleArn");
+  });
 });

@@ -124,11 +124,11 @@ describe("the execution role", () => {
 
   it("lists jobs without describing any, and writes Studio's logs without reading any", () => {
     const stack = synthesize();
-    expect(JSON.stringify(statements(stack, "execution_artifacts_document"))).not.toMatch(
+    expect(JSON.stringify(statements(stack, "execution_spaces_document"))).not.toMatch(
       /Describe\w*Job|GetLog/,
     );
     const group = arn("logs", "log-group:/aws/sagemaker/studio");
-    expect(statements(stack, "execution_artifacts_document").StudioLogs?.resources).toEqual([
+    expect(statements(stack, "execution_spaces_document").StudioLogs?.resources).toEqual([
       group,
       `${group}:log-stream:*`,
     ]);

@@ -35,6 +35,19 @@ const schedules = [
   },
 ];
 const scheduled = () => synthesize({ schedules, jobs: { alertAddresses: ["team@example.com"] } });
+const asAna = () =>
+  synthesize({
+    userProfiles: [{ name: "Ana" }],
+    schedules: schedules.map((one) => ({ ...one, runAs: "Ana" })),
+  });
+const anasSchedules = `arn:${partition}:iam::${accountId}:role/marimo-dev-schedules-ana`;
+const requestOf = (stack: ReturnType<typeof synthesize>) => {
+  const { depends_on, target } = resource(stack, "aws_scheduler_schedule", "schedules_schedule_daily");
+  return {
+    dependsOn: depends_on as readonly string[],
+    input: JSON.parse(String((target as Record<string, unknown>).input)),
+  };
+};
 const bucket = expression("aws_s3_bucket.storage_artifacts_bucket.bucket");
 const bucketArn = expression("aws_s3_bucket.storage_artifacts_bucket.arn");
 const jobRole = expression("aws_iam_role.jobs_role_role.arn");
@@ -294,7 +307,7 @@ describe("a schedule", () => {
     const allowed = statements(scheduled(), "schedules_document");
     expect(allowed).toMatchObject({
       MakeJobs: { resources: [arn("sagemaker", "processing-job/marimo-dev-*")] },
-      TheOneRole: { actions: ["iam:PassRole"], resources: [jobRole] },
+      RolesOfJobs: { actions: ["iam:PassRole"], resources: [jobRole] },
       DeadLetters: { actions: ["sqs:SendMessage"] },
     });
     expect(Object.keys(allowed)).toHaveLength(3);
@@ -324,6 +337,50 @@ describe("a schedule", () => {
     expect(statements(scheduled(), "encryption_policy").Alerts?.principals?.[0]?.identifiers).toEqual([
       servicePrincipal("cloudwatch"),
       servicePrincipal("events"),
+    ]);
+  });
+
+  it("with `runAs` runs as a role of its own, with that user's tag, data and results", () => {
+    const stack = asAna();
+    expect(resource(stack, "aws_iam_role", "schedule_roles_role")).toMatchObject({
+      for_each: expression('toset(["ana"])'),
+      name: `marimo-dev-schedules-${expression("each.value")}`,
+      tags: { StudioUser: expression("each.value") },
+      assume_role_policy: expression("data.aws_iam_policy_document.schedule_roles_trust.json"),
+    });
+    expect(Object.keys(statements(stack, "schedule_roles_trust"))).toEqual(["SageMaker"]);
+    const { dependsOn, input } = requestOf(stack);
+    expect(input.RoleArn).toBe(anasSchedules);
+    expect(input.ProcessingOutputConfig.Outputs[0].S3Output.S3Uri).toBe(
+      `s3://${bucket}/people/ana/jobs/marimo-dev-daily-<aws.scheduler.execution-id>`,
+    );
+    expect(dependsOn).toContain("aws_iam_policy_attachment.execution_artifacts_attachment");
+    expect(statements(stack, "schedules_document").RolesOfJobs?.resources).toEqual([
+      anasSchedules.replace(/ana$/, "*"),
+    ]);
+    // Control: nobody's schedules, which keep their role.
+    expect(resourceNames(stack, "aws_iam_role")).not.toContain("jobs_role_role");
+    expect(resourceNames(scheduled(), "aws_iam_role")).not.toContain("schedule_roles_role");
+    expect(requestOf(scheduled()).input.RoleArn).toBe(jobRole);
+  });
+
+  it("with `runAs` has the user's policies of data and of running jobs, and not those of Studio and of sending", () => {
+    const names = "[ for key, val in aws_iam_role.schedule_roles_role: val.name]";
+    const attached = Object.entries(asAna().resource.aws_iam_policy_attachment ?? {}).flatMap(
+      ([name, { roles }]) => (String(roles).includes(names) ? [name.replace(/_attachment$/, "")] : []),
+    );
+    expect(attached).toEqual(["execution_artifacts", "job_users_job_runtime"]);
+    expect(resourceNames(asAna(), "aws_iam_policy_attachment")).toContain("job_users_jobs_attachment");
+    const actions = attached.flatMap((name) =>
+      Object.values(statements(asAna(), `${name}_document`)).flatMap((one) => one.actions),
+    );
+    expect(actions.filter((action) => /^(sagemaker|scheduler|iam|sts):/.test(action))).toEqual([]);
+  });
+
+  it("with `runAs` sends an alert too when it fails", () => {
+    const rule = resource(asAna(), "aws_cloudwatch_event_rule", "job_alerts_rule");
+    expect(JSON.parse(String(rule.event_pattern)).detail.RoleArn).toEqual([
+      { prefix: anasSchedules.replace(/ana$/, "") },
     ]);
   });
 

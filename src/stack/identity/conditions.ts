@@ -38,6 +38,10 @@ export const tagged = (environment: string, others: readonly string[] = []) => [
   ...others.map((key) => ({ test: "Null", variable: `aws:RequestTag/${key}`, values: ["false"] })),
 ];
 
+/** ARN of the role of scheduled jobs with a user's rights; `user` is a name in lower case, or `*`. */
+export const scheduledUserArn = (account: AwsAccount, prefix: string, user: string) =>
+  `arn:${account.partition}:iam::${account.id}:role/${awsNames(prefix).scheduledUser(user)}`;
+
 /** ARN of a user's role; `user` is a name in lower case, `userVariable` or `*`. */
 export const userRoleArn = (account: AwsAccount, prefix: string, user: string) =>
   `arn:${account.partition}:iam::${account.id}:role/${awsNames(prefix).user(user)}`;

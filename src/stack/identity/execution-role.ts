@@ -43,6 +43,8 @@ export interface AttachedPoliciesProps extends ExecutionPoliciesProps {
   readonly prefix: string;
   /** Names of further roles that have the same policies. @default none */
   readonly furtherRoles?: readonly string[] | undefined;
+  /** Names of roles that have these policies without Studio. @default none */
+  readonly rolesWithoutStudio?: readonly string[] | undefined;
 }
 
 export interface ExecutionRoleProps extends AttachedPoliciesProps {
@@ -90,12 +92,13 @@ export function executionDocuments(
     spaces: [
       ...spaceStatements(account, props.environment),
       ...(imagePrefix === undefined ? [] : describeImageStatements(account, imagePrefix)),
-      ...(perimeter === undefined ? [] : [perimeterStatement(perimeter)]),
+      ...listJobStatements(account),
+      ...studioLogStatements(account),
     ],
     artifacts: [
       ...artifactStatements(account, props),
-      ...listJobStatements(account),
-      ...studioLogStatements(account),
+      // Scheduled jobs with a user's rights have these and not `spaces`.
+      ...(perimeter === undefined ? [] : [perimeterStatement(perimeter)]),
     ],
     packages: [
       ...(packages === undefined ? [] : codeArtifactStatements(account, packages)),
@@ -118,10 +121,9 @@ export function executionPolicies(
   role: string,
   props: AttachedPoliciesProps,
 ): readonly ITerraformDependable[] {
-  const { furtherRoles = [], prefix } = props;
-  return Object.entries(executionDocuments(scope, props)).map(
-    ([name, { json }]) =>
-      new ManagedPolicy(scope, name, { name: `${prefix}-${name}`, json, roles: [[role], furtherRoles] })
-        .attachment,
-  );
+  const { furtherRoles = [], prefix, rolesWithoutStudio = [] } = props;
+  return Object.entries(executionDocuments(scope, props)).map(([name, { json }]) => {
+    const roles = [[role], furtherRoles, ...(name === "spaces" ? [] : [rolesWithoutStudio])];
+    return new ManagedPolicy(scope, name, { name: `${prefix}-${name}`, json, roles }).attachment;
+  });
 }

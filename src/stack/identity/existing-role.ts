@@ -4,7 +4,8 @@ import { Construct } from "constructs";
 import { accountOf } from "../../settings/arns.ts";
 import { type AttachedPoliciesProps, type EnvironmentRole, executionPolicies } from "./execution-role.ts";
 
-export interface ExistingRoleProps extends Omit<AttachedPoliciesProps, "furtherRoles"> {
+export interface ExistingRoleProps
+  extends Omit<AttachedPoliciesProps, "furtherRoles" | "rolesWithoutStudio"> {
   readonly arn: string;
 }
 

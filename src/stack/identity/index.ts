@@ -13,6 +13,7 @@ import { type EnvironmentRole, type ExecutionPoliciesProps, ExecutionRole } from
 import { ExistingRole } from "./existing-role.ts";
 import { ManagedPolicy } from "./managed-policy.ts";
 import { PermissionsBoundary } from "./permissions-boundary.ts";
+import { ScheduleRoles } from "./schedule-roles.ts";
 import { UserRoles } from "./user-roles.ts";
 
 /** Gives every role of the stack the permissions boundary of the settings, if there is one. */
@@ -51,11 +52,17 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
     arn === undefined
       ? new UserRoles(scope, "users", { account, prefix, userProfiles, attachedByOthers: attachedLater })
       : undefined;
+  const schedulesRunAs = [...new Set(environment.schedules.flatMap(({ runAs }) => runAs ?? []))];
+  const scheduleRoles =
+    schedulesRunAs.length === 0
+      ? []
+      : new ScheduleRoles(scope, "schedule_roles", { account, prefix, users: schedulesRunAs }).names;
   const role =
     arn === undefined
       ? new ExecutionRole(scope, "execution", {
           ...{ ...policies, prefix, attachedByOthers: attachedLater },
           furtherRoles: users?.names,
+          rolesWithoutStudio: scheduleRoles,
         })
       : new ExistingRole(scope, "execution", { ...policies, prefix, arn });
   const forJobs = new Construct(scope, "job_users");
@@ -74,8 +81,8 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
     if (nobody || statement.length === 0) return [];
     const { json } = new DataAwsIamPolicyDocument(forJobs, `${name}_document`, { statement });
     const policyName = `${prefix}-${name.replaceAll("_", "-")}`;
-    return new ManagedPolicy(forJobs, name, { name: policyName, json, roles: [users?.names ?? [role.name]] })
-      .attachment;
+    const roles = [users?.names ?? [role.name], name === "jobs" ? [] : scheduleRoles];
+    return new ManagedPolicy(forJobs, name, { name: policyName, json, roles }).attachment;
   });
   return { role, users, policies: [...role.policies, ...jobPolicies] };
 }

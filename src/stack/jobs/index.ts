@@ -1,6 +1,7 @@
 import type { ITerraformDependable } from "cdktf";
 import type { Construct } from "constructs";
 import { projectFolder } from "../../cli/paths.ts";
+import { scheduledUserArn } from "../identity/conditions.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import type { Payload } from "../storage/payload.ts";
@@ -8,7 +9,6 @@ import { type EnvironmentContext, tagsOf } from "../support/environment-context.
 import type { Outputs } from "../support/outputs.ts";
 import { JobAlerts } from "./job-alerts.ts";
 import { JobRole } from "./job-role.ts";
-import type { JobAccess } from "./job-user-statements.ts";
 import { Jobs } from "./jobs.ts";
 import { type NamedRole, Schedules } from "./schedules.ts";
 
@@ -17,19 +17,13 @@ export interface EnvironmentJobsProps {
   readonly network: EnvironmentNetwork;
   readonly bucket: EnvironmentBucket;
   readonly encryptionKeyArn: string;
-  readonly payload: Payload;
-  /** Policies that AWS may attach to the scheduler's role later. */
-  readonly attachedLater: readonly ITerraformDependable[];
 }
 
-/** Jobs, and their schedules with alerts where the settings have any. */
-export function environmentJobs(
-  scope: Construct,
-  props: EnvironmentJobsProps,
-): { readonly access: JobAccess; readonly schedulerRole?: NamedRole; readonly outputs: Outputs } {
-  const { attachedLater, context, payload, ...places } = props;
-  const { account, environment, packages, prefix } = context;
-  const jobs = new Jobs(scope, "jobs", {
+/** What all jobs of the environment have in common: those of users and those of schedules. */
+export function environmentJobs(scope: Construct, props: EnvironmentJobsProps): Jobs {
+  const { context, ...places } = props;
+  const { account, environment, prefix } = context;
+  return new Jobs(scope, "jobs", {
     prefix,
     account,
     environment: environment.name,
@@ -40,40 +34,72 @@ export function environmentJobs(
     existingRoleArn: environment.existing.executionRoleArn,
     ...places,
   });
-  if (environment.schedules.length === 0) return { access: jobs.access, outputs: {} };
+}
+
+export interface EnvironmentSchedulesProps {
+  readonly context: EnvironmentContext;
+  readonly jobs: Jobs;
+  readonly bucket: EnvironmentBucket;
+  readonly encryptionKeyArn: string;
+  readonly payload: Payload;
+  /** The policies of the roles of schedules with a user's rights. */
+  readonly policies: readonly ITerraformDependable[];
+  /** Policies that AWS may attach to the scheduler's role later. */
+  readonly attachedLater: readonly ITerraformDependable[];
+  /** See `EnvironmentNetwork`. */
+  readonly perimeter: readonly string[] | undefined;
+}
+
+/** The schedules of the settings, with alerts. */
+export function environmentSchedules(
+  scope: Construct,
+  props: EnvironmentSchedulesProps,
+): { readonly schedulerRole?: NamedRole; readonly outputs: Outputs } {
+  const { bucket, context, encryptionKeyArn, jobs, payload, policies } = props;
+  const { account, environment, packages, prefix } = context;
+  const { schedules } = environment;
+  if (schedules.length === 0) return { outputs: {} };
 
   if (jobs.defaults === undefined) throw new Error(`no image for jobs in ${environment.region}`);
   // In the scope that it has always been in: Terraform would create the role of the same name before it deletes the old.
-  const role = new JobRole(jobs, "role", {
-    ...jobs.access,
-    account,
-    bucketArn: props.bucket.arn,
-    packages,
-    perimeter: props.network.perimeter,
-  });
+  const [asUsers, asNobody] = [true, false].map((is) =>
+    schedules.some(({ runAs }) => (runAs !== undefined) === is),
+  );
+  const role = !asNobody
+    ? undefined
+    : new JobRole(jobs, "role", {
+        ...jobs.access,
+        account,
+        bucketArn: bucket.arn,
+        packages,
+        perimeter: props.perimeter,
+      });
   const { deadLetterQueue, schedulerRole } = new Schedules(scope, "schedules", {
     prefix,
     account,
     environment: environment.name,
-    attachedLater,
-    schedules: environment.schedules,
+    attachedLater: props.attachedLater,
+    schedules,
     root: projectFolder,
-    bucket: props.bucket,
+    bucket,
     payload,
-    jobs: { ...jobs.defaults, roleArn: role.arn },
-    roleReady: role.policies,
+    jobs: jobs.defaults,
+    jobRoleArn: role?.arn,
+    roleReady: [...(role?.policies ?? []), ...(asUsers ? policies : [])],
   });
   const { topicArn } = new JobAlerts(scope, "job_alerts", {
     prefix,
     account,
-    jobRoleArn: role.arn,
-    schedules: environment.schedules.map(({ name }) => name),
+    jobRoleArns: [
+      ...(role === undefined ? [] : [role.arn]),
+      ...(asUsers ? [{ prefix: scheduledUserArn(account, prefix, "") }] : []),
+    ],
+    schedules: schedules.map(({ name }) => name),
     deadLetterQueueName: deadLetterQueue.name,
-    encryptionKeyArn: props.encryptionKeyArn,
+    encryptionKeyArn,
     addresses: environment.jobs.alertAddresses,
   });
   return {
-    access: jobs.access,
     schedulerRole,
     outputs: { job_alert_topic_arn: ["Topic for alerts about scheduled jobs that failed", topicArn] },
   };

@@ -11,8 +11,8 @@ export interface JobAlertsProps {
   /** Name prefix of every resource. Limit: see `checkPrefix`. */
   readonly prefix: string;
   readonly account: AwsAccount;
-  /** Role of the jobs. It distinguishes them from jobs of an environment whose name starts with this one's. */
-  readonly jobRoleArn: string;
+  /** Roles of the jobs. They distinguish them from jobs of an environment whose name starts with this one's. */
+  readonly jobRoleArns: readonly (string | { readonly prefix: string })[];
   /** Names of the schedules. */
   readonly schedules: readonly string[];
   readonly deadLetterQueueName: string;
@@ -57,7 +57,7 @@ export class JobAlerts extends Construct {
         detail: {
           // Stopped: what a job is at its time limit (SageMaker API, ProcessingStoppingCondition).
           ProcessingJobStatus: ["Failed", "Stopped"],
-          RoleArn: [props.jobRoleArn],
+          RoleArn: props.jobRoleArns,
           ProcessingJobName: props.schedules.map((name) => ({ prefix: `${prefix}-${name}-` })),
         },
       }),

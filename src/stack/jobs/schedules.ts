@@ -16,9 +16,9 @@ import {
 } from "cdktf";
 import { Construct } from "constructs";
 import { appFiles } from "../../notebooks/app-files.ts";
-import { awsNames, bucketPrefixes, checksums } from "../../settings/names.ts";
+import { awsNames, bucketPrefixes, checksums, folders as bucketFolders } from "../../settings/names.ts";
 import { longestSchedulePrefix, type ResolvedSchedule } from "../../settings/schedules.ts";
-import { passedTo, tagged } from "../identity/conditions.ts";
+import { passedTo, scheduledUserArn, tagged } from "../identity/conditions.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import { checksumsOf, sha256 } from "../storage/checksums.ts";
@@ -41,8 +41,10 @@ export interface SchedulesProps {
   readonly root: string;
   readonly bucket: EnvironmentBucket;
   readonly payload: Payload;
-  readonly jobs: JobDefaults;
-  /** The policies of the jobs' role. */
+  readonly jobs: Omit<JobDefaults, "roleArn">;
+  /** ARN of the role of schedules without `runAs`. The others run as the roles that `ScheduleRoles` creates. */
+  readonly jobRoleArn?: string | undefined;
+  /** The policies of the jobs' roles. */
   readonly roleReady: readonly ITerraformDependable[];
   /** Value of the tag `Environment`, which each job has. */
   readonly environment: string;
@@ -88,19 +90,26 @@ export class Schedules extends Construct {
         throw new Error(`schedule "${schedule.name}": "${name}-" leaves no room for an execution's id`);
       // The id is the same for each attempt of one invocation: a second job of that name is refused, not run.
       const job = `${name}-<aws.scheduler.execution-id>`;
+      const { runAs } = schedule;
+      const roleArn = runAs === undefined ? props.jobRoleArn : scheduledUserArn(account, prefix, runAs);
+      if (roleArn === undefined) throw new Error(`schedule "${schedule.name}": no jobRoleArn, and no runAs`);
+      const dataPrefix = runAs === undefined ? bucketPrefixes.shared : `${bucketPrefixes.people}/${runAs}`;
       const input = JSON.stringify(
-        processingJobRequest(props.jobs, {
-          name: job,
-          instanceType: schedule.instanceType,
-          timeLimitMinutes: schedule.timeLimitMinutes,
-          payload: props.payload.folder,
-          source: sources.folder,
-          outputPrefix: `${bucketPrefixes.scheduledJobs}/${job}`,
-          dataPrefix: bucketPrefixes.shared,
-          notebook: basename(schedule.notebook),
-          arguments: schedule.arguments,
-          secrets: schedule.secrets,
-        }),
+        processingJobRequest(
+          { ...props.jobs, roleArn },
+          {
+            name: job,
+            instanceType: schedule.instanceType,
+            timeLimitMinutes: schedule.timeLimitMinutes,
+            payload: props.payload.folder,
+            source: sources.folder,
+            dataPrefix,
+            outputPrefix: `${dataPrefix}/${bucketFolders.jobs}/${job}`,
+            notebook: basename(schedule.notebook),
+            arguments: schedule.arguments,
+            secrets: schedule.secrets,
+          },
+        ),
       );
       if (input.length > longestInput)
         throw new Error(
@@ -110,7 +119,7 @@ export class Schedules extends Construct {
       const made = new SchedulerSchedule(this, `schedule_${schedule.name}`, {
         name: schedule.name,
         groupName: group.name,
-        description: `Runs ${schedule.notebook}`,
+        description: `Runs ${schedule.notebook}${runAs === undefined ? "" : ` with the rights of ${runAs}`}`,
         scheduleExpression: schedule.expression,
         scheduleExpressionTimezone: schedule.timeZone,
         state: schedule.enabled ? "ENABLED" : "DISABLED",
@@ -131,9 +140,10 @@ export class Schedules extends Construct {
     }
   }
 
-  /** What EventBridge Scheduler may do: make these jobs, tag them, hand them the one role, and report what failed. */
+  /** What EventBridge Scheduler may do: make these jobs, tag them, hand them their roles, and report what failed. */
   private role(props: SchedulesProps, groupArn: string, queueArn: string) {
-    const { account, attachedLater, environment, jobs, prefix } = props;
+    const { account, attachedLater, environment, jobRoleArn, prefix, schedules } = props;
+    const hasUsers = schedules.some(({ runAs }) => runAs !== undefined);
     const trust = new DataAwsIamPolicyDocument(this, "trust", {
       statement: [
         serviceTrust({
@@ -160,9 +170,12 @@ export class Schedules extends Construct {
           condition: tagged(environment),
         },
         {
-          sid: "TheOneRole",
+          sid: "RolesOfJobs",
           actions: ["iam:PassRole"],
-          resources: [jobs.roleArn],
+          resources: [
+            ...(jobRoleArn === undefined ? [] : [jobRoleArn]),
+            ...(hasUsers ? [scheduledUserArn(account, prefix, "*")] : []),
+          ],
           condition: passedTo(account, "sagemaker"),
         },
         { sid: "DeadLetters", actions: ["sqs:SendMessage"], resources: [queueArn] },
