@@ -324,9 +324,9 @@ describe("an existing domain", () => {
     const run = await terraformIn(given.attached);
 
     // The existing role gets more permissions, which a reviewer of the plan must accept.
-    const names = ["artifacts", "jobs", "logs", "spaces"];
+    const names = ["artifacts", "spaces"];
     const risks = await applyReviewed(run);
-    expect(risks.toSorted()).toEqual(names.map((name) => `wider-permissions:execution_${name}`));
+    expect(risks.toSorted()).toEqual(names.map((name) => `wider-permissions:execution_${name}_attachment`));
     const added = (await localAws.inventory()).filter((line) => !before.includes(line));
     expect(added.toSorted()).toEqual([
       expect.stringMatching(/^sagemaker studio-lifecycle-config marimo-attached-code-editor-domain-/),

@@ -152,8 +152,8 @@ describe("jobs", () => {
 
   it("are guarded against a missing or empty tag in each statement that names the user", () => {
     const stack = synthesize();
-    const found = ["jobs", "job_runtime"]
-      .flatMap((name) => Object.values(statements(stack, `job_users_${name}_document`)))
+    const found = ["job_users_jobs", "job_users_job_runtime", "execution_spaces"]
+      .flatMap((name) => Object.values(statements(stack, `${name}_document`)))
       .filter(({ resources }) => JSON.stringify(resources).includes(user));
     expect(found.map(({ sid }) => sid)).toEqual([
       "SendJobs",

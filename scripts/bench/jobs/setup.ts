@@ -6,13 +6,7 @@ import { projectFolder } from "../../../src/cli/paths.ts";
 import type { LocalAws } from "../../../src/local-studio/local-aws.ts";
 import { resolveEnvironment } from "../../../src/settings/environment.ts";
 import { lockFileOf } from "../../../src/settings/locks.ts";
-import {
-  bucketPrefixes,
-  checksums,
-  folders,
-  jobsJson,
-  payloadPointer,
-} from "../../../src/settings/names.ts";
+import { bucketPrefixes, checksums, folders, jobsJson, payloadPointer } from "../../../src/settings/names.ts";
 import { checksumsOf, sha256 } from "../../../src/stack/storage/checksums.ts";
 import { jobSettings } from "../job-settings.ts";
 

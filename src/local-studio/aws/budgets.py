@@ -48,6 +48,13 @@ def _create_budget(response: Any, request: Request) -> Request:
     return {}
 
 
+def _update_budget(response: Any, request: Request) -> Request:
+    new = request["NewBudget"]
+    response.backend.describe_budget(request["AccountId"], new["BudgetName"])
+    response.backend.budgets[request["AccountId"]][new["BudgetName"]].budget.update(new)
+    return {}
+
+
 def _delete_budget(response: Any, request: Request) -> Request:
     # The documentation of DeleteBudget says that it also deletes notifications and subscribers. Guess: and
     # actions.
@@ -113,6 +120,7 @@ def _untag_resource(response: Any, request: Request) -> Request:
 def install() -> None:
     for name, answer in {
         "create_budget": _create_budget,
+        "update_budget": _update_budget,
         "delete_budget": _delete_budget,
         "describe_subscribers_for_notification": _describe_subscribers,
         "create_budget_action": _create_action,

@@ -1,4 +1,7 @@
-import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import {
+  DataAwsIamPolicyDocument,
+  type DataAwsIamPolicyDocumentStatement,
+} from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
@@ -34,6 +37,8 @@ export interface ExecutionPoliciesProps extends BucketAccess {
   readonly secrets?: readonly string[] | undefined;
   /** Ids of the endpoints that requests must come through. @default from anywhere */
   readonly perimeter?: readonly string[] | undefined;
+  /** Statements for those who send jobs, in the policy for Studio: the largest settings fill that for jobs. @default none */
+  readonly follow?: readonly DataAwsIamPolicyDocumentStatement[] | undefined;
   /** Name prefix of the custom images that users may choose. @default none */
   readonly imagePrefix?: string | undefined;
 }
@@ -94,6 +99,7 @@ export function executionDocuments(
       ...(imagePrefix === undefined ? [] : describeImageStatements(account, imagePrefix)),
       ...listJobStatements(account),
       ...studioLogStatements(account),
+      ...(props.follow ?? []),
     ],
     artifacts: [
       ...artifactStatements(account, props),

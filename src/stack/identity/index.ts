@@ -57,22 +57,20 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
     schedulesRunAs.length === 0
       ? []
       : new ScheduleRoles(scope, "schedule_roles", { account, prefix, users: schedulesRunAs }).names;
+  const follow = jobFollowStatements(account, prefix, senderOf(account, prefix, arn));
   const role =
     arn === undefined
       ? new ExecutionRole(scope, "execution", {
-          ...{ ...policies, prefix, attachedByOthers: attachedLater },
+          ...{ ...policies, follow, prefix, attachedByOthers: attachedLater },
           furtherRoles: users?.names,
           rolesWithoutStudio: scheduleRoles,
         })
-      : new ExistingRole(scope, "execution", { ...policies, prefix, arn });
+      : new ExistingRole(scope, "execution", { ...policies, follow, prefix, arn });
   const forJobs = new Construct(scope, "job_users");
   const sender = senderOf(account, prefix, users === undefined ? role.arn : undefined);
   const documents = {
     jobs: jobUserStatements(account, jobs, sender),
-    job_runtime: [
-      ...jobRuntimeStatements(account, jobs, sender),
-      ...jobFollowStatements(account, prefix, sender),
-    ],
+    job_runtime: jobRuntimeStatements(account, jobs, sender),
     job_secrets: jobSecretStatements(jobs),
   };
   // The provider refuses an attachment to nobody.

@@ -16,7 +16,7 @@ import {
 } from "cdktf";
 import { Construct } from "constructs";
 import { appFiles } from "../../notebooks/app-files.ts";
-import { awsNames, bucketPrefixes, checksums, folders as bucketFolders } from "../../settings/names.ts";
+import { awsNames, folders as bucketFolders, bucketPrefixes, checksums } from "../../settings/names.ts";
 import { longestSchedulePrefix, type ResolvedSchedule } from "../../settings/schedules.ts";
 import { passedTo, scheduledUserArn, tagged } from "../identity/conditions.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
