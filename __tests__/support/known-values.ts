@@ -44,6 +44,7 @@ const ids: Readonly<Record<string, string | number>> = {
   "aws_security_group.id": "sg-0123456789abcdef0",
   "aws_subnet.id": "subnet-0123456789abcdef0",
   "aws_vpc.id": "vpc-0123456789abcdef0",
+  "aws_vpc_endpoint.id": "vpce-0123456789abcdef0",
 };
 
 /** ARNs without partition, by Terraform type. The attributes in the ARN are in braces. */

@@ -54,7 +54,9 @@ class Sources:
             key = f"{prefix(folder, self.sha256)}/{name}"
             sha256 = base64.b64encode(hashlib.sha256(content).digest()).decode()
             if _sha256(s3, bucket, key) != sha256:
-                s3.put_object(Bucket=bucket, Key=key, Body=content, ChecksumSHA256=sha256)
+                s3.put_object(
+                    Bucket=bucket, Key=key, Body=content, ChecksumAlgorithm="SHA256", ChecksumSHA256=sha256
+                )
                 sent += name != names.CHECKSUMS
         return sent
 
