@@ -746,12 +746,16 @@ const day = (user: string): readonly Attempt[] => {
   const group = `schedule/marimo-dev-user-${user}/nightly`;
   return [
     ["sagemaker:CreateProcessingJob", job(own("analysis-1")), jobKeys()],
-    ["sagemaker:AddTags", job(own("analysis-1"))],
+    ["sagemaker:AddTags", job(own("analysis-1")), { ...costs, "aws:TagKeys": ["CostCenter", "Environment"] }],
     ["sagemaker:StopProcessingJob", job(own("analysis-1"))],
+    ["sagemaker:DescribeProcessingJob", job(own("analysis-1"))],
+    ["logs:GetLogEvents", stream(own("analysis-1"))],
+    ["s3:PutObject", `${bucket}/people/${user}/job-sources/0123/analysis.py`],
+    ["s3:GetObject", `${bucket}/people/${user}/jobs/${own("analysis-1")}/page.html`],
+    ["s3:ListBucket", bucket, { "s3:prefix": `people/${user}/jobs/` }],
     ["iam:PassRole", role(`user-${user}`), passedTo("sagemaker")],
-    ...["Create", "Update", "Delete"].map(
-      (verb): Attempt => [`sagemaker:${verb}Pipeline`, pipeline(own("sweep-1"))],
-    ),
+    ["sagemaker:CreatePipeline", pipeline(own("sweep-1")), costs],
+    ...["Update", "Delete"].map((verb): Attempt => [`sagemaker:${verb}Pipeline`, pipeline(own("sweep-1"))]),
     ["sagemaker:StartPipelineExecution", pipeline(own("sweep-1"))],
     ["sagemaker:StopPipelineExecution", pipeline(own("sweep-1/execution/x"))],
     ["sagemaker:RetryPipelineExecution", pipeline(own("sweep-1/execution/x"))],
@@ -774,6 +778,7 @@ function jobKeys() {
     "sagemaker:VolumeKmsKey": valuesOf("ArnEquals", "OutputKmsKey"),
     "sagemaker:MaxRuntimeInSeconds": "3600",
     "sagemaker:InstanceTypes": ["ml.m5.large"],
+    ...costs,
   };
 }
 

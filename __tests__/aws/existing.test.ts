@@ -14,7 +14,7 @@ import {
   CreateRoleCommand,
   GetRoleCommand,
   IAMClient,
-  ListRolePoliciesCommand,
+  ListAttachedRolePoliciesCommand,
 } from "@aws-sdk/client-iam";
 import {
   CreateKeyCommand,
@@ -109,7 +109,9 @@ async function createRole(name: string, service: string, path = "/"): Promise<st
 }
 
 const policiesOf = async (RoleName: string) =>
-  (await iam.send(new ListRolePoliciesCommand({ RoleName }))).PolicyNames?.sort();
+  (await iam.send(new ListAttachedRolePoliciesCommand({ RoleName }))).AttachedPolicies?.map(
+    ({ PolicyName }) => PolicyName,
+  ).sort();
 
 async function boundaryOf(RoleName: string) {
   return (await iam.send(new GetRoleCommand({ RoleName }))).Role?.PermissionsBoundary?.PermissionsBoundaryArn;
@@ -329,8 +331,14 @@ describe("an existing domain", () => {
     expect(risks.toSorted()).toEqual(names.map((name) => `wider-permissions:execution_${name}_attachment`));
     const added = (await localAws.inventory()).filter((line) => !before.includes(line));
     expect(added.toSorted()).toEqual([
+      "cloudtrail trail marimo-attached-audit",
+      "events rule marimo-attached-audit-changes",
+      "events rule marimo-attached-audit-denied",
+      ...names.map((name) => `iam policy marimo-attached-${name}`),
+      `s3 bucket marimo-attached-123456789012-${region}-trail`,
       expect.stringMatching(/^sagemaker studio-lifecycle-config marimo-attached-code-editor-domain-/),
       expect.stringMatching(/^sagemaker studio-lifecycle-config marimo-attached-domain-/),
+      "sns topic marimo-attached-audit",
     ]);
     expect(await describeDomain(domainId)).toMatchObject({ DefaultUserSettings: domain.DefaultUserSettings });
     expect(await policiesOf("analysts")).toEqual(names.map((name) => `marimo-attached-${name}`));

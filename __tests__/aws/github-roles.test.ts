@@ -80,9 +80,7 @@ interface Actions {
 
 /** Allowed actions that the local AWS does not receive, or not under this name, each with its reason. */
 const notRequested: Readonly<Record<string, string>> = {
-  "budgets:TagResource": "for CreateBudget and CreateBudgetAction with tags",
   "budgets:UntagResource": "for a change of tags",
-  "budgets:UpdateBudgetAction": "for a change of the action",
   "iam:CreateServiceLinkedRole": "for CreateDomain, once per account",
   "iam:PassRole": "for CreateDomain, CreateUserProfile and CreateFlowLogs",
   "kms:CreateGrant": "Amazon SageMaker AI Developer Guide: a domain's key for its home file system",
@@ -93,10 +91,8 @@ const notRequested: Readonly<Record<string, string>> = {
   "sagemaker:ListPipelineExecutions": "as for DeletePipeline",
   "sagemaker:StopPipelineExecution": "the same",
   "sagemaker:StopProcessingJob": "for the removal guard, with consent, if jobs are running",
-  "iam:ListInstanceProfilesForRole": "for a role that is deleted",
   "iam:PutRolePermissionsBoundary": "for a role that gets another boundary",
-  "iam:TagPolicy": "for a change of tags",
-  "iam:UntagPolicy": "the same",
+  "iam:UntagPolicy": "for a change of tags",
   "iam:UpdateAssumeRolePolicy": "for a version of this project that changes a trust policy",
   "kms:PutKeyPolicy": "for CreateKey with a policy, and for a change of the policy",
 };
@@ -104,13 +100,19 @@ const notRequested: Readonly<Record<string, string>> = {
 const perhapsRequested: Readonly<Record<string, string>> = {
   "elasticfilesystem:DescribeMountTargets": "by the clean-up, if any domain still has its home file system",
 };
-/** Actions that the plan review needs, in addition to Terraform. */
+/** Actions that `npm run plan` needs, in addition to Terraform. */
 const requestedByReview: Readonly<Record<string, string>> = {
+  "iam:GetAccountSummary": "npm run plan compares the account's quotas",
+  "iam:ListPolicies": "the same",
+  "iam:ListRoles": "the same",
+  "s3:PutObject": "the workflow stores the plan for its apply",
+  "scheduler:ListScheduleGroups": "as for GetAccountSummary",
   "sagemaker:ListApps": "npm run plan checks for running apps that block a change",
   "sagemaker:ListSpaces": "the same",
 };
 /** Dependent actions in AWS's Service Authorization Reference that the stack does not need. */
 const unneeded: Readonly<Record<string, string>> = {
+  "billing:GetBillingViewData": "Guess: only for a budget of a billing view of one's own",
   "ecs:ListClusters": "only for flow logs of ECS",
   "ecs:ListContainerInstances": "the same",
   "ecs:ListServices": "the same",

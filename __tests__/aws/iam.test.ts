@@ -763,12 +763,14 @@ const justified: readonly (Omit<PolicyFinding, "detail"> & {
     reason:
       "the same statement: the value of this key is a log group's ARN, which parliament does not recognize",
   },
-  ...["aws_iam_policy.execution_spaces_policy", "aws_iam_role_policy.jobs_role_artifacts"].map((address) => ({
-    address: `${address}.policy`,
-    issue: "UNKNOWN_CONDITION_FOR_ACTION",
-    detail: /^Unknown condition aws:ViaAWSService for action/,
-    reason: "parliament 1.6.4 does not know this global condition key (IAM User Guide)",
-  })),
+  ...["aws_iam_policy.execution_artifacts_policy", "aws_iam_role_policy.jobs_role_artifacts"].map(
+    (address) => ({
+      address: `${address}.policy`,
+      issue: "UNKNOWN_CONDITION_FOR_ACTION",
+      detail: /^Unknown condition aws:ViaAWSService for action/,
+      reason: "parliament 1.6.4 does not know this global condition key (IAM User Guide)",
+    }),
+  ),
   ...["logs", "s3", "studio"].map((name) => ({
     address: `aws_vpc_endpoint.network_${name}_endpoint.policy`,
     issue: "RESOURCE_MISMATCH",

@@ -39,7 +39,7 @@ if __name__ == "__main__":
 `;
 const schedule = (name: string, more = "") =>
   `{ name: "${name}", notebook: "reports/daily.py", files: ["helpers.py"], expression: "cron(0 7 1 1 ? 2099)"${more} }`;
-const settings = `homeFileSystemRetention: "Delete", jobs: { alertAddresses: ["team@example.com"] },
+const settings = `userProfiles: [{ name: "ana" }], homeFileSystemRetention: "Delete", jobs: { alertAddresses: ["team@example.com"] },
   schedules: [${schedule("daily")}, ${schedule("broken", ', arguments: ["--fail", "1"]')}]`;
 
 let fixture: StackFixture;

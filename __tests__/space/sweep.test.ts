@@ -209,14 +209,14 @@ describe("a sweep", () => {
     expect(await pipelines()).toBe(1);
 
     // Nor does it continue with another plan.
-    const plan = (await jobs.get(`marimo/jobs/${own.name}/sweep.json`)) ?? "";
-    await jobs.put(`marimo/jobs/${own.name}/sweep.json`, plan.replace('"attempts": 3', '"attempts": 4'));
+    const plan = (await jobs.get(`shared/sweeps/${own.name}/sweep.json`)) ?? "";
+    await jobs.put(`shared/sweeps/${own.name}/sweep.json`, plan.replace('"attempts": 3', '"attempts": 4'));
     const [refused, reason] = await ended({ sweep: own.name });
     expect([refused, reason]).toEqual([
       1,
       expect.stringContaining("is not the one that the sweep was started with"),
     ]);
-    await jobs.put(`marimo/jobs/${own.name}/sweep.json`, plan);
+    await jobs.put(`shared/sweeps/${own.name}/sweep.json`, plan);
     await jobs.put(key, squares);
     const [second, more] = await ended({ sweep: own.name });
     expect(second, more).toBe(0);

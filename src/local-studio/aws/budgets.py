@@ -94,6 +94,13 @@ def _describe_actions(response: Any, request: Request) -> Request:
     }
 
 
+def _update_action(response: Any, request: Request) -> Request:
+    action = actions_of(response.backend).find(request)
+    old = dict(action)
+    action.update({key: value for key, value in request.items() if key != "AccountId"})
+    return {key: request[key] for key in ("AccountId", "BudgetName")} | {"OldAction": old, "NewAction": action}
+
+
 def _delete_action(response: Any, request: Request) -> Request:
     action = actions_of(response.backend).find(request)
     del actions_of(response.backend).by_budget[request["BudgetName"]][request["ActionId"]]
@@ -126,6 +133,7 @@ def install() -> None:
         "create_budget_action": _create_action,
         "describe_budget_action": _describe_action,
         "describe_budget_actions_for_budget": _describe_actions,
+        "update_budget_action": _update_action,
         "delete_budget_action": _delete_action,
         "list_tags_for_resource": _list_tags,
         "tag_resource": _tag_resource,
