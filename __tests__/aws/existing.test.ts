@@ -216,6 +216,7 @@ async function prepare() {
         bucket: await createBucket("acme-analysts"),
       },
       sampleNotebooks: false,
+      removalProtection: false,
     },
     unfit: {
       name: "unfit",
