@@ -153,7 +153,9 @@ export class ProviderSchema {
         .replaceAll(/"[^"]*("|$)/g, "")
         .replaceAll(/ for key, val in ([\w.-]+): val\.name/g, "$1")
         .match(/(?<![\w.-])[\w-]+(\[[^\]]*\])?(\.[\w-]+(\[[^\]]*\])?)*(?!\w*\()/g);
-      return (names ?? [`"${expression}"`]).flatMap((name) => this.reference(stack, name, at));
+      // A function of literals, such as toset(["ana"]), refers to nothing.
+      const others = /^\w+\(/.test(expression) ? [] : [`"${expression}"`];
+      return (names ?? others).flatMap((name) => this.reference(stack, name, at));
     });
   }
 
