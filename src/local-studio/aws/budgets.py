@@ -98,7 +98,10 @@ def _update_action(response: Any, request: Request) -> Request:
     action = actions_of(response.backend).find(request)
     old = dict(action)
     action.update({key: value for key, value in request.items() if key != "AccountId"})
-    return {key: request[key] for key in ("AccountId", "BudgetName")} | {"OldAction": old, "NewAction": action}
+    return {key: request[key] for key in ("AccountId", "BudgetName")} | {
+        "OldAction": old,
+        "NewAction": action,
+    }
 
 
 def _delete_action(response: Any, request: Request) -> Request:
