@@ -395,6 +395,26 @@ const cases: readonly Case[] = [
     ],
   },
   {
+    what: "another managed policy for a list of existing roles",
+    risk: "wider-permissions:jobs",
+    changes: [
+      replaced(
+        "aws_iam_policy_attachment.jobs",
+        { name: "jobs", policy_arn: "arn:jobs", roles: ["a"] },
+        { name: "jobs", policy_arn: "arn:admin", roles: ["a"] },
+        "policy_arn",
+      ),
+    ],
+    harmless: [
+      replaced(
+        "aws_iam_policy_attachment.jobs",
+        { name: "jobs", policy_arn: "arn:jobs", roles: ["a"] },
+        { name: "all", policy_arn: "arn:jobs", roles: ["a"] },
+        "name",
+      ),
+    ],
+  },
+  {
     what: "a managed policy for a list of roles, one of which exists",
     risk: "wider-permissions:jobs",
     changes: [

@@ -136,7 +136,7 @@ function attached(plan: Plan, about: ResourceChange): Finding[] {
     const reason = `The ${owner} ${code(String(after(about)[owner]))} gets all permissions of ${code(text(now) ?? "a new policy")}.`;
     return [{ about, reason, instead: attachLess }];
   }
-  if (about.type === "aws_iam_policy_attachment" && !isDestroyed(about)) return attachedToMany(plan, about);
+  if (about.type === "aws_iam_policy_attachment") return attachedToMany(plan, about);
   if (!["aws_iam_role", "aws_iam_user"].includes(about.type) || about.change.before === null) return [];
   if (about.change.after === null || about.change.after === undefined) return [];
   const attachedBefore = list(before(about).managed_policy_arns);
@@ -165,12 +165,13 @@ function attached(plan: Plan, about: ResourceChange): Finding[] {
   ];
 }
 
-/** The existing roles, users and groups that an attachment with lists of them gains. */
+/** The existing roles, users and groups that an attachment with lists of them gains: all, if its policy is another. */
 function attachedToMany(plan: Plan, about: ResourceChange): Finding[] {
   const names = (values: Values, kind: string) => list(values[`${kind}s`]);
+  const hadPolicy = before(about).policy_arn === after(about).policy_arn;
   const gained = ["role", "user", "group"].flatMap((kind) =>
     names(after(about), kind)
-      .filter((name) => !names(before(about), kind).includes(name))
+      .filter((name) => !hadPolicy || !names(before(about), kind).includes(name))
       .filter((name) => stays(plan, `aws_iam_${kind}`, "name", name))
       .map((name) => `the ${kind} ${code(name)}`),
   );

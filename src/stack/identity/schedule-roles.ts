@@ -16,8 +16,8 @@ export interface ScheduleRolesProps {
 
 /**
  * A role for each user whose rights a schedule of the settings has. By its tag `StudioUser` the shared policies give it
- * that user's data. It is not the user's role: nobody can pass it, it can use neither Studio nor send jobs, and CloudTrail
- * tells the schedule's requests from the user's.
+ * that user's data. It is not the user's role: only the scheduler can pass it, it can neither use Studio nor send jobs,
+ * and CloudTrail tells the schedule's requests from the user's.
  */
 export class ScheduleRoles extends Construct {
   /** List of the roles' names. */

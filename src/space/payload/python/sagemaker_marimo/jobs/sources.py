@@ -67,7 +67,7 @@ def prefix(folder: str, sha256: str) -> str:
 
 
 def _sha256(s3: Any, bucket: str, key: str) -> str | None:
-    """What S3 computed of an object, which nobody can forge; None if there is no object, or it has none."""
+    """An object's SHA-256 as S3 computed it, or None if the object or its SHA-256 is missing."""
     try:
         checksum: str | None = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED").get(
             "ChecksumSHA256"
