@@ -119,7 +119,7 @@ describe("the events of a role", () => {
     expect(inputs.flatMap(({ Key }) => Key ?? [])).toEqual(["a.json.gz"]);
   });
 
-  it("are unknown where there is no bucket, and any other error is one", async () => {
+  it("are undefined if the bucket does not exist, and other errors are thrown", async () => {
     const trail = { bucket: "t", account, region: "us-east-1" };
     const failing = (name: string) =>
       answering(new S3Client({ region: "us-east-1" }), () => {

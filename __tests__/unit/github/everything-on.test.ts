@@ -54,7 +54,7 @@ interface Type {
   /** Actions that another environment's resources must be safe from. */
   readonly destroy: readonly string[];
   readonly arn: (block: Block, stack: Synthesized) => string;
-  /** Whether the destroy is by the name alone, which no other environment has. @default by its tag */
+  /** Whether the role may destroy it by its name, which no other environment uses. @default by its tag */
   readonly exactName?: true;
 }
 
