@@ -121,12 +121,15 @@ async function openNotebook(from = gateway, name = "panels.py"): Promise<{ page:
 
 /** Opens marimo's terminal; counts its connections and records the received text. */
 async function openTerminal(page: Page) {
-  const terminal = { connections: 0, received: "" };
+  const terminal = { connections: 0, received: "", sizesAfterOutput: 0 };
   page.on("websocket", (socket) => {
     if (!socket.url().includes("/terminal/ws")) return;
     terminal.connections++;
     socket.on("framereceived", ({ payload }) => {
       terminal.received += payload;
+    });
+    socket.on("framesent", ({ payload }) => {
+      if (terminal.received && /"resize"/.test(String(payload))) terminal.sizesAfterOutput++;
     });
   });
   await new MarimoPage(page).openTerminal(patience);
@@ -178,6 +181,7 @@ describe("marimo's terminal", () => {
     gateways.push(behind);
     const { page } = await openNotebook(behind);
     const terminal = await openTerminal(page);
+    await until("the size, after the shell has set its own", () => terminal.sizesAfterOutput > 0);
     await type(page, terminal, 'echo "$((6 * 7)) in $VIRTUAL_ENV"', /42 in \S+\/environments\/3/);
     expect(await shown(page)).toContain(`42 in ${join(space.state, "environments")}`);
     // The size is transmitted although the query string is removed. marimo starts with 80 columns, and the page sends

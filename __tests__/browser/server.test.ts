@@ -98,14 +98,16 @@ describe("marimo's server", () => {
     const tab = await context.newPage();
     await open("one", tab);
     const file = join(space.home, "marimo-notebooks/one.py");
+    await tab.locator("[data-cell-id] .cm-content").nth(2).click({ timeout: patience });
+    await tab.keyboard.press("Control+End");
+    // marimo's server knows of the edit before it sees the other program's change, and the page does not know of that.
+    const sent = tab.waitForResponse(/document\/transaction/);
+    await tab.keyboard.type("  # by me");
+    await sent;
     writeFileSync(
       file,
       readFileSync(file, "utf8").replace("import marimo as mo", "import marimo as mo  # by git"),
     );
-    // In this second, the page does not know of the change yet.
-    await tab.locator("[data-cell-id] .cm-content").last().click();
-    await tab.keyboard.press("Control+End");
-    await tab.keyboard.type("  # by me");
     await tab.keyboard.press("Control+s");
     await tab.getByText("# by git").waitFor({ timeout: patience });
     expect(readFileSync(file, "utf8")).toContain("# by git");

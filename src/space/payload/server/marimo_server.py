@@ -1,4 +1,4 @@
-"""marimo's command line with six changes, which use private names of marimo 0.25.2:
+"""marimo's command line with seven changes, which use private names of marimo 0.25.2:
 
 - With the environment's setting `runOnOpen`, a notebook's cells run when it is opened. marimo's environment
   variable for this would override the user's marimo.toml, and that file is the user's.
@@ -7,6 +7,7 @@
 - Cells run in their notebook's folder, as in Jupyter and in a job. marimo's run in its server's.
 - An open page also shows a file's content if the file was deleted for some time, such as by `git checkout`.
   marimo looks for it for five seconds.
+- A page's unsaved edits stay when another program changes the file (unsaved_cells.py).
 - The editor serves the whole home folder (home_notebooks.py).
 - Requests through Code Editor's proxy are understood (code_editor_requests.py).
 
@@ -30,6 +31,9 @@ def main() -> None:
         attempt(run_in_notebooks_folder, otherwise="cells will not run in their notebook's folder")
         attempt(serve_home, otherwise="marimo opens only what is in its folder")
         attempt(watch_missing_files, otherwise="a notebook that is deleted and comes back will not be shown")
+        attempt(
+            keep_unsaved_cells, otherwise="unsaved edits are lost when another program changes a notebook"
+        )
         if "MARIMO_PROXY_BASE_PATH" in os.environ:
             attempt(handle_code_editors_requests, otherwise="marimo cannot be used in Code Editor")
     else:
@@ -96,6 +100,12 @@ def watch_missing_files() -> None:
     from marimo._utils.file_watcher import PollingFileWatcher
 
     replace(PollingFileWatcher, "MAX_MISSING_POLLS", sys.maxsize)
+
+
+def keep_unsaved_cells() -> None:
+    import unsaved_cells
+
+    unsaved_cells.keep_unsaved_cells()
 
 
 def handle_code_editors_requests() -> None:

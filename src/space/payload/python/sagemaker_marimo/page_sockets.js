@@ -8,6 +8,9 @@
 // If no WebSocket gets through, the terminal says so; marimo (0.25.2) would close it without a message. A language
 // server that ends at once is restarted less and less often; marimo would retry ten times a second, for example
 // if Copilot is set up but the image has no Node.js.
+//
+// A gateway may drop the query, which has the terminal's size. The page also sends the size at once, but marimo's shell
+// sets the query's or 80 columns when it starts, which can be later. So the size is sent again after the first output.
 (() => {
   const { key } = document.currentScript.dataset;
   const early = 5000; // if a socket closes this soon, the next one would too
@@ -26,6 +29,8 @@
       super(url, isOurs ? ["marimo-page", key] : protocols);
       if (!isOurs) return;
       const isTerminal = pathname.endsWith("/marimo/terminal/ws");
+      if (isTerminal)
+        this.addEventListener("message", () => this.size && super.send(this.size), { once: true });
       const began = Date.now();
       let passes = false;
       // Added before marimo's own listeners, so it is called first. `exit` in the shell closes the socket cleanly.
@@ -49,6 +54,11 @@
       setTimeout(() => {
         if (!isTerminal && this.readyState === WebSocket.OPEN) ended = 0;
       }, early);
+    }
+
+    send(data) {
+      if (String(data).startsWith('{"type":"resize"')) this.size = data;
+      super.send(data);
     }
   };
 })();

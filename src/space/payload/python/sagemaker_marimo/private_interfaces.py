@@ -33,7 +33,10 @@ CALLED = {
 """Parameters of the handler's methods that are only called. A new version may add optional ones."""
 
 OF_MARIMO = {
+    "marimo._ast.cell_manager": ("CellManager.apply_diff_from", "CellManager.document"),
+    "marimo._ast.parse": ("parse_notebook",),
     "marimo._config.config": ("DEFAULT_CONFIG",),
+    "marimo._session.notebook.file_manager": ("AppFileManager.reload", "AppFileManager.path"),
     "marimo._session.state.serialize": (
         "SessionCacheManager.is_cache_hit",
         "SessionCacheManager.read_session_view",
