@@ -228,9 +228,9 @@ describe("CreateProcessingJob rejects", () => {
       "enum value set",
     ],
     [
-      "two instances",
-      { ProcessingResources: { ClusterConfig: { ...cluster, InstanceCount: 2 } } },
-      "InstanceCount 2",
+      "101 instances",
+      { ProcessingResources: { ClusterConfig: { ...cluster, InstanceCount: 101 } } },
+      "less than or equal to 100",
     ],
     [
       "a key that does not exist",

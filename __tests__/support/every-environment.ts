@@ -35,6 +35,7 @@ const guardRails: Required<GuardRailSettings> = {
 const jobs: Required<JobSettings> = {
   allowedInstanceTypes: ["ml.m5.large"],
   defaultInstanceType: "ml.m5.large",
+  maximumInstances: 2,
   maximumMinutes: 60,
   volumeGb: 30,
   imageUri,

@@ -55,6 +55,7 @@ const arns: Readonly<Record<string, string>> = {
   aws_kms_key: "kms:{region}:{account}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
   aws_s3_bucket: "s3:::{bucket}",
   aws_scheduler_schedule_group: "scheduler:{region}:{account}:schedule-group/{name}",
+  aws_sfn_state_machine: "states:{region}:{account}:stateMachine:{name}",
   aws_sns_topic: "sns:{region}:{account}:{name}",
   aws_sqs_queue: "sqs:{region}:{account}:{name}",
   aws_sagemaker_studio_lifecycle_config:

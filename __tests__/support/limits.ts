@@ -75,6 +75,8 @@ const texts: Readonly<Record<string, readonly TextLimit[]>> = {
   aws_sns_topic: [{ attribute: "name", max: 256, pattern: /^[\w-]+$/, unique: "region" }],
   // Amazon EventBridge API, PutRule; CloudWatch API, PutMetricAlarm.
   aws_cloudwatch_event_rule: [{ attribute: "name", max: 64, pattern: /^[\w.-]+$/, unique: "region" }],
+  // AWS Step Functions API, CreateStateMachine.
+  aws_sfn_state_machine: [{ attribute: "name", max: 80, pattern: /^[\w-]+$/, unique: "region" }],
   // AWS CloudTrail API Reference, CreateTrail.
   aws_cloudtrail: [
     {

@@ -238,6 +238,10 @@ const jobs: Arbitraries<JobSettings> = {
     fc.constantFrom([], ["ml.t3.micro"], [...processingInstanceTypes]),
   ),
   defaultInstanceType: mostly(jobType, fc.constant("ml.p4d.24xlarge")),
+  maximumInstances: mostly(
+    fc.oneof(fc.integer({ min: 1, max: 100 }), fc.constant<unknown>("any")),
+    fc.constantFrom<unknown>(0, 101, "all"),
+  ),
   maximumMinutes: mostly(fc.integer({ min: 60, max: 12_960 }), fc.constantFrom(0, 12_961, 1.5)),
   volumeGb: mostly(fc.integer({ min: 1, max: 16_384 }), fc.constantFrom(0, 16_385)),
   imageUri: mostly(

@@ -124,18 +124,26 @@ export function asIam(document: readonly Statement[]): string {
   const one = (values: readonly string[]) => (values.length === 1 ? values[0] : values);
   return JSON.stringify({
     Version: "2012-10-17",
-    Statement: document.map(({ actions, condition = [], effect = "Allow", resources = [], sid }) => {
-      const conditions: Record<string, Record<string, unknown>> = {};
-      for (const { test, values, variable } of condition)
-        conditions[test] = { ...conditions[test], [variable]: one(values) };
-      return {
-        Sid: sid,
-        Effect: effect,
-        Action: one(actions),
-        Resource: one(resources),
-        Condition: conditions,
-      };
-    }),
+    Statement: document.map(
+      ({ actions, condition = [], effect = "Allow", principals, resources = [], sid }) => {
+        const conditions: Record<string, Record<string, unknown>> = {};
+        for (const { test, values, variable } of condition)
+          conditions[test] = { ...conditions[test], [variable]: one(values) };
+        return {
+          Sid: sid,
+          Effect: effect,
+          Action: one(actions),
+          ...(principals === undefined
+            ? { Resource: one(resources) }
+            : {
+                Principal: Object.fromEntries(
+                  principals.map(({ identifiers, type }) => [type, one(identifiers)]),
+                ),
+              }),
+          Condition: conditions,
+        };
+      },
+    ),
   });
 }
 

@@ -10,6 +10,7 @@ import { KMSClient } from "@aws-sdk/client-kms";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
+import { SFNClient } from "@aws-sdk/client-sfn";
 import { SNSClient } from "@aws-sdk/client-sns";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { clientSettings } from "../removal/aws.ts";
@@ -19,6 +20,7 @@ export interface JobClients {
   readonly events: EventBridgeClient;
   readonly sagemaker: SageMakerClient;
   readonly scheduler: SchedulerClient;
+  readonly sfn: SFNClient;
   readonly sns: SNSClient;
   readonly sqs: SQSClient;
 }
@@ -40,6 +42,7 @@ export function leftoversClients(region: string): LeftoversClients {
     alarms: new CloudWatchClient(settings),
     events: new EventBridgeClient(settings),
     scheduler: new SchedulerClient(settings),
+    sfn: new SFNClient(settings),
     sns: new SNSClient(settings),
     sqs: new SQSClient(settings),
     budgets: new BudgetsClient(settings),

@@ -42,6 +42,7 @@ export const inventory: Readonly<Record<string, { readonly kind: string } | { re
   aws_scheduler_schedule: { kind: "schedule" },
   aws_scheduler_schedule_group: { kind: "schedule group" },
   aws_security_group: { kind: "security group" },
+  aws_sfn_state_machine: { kind: "state machine" },
   aws_sns_topic: { kind: "topic" },
   aws_sns_topic_subscription: { with: "aws_sns_topic" },
   aws_sqs_queue: { kind: "queue" },

@@ -13,6 +13,7 @@ import {
   paginateListScheduleGroups,
   paginateListSchedules,
 } from "@aws-sdk/client-scheduler";
+import { DeleteStateMachineCommand, paginateListStateMachines } from "@aws-sdk/client-sfn";
 import { DeleteTopicCommand, paginateListTopics } from "@aws-sdk/client-sns";
 import { DeleteQueueCommand, paginateListQueues } from "@aws-sdk/client-sqs";
 import { type Tools, unlessGone, untilGone } from "../removal/aws.ts";
@@ -97,11 +98,11 @@ async function findSweepsAndJobs(of: EnvironmentNames, tools: Tools<JobClients>)
 }
 
 async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover[]> {
-  const { alarms, events, sns } = clients;
+  const { alarms, events, sfn, sns } = clients;
   const found: Leftover[] = [];
   const names = awsNames(prefix);
   const { deadLetterAlarm: alarm } = names;
-  const rules = [names.failedJobRule, names.changesRule, names.deniedRule];
+  const rules = [names.failedJobRule, names.instanceLimit, names.changesRule, names.deniedRule];
   const { Rules = [] } = await events.send(new ListRulesCommand({ NamePrefix: prefix }));
   for (const { Name: rule = "" } of Rules) {
     if (!rules.includes(rule)) continue;
@@ -117,6 +118,16 @@ async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover
         await events.send(new DeleteRuleCommand({ Name: rule }));
       },
     });
+  }
+  for await (const { stateMachines = [] } of paginateListStateMachines({ client: sfn }, {})) {
+    for (const { name, stateMachineArn = "" } of stateMachines) {
+      if (name !== names.instanceLimit) continue;
+      found.push({
+        kind: "state machine",
+        id: stateMachineArn,
+        remove: () => sfn.send(new DeleteStateMachineCommand({ stateMachineArn })),
+      });
+    }
   }
   const { MetricAlarms = [] } = await alarms.send(new DescribeAlarmsCommand({ AlarmNames: [alarm] }));
   if (MetricAlarms.length > 0) {

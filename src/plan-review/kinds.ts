@@ -38,6 +38,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   aws_scheduler_schedule: kind("Jobs", "schedule"),
   aws_scheduler_schedule_group: kind("Jobs", "schedule group"),
   aws_scheduler_: kind("Jobs", ""),
+  aws_sfn_state_machine: kind("Jobs", "state machine"),
   aws_sqs_queue: kind("Jobs", "queue"),
   aws_sqs_: kind("Jobs", ""),
   aws_vpc: kind("Network", "VPC"),

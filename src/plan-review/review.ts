@@ -12,6 +12,7 @@ import {
 } from "./plan.ts";
 import { auditRule } from "./risks/audit.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
+import { instanceLimitRule } from "./risks/instance-limit.ts";
 import { lostRules } from "./risks/lost.ts";
 import { perimeterRule } from "./risks/perimeter.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
@@ -40,6 +41,7 @@ export const rules: readonly Rule[] = [
   scheduleRightsRule,
   trafficRule,
   perimeterRule,
+  instanceLimitRule,
   refusedUpdateRule,
   runningAppsRule,
   removedImageRule,

@@ -15,8 +15,7 @@ import { checkImageUri, checkProcessingInstanceType, defaultImageUri, longestMin
 /** Limits and defaults of notebooks that run as SageMaker Processing jobs. */
 export interface JobSettings {
   /**
-   * Instance types that a job may use, or "any". IAM denies all others. IAM cannot hold the number of instances of a
-   * job: `marimo-job` and `schedules` ask for one, but a request of one's own may ask for more, up to the account's quotas.
+   * Instance types that a job may use, or "any". IAM denies all others.
    * Limit: SageMaker API, `ProcessingInstanceType`; at most 40 (IAM User Guide, "IAM and AWS STS quotas": the
    * characters of a managed policy).
    * @default those of a small team: t3, m5 and r5 to 4xlarge, c5 to 4xlarge, g4dn.xlarge and g5.xlarge, and `defaultInstanceType`
@@ -27,6 +26,13 @@ export interface JobSettings {
    * @default "ml.m5.large"
    */
   readonly defaultInstanceType?: string;
+  /**
+   * Instances that a job may have, or "any". `marimo-job` and `schedules` ask for one; a request of one's own may ask for
+   * more. IAM cannot refuse that, so a rule stops the job when SageMaker reports it: its instances start for some minutes.
+   * Limit: 1-100 (SageMaker API, `ProcessingInstanceCount`).
+   * @default 1
+   */
+  readonly maximumInstances?: number | "any";
   /**
    * Minutes after which SageMaker stops a job. An account's quota is commonly 5 days, 7200 minutes: SageMaker rejects
    * longer jobs until Service Quotas raises it.
@@ -82,6 +88,7 @@ export const jobDefaults = {
     ...["ml.g4dn.xlarge", "ml.g5.xlarge"],
   ],
   defaultInstanceType: "ml.m5.large",
+  maximumInstances: 1,
   maximumMinutes: 1440,
   volumeGb: 30,
   secrets: [],
@@ -100,6 +107,7 @@ export function allowedJobTypes({
 export const resolveJobs = (settings: JobSettings = {}, region: string): ResolvedJobs => ({
   allowedInstanceTypes: allowedJobTypes(settings),
   defaultInstanceType: settings.defaultInstanceType ?? jobDefaults.defaultInstanceType,
+  maximumInstances: settings.maximumInstances ?? jobDefaults.maximumInstances,
   maximumMinutes: settings.maximumMinutes ?? jobDefaults.maximumMinutes,
   volumeGb: settings.volumeGb ?? jobDefaults.volumeGb,
   imageUri: settings.imageUri ?? defaultImageUri(region),
@@ -113,6 +121,10 @@ const minutesRule = {
   allowed: `a whole number of minutes, 1 to ${longestMinutes}`,
   source:
     "SageMaker API, ProcessingMaxRuntimeInSeconds: 777600 (an account's quota is commonly 5 days, 7200 minutes)",
+};
+const instancesRule = {
+  allowed: 'a whole number of instances, 1 to 100, or "any"',
+  source: "SageMaker API, ProcessingInstanceCount",
 };
 const volumeRule = {
   allowed: "a whole number of GB, 1 to 16384",
@@ -179,6 +191,9 @@ const checkAddresses: Check = (value, report, settings) => {
 const checks: Checks<JobSettings> = {
   allowedInstanceTypes: checkAllowed,
   defaultInstanceType: checkProcessingInstanceType,
+  maximumInstances: (value, report) => {
+    if (value !== "any") isWhole(value, report, instancesRule, 1, 100);
+  },
   maximumMinutes: (value, report) => void isWhole(value, report, minutesRule, 1, longestMinutes),
   volumeGb: (value, report) => void isWhole(value, report, volumeRule, 1, 16_384),
   imageUri: checkImageUri,

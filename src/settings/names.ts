@@ -63,6 +63,8 @@ export const awsNames = (prefix: string) => ({
   deadLetterQueue: `${prefix}-schedules`,
   deadLetterAlarm: `${prefix}-dead-letters`,
   failedJobRule: `${prefix}-failed-jobs`,
+  /** Rule, state machine and role that stop jobs with too many instances. */
+  instanceLimit: `${prefix}-instance-limit`,
   alertTopic: `${prefix}-jobs`,
   trail: `${prefix}-audit`,
   auditTopic: `${prefix}-audit`,

@@ -300,6 +300,13 @@ const types: Readonly<Record<string, Type>> = {
     "DeleteSecurityGroup RevokeSecurityGroupIngress RevokeSecurityGroupEgress",
     ec2("security-group"),
   ),
+  aws_sfn_state_machine: exact(
+    "states",
+    "DescribeStateMachine ListStateMachineVersions ListTagsForResource ValidateStateMachineDefinition",
+    "CreateStateMachine TagResource",
+    "DeleteStateMachine UpdateStateMachine",
+    named("states", "stateMachine:"),
+  ),
   aws_sns_topic: exact(
     "sns",
     "GetTopicAttributes ListTagsForResource",

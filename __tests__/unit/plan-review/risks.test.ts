@@ -109,6 +109,10 @@ const perimeter = {
 };
 const spacesAt = "aws_iam_policy.execution_spaces_policy";
 
+const limitAt = "aws_cloudwatch_event_rule.instance_limit_rule";
+const upTo = (maximum: number): Values => ({
+  event_pattern: JSON.stringify({ ResourceConfig: { InstanceCount: [{ numeric: [">", maximum] }] } }),
+});
 const scheduleAt = "aws_scheduler_schedule.schedules_schedule_daily";
 const scheduleAs = (role: string): Values => ({
   group_name: "marimo-dev",
@@ -155,6 +159,18 @@ const cases: readonly Case[] = [
     risk: "data-perimeter:execution_spaces_policy",
     changes: [change(spacesAt, { policy: policy(read) }, { policy: policy(read, perimeter) })],
     harmless: [change(spacesAt, null, { policy: policy(read, perimeter) })],
+  },
+  {
+    what: "more instances a job",
+    risk: "more-instances:instance_limit_rule",
+    changes: [change(limitAt, upTo(1), upTo(4))],
+    harmless: [change(limitAt, upTo(4), upTo(1)), change(limitAt, null, upTo(4))],
+  },
+  {
+    what: "jobs with any number of instances",
+    risk: "more-instances:instance_limit_rule",
+    changes: [change(limitAt, upTo(1), null)],
+    harmless: [change("aws_cloudwatch_event_rule.job_alerts_rule", { event_pattern: "{}" }, null)],
   },
   {
     what: "a schedule that gets a user's rights",

@@ -25,7 +25,7 @@ const schedule = (changes: object) =>
 describe("settings of jobs", () => {
   it.each([
     ["nothing", {}],
-    ["each of its limits", { maximumMinutes: 12_960, volumeGb: 16_384 }],
+    ["each of its limits", { maximumInstances: 100, maximumMinutes: 12_960, volumeGb: 16_384 }],
     ["types with the default one", { allowedInstanceTypes: ["ml.m5.large", "ml.g5.xlarge"] }],
     ["any type", { allowedInstanceTypes: "any" }],
     ["40 types", { defaultInstanceType: "ml.t3.medium", allowedInstanceTypes: someTypes(40) }],
@@ -65,6 +65,7 @@ describe("settings of jobs", () => {
       { defaultInstanceType: "ml.c9i-flex.large" },
       "one of the 207 types of processing jobs",
     ],
+    ["too many instances", { maximumInstances: 101 }, `.maximumInstances: 101 ${says.outOfRange}`],
     ["no minutes", { maximumMinutes: 0 }, says.outOfRange],
     ["too large a volume", { volumeGb: 16_385 }, `.volumeGb: 16385 ${says.outOfRange}`],
     ["a secret by its name", { secrets: ["marimo/warehouse"] }, "is not the ARN of a secret"],

@@ -37,6 +37,7 @@ describe("resolveEnvironment", () => {
       jobs: {
         allowedInstanceTypes: expect.arrayContaining(["ml.m5.large", "ml.r5.4xlarge", "ml.g5.xlarge"]),
         defaultInstanceType: "ml.m5.large",
+        maximumInstances: 1,
         maximumMinutes: 1440,
         volumeGb: 30,
         imageUri: "885854791233.dkr.ecr.us-east-1.amazonaws.com/sagemaker-distribution-prod:4.5.2-cpu",
@@ -101,6 +102,7 @@ describe("resolveEnvironment", () => {
       jobs: {
         allowedInstanceTypes: ["ml.m5.xlarge"],
         defaultInstanceType: "ml.m5.xlarge",
+        maximumInstances: 4,
         maximumMinutes: 30,
         volumeGb: 50,
         imageUri: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/ours:1.0",

@@ -61,7 +61,10 @@ describe("the execution role", () => {
       });
     }
     expect(Object.keys(stack.resource)).not.toContain("aws_iam_role_policy_attachment");
-    expect(Object.keys(stack.resource.aws_iam_role_policy ?? {})).toEqual(["network_flow_logs_write"]);
+    expect(Object.keys(stack.resource.aws_iam_role_policy ?? {})).toEqual([
+      "instance_limit_policy",
+      "network_flow_logs_write",
+    ]);
     expect(stack.text).not.toContain("FullAccess");
   });
 

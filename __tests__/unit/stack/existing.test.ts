@@ -31,6 +31,7 @@ describe("the permissions boundary", () => {
     expect(roles.map(([name]) => name).sort()).toEqual([
       "budget_role",
       "execution_role",
+      "instance_limit_role",
       "network_flow_logs_role",
       "users_role",
     ]);
@@ -141,7 +142,7 @@ describe("an existing execution role", () => {
   const stack = () => synthesize({ existing: { executionRoleArn } });
 
   it("takes the place of the stack's own, found by its name", () => {
-    expect(resourceNames(stack(), "aws_iam_role")).toEqual(["network_flow_logs_role"]);
+    expect(resourceNames(stack(), "aws_iam_role")).toEqual(["instance_limit_role", "network_flow_logs_role"]);
     expect(stack().data.aws_iam_role?.execution_role?.name).toBe("studio");
     expect(stack().output.execution_role_arn?.value).toBe(expression("data.aws_iam_role.execution_role.arn"));
     expect(stack().text).not.toContain(expression("aws_iam_role.execution_role.name"));
@@ -218,7 +219,13 @@ describe("an existing network", () => {
       "home_file_system_key_step",
       "removal_guard_step",
     ]);
-    expect(made.sort()).toEqual(["aws_security_group", "terraform_data"]);
+    expect(made.sort()).toEqual([
+      "aws_cloudwatch_event_rule",
+      "aws_cloudwatch_event_target",
+      "aws_security_group",
+      "aws_sfn_state_machine",
+      "terraform_data",
+    ]);
     expect(resource(stack(), "aws_sagemaker_domain", "studio_domain")).toMatchObject({
       vpc_id: expression("data.aws_vpc.network_vpc.id"),
       subnet_ids: subnetIds.map(idOf),

@@ -224,6 +224,39 @@ describe("jobs", () => {
   });
 });
 
+describe("the limit of a job's instances", () => {
+  const rule = (maximumInstances: number | "any") =>
+    synthesize({ jobs: { maximumInstances } }).resource.aws_cloudwatch_event_rule?.instance_limit_rule;
+
+  it("is in the pattern for each kind of job, with the environment's names", () => {
+    const { detail } = JSON.parse(String(rule(3)?.event_pattern));
+    const more = [{ numeric: [">", 3] }];
+    expect(detail.$or).toEqual([
+      {
+        ProcessingJobName: [{ prefix: "marimo-dev-" }],
+        ProcessingJobStatus: ["InProgress"],
+        ProcessingResources: { ClusterConfig: { InstanceCount: more } },
+      },
+      {
+        TrainingJobName: [{ prefix: "marimo-dev-" }],
+        TrainingJobStatus: ["InProgress"],
+        ResourceConfig: { InstanceCount: more },
+      },
+      {
+        TransformJobName: [{ prefix: "marimo-dev-" }],
+        TransformJobStatus: ["InProgress"],
+        TransformResources: { InstanceCount: more },
+      },
+    ]);
+  });
+
+  it("is not there where a job may have any number", () => {
+    expect(rule("any")).toBeUndefined();
+    expect(synthesize({ jobs: { maximumInstances: "any" } }).text).not.toMatch(/instance.limit/);
+    expect(rule(1)).toBeDefined();
+  });
+});
+
 describe("a schedule", () => {
   it("makes a job by itself: the API's request, with an id that the scheduler fills in", () => {
     const made = resource(scheduled(), "aws_scheduler_schedule", "schedules_schedule_daily");

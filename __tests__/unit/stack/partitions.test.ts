@@ -54,6 +54,7 @@ describe("partitions", () => {
       "logging.s3",
       "sagemaker",
       "scheduler",
+      "states",
       "vpc-flow-logs",
     ]);
     expect(statements(stack, "execution_trust").SageMaker?.principals).toEqual([

@@ -16,7 +16,8 @@ from moto.kms.models import kms_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
-from policies import Access, is_allowed
+import state_machines
+from policies import Access, is_allowed, role_may, role_of, trusts
 from studio.processing_jobs import ProcessingJob
 from studio.state import Studio
 
@@ -32,7 +33,7 @@ def install() -> None:
     send_to_targets = Rule.send_to_targets
 
     def send(rule: Any, event: Event, transform_input: bool = True) -> None:
-        own = [target for target in rule.targets if target["Arn"].split(":")[2] in ("sns", "sqs")]
+        own = [target for target in rule.targets if target["Arn"].split(":")[2] in ("sns", "sqs", "states")]
         if len(own) < len(rule.targets):
             # moto delivers to archives, log groups and other buses.
             others = [target for target in rule.targets if target not in own]
@@ -98,6 +99,10 @@ def _deliver(rule: Any, target: Event, event: Event) -> None:
         _check_key(account, region, topic.kms_master_key_id)
         topic.publish(message)
         return
+    if service == "states":
+        _check_role(rule, target, Access("states:StartExecution", target["Arn"]))
+        state_machines.start(account, region, target["Arn"], message)
+        return
     queue: Any = sqs_backends[account][region].queues.get(name)
     if queue is None:
         raise NotDeliveredError("the queue does not exist")
@@ -107,6 +112,17 @@ def _deliver(rule: Any, target: Event, event: Event) -> None:
         raise NotDeliveredError(f"the queue's policy does not allow sqs:SendMessage for {_SERVICE}")
     _check_key(account, region, queue.kms_master_key_id)
     sqs_backends[account][region].send_message(name, message)
+
+
+def _check_role(rule: Any, target: Event, access: Access) -> None:
+    """The target's role must trust the service for this rule, and allow the action (Amazon EventBridge User
+    Guide, "Using identity-based policies")."""
+    context = {"aws:sourcearn": rule.arn, "aws:sourceaccount": rule.account_id}
+    role = role_of(rule.account_id, rule.arn.split(":")[1], target.get("RoleArn", ""))
+    if role is None or not trusts(role, _SERVICE, context):
+        raise NotDeliveredError(f"{_SERVICE} cannot assume the role {target.get('RoleArn')}")
+    if not role_may(role, access):
+        raise NotDeliveredError(f"the role {role.arn} does not allow {access.action} on {access.resource}")
 
 
 def _check_key(account: str, region: str, key_id: str | None) -> None:

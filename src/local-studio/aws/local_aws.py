@@ -59,6 +59,7 @@ class LocalAws:
             import event_bus
             import moto_fixes
             import scheduler
+            import state_machines
             import trail
             from app_host import HttpAppHost, NoAppHost
             from faults import Faults
@@ -75,6 +76,7 @@ class LocalAws:
             budgets.install()
             event_bus.install()
             scheduler.install()
+            state_machines.install(self._key)
             trail.install()
             responses.install(control_plane)
             scheduler.Clock(control_plane).start()

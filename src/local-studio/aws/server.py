@@ -124,6 +124,8 @@ def main() -> None:
             f"Cannot listen on {HOST}:{arguments.port}: {error}. Choose another --port, or 0 for a free one."
         )
     port = listener.getsockname()[1]
+    # moto reads it for the tasks of state machines, which call this server (moto/settings.py).
+    os.environ["MOTO_PORT"] = str(port)
     server = make_server(
         HOST, port, local_aws, threaded=True, request_handler=QuietRequestHandler, fd=listener.detach()
     )

@@ -7,6 +7,7 @@ import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import type { Payload } from "../storage/payload.ts";
 import { type EnvironmentContext, tagsOf } from "../support/environment-context.ts";
 import type { Outputs } from "../support/outputs.ts";
+import { InstanceLimit } from "./instance-limit.ts";
 import { JobAlerts } from "./job-alerts.ts";
 import { JobRole } from "./job-role.ts";
 import { Jobs } from "./jobs.ts";
@@ -23,6 +24,10 @@ export interface EnvironmentJobsProps {
 export function environmentJobs(scope: Construct, props: EnvironmentJobsProps): Jobs {
   const { context, ...places } = props;
   const { account, environment, prefix } = context;
+  const { maximumInstances } = environment.jobs;
+  if (maximumInstances !== "any") {
+    new InstanceLimit(scope, "instance_limit", { account, prefix, maximum: maximumInstances });
+  }
   return new Jobs(scope, "jobs", {
     prefix,
     account,

@@ -102,9 +102,6 @@ def _check_inputs_and_outputs(studio: Studio, request: Members) -> None:
         raise ValidationException(
             f"VolumeKmsKeyId cannot be requested for {cluster['InstanceType']}, which has local storage."
         )
-    if cluster["InstanceCount"] != 1:
-        # Guess: AWS supports several; here a job has one container.
-        raise ValidationException(f"InstanceCount {cluster['InstanceCount']} is not supported; it must be 1.")
     outputs = request.get("ProcessingOutputConfig", {})
     places = []
     for one in request.get("ProcessingInputs", []):
@@ -171,6 +168,10 @@ def _run(studio: Studio, job: ProcessingJob) -> None:
         # The content of processingjobconfig.json: the request and the job's ARN.
         states = ("Status", "CreationTime", "LastModifiedTime")
         configuration = {name: value for name, value in job.members.items() if name not in states}
+    instances = job.members["ProcessingResources"]["ClusterConfig"]["InstanceCount"]
+    if instances > 1:
+        message = f"The local AWS runs the first of this job's {instances} instances only."
+        _log(studio, job, [{"message": message, "timestamp": int(datetime.now(UTC).timestamp() * 1000)}])
     order = {"name": job.name, "arn": job.arn, "region": studio.region, "configuration": configuration}
     try:
         outcome = studio.app_host.run_job(order, lambda event: _report(studio, job, event))
