@@ -10,7 +10,6 @@ from moto.settings import moto_server_port
 from moto.stepfunctions.models import stepfunctions_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
-
 _key = "local"
 
 
