@@ -18,6 +18,8 @@ def install(key: str) -> None:
     global _key
     _key = key or _key
     responses: Any = StepFunctionResponse
+    # Both are requests of Terraform's provider that moto does not have.
+    responses.list_state_machine_versions = lambda _: ActionResult({"stateMachineVersions": []})
     responses.validate_state_machine_definition = _validate
 
 
@@ -54,7 +56,7 @@ def _client(region: str, service: str, state_credentials: Any = None) -> Any:
 
 
 def _validate(response: Any) -> ActionResult:
-    """Terraform's provider asks for it in a plan. moto does not have it. Guess: the words of a diagnostic."""
+    """Guess: the words of a diagnostic."""
     from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
     try:
