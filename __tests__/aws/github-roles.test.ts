@@ -104,9 +104,11 @@ const notRequested: Readonly<Record<string, string>> = {
   "scheduler:UntagResource": "the same",
   "sns:UntagResource": "the same",
   "sqs:UntagQueue": "the same",
+  "states:UntagResource": "the same",
   "cloudtrail:StopLogging": "for a change of the trail",
   "cloudtrail:UpdateTrail": "the same",
   "iam:UpdateAssumeRolePolicy": "for a version of this project that changes a trust policy",
+  "states:UpdateStateMachine": "for a version of this project that changes the state machine",
   "kms:PutKeyPolicy": "for CreateKey with a policy, and for a change of the policy",
 };
 /** Actions that depend on how far the other stack's destroy is, each with its reason. */
@@ -132,6 +134,7 @@ const unneeded: Readonly<Record<string, string>> = {
   "ecs:ListTaskDefinitions": "the same",
   "ecs:ListTasks": "the same",
   "organizations:ListAWSServiceAccessForOrganization": "only for trails of an organization",
+  "states:PublishStateMachineVersion": "only for a state machine that is published in versions",
   "route53:AssociateVPCWithHostedZone": "only for private DNS of a custom endpoint service",
 };
 /** What the plan role can write: each plan once. AWS's reference classifies Decrypt as a write. */
