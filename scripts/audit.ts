@@ -3,7 +3,7 @@ import { S3Client } from "@aws-sdk/client-s3";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { dataEvents, managementEvents } from "../src/audit/events.ts";
 import { auditTable, inOrder } from "../src/audit/record.ts";
-import { roleNameOf } from "../src/audit/who.ts";
+import { roleNamesOf } from "../src/audit/who.ts";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
@@ -21,7 +21,7 @@ const options = {
 
 const help = `usage: npm run audit -- --person NAME [options]
 
-Lists what a person's role did in an environment, oldest first: management events from CloudTrail's event history, and
+Lists what a person's role did in an environment, and the role of the schedules that run as them, oldest first: management events from CloudTrail's event history, and
 writes to the environment's bucket from the trail that the stack creates. It does not list reads of objects, which no
 trail of the stack records, and it has nothing of the last minutes, which CloudTrail has not delivered yet.
 
@@ -60,7 +60,7 @@ async function main(values: Values): Promise<number> {
   const person = String(values.person);
   const to = new Date();
   const from = new Date(to.getTime() - Number(values.days ?? defaultDays) * 86_400_000);
-  const query = { roleName: roleNameOf(environment, person), from, to };
+  const query = { roleNames: roleNamesOf(environment, person), from, to };
   const settings = clientSettings(region);
   const { Account: account = "" } = await new STSClient(settings).send(new GetCallerIdentityCommand({}));
   const bucket = trailBucketName({ prefix: prefixOf(name), account, region });
@@ -72,14 +72,19 @@ async function main(values: Values): Promise<number> {
   const records = inOrder([...management, ...(data ?? [])]);
   if (existing.executionRoleArn !== undefined) {
     console.error(
-      `The role ${query.roleName} is not ${person}'s only: everyone's requests with it are listed.`,
+      `The role ${query.roleNames} is not ${person}'s only: everyone's requests with it are listed.`,
     );
   }
   if (data === undefined) {
     const why = audit === undefined ? "`audit` is false" : `there is no bucket ${bucket}`;
     console.error(`Writes to the bucket are not listed: ${why}.`);
   }
-  console.error(`${records.length} events of ${query.roleName} since ${from.toISOString().slice(0, 19)}Z`);
+  console.error(
+    `${records.length} events of ${query.roleNames.join(" and ")} since ${from.toISOString().slice(0, 19)}Z`,
+  );
+  if (records.length === 0 && process.env.AWS_ENDPOINT_URL !== undefined) {
+    console.error("In a rehearsal, requests have roles only with `npm start -- --iam`.");
+  }
   if (values.json) console.log(JSON.stringify(records, undefined, 2));
   else if (records.length > 0) console.log(auditTable(records));
   return 0;

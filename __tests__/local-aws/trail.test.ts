@@ -158,7 +158,7 @@ it("alerts to what a person writes below the payload, and to DeleteObjects, but 
 it("is read back for one role: writes from the log files, management events from the event history", async () => {
   const settings = { ...aws.clientSettings(), region };
   const query = {
-    roleName: "marimo-dev-execution",
+    roleNames: ["marimo-dev-execution"],
     from: new Date(Date.now() - 3_600_000),
     to: new Date(Date.now() + 60_000),
   };

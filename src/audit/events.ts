@@ -5,7 +5,7 @@ import { unlessGone } from "../removal/aws.ts";
 import { type AuditRecord, recordOf } from "./record.ts";
 
 export interface AuditQuery {
-  readonly roleName: string;
+  readonly roleNames: readonly string[];
   readonly from: Date;
   readonly to: Date;
 }
@@ -17,11 +17,11 @@ export interface AuditQuery {
 const sessionName = "SageMaker";
 
 /**
- * Management events of a role, from the event history: 90 days, in this Region, no data events, and two requests a second
+ * Management events of roles, from the event history: 90 days, in this Region, no data events, and two requests a second
  * (AWS CloudTrail API Reference, LookupEvents).
  */
 export async function managementEvents(
-  { from, roleName, to }: AuditQuery,
+  { from, roleNames, to }: AuditQuery,
   cloudtrail: CloudTrailClient,
 ): Promise<readonly AuditRecord[]> {
   const found: AuditRecord[] = [];
@@ -35,16 +35,16 @@ export async function managementEvents(
   );
   for await (const { Events = [] } of pages) {
     for (const { CloudTrailEvent } of Events) {
-      const record = recordOf(parse(CloudTrailEvent), roleName);
+      const record = recordOf(parse(CloudTrailEvent), roleNames);
       if (record !== undefined) found.push(record);
     }
   }
   return found;
 }
 
-/** Data events of a role, from a trail's log files. Undefined if there is no such bucket. */
+/** Data events of roles, from a trail's log files. Undefined if there is no such bucket. */
 export async function dataEvents(
-  { from, roleName, to }: AuditQuery,
+  { from, roleNames, to }: AuditQuery,
   trail: { readonly bucket: string; readonly account: string; readonly region: string },
   s3: S3Client,
 ): Promise<readonly AuditRecord[] | undefined> {
@@ -60,7 +60,7 @@ export async function dataEvents(
       const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key }));
       const content = gunzipSync((await Body?.transformToByteArray()) ?? new Uint8Array());
       for (const recorded of recordsIn(parse(content.toString("utf8")))) {
-        const record = recordOf(recorded, roleName);
+        const record = recordOf(recorded, roleNames);
         if (record !== undefined && isBetween(record.time, from, to)) found.push(record);
       }
     }

@@ -2,6 +2,8 @@
 export interface AuditRecord {
   /** ISO 8601, UTC. */
   readonly time: string;
+  /** Name of the role that made it. */
+  readonly role: string;
   /** Such as `sagemaker`. */
   readonly service: string;
   /** Such as `CreateProcessingJob`. */
@@ -30,15 +32,17 @@ interface Recorded {
   readonly resources?: readonly { readonly ARN?: string }[];
 }
 
-/** Reads a record if a session of this role made the request. Undefined for any other, and for what is not a record. */
-export function recordOf(recorded: unknown, roleName: string): AuditRecord | undefined {
+/** Reads a record if a session of one of these roles made the request. Undefined for any other, and for what is not a record. */
+export function recordOf(recorded: unknown, roleNames: readonly string[]): AuditRecord | undefined {
   if (typeof recorded !== "object" || recorded === null) return undefined;
   const { errorCode, eventID, eventName, eventSource, eventTime, sourceIPAddress, userIdentity, ...rest } =
     recorded as Recorded;
   // The ARN of a role ends with its name, after its path.
-  if (userIdentity?.sessionContext?.sessionIssuer?.arn?.split("/").at(-1) !== roleName) return undefined;
+  const role = userIdentity?.sessionContext?.sessionIssuer?.arn?.split("/").at(-1) ?? "";
+  if (!roleNames.includes(role)) return undefined;
   return {
     time: eventTime ?? "",
+    role,
     service: (eventSource ?? "").replace(/\.amazonaws\.com$/, ""),
     action: eventName ?? "",
     resource: resourceOf(rest),
@@ -66,8 +70,8 @@ export function inOrder(records: readonly AuditRecord[]): readonly AuditRecord[]
   return [...byId.values()].toSorted((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
 }
 
-const columns = ["time", "service", "action", "resource", "result", "sourceAddress"] as const;
-const titles = ["Time (UTC)", "Service", "Action", "Resource", "Result", "From"];
+const columns = ["time", "role", "service", "action", "resource", "result", "sourceAddress"] as const;
+const titles = ["Time (UTC)", "Role", "Service", "Action", "Resource", "Result", "From"];
 
 /** A table for a terminal. */
 export function auditTable(records: readonly AuditRecord[]): string {

@@ -2,6 +2,13 @@ import { prefixOf } from "../settings/basics.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { awsNames } from "../settings/names.ts";
 
-/** Name of the role whose sessions are a person's: their own, or `existing.executionRoleArn`, which everybody has. */
-export const roleNameOf = ({ name, existing }: ResolvedEnvironment, person: string): string =>
-  existing.executionRoleArn?.split("/").at(-1) ?? awsNames(prefixOf(name)).user(person.toLowerCase());
+/**
+ * Names of the roles whose sessions are a person's: their own, and that of the schedules that run as them. Or
+ * `existing.executionRoleArn`, which everybody has.
+ */
+export function roleNamesOf({ name, existing }: ResolvedEnvironment, person: string): readonly string[] {
+  const common = existing.executionRoleArn?.split("/").at(-1);
+  const { scheduledUser, user } = awsNames(prefixOf(name));
+  const tag = person.toLowerCase();
+  return common === undefined ? [user(tag), scheduledUser(tag)] : [common];
+}

@@ -4,10 +4,11 @@ import { S3Client } from "@aws-sdk/client-s3";
 import { describe, expect, it } from "vitest";
 import { dataEvents, daysOf, managementEvents } from "../../../src/audit/events.ts";
 import { auditTable, inOrder, recordOf } from "../../../src/audit/record.ts";
-import { roleNameOf } from "../../../src/audit/who.ts";
+import { roleNamesOf } from "../../../src/audit/who.ts";
 import { resolveEnvironment } from "../../../src/settings/environment.ts";
 
-const roleName = roleNameOf(resolveEnvironment({ name: "dev" }), "ana");
+const roleNames = roleNamesOf(resolveEnvironment({ name: "dev" }), "ana");
+const [roleName = ""] = roleNames;
 const account = "123456789012";
 const recorded = (fields: Readonly<Record<string, unknown>> = {}, role = roleName) => ({
   eventID: "1",
@@ -24,7 +25,7 @@ const recorded = (fields: Readonly<Record<string, unknown>> = {}, role = roleNam
   ...fields,
 });
 const query = {
-  roleName,
+  roleNames,
   from: new Date("2026-11-25T12:00:00Z"),
   to: new Date("2026-11-26T12:00:00Z"),
 };
@@ -44,8 +45,9 @@ function answering<Client extends CloudTrailClient | S3Client>(
 
 describe("a record", () => {
   it("is of the role, whatever its path", () => {
-    expect(recordOf(recorded(), roleName)).toEqual({
+    expect(recordOf(recorded(), roleNames)).toEqual({
       time: "2026-11-26T10:00:00Z",
+      role: "marimo-dev-user-ana",
       service: "s3",
       action: "PutObject",
       resource: "b/marimo/payload/current",
@@ -61,7 +63,7 @@ describe("a record", () => {
     ["no record", "text"],
     ["nothing", null],
   ])("is not of %s", (_, other) => {
-    expect(recordOf(other, roleName)).toBeUndefined();
+    expect(recordOf(other, roleNames)).toBeUndefined();
   });
 
   it.each([
@@ -71,11 +73,11 @@ describe("a record", () => {
     [{ requestParameters: null, resources: [{ ARN: "arn:x" }] }, "arn:x"],
     [{ requestParameters: null }, ""],
   ])("of %o is about %s", (fields, about) => {
-    expect(recordOf(recorded(fields), roleName)?.resource).toBe(about);
+    expect(recordOf(recorded(fields), roleNames)?.resource).toBe(about);
   });
 
   it("has the error of a denied request", () => {
-    expect(recordOf(recorded({ errorCode: "AccessDenied" }), roleName)?.result).toBe("AccessDenied");
+    expect(recordOf(recorded({ errorCode: "AccessDenied" }), roleNames)?.result).toBe("AccessDenied");
   });
 });
 
@@ -139,7 +141,16 @@ describe("the events of a role", () => {
 
 describe("the table", () => {
   const record = (time: string, eventId: string, resource = "b") => ({
-    ...{ time, service: "s3", action: "PutObject", resource, result: "ok", sourceAddress: "::1", eventId },
+    ...{
+      time,
+      role: "r",
+      service: "s3",
+      action: "PutObject",
+      resource,
+      result: "ok",
+      sourceAddress: "::1",
+      eventId,
+    },
   });
 
   it("is in order, and has what two trails recorded once", () => {
@@ -155,8 +166,11 @@ describe("the table", () => {
   });
 });
 
-it("finds a person by their own role, and by an existing role that everybody has", () => {
-  expect(roleNameOf(resolveEnvironment({ name: "dev" }), "Ana")).toBe("marimo-dev-user-ana");
+it("finds a person by their own roles, and by an existing role that everybody has", () => {
+  expect(roleNamesOf(resolveEnvironment({ name: "dev" }), "Ana")).toEqual([
+    "marimo-dev-user-ana",
+    "marimo-dev-schedules-ana",
+  ]);
   const existing = { executionRoleArn: "arn:aws:iam::123456789012:role/team/studio" };
-  expect(roleNameOf(resolveEnvironment({ name: "dev", existing }), "ana")).toBe("studio");
+  expect(roleNamesOf(resolveEnvironment({ name: "dev", existing }), "ana")).toEqual(["studio"]);
 });
