@@ -16,7 +16,7 @@ from moto.kms.models import kms_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
-from policies import Access, is_allowed
+from policy_evaluation import Access, is_allowed
 from studio.processing_jobs import ProcessingJob
 from studio.state import Studio
 
