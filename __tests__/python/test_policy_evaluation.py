@@ -1,18 +1,15 @@
 """The local AWS evaluates policies as the tests' own simulator does: the cases are shared."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-TESTS = Path(__file__).parents[1]
-sys.path.append(str(TESTS.parent / "src/local-studio/aws"))
-
 from policy_evaluation import Access, is_allowed
 
-CASES: list[dict[str, Any]] = json.loads((TESTS / "support/policy-cases.json").read_text())
+CASES: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[1] / "support/policy-cases.json").read_text()
+)
 ALLOW = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
 
 

@@ -1,8 +1,8 @@
 """Evaluates IAM policies (IAM User Guide, "Policy evaluation logic" and "IAM JSON policy element reference").
 
 The cases of `__tests__/support/policy-cases.json` hold this module and the tests' simulator to the same
-answers. What cannot be evaluated here (an unknown operator, several values for an operator of one) refuses: an
-Allow statement with it never applies, and a Deny statement always does.
+answers. What cannot be evaluated here (an unknown operator, several values for an operator of one) refuses:
+an Allow statement with it never applies, and a Deny statement always does.
 """
 
 import re
@@ -164,8 +164,8 @@ def _values(key: str, access: Access) -> list[str] | None:
 
 
 def _substitute(text: str, access: Access) -> str | None:
-    """Replaces policy variables (IAM User Guide, "IAM policy elements: Variables and tags"). A variable without
-    a value and without a default matches nothing. Wildcards in values are literal, and are escaped here."""
+    """Replaces policy variables (IAM User Guide, "IAM policy elements: Variables and tags"). A variable
+    without a value and without a default matches nothing. Wildcards in values are literal: escaped here."""
     is_missing = False
 
     def fill(found: re.Match[str]) -> str:
