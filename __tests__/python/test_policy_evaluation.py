@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from policy_evaluation import Access, is_allowed
 
 CASES: list[dict[str, Any]] = json.loads(

@@ -1,11 +1,13 @@
 """The policies of the account's roles, as Terraform attached them."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Policy, Role, iam_backends
 
-from policy_evaluation import Access, Decision, Document, decide, is_allowed
+from policy_evaluation import Access, Document, is_allowed
 
 
 def role_of(account: str, partition: str, arn: str) -> Role | None:
@@ -34,18 +36,19 @@ def boundary_of(role: Role) -> Document | None:
     return _default_version(backend.get_policy(role.permissions_boundary_arn))
 
 
-def role_decision(role: Role, access: Access) -> Decision:
-    """Evaluates the role's policies and its permissions boundary, with its tags as those of the principal."""
-    tags = {f"aws:principaltag/{tag['Key'].lower()}": tag["Value"] for tag in role.tags.values()}
-    tagged = Access(access.action, access.resource, {**access.context, **tags}, access.principal)
-    boundary = boundary_of(role)
-    if boundary is not None and not (held := decide([boundary], tagged)).allowed:
-        return held
-    return decide(documents_of(role).values(), tagged)
+def tags_of(role: Role) -> dict[str, str]:
+    """A role's tags are those of the principal in all its sessions."""
+    tags: Any = role.tags
+    return {f"aws:principaltag/{tag['Key'].lower()}": tag["Value"] for tag in tags.values()}
 
 
 def role_may(role: Role, access: Access) -> bool:
-    return role_decision(role, access).allowed
+    """Evaluates the role's policies and its permissions boundary."""
+    tagged = replace(access, context={**access.context, **tags_of(role)})
+    boundary = boundary_of(role)
+    if boundary is not None and not is_allowed([boundary], tagged):
+        return False
+    return is_allowed(documents_of(role).values(), tagged)
 
 
 def _default_version(policy: Policy) -> Document:

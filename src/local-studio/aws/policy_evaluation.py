@@ -173,7 +173,8 @@ def _substitute(text: str, access: Access) -> str | None:
         if found[1] in ("*", "?", "$"):
             return f"\\{found[1]}"
         key, _, default = found[1].partition(",")
-        value = (_values(key.strip(), access) or [None])[0]
+        values = _values(key.strip(), access)
+        value = values[0] if values else None
         if value is None and default:
             value = default.strip().removeprefix("'").removesuffix("'")
         is_missing = is_missing or value is None

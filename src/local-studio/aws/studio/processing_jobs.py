@@ -171,7 +171,13 @@ def _run(studio: Studio, job: ProcessingJob) -> None:
         # The content of processingjobconfig.json: the request and the job's ARN.
         states = ("Status", "CreationTime", "LastModifiedTime")
         configuration = {name: value for name, value in job.members.items() if name not in states}
-    order = {"name": job.name, "arn": job.arn, "region": studio.region, "configuration": configuration}
+        order = {
+            "name": job.name,
+            "arn": job.arn,
+            "region": studio.region,
+            "configuration": configuration,
+            **studio.credentials(job.members["RoleArn"], {}),
+        }
     try:
         outcome = studio.app_host.run_job(order, lambda event: _report(studio, job, event))
     except AppHostFailure as failure:
