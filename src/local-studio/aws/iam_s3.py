@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from moto.s3.models import s3_backends
 
-from policy_evaluation import Access
+from policy_evaluation import Access, as_list
 
 _OBJECT_ACTIONS = {
     **dict.fromkeys(
@@ -87,7 +87,8 @@ def _of_object(action: str, arn: str, version: str | None) -> Access:
 
 def _default_key(bucket: str, account: str, partition: str) -> str | None:
     found = s3_backends[account][partition].buckets.get(bucket)
-    rule: Any = (found.encryption or {}).get("Rule", {}) if found else {}
-    rule = rule[0] if isinstance(rule, list) else rule
-    key: str | None = rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
-    return key
+    rules: Any = (found.encryption or {}).get("Rule") if found else None
+    for rule in as_list(rules):
+        key: str | None = rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
+        return key
+    return None

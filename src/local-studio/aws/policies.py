@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from typing import Any
 
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Policy, Role, iam_backends
@@ -38,8 +37,7 @@ def boundary_of(role: Role) -> Document | None:
 
 def tags_of(role: Role) -> dict[str, str]:
     """A role's tags are those of the principal in all its sessions."""
-    tags: Any = role.tags
-    return {f"aws:principaltag/{tag['Key'].lower()}": tag["Value"] for tag in tags.values()}
+    return {f"aws:principaltag/{tag['Key'].lower()}": tag["Value"] for tag in role.tags or []}
 
 
 def role_may(role: Role, access: Access) -> bool:
