@@ -49,6 +49,9 @@ const options = {
     among: transports,
     help: "marimo's connection to its kernel (default: the environment's); websocket shows the effect of Studio's\ngateway on stock marimo",
   },
+  iam: {
+    help: "refuse what the deployed policies refuse to spaces and jobs (default: they may do everything); the\nrefusals name the closest statement, and are also in local-aws.log",
+  },
   keep: {
     value: "FOLDER",
     help: "keep the Terraform state, the local AWS and the home directories in FOLDER on Ctrl-C; the next start\nwith --keep FOLDER continues with them; delete FOLDER to remove them",
@@ -83,6 +86,7 @@ async function main(values: Values): Promise<number> {
     check,
     json: values.json === true,
     complete: values.complete === true,
+    iam: values.iam === true,
     profile: (values.gateway ?? defaultGatewayProfile) as GatewayProfile,
     transport: values.transport as Transport | undefined,
     chromium,
@@ -101,6 +105,7 @@ interface Choices {
   readonly check: boolean;
   readonly json: boolean;
   readonly complete: boolean;
+  readonly iam: boolean;
   readonly profile: GatewayProfile;
   readonly transport: Transport | undefined;
   readonly chromium: string;
@@ -108,7 +113,7 @@ interface Choices {
 }
 
 async function rehearse(choices: Choices): Promise<number> {
-  const { check, json, complete, environmentName, awsProviderVersion, profile, transport, chromium } =
+  const { check, json, complete, iam, environmentName, awsProviderVersion, profile, transport, chromium } =
     choices;
   const say = json ? console.error : console.log;
   const kept = choices.keep ? openKeptFolder(resolve(choices.keep), environmentName) : undefined;
@@ -128,7 +133,7 @@ async function rehearse(choices: Choices): Promise<number> {
   let failure: unknown;
   try {
     const running = await Rehearsal.start({
-      ...{ environmentName, awsProviderVersion, profile, transport, complete, folder, steps, kept },
+      ...{ environmentName, awsProviderVersion, profile, transport, complete, iam, folder, steps, kept },
       signal: interrupted,
     });
     rehearsal = running;

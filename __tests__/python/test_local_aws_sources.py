@@ -18,7 +18,7 @@ NOT_AWS = ("ArgumentTypeError", "AppHostFailure", "NotDeliveredError", "ValueErr
 NAME = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
 OTHERS = ("CloudTrail", "DeleteObjects", "InternalFailure", "SageMaker")
 MODULES = (
-    *("event_bus.py", "moto_fixes.py", "orders.py", "policies.py"),
+    *("event_bus.py", "moto_fixes.py", "orders.py", "policies.py", "policy_evaluation.py"),
     *("scheduler.py", "schedule_expression.py", "schedule_invocation.py", "trail.py"),
 )
 

@@ -8,7 +8,12 @@ import { linesOf, signalGroup } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { findTerraform, terraformEnvironment } from "../../src/cli/terraform-cli.ts";
 import { leaveOutLifecycleRules } from "../../src/local-studio/lifecycle-rules.ts";
-import { type AppHostAddress, type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
+import {
+  type AppHostAddress,
+  type LocalAws,
+  type LocalAwsProps,
+  startLocalAws,
+} from "../../src/local-studio/local-aws.ts";
 
 export interface Ended {
   readonly code: number | null;
@@ -64,12 +69,14 @@ export class StackFixture {
     stackName: string,
     /** Runs the processing jobs of the local AWS. @default jobs complete without running */
     appHost?: AppHostAddress,
+    more: Pick<LocalAwsProps, "iam"> = {},
   ): Promise<StackFixture> {
     const { python } = await pythonEnvironment("aws");
     const localAws = await startLocalAws({
       python,
       appHost,
       log: join(project.folder, "local-aws.log"),
+      ...more,
     });
     const binary = (await findTerraform()).command;
     const provider = await terraformEnvironment({ command: binary, runFolder: project.folder });

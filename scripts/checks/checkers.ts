@@ -75,6 +75,7 @@ const mypyRuns: readonly {
     paths: [
       "src/space/payload/python",
       "src/cli/python/package_installer.py",
+      "src/local-studio/aws/policy_evaluation.py",
       "__tests__/python",
       "scripts/bench",
     ],

@@ -3,6 +3,8 @@ export interface JobOrder {
   readonly name: string;
   readonly arn: string;
   readonly region: string;
+  /** Variables of the session of the job's role, with `--iam`. @default the rehearsal's own */
+  readonly credentials?: Readonly<Record<string, string>> | undefined;
   readonly configuration: JobConfiguration;
 }
 

@@ -26,6 +26,8 @@ export interface LocalAwsProps {
   readonly faults?: readonly FaultRule[] | undefined;
   /** Maximum number of processing jobs that run at the same time. @default the number of CPU cores */
   readonly parallelJobs?: number | undefined;
+  /** Holds the requests of apps, jobs and other sessions of roles to the roles' policies. @default false */
+  readonly iam?: boolean | undefined;
   readonly log: string;
   /** Snapshot file: the local AWS loads its state from it, if it exists, and saves its state to it. @default none */
   readonly keep?: string | undefined;
@@ -91,6 +93,7 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
     ...[script, "--port", "0"],
     ...(props.appHost ? ["--app-host", props.appHost.url] : []),
     ...(props.faults ? ["--faults", JSON.stringify(props.faults)] : []),
+    ...(props.iam ? ["--iam"] : []),
     ...(props.keep ? ["--keep", props.keep] : []),
     ...(props.parallelJobs ? ["--parallel-jobs", String(props.parallelJobs)] : []),
   ];

@@ -60,6 +60,7 @@ export const appOrder = object({
   appName: name,
   executionRole: arn,
   region,
+  credentials: optional(texts),
   lifecycleConfigs: list(object({ name, content: base64 })),
 });
 export const appReference = object({ appArn: arn });
@@ -76,6 +77,7 @@ export const jobOrder = object({
   name,
   arn,
   region,
+  credentials: optional(texts),
   configuration: object({
     AppSpecification: object({
       ContainerEntrypoint: optional(list(text)),

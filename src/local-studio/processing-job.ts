@@ -88,18 +88,31 @@ export class ProcessingJob {
     if (this.child?.stdin.writable) this.child.stdin.write(`${word}\n`);
   }
 
+  private get environment(): Readonly<Record<string, string>> {
+    return { ...this.runtime.environment, ...this.order.credentials };
+  }
+
   private s3(): S3Client {
-    const { AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "" } = this.runtime.environment;
+    const {
+      AWS_ENDPOINT_URL,
+      AWS_ACCESS_KEY_ID = "",
+      AWS_SECRET_ACCESS_KEY = "",
+      AWS_SESSION_TOKEN,
+    } = this.environment;
     return new S3Client({
       region: this.order.region,
       ...(AWS_ENDPOINT_URL ? { endpoint: AWS_ENDPOINT_URL } : {}),
-      credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY },
+      credentials: {
+        accessKeyId: AWS_ACCESS_KEY_ID,
+        secretAccessKey: AWS_SECRET_ACCESS_KEY,
+        ...(AWS_SESSION_TOKEN ? { sessionToken: AWS_SESSION_TOKEN } : {}),
+      },
     });
   }
 
   private async runContainer(): Promise<JobOutcome> {
     const { AppSpecification, Environment, StoppingCondition } = this.order.configuration;
-    const { python, jobScript, environment } = this.runtime;
+    const { python, jobScript } = this.runtime;
     // The only difference from AWS is the location of /opt/ml.
     const here = (word: string) =>
       word === "/opt/ml" || word.startsWith("/opt/ml/") ? this.folder.local(word) : word;
@@ -117,7 +130,7 @@ export class ProcessingJob {
         ...(AppSpecification.ContainerEntrypoint ?? []),
         ...(AppSpecification.ContainerArguments ?? []),
       ].map(here),
-      environment: { ...environment, ...Environment },
+      environment: { ...this.environment, ...Environment },
     };
     child.stdin.write(`${JSON.stringify(order)}\n`);
     if (this.stopped) this.send(this.stopped);

@@ -25,6 +25,8 @@ export interface RehearsalProps {
   readonly transport?: Transport | undefined;
   /** Deploys the lifecycle rules of the buckets too: see `DeploymentProps`. */
   readonly complete?: boolean | undefined;
+  /** Holds spaces and jobs to the policies of their roles: see `LocalAwsProps`. */
+  readonly iam?: boolean | undefined;
   readonly folder: RunFolder;
   /** The folder from which this rehearsal resumes and to which it saves its state. */
   readonly kept?: KeptFolder | undefined;
@@ -124,6 +126,7 @@ export class Rehearsal {
           appHost: await appHost.start(),
           log: join(folder.logs, "local-aws.log"),
           keep: kept?.awsFile,
+          iam: props.iam,
         }),
       );
       Object.assign(environment, localAws.environment);

@@ -27,6 +27,8 @@ export interface AppOrder {
   readonly appName: string;
   readonly executionRole: string;
   readonly region: string;
+  /** Variables of the session of the execution role, with `--iam`. @default the rehearsal's own */
+  readonly credentials?: Readonly<Record<string, string>> | undefined;
   readonly lifecycleConfigs: readonly LifecycleConfig[];
 }
 
@@ -91,6 +93,7 @@ export class Space {
       prefix: join(this.folder, "prefix"),
       environment: {
         ...runtime.environment,
+        ...order.credentials,
         AWS_REGION: order.region,
         AWS_DEFAULT_REGION: order.region,
         SAGEMAKER_APP_TYPE: order.appType,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
+from urllib.parse import parse_qs
 from uuid import uuid4
 
 from botocore.exceptions import UnknownServiceError
@@ -80,6 +81,12 @@ def identify(environ: dict[str, Any]) -> AwsRequest | None:
     if not operation.has_streaming_input:
         _read_body(environ)
     return AwsRequest(Request(_copy(environ)), get_service_model(name), operation, uri_params, scope[2])
+
+
+def identify_presigned(environ: dict[str, Any]) -> AwsRequest | None:
+    """The request of a presigned URL, whose signature is in its query."""
+    scope = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0]
+    return identify({**environ, "HTTP_AUTHORIZATION": f"Credential={scope}"})
 
 
 def _read_body(environ: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 import state_machines
-from policies import Access, is_allowed, role_may, role_of, trusts
+from policies import role_may, role_of, trusts
+from policy_evaluation import Access, is_allowed
 from studio.processing_jobs import ProcessingJob
 from studio.state import Studio
 

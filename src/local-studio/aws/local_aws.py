@@ -44,6 +44,7 @@ class LocalAws:
         self._arguments = arguments
         self._lock = threading.Lock()
         self._control_plane: Any = None
+        self._sessions: Any = None  # with --iam: those of roles
         # Removed from the environment, so that child processes do not inherit them.
         self._token = os.environ.pop("LOCAL_STUDIO_TOKEN", "")
         self._key = os.environ.pop("LOCAL_STUDIO_KEY", "")
@@ -72,6 +73,11 @@ class LocalAws:
             control_plane = responses.ControlPlane(
                 app_host, arguments.delay, arguments.parallel_jobs, [event_bus.publish]
             )
+            if arguments.iam:
+                from iam import Sessions
+
+                self._sessions = Sessions()
+                control_plane.open_session = self._sessions.open
             moto_fixes.install()
             budgets.install()
             event_bus.install()
@@ -129,6 +135,8 @@ class LocalAws:
         if not path.startswith("/local-aws/"):
             if not self._key or hmac.compare_digest(_access_key(environ), self._key.encode()):
                 return None
+            if self._session(environ):
+                return None
             return Response("the access key must be the one of this rehearsal\n", 403)
         if environ["REQUEST_METHOD"] != "POST":
             return None
@@ -139,6 +147,23 @@ class LocalAws:
         if kind != "application/json":
             return Response(f"Content-Type must be application/json, not {kind!r}\n", 415)
         return None
+
+    def _session(self, environ: dict[str, Any]) -> Any:
+        """The session of a role, with --iam."""
+        if not self._arguments.iam:
+            return None
+        self.prepare()
+        with self._control_plane.lock:
+            return self._sessions.find(_access_key(environ).decode())
+
+    def _denial(self, environ: dict[str, Any], request: Any) -> Any:
+        session = self._session(environ)
+        if session is None:
+            return None
+        from iam import refusal
+
+        with self._control_plane.lock:
+            return refusal(session, self._control_plane.studio_of(request.region), request)
 
     def _answer_faults(self, request: Request) -> Response:
         from faults import parse_rules
@@ -154,7 +179,7 @@ class LocalAws:
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         import trail
-        from aws_request import identify
+        from aws_request import identify, identify_presigned
         from request_refusals import refusal
 
         request, began, note = identify(environ), monotonic(), ""
@@ -177,10 +202,19 @@ class LocalAws:
             sleep(seconds)
             if error:
                 note = f" {error[1]} (injected fault)"
-            elif error := refusal(request):
+            elif error := refusal(request) or self._denial(environ, request):
                 note = f" {error[1]}: {error[2]}"
             if error:
                 return request.refuse(*error)(environ, log_and_start)
+        elif self._session(environ):
+            if not (presigned := identify_presigned(environ)):
+                # Guess: as if no policy named the operation, which is not known.
+                return Response("AccessDenied: the local AWS does not know this operation\n", 403)(
+                    environ, log_and_start
+                )
+            if error := self._denial(environ, presigned):
+                note = f" {error[1]}: {error[2]}"
+                return presigned.refuse(*error)(environ, log_and_start)
 
         if request and request.name == "cloudtrail:LookupEvents":
             with self._control_plane.lock:

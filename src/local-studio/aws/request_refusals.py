@@ -3,6 +3,8 @@
 studio/request_validation.py checks the requests to SageMaker.
 """
 
+from typing import Any
+
 from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 
 from aws_request import AwsRequest
@@ -28,24 +30,29 @@ _CODES = {
 }
 
 
+def members_of(request: AwsRequest) -> dict[str, Any]:
+    """Parses the request, without a body that is a stream."""
+    http = request.http
+    members: dict[str, Any] = PROTOCOL_PARSERS[request.protocol](request.operation).parse(
+        {
+            "method": http.method,
+            "values": http.values,
+            "headers": http.headers,
+            "body": b"" if request.operation.has_streaming_input else http.get_data(),
+            "url_path": http.path,
+            "url_params": request.uri_params,
+        }
+    )
+    return members
+
+
 def refusal(request: AwsRequest) -> Refusal | None:
     shape = request.operation.input_shape
     if shape is None or request.service_name == "sagemaker":
         return None
-    http = request.http
-    has_stream = request.operation.has_streaming_input
     try:
-        members = PROTOCOL_PARSERS[request.protocol](request.operation).parse(
-            {
-                "method": http.method,
-                "values": http.values,
-                "headers": http.headers,
-                "body": b"" if has_stream else http.get_data(),
-                "url_path": http.path,
-                "url_params": request.uri_params,
-            }
-        )
-        if has_stream:
+        members = members_of(request)
+        if request.operation.has_streaming_input:
             members[shape.serialization["payload"]] = b""
         found = list(problems(shape, members))
     except (RequestParserError, ValueError, TypeError, AttributeError) as error:  # WrongType is a ValueError

@@ -13,7 +13,8 @@ from moto.kms.models import kms_backends
 from moto.scheduler.models import Schedule, ScheduleGroup
 from moto.sqs.models import sqs_backends
 
-from policies import Access, role_may, role_of, trusts
+from policies import role_may, role_of, trusts
+from policy_evaluation import Access
 from studio import processing_jobs, request_validation
 from studio.state import Members, Studio
 

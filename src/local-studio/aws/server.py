@@ -98,6 +98,11 @@ def parse_arguments() -> argparse.Namespace:
         help="initial fault rules, as a JSON list (see faults.py; default: none)",
     )
     parser.add_argument(
+        "--iam",
+        action="store_true",
+        help="hold sessions of roles to the roles' policies (iam.py; default: everything is allowed)",
+    )
+    parser.add_argument(
         "--keep",
         type=Path,
         metavar="FILE",

@@ -28,7 +28,7 @@ from moto.utilities.utils import get_partition
 from werkzeug.wrappers import Response
 
 from aws_request import AwsRequest
-from policies import Access, is_allowed
+from policy_evaluation import Access, is_allowed
 
 _SERVICE = "cloudtrail.amazonaws.com"
 _READS = re.compile(r"BatchGet|Describe|Get|Head|List|Lookup|Search|Simulate")

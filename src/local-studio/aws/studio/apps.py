@@ -98,6 +98,7 @@ def _start(studio: Studio, app: Resource, space: Resource, launch: Launch) -> No
             for config in launch.lifecycle_configs
         ],
         "executionRole": launch.execution_role,
+        **studio.credentials(launch.execution_role, _context(app, space)),
     }
 
     def up(url: str | None) -> None:
@@ -108,6 +109,13 @@ def _start(studio: Studio, app: Resource, space: Resource, launch: Launch) -> No
 
     # Source: DescribeApp, Status: InService or Failed.
     studio.ask_app_host(app, lambda host: host.start_app(order), up, failed="Failed")
+
+
+def _context(app: Resource, space: Resource) -> dict[str, str]:
+    """Condition keys of the requests from an app (Service Authorization Reference, "Amazon SageMaker AI")."""
+    owner = space.members.get("OwnershipSettings", {}).get("OwnerUserProfileName")
+    keys = {"sagemaker:domainid": app.members["DomainId"], "sagemaker:userprofilename": owner}
+    return {key: value for key, value in keys.items() if value}
 
 
 def _find(studio: Studio, request: Members) -> Resource:

@@ -2,7 +2,8 @@
 
 import re
 
-from policies import Access, role_may, role_of
+from policies import role_may, role_of
+from policy_evaluation import Access
 
 from .errors import ResourceInUse, ResourceNotFound, ValidationException
 from .references import check_assumable, custom_images

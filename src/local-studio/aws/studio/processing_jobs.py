@@ -168,11 +168,17 @@ def _run(studio: Studio, job: ProcessingJob) -> None:
         # The content of processingjobconfig.json: the request and the job's ARN.
         states = ("Status", "CreationTime", "LastModifiedTime")
         configuration = {name: value for name, value in job.members.items() if name not in states}
-    instances = job.members["ProcessingResources"]["ClusterConfig"]["InstanceCount"]
-    if instances > 1:
-        message = f"The local AWS runs the first of this job's {instances} instances only."
-        _log(studio, job, [{"message": message, "timestamp": int(datetime.now(UTC).timestamp() * 1000)}])
-    order = {"name": job.name, "arn": job.arn, "region": studio.region, "configuration": configuration}
+        order = {
+            "name": job.name,
+            "arn": job.arn,
+            "region": studio.region,
+            "configuration": configuration,
+            **studio.credentials(job.members["RoleArn"], {}),
+        }
+        instances = job.members["ProcessingResources"]["ClusterConfig"]["InstanceCount"]
+        if instances > 1:
+            message = f"The local AWS runs the first of this job's {instances} instances only."
+            _log(studio, job, [{"message": message, "timestamp": int(datetime.now(UTC).timestamp() * 1000)}])
     try:
         outcome = studio.app_host.run_job(order, lambda event: _report(studio, job, event))
     except AppHostFailure as failure:

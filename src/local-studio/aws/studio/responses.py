@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 import moto.sagemaker.urls
 from moto.core.common_types import TYPE_RESPONSE
 from moto.core.exceptions import ServiceException
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.request import Request
 from moto.core.responses import ActionResult
 from moto.sagemaker.responses import SageMakerResponse
+from moto.utilities.utils import get_partition
 
 from app_host import AppHost
 
@@ -33,7 +35,7 @@ from . import (
     user_profiles,
 )
 from .errors import UnknownOperationException
-from .state import Members, Resource, Studio
+from .state import Members, OpenSession, Resource, Studio
 
 _OPERATIONS: dict[str, Callable[[Studio, Members], Members | None]] = {
     "CreateDomain": domains.create,
@@ -108,6 +110,8 @@ class ControlPlane:
     parallel_jobs: int
     job_watchers: list[JobWatcher]  # watch every processing job
     lock: threading.RLock = field(default_factory=threading.RLock)
+    # Returns the variables of a role's session. None: without --iam.
+    open_session: OpenSession | None = None
     studios: dict[tuple[str, str], Studio] = field(default_factory=dict)
     jobs: ThreadPoolExecutor = field(init=False)
 
@@ -119,8 +123,12 @@ class ControlPlane:
         if key not in self.studios:
             studio = Studio(account, region, partition, self.app_host, self.delay, self.lock, self.jobs)
             studio.job_watchers = [partial(watch, studio) for watch in self.job_watchers]
+            studio.open_session = self.open_session
             self.studios[key] = studio
         return self.studios[key]
+
+    def studio_of(self, region: str) -> Studio:
+        return self.studio(DEFAULT_ACCOUNT_ID, region, get_partition(region))
 
 
 class StudioResponse(SageMakerResponse):

@@ -17,6 +17,8 @@ from .errors import ResourceInUse, ResourceNotFound
 
 Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
+# Region, ARN of the role and condition keys -> variables.
+OpenSession = Callable[[str, str, dict[str, str]], dict[str, str]]
 Members = dict[str, Any]  # members of a request or an answer, with AWS's names
 
 
@@ -81,6 +83,7 @@ class Studio:
     lock: threading.RLock
     jobs: ThreadPoolExecutor  # one thread per running processing job
     job_watchers: list[Callable[[Any], None]] = field(default_factory=list)  # for every new job
+    open_session: OpenSession | None = None  # with --iam
     domains: Store[str] = field(default_factory=Store)
     user_profiles: Store[tuple[str, str]] = field(default_factory=Store)
     spaces: Store[tuple[str, str]] = field(default_factory=Store)
@@ -111,6 +114,12 @@ class Studio:
             *(self.images, self.image_versions, self.app_image_configs),
         )
         return [*(resource for store in stores for resource in store.values()), *self.pipelines.values()]
+
+    def credentials(self, role_arn: str, context: dict[str, str]) -> dict[str, dict[str, str]]:
+        """For an order to the app host. Without --iam, everything has the rehearsal's own."""
+        if self.open_session is None:
+            return {}
+        return {"credentials": self.open_session(self.region, role_arn, context)}
 
     def domain(self, request: Members) -> Resource:
         return self.domains.find(request["DomainId"], f"Domain [{request['DomainId']}]")
