@@ -9,6 +9,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+from moto.iam.responses import IamResponse
 from moto.kms.models import KmsBackend
 
 
@@ -18,6 +19,7 @@ def install() -> None:
     _release_nat_gateways()
     _read_conditions_of_bucket_policies()
     _take_arns_of_keys()
+    _list_all_roles_of_a_policy()
 
 
 def _keep_descriptions_of_group_rules() -> None:
@@ -152,3 +154,26 @@ def _take_arns_of_keys() -> None:
     backend: Any = KmsBackend
     for name in ("cancel_key_deletion", "disable_key", "enable_key", "schedule_key_deletion"):
         setattr(backend, name, taking_arns(getattr(backend, name)))
+
+
+def _list_all_roles_of_a_policy() -> None:
+    """moto looks at the first 100 roles of the account only: with more people, each plan would attach the
+    policies again."""
+    list_entities = IamResponse.list_entities_for_policy
+
+    def list_all(response: Any) -> Any:
+        roles = [role for role in response.backend.roles.values() if _is_asked_for(response, role)]
+        answer: Any = list_entities(response)
+        answer.result["PolicyRoles"] = roles
+        return answer
+
+    response_class: Any = IamResponse
+    response_class.list_entities_for_policy = list_all
+
+
+def _is_asked_for(response: Any, role: Any) -> bool:
+    return (
+        response._get_param("EntityFilter") in (None, "Role")
+        and role.path.startswith(response._get_param("PathPrefix") or "/")
+        and response._get_param("PolicyArn") in role.managed_policies
+    )
