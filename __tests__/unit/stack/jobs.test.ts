@@ -113,12 +113,22 @@ describe("jobs", () => {
     expect(conditions).toMatchObject({
       "StringLike aws:PrincipalTag/StudioUser": ["?*"],
       "StringEquals aws:RequestTag/Environment": ["dev"],
-      "ForAllValues:StringEquals sagemaker:InstanceTypes": ["ml.m5.large"],
+      "Null sagemaker:InstanceTypes": ["false"],
       "ForAllValues:StringEquals sagemaker:VpcSecurityGroupIds": [group],
       "Null sagemaker:VpcSubnets": ["false"],
       "NumericLessThanEquals sagemaker:MaxRuntimeInSeconds": ["86400"],
       "ArnEqualsIfExists sagemaker:VolumeKmsKey": [keyArn],
       "ArnEquals sagemaker:OutputKmsKey": [keyArn],
+    });
+    expect(jobs.OtherInstanceTypesOfJobs).toMatchObject({
+      effect: "Deny",
+      condition: [
+        {
+          test: "ForAnyValue:StringNotEquals",
+          variable: "sagemaker:InstanceTypes",
+          values: ["ml.m5.large"],
+        },
+      ],
     });
     expect(jobs.RunAsOneself).toMatchObject({
       actions: ["iam:PassRole"],
@@ -133,7 +143,7 @@ describe("jobs", () => {
     });
     // Control: any type.
     const any = synthesize({ jobs: { allowedInstanceTypes: "any" } });
-    expect(JSON.stringify(statements(any, "job_users_jobs_document"))).not.toContain("InstanceTypes");
+    expect(statements(any, "job_users_jobs_document")).not.toHaveProperty("OtherInstanceTypesOfJobs");
   });
 
   it("read the secrets of the settings, with endpoints-only through an interface endpoint", () => {
@@ -154,7 +164,7 @@ describe("jobs", () => {
     const stack = synthesize();
     const found = ["job_users_jobs", "job_users_job_runtime", "execution_spaces"]
       .flatMap((name) => Object.values(statements(stack, `${name}_document`)))
-      .filter(({ resources }) => JSON.stringify(resources).includes(user));
+      .filter(({ effect, resources }) => effect !== "Deny" && JSON.stringify(resources).includes(user));
     expect(found.map(({ sid }) => sid)).toEqual([
       "SendJobs",
       "TagJobs",
@@ -162,6 +172,8 @@ describe("jobs", () => {
       "OwnJobsAndSweeps",
       "RunAsOneself",
       "OwnStreams",
+      "LogsOfEndpoints",
+      "OwnOfflineStores",
       "ReadLogsOfJobs",
       "OwnSchedules",
     ]);
@@ -206,7 +218,7 @@ describe("jobs", () => {
         secrets: Array.from({ length: 20 }, (_, index) => secret(index)),
       },
     });
-    for (const name of ["jobs", "job_runtime", "job_secrets"]) {
+    for (const name of ["jobs", "job_runtime", "job_secrets", "services"]) {
       const text = asIam(Object.values(statements(stack, `job_users_${name}_document`)))
         .replaceAll(partition, "aws-us-gov")
         .replaceAll(accountId, "123456789012")
