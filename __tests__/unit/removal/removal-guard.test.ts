@@ -155,6 +155,8 @@ function answer(world: World, command: string, input: Record<string, string>): u
         })),
       };
     default:
+      // SageMaker's services, which services.test.ts has.
+      if (command.startsWith("List")) return {};
       throw new Error(`unexpected ${command}`);
   }
 }

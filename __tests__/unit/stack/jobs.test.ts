@@ -116,9 +116,16 @@ describe("jobs", () => {
       "Null sagemaker:InstanceTypes": ["false"],
       "ForAllValues:StringEquals sagemaker:VpcSecurityGroupIds": [group],
       "Null sagemaker:VpcSubnets": ["false"],
-      "NumericLessThanEquals sagemaker:MaxRuntimeInSeconds": ["86400"],
+      "NumericLessThanEqualsIfExists sagemaker:MaxRuntimeInSeconds": ["86400"],
       "ArnEqualsIfExists sagemaker:VolumeKmsKey": [keyArn],
-      "ArnEquals sagemaker:OutputKmsKey": [keyArn],
+      "ArnEqualsIfExists sagemaker:OutputKmsKey": [keyArn],
+    });
+    // Without a limit in the request, AWS's is 24 hours.
+    const short = statements(synthesize({ jobs: { maximumMinutes: 60 } }), "job_users_jobs_document");
+    expect(short.SendJobs?.condition).toContainEqual({
+      test: "NumericLessThanEquals",
+      variable: "sagemaker:MaxRuntimeInSeconds",
+      values: ["3600"],
     });
     expect(jobs.OtherInstanceTypesOfJobs).toMatchObject({
       effect: "Deny",

@@ -92,9 +92,11 @@ export function jobUserStatements(
         ...onlyThese("sagemaker:VpcSecurityGroupIds", rights.securityGroupIds),
         // Instance types with local storage have no volume (hasLocalStorage in src/settings/processing.ts).
         { test: "ArnEqualsIfExists", variable: "sagemaker:VolumeKmsKey", values: [rights.encryptionKeyArn] },
-        { test: "ArnEquals", variable: "sagemaker:OutputKmsKey", values: [rights.encryptionKeyArn] },
+        // A job without outputs names no key, and the bucket encrypts with this one by itself.
+        { test: "ArnEqualsIfExists", variable: "sagemaker:OutputKmsKey", values: [rights.encryptionKeyArn] },
         {
-          test: "NumericLessThanEquals",
+          // The SageMaker Python SDK's Processor names no limit. It is then 24 hours (its documentation, `Processor`).
+          test: `NumericLessThanEquals${rights.maximumMinutes < 24 * 60 ? "" : "IfExists"}`,
           variable: "sagemaker:MaxRuntimeInSeconds",
           values: [String(rights.maximumMinutes * 60)],
         },
