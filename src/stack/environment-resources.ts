@@ -104,7 +104,7 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
     access: {
       ...jobs.access,
       bucketName: bucket.name,
-      serverlessEndpoints: environment.egress !== "endpoints-only",
+      services: environment.services,
     },
     userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
     attachedLater,

@@ -224,12 +224,19 @@ describe("jobs", () => {
         allowedInstanceTypes: longest.slice(0, mostJobInstanceTypes),
         secrets: Array.from({ length: 20 }, (_, index) => secret(index)),
       },
+      services: {
+        serverlessEndpoints: true,
+        mlflowArn: `arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/${"m".repeat(256)}`,
+      },
     });
     for (const name of ["jobs", "job_runtime", "job_secrets", "services"]) {
       const text = asIam(Object.values(statements(stack, `job_users_${name}_document`)))
         .replaceAll(partition, "aws-us-gov")
         .replaceAll(accountId, "123456789012")
         .replaceAll("us-east-1", "ap-southeast-1")
+        .replaceAll(/\$\{aws_kms_key[^}]*\}/g, "k".repeat(89))
+        .replaceAll(/\$\{aws_s3_bucket[^}]*\}/g, "b".repeat(63))
+        .replaceAll(/\$\{aws_security_group[^}]*\}/g, "sg-0123456789abcdef0")
         .replaceAll(/\$\{data\.aws_subnet\.network_(subnet-\w+)\.id\}/g, "$1");
       expect(text.length, name).toBeGreaterThan(1500);
       expect(text.length, name).toBeLessThan(6144);

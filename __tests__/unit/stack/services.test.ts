@@ -54,6 +54,37 @@ describe("SageMaker's services", () => {
     expect(Object.keys(limits).filter((key) => /^(StringEquals|ArnEquals) /.test(key))).toEqual([]);
   });
 
+  it("have MLflow and the feature store by setting, with their endpoints only where there is no other way", () => {
+    const mlflowArn = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/team";
+    const isolated = synthesize({ egress: "endpoints-only", services: { featureStore: true, mlflowArn } });
+    const endpoints = (stack: typeof isolated) =>
+      resourceNames(stack, "aws_vpc_endpoint").filter((name) => /mlflow|featurestore/.test(name));
+    expect(endpoints(isolated)).toEqual(["network_featurestore_runtime_endpoint", "network_mlflow_endpoint"]);
+    expect(statements(isolated, "job_users_job_runtime_document").Experiments).toMatchObject({
+      actions: [
+        "sagemaker-mlflow:*",
+        "sagemaker:CreatePresignedMlflowTrackingServerUrl",
+        "sagemaker:DescribeMlflowTrackingServer",
+      ],
+      resources: [mlflowArn],
+    });
+    const app = synthesize({
+      services: { mlflowArn: mlflowArn.replace("tracking-server/team", "app/app-1") },
+    });
+    expect(statements(app, "job_users_job_runtime_document").Experiments?.actions).toContain(
+      "sagemaker:CallMlflowAppApi",
+    );
+    expect(endpoints(app)).toEqual([]);
+    // Control: without the settings.
+    const without = synthesize({ egress: "endpoints-only" });
+    expect(endpoints(without)).toEqual([]);
+    expect(statements(without, "job_users_services_document")).not.toHaveProperty("CreateFeatureGroups");
+    expect(statements(without, "job_users_services_document").OwnServices?.actions).not.toContain(
+      "sagemaker:PutRecord",
+    );
+    expect(statements(without, "job_users_job_runtime_document")).not.toHaveProperty("Experiments");
+  });
+
   it("run as the one role where everybody has it", () => {
     const stack = synthesize({ existing: { executionRoleArn: "arn:aws:iam::123456789012:role/studio" } });
     expect(statements(stack, "job_users_services_document").Train?.resources).toContain(

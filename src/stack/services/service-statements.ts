@@ -1,5 +1,6 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { bucketPrefixes } from "../../settings/names.ts";
+import { isTrackingServer, type ResolvedServices } from "../../settings/services.ts";
 import { userVariable } from "../identity/conditions.ts";
 import { type Sender, sagemakerLogs } from "../jobs/job-role.ts";
 import { hasInstanceType, isPresent, type JobAccess, noneBut } from "../jobs/job-user-statements.ts";
@@ -8,11 +9,8 @@ import type { AwsAccount } from "../support/aws-account.ts";
 /** SageMaker's services for users: of this environment, under their own names, with the limits of jobs. */
 export interface ServiceAccess extends JobAccess {
   readonly bucketName: string;
-  /**
-   * Whether models can run outside the VPC, which serverless endpoints need: they have no VPC (SageMaker Developer Guide,
-   * "Deploy models with Amazon SageMaker Serverless Inference", feature exclusions).
-   */
-  readonly serverlessEndpoints: boolean;
+  /** See `ServiceSettings`. */
+  readonly services: ResolvedServices;
 }
 
 /** Requests of a serverless endpoint at the same time. An idle one costs nothing. */
@@ -76,7 +74,7 @@ export function serviceStatements(
       sid: "CreateModels",
       actions: ["sagemaker:CreateModel"],
       resources: own("model"),
-      condition: [...condition, ...(access.serverlessEndpoints ? [ownGroups] : inNetwork)],
+      condition: [...condition, ...(access.services.serverlessEndpoints ? [ownGroups] : inNetwork)],
     },
     {
       // Once for all: the list can be long.
@@ -86,7 +84,7 @@ export function serviceStatements(
       resources: own("*"),
       condition: [{ test: "ForAnyValue:StringNotEquals", variable: subnets, values: [...access.subnetIds] }],
     },
-    ...(access.serverlessEndpoints
+    ...(access.services.serverlessEndpoints
       ? [
           {
             sid: "ConfigureServerlessEndpoints",
@@ -103,24 +101,30 @@ export function serviceStatements(
           },
         ]
       : []),
-    {
-      sid: "CreateFeatureGroups",
-      actions: ["sagemaker:CreateFeatureGroup"],
-      resources: own("feature-group"),
-      condition: [
-        ...condition,
-        ownKey("FeatureGroupOfflineStoreKmsKey"),
-        ownKey("FeatureGroupOnlineStoreKmsKey"),
-        {
-          test: "StringLikeIfExists",
-          variable: "sagemaker:FeatureGroupOfflineStoreS3Uri",
-          values: ownPrefixes(sender).map((prefix) => `s3://${access.bucketName}/${prefix}/*`),
-        },
-      ],
-    },
+    ...(access.services.featureStore
+      ? [
+          {
+            sid: "CreateFeatureGroups",
+            actions: ["sagemaker:CreateFeatureGroup"],
+            resources: own("feature-group"),
+            condition: [
+              ...condition,
+              ownKey("FeatureGroupOfflineStoreKmsKey"),
+              ownKey("FeatureGroupOnlineStoreKmsKey"),
+              {
+                test: "StringLikeIfExists",
+                variable: "sagemaker:FeatureGroupOfflineStoreS3Uri",
+                values: ownPrefixes(sender).map((prefix) => `s3://${access.bucketName}/${prefix}/*`),
+              },
+            ],
+          },
+        ]
+      : []),
     {
       sid: "OwnServices",
-      actions: ownActions.map((action) => `sagemaker:${action}`),
+      actions: [...ownActions, ...(access.services.featureStore ? featureActions : [])].map(
+        (action) => `sagemaker:${action}`,
+      ),
       // The actions name the kinds.
       resources: own("*"),
       condition,
@@ -158,36 +162,39 @@ const ownPrefixes = ({ condition }: Sender) => {
 /** `CreateEndpoint` and `UpdateEndpoint` also need the endpoint's configuration, which has been held to the limits. */
 const ownActions = [
   "BatchDescribeModelPackage",
-  "BatchGetRecord",
   "CreateEndpoint",
   "CreateModelPackage",
   "CreateModelPackageGroup",
   "DeleteEndpoint",
   "DeleteEndpointConfig",
-  "DeleteFeatureGroup",
   "DeleteModel",
   "DeleteModelPackage",
   "DeleteModelPackageGroup",
-  "DeleteRecord",
   "DescribeEndpoint",
   "DescribeEndpointConfig",
-  "DescribeFeatureGroup",
   "DescribeHyperParameterTuningJob",
   "DescribeModel",
   "DescribeModelPackage",
   "DescribeModelPackageGroup",
   "DescribeTransformJob",
-  "GetRecord",
   "ListModelPackages",
   "ListTags",
   "ListTrainingJobsForHyperParameterTuningJob",
-  "PutRecord",
   "StopHyperParameterTuningJob",
   "StopTrainingJob",
   "StopTransformJob",
   "UpdateEndpoint",
-  "UpdateFeatureGroup",
   "UpdateModelPackage",
+];
+
+const featureActions = [
+  "BatchGetRecord",
+  "DeleteFeatureGroup",
+  "DeleteRecord",
+  "DescribeFeatureGroup",
+  "GetRecord",
+  "PutRecord",
+  "UpdateFeatureGroup",
 ];
 
 /** What SageMaker does as the user for these services (SageMaker Developer Guide, "How to use SageMaker AI execution roles"). */
@@ -217,17 +224,37 @@ export function serviceRuntimeStatements(
       resources: [`arn:${account.partition}:ecr:${account.region}:*:repository/*`],
       condition: [{ test: "StringNotEquals", variable: "aws:ResourceAccount", values: [account.id] }],
     },
+    ...(access.services.featureStore
+      ? [
+          {
+            // The offline store checks the bucket's owner and gives it each object (AmazonSageMakerFeatureStoreAccess).
+            sid: "OwnOfflineStores",
+            actions: ["s3:GetBucketAcl", "s3:PutObjectAcl"],
+            resources: [
+              `arn:${account.partition}:s3:::${access.bucketName}`,
+              ...ownPrefixes(sender).map(
+                (prefix) => `arn:${account.partition}:s3:::${access.bucketName}/${prefix}/*`,
+              ),
+            ],
+            condition: [...sender.condition],
+          },
+        ]
+      : []),
+    ...mlflowStatements(access.services.mlflowArn),
+  ];
+}
+
+/** Experiments are the team's: IAM has no condition on who made one (Service Authorization Reference, SageMaker MLflow). */
+function mlflowStatements(arn: string | undefined): DataAwsIamPolicyDocumentStatement[] {
+  if (arn === undefined) return [];
+  const [call, kind] = isTrackingServer(arn)
+    ? (["sagemaker-mlflow:*", "TrackingServer"] as const)
+    : (["sagemaker:CallMlflowAppApi", "App"] as const);
+  return [
     {
-      // The offline store checks the bucket's owner and gives it each object (AmazonSageMakerFeatureStoreAccess).
-      sid: "OwnOfflineStores",
-      actions: ["s3:GetBucketAcl", "s3:PutObjectAcl"],
-      resources: [
-        `arn:${account.partition}:s3:::${access.bucketName}`,
-        ...ownPrefixes(sender).map(
-          (prefix) => `arn:${account.partition}:s3:::${access.bucketName}/${prefix}/*`,
-        ),
-      ],
-      condition: [...sender.condition],
+      sid: "Experiments",
+      actions: [call, `sagemaker:CreatePresignedMlflow${kind}Url`, `sagemaker:DescribeMlflow${kind}`],
+      resources: [arn],
     },
   ];
 }
