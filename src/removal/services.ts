@@ -196,7 +196,7 @@ async function madeAs(one: Kind, names: JobNames, client: SageMakerClient): Prom
     for (const [name = "", status] of page) {
       if (!name.startsWith(`${names.prefix}-`)) continue;
       if (statuses !== undefined && !statuses.includes(status ?? "")) continue;
-      // Without its model, an endpoint says nothing about its role: it is left to whoever knows it.
+      // An endpoint without its model does not tell its role. It is left, because it may be of another environment.
       const arn = await unlessMissing(() => role(client, name));
       if (isOwnRole(arn, names)) found.push({ kind, name, status });
     }

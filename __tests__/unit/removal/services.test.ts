@@ -69,7 +69,7 @@ function account() {
 const names = { prefix: "marimo-dev" };
 
 describe("what users made with SageMaker's services", () => {
-  it("is found by the role that it runs as, and what has ended is no work", async () => {
+  it("is found by the role that it runs as, and a job that has ended is left", async () => {
     const { client } = account();
     expect(await madeByServices(names, client)).toEqual(
       [
