@@ -144,7 +144,7 @@ function logs(
     {
       // A stream is named JOB/HOST-TIME.
       sid: "OwnStreams",
-      actions: ["logs:CreateLogStream", "logs:GetLogEvents", "logs:PutLogEvents"],
+      actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
       resources: [`${group}:log-stream:${prefix}-*`],
       condition: [...condition],
     },

@@ -1,5 +1,5 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
-import { awsNames, jobLogGroup } from "../../settings/names.ts";
+import { awsNames } from "../../settings/names.ts";
 import {
   inRegion,
   passedTo,
@@ -10,7 +10,7 @@ import {
   withUserTag,
 } from "../identity/conditions.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
-import type { JobRuntime, Sender } from "./job-role.ts";
+import { type JobRuntime, type Sender, sagemakerLogs } from "./job-role.ts";
 
 /** Jobs that users may submit: of this environment, in its network, with its key, as themselves. */
 export interface JobAccess extends JobRuntime {
@@ -190,7 +190,7 @@ function followStatements(
   account: AwsAccount,
   { condition, prefix }: Sender,
 ): DataAwsIamPolicyDocumentStatement[] {
-  const group = account.arn("logs", `log-group:${jobLogGroup}`);
+  const group = account.arn("logs", `log-group:${sagemakerLogs}/*Jobs`);
   return [
     {
       sid: "ListSweeps",
