@@ -470,7 +470,9 @@ const rows: readonly Row[] = [
       refusedBy: "OtherInstanceTypes",
     },
   ),
-  row(bo, "starts a job with eight GPUs", send({ "sagemaker:InstanceTypes": ["ml.p3.16xlarge"] }), send()),
+  row(bo, "starts a job with eight GPUs", send({ "sagemaker:InstanceTypes": ["ml.p3.16xlarge"] }), send(), {
+    refusedBy: "OtherInstanceTypesOfJobs",
+  }),
   row(
     bo,
     "reads ana's environment variables",
@@ -612,7 +614,7 @@ beforeAll(async () => {
   known = {
     [subnets]: list(ofJobs["sagemaker:VpcSubnets"]),
     [group]: list(ofJobs["sagemaker:VpcSecurityGroupIds"]),
-    [key]: list(conditions("SendJobs", "ArnEquals")["sagemaker:OutputKmsKey"]),
+    [key]: list(conditions("SendJobs", "ArnEqualsIfExists")["sagemaker:OutputKmsKey"]),
     ENDPOINT: list(conditions("OnlyThroughTheVpc", "StringNotEquals")["aws:SourceVpce"]),
   };
   expect(Object.values(known).every(([one]) => one)).toBe(true);
@@ -774,8 +776,8 @@ function jobKeys() {
   return {
     "sagemaker:VpcSubnets": valuesOf("ForAllValues:StringEquals", "VpcSubnets"),
     "sagemaker:VpcSecurityGroupIds": valuesOf("ForAllValues:StringEquals", "VpcSecurityGroupIds"),
-    "sagemaker:OutputKmsKey": valuesOf("ArnEquals", "OutputKmsKey"),
-    "sagemaker:VolumeKmsKey": valuesOf("ArnEquals", "OutputKmsKey"),
+    "sagemaker:OutputKmsKey": valuesOf("ArnEqualsIfExists", "OutputKmsKey"),
+    "sagemaker:VolumeKmsKey": valuesOf("ArnEqualsIfExists", "OutputKmsKey"),
     "sagemaker:MaxRuntimeInSeconds": "3600",
     "sagemaker:InstanceTypes": ["ml.m5.large"],
     ...costs,

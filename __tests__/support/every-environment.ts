@@ -88,6 +88,11 @@ export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
   runOnOpen: true,
   guardRails,
   jobs,
+  services: {
+    serverlessEndpoints: true,
+    featureStore: true,
+    mlflowArn: "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/team",
+  },
   schedules: [
     schedule,
     { name: "weekly", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(7 days)" },
@@ -116,6 +121,10 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
   {
     name: "packages",
     egress: "endpoints-only",
+    services: {
+      featureStore: true,
+      mlflowArn: "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/team",
+    },
     packageIndexUrl: "https://team-111122223333.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/",
   },
   {

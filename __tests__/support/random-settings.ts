@@ -13,6 +13,7 @@ import { studioInstanceTypes } from "../../src/settings/reference/instance-types
 import { providerRegions } from "../../src/settings/reference/regions.ts";
 import type { RepositorySettings } from "../../src/settings/repositories.ts";
 import type { ScheduleSettings } from "../../src/settings/schedules.ts";
+import type { ServiceSettings } from "../../src/settings/services.ts";
 import { studioDefaults, type UserProfileSettings } from "../../src/settings/studio.ts";
 import type { S3BackendSettings } from "../../src/settings/terraform.ts";
 
@@ -310,6 +311,18 @@ const audit: Arbitraries<AuditSettings> = {
   alertAddresses: mostly(fc.constant(["a@example.org"]), fc.constantFrom([], ["a@b"])),
 };
 
+const services: Arbitraries<ServiceSettings> = {
+  serverlessEndpoints: mostly(fc.constant(false), fc.constantFrom(true, "yes")),
+  featureStore: mostly(fc.boolean(), fc.constant("yes")),
+  mlflowArn: mostly(
+    fc.constantFrom(
+      "arn:aws:sagemaker:REGION:123456789012:mlflow-tracking-server/team",
+      "arn:aws:sagemaker:REGION:123456789012:mlflow-app/app-0123",
+    ),
+    fc.constantFrom("team", "arn:aws:sagemaker:REGION:123456789012:model/team"),
+  ),
+};
+
 const environment: Arbitraries<EnvironmentSettings> = {
   name: mostly(name, fc.constantFrom("a".repeat(21), "A", "a-", "1a", "constructor", undefined)),
   region: mostly(fc.constantFrom(...providerRegions), fc.constantFrom("us-east-9", "ap-southeast-6", 1)),
@@ -417,6 +430,7 @@ const environment: Arbitraries<EnvironmentSettings> = {
     ),
     fc.constantFrom([], ["deploy"], ["arn:aws:iam::111122223333:group/x"]),
   ),
+  services: sometimes(mostly(some(services, []), fc.constant(true))),
   audit: mostly(fc.oneof(fc.constant(false), some(audit, [])), fc.constant(true)),
   // Terraform validates a sample of the stacks with 5.100.0.
   awsProviderVersion: mostly(
@@ -465,7 +479,7 @@ function agreeing(settings: Settings): Settings {
     delete agreed.images;
     agreed.audit = false;
   }
-  for (const key of ["repositories", "images", "jobs", "schedules"]) {
+  for (const key of ["repositories", "images", "jobs", "services", "schedules"]) {
     if (agreed[key] === undefined) continue;
     agreed[key] = JSON.parse(JSON.stringify(agreed[key]), (_, value: unknown) =>
       typeof value === "string" ? value.replace("REGION", () => region) : value,
@@ -570,6 +584,7 @@ export const variedSettings: readonly string[] = [
   ...Object.keys(guardRails).map((key) => `guardRails.${key}`),
   ...Object.keys(spaceVolumeGb).map((key) => `guardRails.spaceVolumeGb.${key}`),
   ...Object.keys(budget).map((key) => `guardRails.budget.${key}`),
+  ...Object.keys(services).map((key) => `services.${key}`),
   ...Object.keys(audit).map((key) => `audit.${key}`),
   ...Object.keys(s3Backend).map((key) => `backend.${key}`),
   ...Object.keys(existing).map((key) => `existing.${key}`),

@@ -48,6 +48,7 @@ export async function jobSettings({
     defaultInstanceType: "ml.m5.large",
     maximumMinutes: 60,
     volumeGb: 30,
+    serverlessEndpoints: true,
     tags: { Project: "sagemaker-marimo", Environment: environment },
   };
 }

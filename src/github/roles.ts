@@ -12,7 +12,7 @@ export type RoleName = (typeof roles)[number];
 /** The documents of `.github/roles` that are the permissions of each role: a managed policy for each. */
 export const policiesOf = {
   plan: ["read", "plan"],
-  apply: ["read", "apply-access", "apply-resources", "apply-alerts"],
+  apply: ["read", "apply-access", "apply-resources", "apply-alerts", "apply-services"],
 } as const satisfies Record<RoleName, readonly string[]>;
 
 export type DocumentName = (typeof policiesOf)[RoleName][number] | `${RoleName}-trust` | "boundary";

@@ -18,6 +18,7 @@ import { DeleteTopicCommand, paginateListTopics } from "@aws-sdk/client-sns";
 import { DeleteQueueCommand, paginateListQueues } from "@aws-sdk/client-sqs";
 import { type Tools, unlessGone, untilGone } from "../removal/aws.ts";
 import { deletePipeline, pipelinesOf, runningJobs, stopJobs } from "../removal/jobs.ts";
+import { madeByServices, removeMadeByServices } from "../removal/services.ts";
 import { awsNames } from "../settings/names.ts";
 import type { JobClients } from "./clients.ts";
 import type { EnvironmentNames, Leftover } from "./leftover.ts";
@@ -93,6 +94,13 @@ async function findSweepsAndJobs(of: EnvironmentNames, tools: Tools<JobClients>)
       note: job.status,
       madeWith,
       remove: () => stopJobs([job], of, tools),
+    })),
+    ...(await madeByServices(of, sagemaker)).map((one) => ({
+      kind: one.kind,
+      id: one.name,
+      note: one.status,
+      madeWith: `aws_iam_policy_attachment ${of.prefix}-services`,
+      remove: () => removeMadeByServices([one], of, tools),
     })),
   ];
 }

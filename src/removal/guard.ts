@@ -16,6 +16,7 @@ import {
 import { contentOf, describeContent } from "./buckets.ts";
 import { domainExists, homeFileSystems } from "./home-file-systems.ts";
 import { deleteMadeAsJobs, type MadeAsJobs, madeAsJobs } from "./jobs.ts";
+import { madeByServices, removeMadeByServices } from "./services.ts";
 import { deleteMadeInStudio, type MadeInStudio, madeInStudio } from "./studio.ts";
 
 /** Must be the domain's ID before users' work is deleted, so that it cannot be set permanently for all environments. */
@@ -63,9 +64,11 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
     ? await madeInStudio(options, clients.sagemaker)
     : { apps: [], spaces: [], profiles: [] };
   const asJobs = await madeAsJobs(options, clients.sagemaker);
+  const byServices = await madeByServices(options, clients.sagemaker);
   const lost = [
     ...describeMade(made),
     ...describeAsJobs(asJobs),
+    ...first(byServices.map(({ kind, name, status }) => [`${kind} ${name}`, status ?? []].flat().join(", "))),
     ...(await homeFilesAtRisk(options, tools)),
     ...(await objectsAtRisk(options, tools)),
     ...(await evidenceAtRisk(options, tools)),
@@ -84,6 +87,8 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
   // Apps first, because a running notebook can start jobs.
   if (alive) await deleteMadeInStudio(options, tools);
   await deleteMadeAsJobs(options, tools);
+  // Listed again, because apps ran until now.
+  await removeMadeByServices(await madeByServices(options, clients.sagemaker), options, tools);
   log(
     lost.length > 0 ? `deleted users' work, as ${consentVariable} allows` : `no users' work in ${domainId}`,
   );

@@ -37,7 +37,7 @@ export interface JobNames {
  * Compares roles, because another environment's names can have the same prefix: the users', that of scheduled jobs, and
  * those from before each user had a role. src/settings/names.ts has the same names.
  */
-function isOwnRole(arn: string | undefined, { existingRole, prefix }: JobNames): boolean {
+export function isOwnRole(arn: string | undefined, { existingRole, prefix }: JobNames): boolean {
   const name = arn?.split("/").at(-1) ?? "";
   const own = [`${prefix}-jobs`, `${prefix}-pipelines`, existingRole];
   return (

@@ -25,6 +25,7 @@ import {
   resolveSchedule,
   type ScheduleSettings,
 } from "./schedules.ts";
+import { checkServices, type ResolvedServices, resolveServices, type ServiceSettings } from "./services.ts";
 import { type ResolvedStudio, resolveStudio, type StudioSettings, studioChecks } from "./studio.ts";
 import {
   type ResolvedTerraform,
@@ -59,6 +60,13 @@ export interface EnvironmentSettings
    * @default none
    */
   readonly schedules?: readonly ScheduleSettings[];
+
+  /**
+   * SageMaker's services that users have: `{ serverlessEndpoints?, featureStore?, mlflowArn? }`. Training, transform jobs,
+   * models and the model registry need no setting.
+   * @default serverless endpoints and feature groups, neither with `endpoints-only`
+   */
+  readonly services?: ServiceSettings;
 
   /**
    * ARNs of the roles and users that deploy, besides the role of `npm run github-roles`. Only they may then write the
@@ -101,6 +109,7 @@ export interface ResolvedEnvironment
     ResolvedRetention {
   readonly guardRails: ResolvedGuardRails;
   readonly jobs: ResolvedJobs;
+  readonly services: ResolvedServices;
   readonly schedules: readonly ResolvedSchedule[];
   readonly deployers: readonly string[];
   /** Undefined where there is no trail. */
@@ -127,6 +136,7 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
       ...studio.userProfiles.map(({ defaultInstanceType }) => defaultInstanceType),
     ]),
     jobs,
+    services: resolveServices(settings),
     schedules: (settings.schedules ?? []).map((schedule) => resolveSchedule(schedule, jobs)),
     deployers: settings.deployers ?? [],
     audit: resolveAudit(settings.audit),
@@ -145,6 +155,7 @@ export const environmentChecks: Checks<EnvironmentSettings> = {
   ...retentionChecks,
   guardRails: checkGuardRails,
   jobs: checkJobs,
+  services: checkServices,
   schedules: checkSchedules,
   deployers: checkDeployers,
   audit: checkAudit,

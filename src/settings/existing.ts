@@ -152,7 +152,8 @@ type ReplacedSetting =
   | keyof StudioSettings
   | keyof RetentionSettings
   | "guardRails"
-  | "jobs";
+  | "jobs"
+  | "services";
 const ofNetwork = ["vpcCidr", "availabilityZones", "egress"] as const;
 /** Settings of what the stack would have made itself. */
 const replaced: Readonly<Partial<Record<keyof ExistingSettings, readonly ReplacedSetting[]>>> = {
@@ -168,6 +169,7 @@ const replaced: Readonly<Partial<Record<keyof ExistingSettings, readonly Replace
     "homeFileSystemRetention",
     "guardRails",
     "jobs",
+    "services",
   ],
 };
 

@@ -40,7 +40,7 @@ export const userTag = "StudioUser";
 /** Names of the policies that the stack creates. */
 export const policyNames = (prefix: string) =>
   [
-    ...["spaces", "artifacts", "packages", "jobs", "job-runtime", "job-secrets", "budget-stop"],
+    ...["spaces", "artifacts", "packages", "jobs", "job-runtime", "job-secrets", "services", "budget-stop"],
     ...["instance-types", "spaces", "tags"].map((name) => `guard-rails-${name}`),
   ].map((name) => `${prefix}-${name}`);
 

@@ -101,7 +101,11 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
       perimeter: network.perimeter,
       imagePrefix: environment.images.length > 0 ? prefix : undefined,
     },
-    jobs: jobs.access,
+    access: {
+      ...jobs.access,
+      bucketName: bucket.name,
+      services: environment.services,
+    },
     userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
     attachedLater,
   });

@@ -33,6 +33,7 @@ const closed = {
   name: "closed",
   egress: "endpoints-only" as const,
   vpcCidr: "10.1.0.0/16",
+  services: { ...everything.services, serverlessEndpoints: false },
   // No route to a git server.
   repositories: [],
 };

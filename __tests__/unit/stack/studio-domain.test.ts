@@ -121,6 +121,7 @@ describe("the domain", () => {
       "aws_iam_policy_attachment.execution_artifacts_attachment",
       "aws_iam_policy_attachment.job_users_jobs_attachment",
       "aws_iam_policy_attachment.job_users_job_runtime_attachment",
+      "aws_iam_policy_attachment.job_users_services_attachment",
       "aws_iam_policy_attachment.guard_rails_instance_types_attachment",
     ]);
   });

@@ -15,6 +15,7 @@ const lockFolders = {
   scan: "src/cli/python/scan",
   iam: "__tests__/support/iam",
   "image-older": "__tests__/compat/image-older",
+  "sagemaker-sdk": "__tests__/compat/sagemaker-sdk",
   "go-tools": "__tests__/compat/opentofu/go-tools",
 } as const;
 export type PythonEnvironmentName = keyof typeof lockFolders;

@@ -57,6 +57,9 @@ fi
 "$python" "$payload/python/sagemaker_marimo/samples.py" "$payload/sample-notebooks" "$notebooks" \
   "$MARIMO_STATE/samples.json" || log "not all sample notebooks could be installed"
 
+# In the background: a bucket that does not answer would delay marimo.
+"$python" -s "$payload/python/sagemaker_marimo/sdk_defaults.py" 9>&- &
+
 # Only links are created or replaced here. A regular file of that name belongs to the user or the image.
 link() {
   if [[ -L "$2" || ! -e "$2" ]]; then ln -sfn "$1" "$2"; else log "$2 already exists and is left unchanged"; fi

@@ -29,6 +29,10 @@ if ! {
   setting MARIMO_PREFIX "s3://${MARIMO_BUCKET:-}/${user:+people/}${user:-shared}"
   setting MARIMO_ENVIRONMENT "${MARIMO_ENVIRONMENT:-}"
   setting MARIMO_REGION "${MARIMO_REGION:-}"
+  # Of the SDKs, in marimo's notebooks.
+  if [[ -n "${MARIMO_REGION:-}" ]]; then setting AWS_DEFAULT_REGION "$MARIMO_REGION"; fi
+  # IAM allows the user's SageMaker resources by it: `base_job_name=f"{os.environ['MARIMO_NAME_PREFIX']}-train"`.
+  if [[ -n "$user" ]]; then setting MARIMO_NAME_PREFIX "marimo-${MARIMO_ENVIRONMENT:-}-$user"; fi
   setting MARIMO_APP_TYPE "${MARIMO_APP_TYPE:-JupyterLab}"
   setting MARIMO_PYTHON "$python"
 } 2>/dev/null >"$MARIMO_STATE/.space.env" || ! mv -f "$MARIMO_STATE/.space.env" "$MARIMO_STATE/space.env"; then

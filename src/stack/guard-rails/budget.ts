@@ -46,13 +46,23 @@ export class BudgetStopPolicy extends Construct {
           effect: "Deny",
           actions: [
             "sagemaker:CreateApp",
+            "sagemaker:CreateEndpoint",
+            "sagemaker:CreateHyperParameterTuningJob",
             "sagemaker:CreateProcessingJob",
+            "sagemaker:CreateTrainingJob",
+            "sagemaker:CreateTransformJob",
             "sagemaker:RetryPipelineExecution",
             "sagemaker:StartPipelineExecution",
           ],
-          resources: ["app/*", "processing-job/*", "pipeline/*"].map((resource) =>
-            props.account.arn("sagemaker", resource),
-          ),
+          resources: [
+            "app",
+            "endpoint",
+            "hyper-parameter-tuning-job",
+            "pipeline",
+            "processing-job",
+            "training-job",
+            "transform-job",
+          ].map((kind) => props.account.arn("sagemaker", `${kind}/*`)),
         },
       ],
     });

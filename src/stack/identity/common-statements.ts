@@ -99,12 +99,25 @@ export function spaceStatements(
   ];
 }
 
-/** Names and states of the account's jobs: lists have no resource. Descriptions are of own jobs only (src/stack/jobs). */
+/**
+ * Names and states of the account's jobs, models and endpoints: lists have no resource. Descriptions are of own ones only
+ * (src/stack/jobs, src/stack/services).
+ */
 export function listJobStatements(account: AwsAccount): DataAwsIamPolicyDocumentStatement[] {
   return [
     {
       sid: "ListJobs",
-      actions: ["sagemaker:ListProcessingJobs", "sagemaker:ListTrainingJobs"],
+      actions: [
+        "EndpointConfigs",
+        "Endpoints",
+        "FeatureGroups",
+        "HyperParameterTuningJobs",
+        "ModelPackageGroups",
+        "Models",
+        "ProcessingJobs",
+        "TrainingJobs",
+        "TransformJobs",
+      ].map((kind) => `sagemaker:List${kind}`),
       resources: ["*"],
       condition: inRegion(account.region),
     },

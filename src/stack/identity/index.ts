@@ -2,12 +2,12 @@ import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-p
 import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
 import { Construct } from "constructs";
 import { jobRuntimeStatements, jobSecretStatements } from "../jobs/job-role.ts";
+import { jobFollowStatements, jobUserStatements, senderOf } from "../jobs/job-user-statements.ts";
 import {
-  type JobAccess,
-  jobFollowStatements,
-  jobUserStatements,
-  senderOf,
-} from "../jobs/job-user-statements.ts";
+  type ServiceAccess,
+  serviceRuntimeStatements,
+  serviceStatements,
+} from "../services/service-statements.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
 import { type EnvironmentRole, type ExecutionPoliciesProps, ExecutionRole } from "./execution-role.ts";
 import { ExistingRole } from "./existing-role.ts";
@@ -25,7 +25,8 @@ export function permissionsBoundary(scope: Construct, { account, environment }: 
 export interface EnvironmentRolesProps {
   readonly context: EnvironmentContext;
   readonly policies: ExecutionPoliciesProps;
-  readonly jobs: JobAccess;
+  /** What users can do with jobs and SageMaker's other services. */
+  readonly access: ServiceAccess;
   readonly userProfiles: MapTerraformIterator;
   /** Policies that AWS may attach to the roles later, and that must outlive them in a destroy. */
   readonly attachedLater: readonly ITerraformDependable[];
@@ -45,7 +46,7 @@ export interface EnvironmentRoles {
  * names. Jobs are for users: the execution role, which is nobody's, has only what is common.
  */
 export function environmentRoles(scope: Construct, props: EnvironmentRolesProps): EnvironmentRoles {
-  const { attachedLater, context, jobs, policies, userProfiles } = props;
+  const { access, attachedLater, context, policies, userProfiles } = props;
   const { account, environment, prefix } = context;
   const arn = environment.existing.executionRoleArn;
   const users =
@@ -69,9 +70,13 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
   const forJobs = new Construct(scope, "job_users");
   const sender = senderOf(account, prefix, users === undefined ? role.arn : undefined);
   const documents = {
-    jobs: jobUserStatements(account, jobs, sender),
-    job_runtime: jobRuntimeStatements(account, jobs, sender),
-    job_secrets: jobSecretStatements(jobs),
+    jobs: jobUserStatements(account, access, sender),
+    job_runtime: [
+      ...jobRuntimeStatements(account, access, sender),
+      ...serviceRuntimeStatements(account, access, sender),
+    ],
+    job_secrets: jobSecretStatements(access),
+    services: serviceStatements(account, access, sender),
   };
   // The provider refuses an attachment to nobody.
   const nobody = users !== undefined && environment.userProfiles.length === 0;
@@ -79,7 +84,8 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
     if (nobody || statement.length === 0) return [];
     const { json } = new DataAwsIamPolicyDocument(forJobs, `${name}_document`, { statement });
     const policyName = `${prefix}-${name.replaceAll("_", "-")}`;
-    const roles = [users?.names ?? [role.name], name === "jobs" ? [] : scheduleRoles];
+    const forSchedules = ["job_runtime", "job_secrets"].includes(name) ? scheduleRoles : [];
+    const roles = [users?.names ?? [role.name], forSchedules];
     return new ManagedPolicy(forJobs, name, { name: policyName, json, roles }).attachment;
   });
   return { role, users, policies: [...role.policies, ...jobPolicies] };

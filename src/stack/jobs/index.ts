@@ -34,6 +34,7 @@ export function environmentJobs(scope: Construct, props: EnvironmentJobsProps): 
     environment: environment.name,
     settings: environment.jobs,
     schedules: environment.schedules.map(({ name }) => name),
+    serverlessEndpoints: environment.services.serverlessEndpoints,
     tags: tagsOf(environment),
     requiredTags: environment.guardRails.requiredTags,
     existingRoleArn: environment.existing.executionRoleArn,

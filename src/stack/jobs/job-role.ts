@@ -126,11 +126,15 @@ function artifacts(account: AwsAccount, props: JobRoleProps): DataAwsIamPolicyDo
   ];
 }
 
+/** Where SageMaker has its log groups, and its metrics' namespaces. */
+export const sagemakerLogs = jobLogGroup.slice(0, jobLogGroup.lastIndexOf("/"));
+
 function logs(
   account: AwsAccount,
   { condition, prefix }: Pick<Sender, "condition" | "prefix">,
 ): DataAwsIamPolicyDocumentStatement[] {
-  const group = account.arn("logs", `log-group:${jobLogGroup}`);
+  // Also those of training and transform jobs. SageMaker chooses their names (guess: TrainingJobs, TransformJobs).
+  const group = account.arn("logs", `log-group:${sagemakerLogs}/*Jobs`);
   return [
     {
       sid: "LogsOfJobs",
@@ -148,7 +152,7 @@ function logs(
       sid: "MetricsOfJobs",
       actions: ["cloudwatch:PutMetricData"],
       resources: ["*"],
-      condition: [{ test: "StringEquals", variable: "cloudwatch:namespace", values: [jobLogGroup] }],
+      condition: [{ test: "StringLike", variable: "cloudwatch:namespace", values: [`${sagemakerLogs}/*`] }],
     },
   ];
 }

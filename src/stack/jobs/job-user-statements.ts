@@ -1,5 +1,5 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
-import { awsNames, jobLogGroup } from "../../settings/names.ts";
+import { awsNames } from "../../settings/names.ts";
 import {
   inRegion,
   passedTo,
@@ -10,7 +10,7 @@ import {
   withUserTag,
 } from "../identity/conditions.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
-import type { JobRuntime, Sender } from "./job-role.ts";
+import { type JobRuntime, type Sender, sagemakerLogs } from "./job-role.ts";
 
 /** Jobs that users may submit: of this environment, in its network, with its key, as themselves. */
 export interface JobAccess extends JobRuntime {
@@ -47,8 +47,26 @@ export function jobFollowStatements(
   ];
 }
 
+/** `ForAllValues` is also true for no value at all, which `isPresent` denies. */
+export const noneBut = (variable: string, values: readonly string[]) => ({
+  test: "ForAllValues:StringEquals",
+  variable,
+  values: [...values],
+});
+export const isPresent = (variable: string) => ({ test: "Null", variable, values: ["false"] });
+export const onlyThese = (variable: string, values: readonly string[]) => [
+  noneBut(variable, values),
+  isPresent(variable),
+];
+
 /** SageMaker tags what Studio creates with them. */
 const studioTags = ["domain", "space", "user-profile"].map((kind) => `sagemaker:${kind}-arn`);
+
+/** Tags that are not those by which SageMaker says where in Studio a resource comes from. */
+export const ownTagKeys = [
+  { test: "ForAllValues:StringNotLike", variable: "aws:TagKeys", values: studioTags },
+  { test: "Null", variable: "aws:TagKeys", values: ["false"] },
+];
 
 /**
  * Statements for the user of `marimo-job`, and for SageMaker Pipelines and EventBridge Scheduler, which act as that user.
@@ -61,11 +79,6 @@ export function jobUserStatements(
 ): DataAwsIamPolicyDocumentStatement[] {
   const condition = [...sender.condition];
   const jobs = [account.arn("sagemaker", `processing-job/${sender.prefix}-*`)];
-  // `ForAllValues` is also true for no value at all: `Null` denies a job that names no subnet or group.
-  const only = (variable: string, values: readonly string[]) => [
-    { test: "ForAllValues:StringEquals", variable, values: [...values] },
-    { test: "Null", variable, values: ["false"] },
-  ];
   return [
     {
       sid: "SendJobs",
@@ -75,33 +88,28 @@ export function jobUserStatements(
         ...condition,
         // The tags that costs are counted by, in the request that creates.
         ...tagged(rights.environment, rights.requiredTags),
-        ...only("sagemaker:VpcSubnets", rights.subnetIds),
-        ...only("sagemaker:VpcSecurityGroupIds", rights.securityGroupIds),
+        ...onlyThese("sagemaker:VpcSubnets", rights.subnetIds),
+        ...onlyThese("sagemaker:VpcSecurityGroupIds", rights.securityGroupIds),
         // Instance types with local storage have no volume (hasLocalStorage in src/settings/processing.ts).
         { test: "ArnEqualsIfExists", variable: "sagemaker:VolumeKmsKey", values: [rights.encryptionKeyArn] },
-        { test: "ArnEquals", variable: "sagemaker:OutputKmsKey", values: [rights.encryptionKeyArn] },
+        // A job without outputs names no key, and the bucket encrypts with this one by itself.
+        { test: "ArnEqualsIfExists", variable: "sagemaker:OutputKmsKey", values: [rights.encryptionKeyArn] },
         {
-          test: "NumericLessThanEquals",
+          // The SageMaker Python SDK's Processor names no limit. It is then 24 hours (its documentation, `Processor`).
+          test: `NumericLessThanEquals${rights.maximumMinutes < 24 * 60 ? "" : "IfExists"}`,
           variable: "sagemaker:MaxRuntimeInSeconds",
           values: [String(rights.maximumMinutes * 60)],
         },
-        ...(rights.allowedInstanceTypes === undefined
-          ? []
-          : only("sagemaker:InstanceTypes", rights.allowedInstanceTypes)),
+        ...hasInstanceType(rights),
       ],
     },
+    ...otherInstanceTypes(account, rights, sender),
     {
-      // After the create, whose tags TagOnCreation allows. Not the tags by which SageMaker says where in Studio a resource
-      // comes from. Not `sagemaker:*`: that Pipelines tags its jobs with such a key in the request that creates is a guess.
+      // After the create, whose tags TagOnCreation allows. Not without `sagemaker:*`: that Pipelines tags its jobs with such a key in the request that creates is a guess.
       sid: "TagJobs",
       actions: ["sagemaker:AddTags"],
-      resources: jobs,
-      condition: [
-        ...condition,
-        ...tagOfEnvironment(rights.environment),
-        { test: "ForAllValues:StringNotLike", variable: "aws:TagKeys", values: studioTags },
-        { test: "Null", variable: "aws:TagKeys", values: ["false"] },
-      ],
+      resources: [account.arn("sagemaker", `*/${sender.prefix}-*`)],
+      condition: [...condition, ...tagOfEnvironment(rights.environment), ...ownTagKeys],
     },
     {
       sid: "CreateSweeps",
@@ -145,6 +153,36 @@ export function jobUserStatements(
   ];
 }
 
+/** One list for all kinds of jobs, because it is long. The key has several values, so one other type is enough to refuse. */
+function otherInstanceTypes(
+  account: AwsAccount,
+  { allowedInstanceTypes }: JobAccess,
+  sender: Sender,
+): DataAwsIamPolicyDocumentStatement[] {
+  if (allowedInstanceTypes === undefined) return [];
+  return [
+    {
+      sid: "OtherInstanceTypesOfJobs",
+      effect: "Deny",
+      actions: jobKinds.map((kind) => `sagemaker:Create${kind}`),
+      resources: [account.arn("sagemaker", `*/${sender.prefix}-*`)],
+      condition: [
+        {
+          test: "ForAnyValue:StringNotEquals",
+          variable: "sagemaker:InstanceTypes",
+          values: [...allowedInstanceTypes],
+        },
+      ],
+    },
+  ];
+}
+
+/** The list denies no request without a type. */
+export const hasInstanceType = ({ allowedInstanceTypes }: JobAccess) =>
+  allowedInstanceTypes === undefined ? [] : [isPresent("sagemaker:InstanceTypes")];
+
+const jobKinds = ["HyperParameterTuningJob", "ProcessingJob", "TrainingJob", "TransformJob"];
+
 const pipelines = (account: AwsAccount, prefix: string) =>
   ["", "/execution/*"].map((part) => account.arn("sagemaker", `pipeline/${prefix}-*${part}`));
 
@@ -152,7 +190,7 @@ function followStatements(
   account: AwsAccount,
   { condition, prefix }: Sender,
 ): DataAwsIamPolicyDocumentStatement[] {
-  const group = account.arn("logs", `log-group:${jobLogGroup}`);
+  const group = account.arn("logs", `log-group:${sagemakerLogs}/*Jobs`);
   return [
     {
       sid: "ListSweeps",

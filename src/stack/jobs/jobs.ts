@@ -24,6 +24,8 @@ export interface JobsProps {
   readonly settings: ResolvedJobs;
   /** Names of the schedules of the settings. */
   readonly schedules: readonly string[];
+  /** Whether models can run outside the VPC, which serverless endpoints need. */
+  readonly serverlessEndpoints: boolean;
   /** Of each job. */
   readonly tags: Readonly<Record<string, string>>;
   /** Keys of `tags` that each job must have. */
@@ -53,6 +55,8 @@ export interface JobsJson extends JobPlacement {
   readonly defaultInstanceType: string;
   readonly maximumMinutes: number;
   readonly volumeGb: number;
+  /** Whether models can be outside the VPC: `sagemaker_marimo/sdk_defaults.py`. */
+  readonly serverlessEndpoints: boolean;
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -128,6 +132,7 @@ export class Jobs extends Construct {
           defaultInstanceType: settings.defaultInstanceType,
           maximumMinutes: settings.maximumMinutes,
           volumeGb: settings.volumeGb,
+          serverlessEndpoints: props.serverlessEndpoints,
           tags: props.tags,
         } satisfies JobsJson,
         undefined,

@@ -1,5 +1,6 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
+import { isTrackingServer, type ResolvedServices } from "../../settings/services.ts";
 import { codeArtifactStatements } from "../identity/code-artifact-statements.ts";
 import { secretStatements } from "../identity/secret-statements.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
@@ -53,6 +54,10 @@ export function interfaceEndpoints(
   account: AwsAccount,
   repository: CodeArtifactRepository | undefined,
   secrets: readonly string[],
+  services: Pick<ResolvedServices, "featureStore" | "mlflowArn"> = {
+    featureStore: false,
+    mlflowArn: undefined,
+  },
 ): Readonly<Record<string, EndpointService>> {
   const service = (name: string, ...statements: readonly DataAwsIamPolicyDocumentStatement[]) => ({
     serviceName: `${account.reverseDnsPrefix}.${account.region}.${name}`,
@@ -99,6 +104,28 @@ export function interfaceEndpoints(
       actions: ["logs:*"],
       resources: [account.arn("logs", "*")],
     }),
+    ...(services.featureStore
+      ? {
+          featurestore_runtime: service("sagemaker.featurestore-runtime", {
+            sid: "RecordsOfTheAccount",
+            actions: ["sagemaker:*Record"],
+            resources: [account.arn("sagemaker", "feature-group/*")],
+          }),
+        }
+      : {}),
+    ...(services.mlflowArn !== undefined && isTrackingServer(services.mlflowArn)
+      ? {
+          mlflow: {
+            ...service("", {
+              sid: "Experiments",
+              actions: ["sagemaker-mlflow:*"],
+              resources: [services.mlflowArn],
+            }),
+            // Of its own form too (SageMaker Developer Guide, "Connect an MLflow tracking server through an interface endpoint").
+            serviceName: `aws.sagemaker.${account.region}.experiments`,
+          },
+        }
+      : {}),
     ...(secrets.length === 0
       ? {}
       : { secretsmanager: service("secretsmanager", ...secretStatements(secrets)) }),

@@ -14,6 +14,7 @@ import { VpcSecurityGroupIngressRule } from "@cdktf/provider-aws/lib/vpc-securit
 import { Construct } from "constructs";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
 import type { Egress } from "../../settings/network.ts";
+import type { ResolvedServices } from "../../settings/services.ts";
 import { planSubnets, type SubnetPlan } from "../../settings/subnets.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
@@ -42,6 +43,8 @@ export interface NetworkProps {
   readonly codeArtifact?: CodeArtifactRepository | undefined;
   /** ARNs of secrets that jobs read. */
   readonly secrets?: readonly string[] | undefined;
+  /** Feature store and MLflow, whose endpoints are beside SageMaker's own. @default neither */
+  readonly services?: Pick<ResolvedServices, "featureStore" | "mlflowArn"> | undefined;
 }
 
 /** The network of an environment's spaces, whether the stack creates it or it exists. */
@@ -222,7 +225,7 @@ export class Network extends Construct implements EnvironmentNetwork {
       cidrIpv4: props.vpcCidr,
     });
     const sagemaker: string[] = [];
-    const services = interfaceEndpoints(account, props.codeArtifact, props.secrets ?? []);
+    const services = interfaceEndpoints(account, props.codeArtifact, props.secrets ?? [], props.services);
     for (const [name, { serviceName, statements }] of Object.entries(services)) {
       const policy = new DataAwsIamPolicyDocument(this, `${name}_endpoint_policy`, {
         statement: [...statements],

@@ -86,6 +86,8 @@ function spaceSettings({ environment, packages }: EnvironmentContext): Readonly<
   const { appsFolder, packageIndexUrl, repositories, runOnOpen, transport } = environment;
   const settings: Readonly<Record<string, string | undefined>> = {
     MARIMO_TRANSPORT: transport,
+    // Of MLflow, which finds the server by sagemaker-mlflow.
+    MLFLOW_TRACKING_URI: environment.services.mlflowArn,
     MARIMO_APPS_FOLDER: appsFolder,
     MARIMO_RUN_ON_OPEN: runOnOpen ? "true" : undefined,
     MARIMO_REPOSITORIES: words(repositories.map(({ repositoryUrl }) => repositoryUrl)),

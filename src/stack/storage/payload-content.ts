@@ -64,7 +64,7 @@ export function readPayload(source: PayloadSource): PayloadContent {
 
 function settingsFile(settings: PayloadSource["settings"]): string {
   const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`);
-  const wrong = lines.find((line) => !/^MARIMO_[A-Z_]+=[^\r\n]*\n$/.test(line));
+  const wrong = lines.find((line) => !/^(MARIMO|MLFLOW)_[A-Z_]+=[^\r\n]*\n$/.test(line));
   if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is not a valid line of settings.env`);
   return lines.join("");
 }

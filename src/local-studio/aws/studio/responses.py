@@ -80,6 +80,8 @@ _OPERATIONS: dict[str, Callable[[Studio, Members], Members | None]] = {
     "DescribeProcessingJob": processing_jobs.describe,
     "StopProcessingJob": processing_jobs.stop,
     "ListProcessingJobs": listing.processing_jobs,
+    # moto has no list of feature groups, and the removal guard asks for it.
+    "ListFeatureGroups": lambda _studio, _request: {"FeatureGroupSummaries": []},
     "CreatePipeline": pipelines.create,
     "UpdatePipeline": pipelines.update,
     "DescribePipeline": pipelines.describe,

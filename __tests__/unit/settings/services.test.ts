@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { resolveServices } from "../../../src/settings/services.ts";
+import { validateEnvironments } from "../../../src/settings/validate.ts";
+
+const problems = (services: unknown, more: object = {}) =>
+  validateEnvironments([{ name: "dev", services, ...more }]);
+const server = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/team";
+
+describe("the settings of SageMaker's services", () => {
+  it("leave out by default what needs the internet or costs an interface endpoint", () => {
+    const resolved = (settings: object) => resolveServices(settings);
+    expect(resolved({})).toMatchObject({ serverlessEndpoints: true, featureStore: true });
+    expect(resolved({ egress: "endpoints-only" })).toMatchObject({
+      serverlessEndpoints: false,
+      featureStore: false,
+    });
+    const existing = { network: { vpcId: "vpc-1", subnetIds: [] } };
+    expect(resolved({ existing })).toMatchObject({ serverlessEndpoints: false, featureStore: true });
+    expect(resolved({ existing, services: { serverlessEndpoints: true } }).serverlessEndpoints).toBe(true);
+  });
+
+  it.each([
+    ["no object", true, /is not an object with settings/],
+    ["an unknown key", { feature: true }, /unknown key/],
+    ["text", { featureStore: "yes" }, /must be true or false/],
+    ["another ARN", { mlflowArn: server.replace("mlflow-tracking-server", "model") }, /is not the ARN of/],
+    ["another region", { mlflowArn: server.replace("us-east-1", "eu-west-1") }, /is in region eu-west-1/],
+  ])("refuse %s", (_, services, message) => {
+    expect(problems(services)).toEqual([expect.stringMatching(message)]);
+    // Control.
+    expect(problems({ mlflowArn: server, featureStore: true })).toEqual([]);
+  });
+
+  it("refuse serverless endpoints without the internet", () => {
+    const given = { serverlessEndpoints: true };
+    expect(problems(given, { egress: "endpoints-only" })).toEqual([
+      expect.stringContaining("services.serverlessEndpoints"),
+    ]);
+    expect(problems(given)).toEqual([]);
+  });
+});
