@@ -211,7 +211,9 @@ describe("--iam", () => {
       const isRefused = isDenied({ status, answer: bytes.toString() });
       // What bo is refused is ana's by name, by prefix or by tag, and what he is allowed is everybody's.
       // The names of all streams are listed by the group, which everybody may (job-user-statements.ts).
-      const isHers = operation(one) !== "DescribeLogStreams" && /people\/ana|people%2Fana|marimo-dev-ana-/.test(`${one.path}${one.body}`);
+      const isHers =
+        operation(one) !== "DescribeLogStreams" &&
+        /people\/ana|people%2Fana|marimo-dev-ana-/.test(`${one.path}${one.body}`);
       expect([operation(one), isRefused]).toEqual([operation(one), isHers]);
       (isRefused ? refused : shared).add(operation(one).replace(/\/.*\//, "…/"));
     }
