@@ -88,8 +88,8 @@ def delete_record(group: FeatureGroup, identifier: str, time: str) -> None:
 
 
 def _keep(group: FeatureGroup, identifier: str, time: str, record: Record | None) -> None:
-    kept = group.records.get(identifier)
-    if kept is None or _instant(kept[0]) <= _instant(time):
+    instant, kept = _instant(time), group.records.get(identifier)
+    if kept is None or _instant(kept[0]) <= instant:
         group.records[identifier] = (time, record)
 
 
