@@ -8,7 +8,12 @@ import { linesOf, signalGroup } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { findTerraform, terraformEnvironment } from "../../src/cli/terraform-cli.ts";
 import { leaveOutLifecycleRules } from "../../src/local-studio/lifecycle-rules.ts";
-import { type AppHostAddress, type LocalAws, type LocalAwsProps, startLocalAws } from "../../src/local-studio/local-aws.ts";
+import {
+  type AppHostAddress,
+  type LocalAws,
+  type LocalAwsProps,
+  startLocalAws,
+} from "../../src/local-studio/local-aws.ts";
 
 export interface Ended {
   readonly code: number | null;

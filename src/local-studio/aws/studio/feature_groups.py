@@ -35,7 +35,7 @@ def create(studio: Studio, request: Members) -> Members:
         not request.get("OnlineStoreConfig", {}).get("EnableOnlineStore")
         and "OfflineStoreConfig" not in request
     ):
-        # Source: CreateFeatureGroup: an OnlineStore or an OfflineStore. Guess: the wording.
+        # Source: CreateFeatureGroup: an online or an offline store. Guess: the wording.
         raise ValidationException("At least one of OnlineStoreConfig and OfflineStoreConfig must be enabled.")
     arn = studio.arn(f"feature-group/{name.lower()}")
     members = {**request, "FeatureGroupArn": arn}
@@ -66,6 +66,7 @@ def describe(studio: Studio, request: Members) -> Members:
 
 def delete(studio: Studio, request: Members) -> None:
     find(studio, request)
+    # Source: FeatureGroupStatus: the values.
     studio.remove(studio.feature_groups, request["FeatureGroupName"].rsplit("/", 1)[-1].lower())
 
 
@@ -77,7 +78,7 @@ def put_record(group: FeatureGroup, record: Record) -> None:
         # Guess: the wording.
         raise ValidationException(f"Features {', '.join(sorted(unknown))} are not defined in the group.")
     if missing := {identifier, time} - values.keys():
-        # Source: PutRecord: both are required. Guess: the wording.
+        # Guess: the code and the wording; the records need both.
         raise ValidationException(f"The record has no value of {', '.join(sorted(missing))}.")
     # Source: Amazon SageMaker Developer Guide, "Feature Store concepts": the online store keeps the latest.
     _keep(group, values[identifier], values[time], record)
