@@ -18,6 +18,15 @@ from werkzeug.wrappers import Response
 
 # Service names in a signature's scope -> service model names, if they differ (botocore's `signingName`).
 _SERVICES = {"cloudcontrolapi": "cloudcontrol", "elasticfilesystem": "efs"}
+# Services that sign as another one -> their paths begin like this (botocore's `requestUri`).
+_BY_PATH = {
+    "s3": {"/v20180820/": "s3control"},
+    "sagemaker": {
+        "/endpoints/": "sagemaker-runtime",
+        "/FeatureGroup/": "sagemaker-featurestore-runtime",
+        "/BatchGetRecord": "sagemaker-featurestore-runtime",
+    },
+}
 
 # Target prefixes of the SDK for JavaScript -> those of botocore's service model.
 _TARGETS = {"CloudTrail_20131101": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"}
@@ -70,8 +79,9 @@ def identify(environ: dict[str, Any]) -> AwsRequest | None:
     prefix, _, operation_name = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")
     if prefix in _TARGETS:
         environ["HTTP_X_AMZ_TARGET"] = f"{_TARGETS[prefix]}.{operation_name}"
-    is_s3_control = signed_for == "s3" and environ.get("PATH_INFO", "").startswith("/v20180820/")
-    name = "s3control" if is_s3_control else _SERVICES.get(signed_for, signed_for)
+    path = environ.get("PATH_INFO", "")
+    by_path = (service for start, service in _BY_PATH.get(signed_for, {}).items() if path.startswith(start))
+    name = next(by_path, _SERVICES.get(signed_for, signed_for))
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         _read_body(environ)
     try:

@@ -58,6 +58,8 @@ class Session:
     role_arn: str
     # Condition keys of requests from Studio (Service Authorization Reference, "Amazon SageMaker AI").
     context: dict[str, str] = field(default_factory=dict)
+    # That of Studio's apps and of jobs on AWS, as messages of refusals show.
+    name: str = "SageMaker"
 
 
 class Sessions:
@@ -107,7 +109,9 @@ def refusal_of(
     role = role_of(studio.account, studio.partition, session.role_arn)
     if role is None:
         return f"The role {session.role_arn} does not exist."
-    caller = session.role_arn.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/") + "/SageMaker"
+    caller = (
+        session.role_arn.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/") + f"/{session.name}"
+    )
     needed = accesses(studio, service, operation, members)
     if needed is None:
         action = f"{service}:{operation}"

@@ -224,6 +224,12 @@ class LocalAws:
             import cloud_control
 
             return cloud_control.answer(self._control_plane, request)(environ, log_and_start)
+        if request and request.service_name == "sagemaker-featurestore-runtime":
+            import feature_records
+
+            with self._control_plane.lock:
+                sent = feature_records.answer(self._control_plane.studio_of(request.region), request)
+            return sent(environ, log_and_start)
         # moto is not thread-safe. Terraform sends ten requests at a time, so dictionaries would change during
         # an iteration, and the SDK's retry would find a partly completed first attempt. Requests to SageMaker
         # acquire the same lock themselves, but release it while they wait for the app host.

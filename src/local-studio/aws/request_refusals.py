@@ -43,7 +43,12 @@ def members_of(request: AwsRequest) -> dict[str, Any]:
             "url_params": request.uri_params,
         }
     )
-    return members
+    shape = request.operation.input_shape
+    in_query = {
+        name for name in members if shape.members[name].serialization.get("location") == "querystring"
+    }
+    # moto parses a list that is not in the query as an empty one.
+    return {name: value for name, value in members.items() if not (name in in_query and value == [])}
 
 
 def refusal(request: AwsRequest) -> Refusal | None:

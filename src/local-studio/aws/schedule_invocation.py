@@ -13,6 +13,7 @@ from moto.kms.models import kms_backends
 from moto.scheduler.models import Schedule, ScheduleGroup
 from moto.sqs.models import sqs_backends
 
+from iam import Session, refusal_of
 from policies import role_may, role_of, trusts
 from policy_evaluation import Access
 from studio import processing_jobs, request_validation
@@ -20,6 +21,7 @@ from studio.state import Members, Studio
 
 SERVICE = "scheduler.amazonaws.com"
 _TARGET = "arn:aws:scheduler:::aws-sdk:sagemaker:createProcessingJob"
+_CALL = ("sagemaker", "CreateProcessingJob")
 
 
 def trust_context(account: str, group_arn: str) -> dict[str, str]:
@@ -68,37 +70,10 @@ def _call(studio: Studio, group: ScheduleGroup, target: Members, body: str) -> s
         # Source: User Guide, "Troubleshooting". Guess: the wording.
         raise AccessDenied(f"{SERVICE} cannot assume the role {target['RoleArn']}")
     request = request_validation.parse("CreateProcessingJob", body)
-    job = studio.arn(f"processing-job/{request['ProcessingJobName'].lower()}")
-    tags = {f"aws:requesttag/{tag['Key'].lower()}": tag["Value"] for tag in request.get("Tags", [])}
-    checks = [
-        Access("sagemaker:CreateProcessingJob", job, _context(request) | tags),
-        Access("iam:PassRole", request["RoleArn"], {"iam:passedtoservice": "sagemaker.amazonaws.com"}),
-    ]
-    if tags:
-        # Source: SageMaker Developer Guide, "Provide permissions for tagging SageMaker AI resources".
-        create = {"sagemaker:taggingaction": "CreateProcessingJob"}
-        checks.append(Access("sagemaker:AddTags", job, create | tags))
-    for access in checks:
-        if not role_may(role, access):
-            session = role.arn.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/")
-            # Source: IAM User Guide, "Troubleshoot access denied error messages" (including the wording).
-            raise AccessDenied(
-                f"User: {session}/scheduler is not authorized to perform: {access.action} on resource: "
-                f"{access.resource}"
-            )
+    if denied := refusal_of(Session(role.arn, name="scheduler"), studio, *_CALL, request):
+        # Source: IAM User Guide, "Troubleshoot access denied error messages" (including the wording).
+        raise AccessDenied(denied)
     return processing_jobs.start(studio, request).arn
-
-
-def _context(request: Members) -> dict[str, str]:
-    """The single-valued condition keys of CreateProcessingJob (Service Authorization Reference, "Actions,
-    resources, and condition keys for Amazon SageMaker")."""
-    cluster = request["ProcessingResources"]["ClusterConfig"]
-    values = {
-        "sagemaker:instancetypes": cluster["InstanceType"],
-        "sagemaker:volumekmskey": cluster.get("VolumeKmsKeyId"),
-        "sagemaker:outputkmskey": request.get("ProcessingOutputConfig", {}).get("KmsKeyId"),
-    }
-    return {name: value for name, value in values.items() if value}
 
 
 class AccessDenied(ServiceException):

@@ -17,6 +17,7 @@ _NAMES = {
     "StudioLifecycleConfigs": "StudioLifecycleConfigName",
     "ProcessingJobSummaries": "ProcessingJobName",
     "PipelineSummaries": "PipelineName",
+    "FeatureGroupSummaries": "FeatureGroupName",
     "AppImageConfigs": "AppImageConfigName",
 }
 
@@ -148,6 +149,18 @@ def processing_jobs(studio: Studio, request: Members) -> Members:
     page["ProcessingJobSummaries"] = [
         {**row, "ProcessingJobStatus": row["Status"]} for row in page["ProcessingJobSummaries"]
     ]
+    return page
+
+
+def feature_groups(studio: Studio, request: Members) -> Members:
+    filters = {
+        "NameContains": _contains("FeatureGroupName"),
+        "FeatureGroupStatusEquals": _equals("Status"),
+        **_times("CreationTime", "CreationTime"),
+    }
+    page = _page("FeatureGroupSummaries", studio.feature_groups.values(), request, filters)
+    rows = page["FeatureGroupSummaries"]
+    page["FeatureGroupSummaries"] = [{**row, "FeatureGroupStatus": row["Status"]} for row in rows]
     return page
 
 

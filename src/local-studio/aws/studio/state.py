@@ -92,6 +92,7 @@ class Studio:
     images: Store[str] = field(default_factory=Store)
     image_versions: Store[tuple[str, int]] = field(default_factory=Store)
     app_image_configs: Store[str] = field(default_factory=Store)
+    feature_groups: Store[str] = field(default_factory=Store)
     # Any: the modules of these classes import this one.
     processing_jobs: dict[str, Any] = field(default_factory=dict)
     pipelines: dict[str, Any] = field(default_factory=dict)
@@ -111,7 +112,7 @@ class Studio:
     def resources(self) -> list[Resource]:
         stores = (
             *(self.domains, self.user_profiles, self.spaces, self.apps, self.lifecycle_configs),
-            *(self.images, self.image_versions, self.app_image_configs),
+            *(self.images, self.image_versions, self.app_image_configs, self.feature_groups),
         )
         return [*(resource for store in stores for resource in store.values()), *self.pipelines.values()]
 

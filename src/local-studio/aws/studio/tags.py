@@ -24,6 +24,7 @@ def find(studio: Studio, request: Members) -> Resource | None:
         "image",
         "app-image-config",
         "processing-job",
+        "feature-group",
         "pipeline",
     ):
         # Guess: the code and the wording.
