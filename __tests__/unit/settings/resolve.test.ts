@@ -45,6 +45,8 @@ describe("resolveEnvironment", () => {
         alertAddresses: [],
       },
       schedules: [],
+      access: { buckets: [], glueDatabases: [], secrets: [] },
+      teams: [],
       audit: { retentionDays: 365, alertAddresses: [] },
       deployers: [],
       awsProviderVersion: "~> 5.100",
@@ -123,6 +125,14 @@ describe("resolveEnvironment", () => {
           },
           timeLimitMinutes: 10,
           enabled: false,
+        },
+      ],
+      access: { buckets: [{ name: "acme-lake" }], glueDatabases: ["sales"], secrets: ["marimo/*"] },
+      teams: [
+        {
+          name: "forecasting",
+          members: ["ana"],
+          access: { buckets: [], glueDatabases: ["plans"], secrets: [] },
         },
       ],
       deployers: ["arn:aws:iam::123456789012:role/deploy"],
