@@ -68,6 +68,22 @@ export const resolveAccess = (access: AccessSettings = {}): ResolvedAccess => ({
   secrets: access.secrets ?? [],
 });
 
+/** The services for which a network without internet needs an endpoint. */
+export interface GrantedServices {
+  readonly glue: boolean;
+  readonly secrets: boolean;
+}
+
+/** What everybody and all teams together are granted. */
+export const everyGrant = (access: ResolvedAccess, teams: readonly { readonly access: ResolvedAccess }[]) => {
+  const all = [access, ...teams.map((team) => team.access)];
+  return {
+    buckets: all.flatMap(({ buckets }) => buckets),
+    glue: all.some(({ glueDatabases }) => glueDatabases.length > 0),
+    secrets: all.some(({ secrets }) => secrets.length > 0),
+  };
+};
+
 const types = "src/settings/access.ts";
 const policySource = 'IAM User Guide, "IAM and AWS STS quotas"';
 const rules = {

@@ -295,10 +295,5 @@ const checks: { readonly [Name in keyof Required<ScheduleSettings>]: Part } = {
   enabled: (value, report) => checkBoolean(value, report, {}),
   runAs: (value, report, { settings }) =>
     checkRunAs(value, userNamesOf(settings, studioDefaults.userProfiles), report, settings),
-  team: (value, report, { schedule, settings }) => {
-    checkScheduleTeam(value, report, settings);
-    if (schedule.runAs === undefined) return;
-    const rule = { allowed: "one of the two: runAs has the access of the user's teams", source: types };
-    report(value, "cannot be combined with runAs", rule);
-  },
+  team: (value, report, { schedule, settings }) => checkScheduleTeam(value, report, schedule, settings),
 };

@@ -111,8 +111,19 @@ const membersOf = ({ members }: Untyped): readonly string[] =>
     typeof one === "string" ? [one.toLowerCase()] : [],
   );
 
-/** Reports a schedule's `team` that does not exist. */
-export function checkScheduleTeam(value: unknown, report: Report, { teams }: Untyped): void {
+/** Reports a schedule's `team` that does not exist, or has no effect. */
+export function checkScheduleTeam(
+  value: unknown,
+  report: Report,
+  schedule: Untyped,
+  { teams }: Untyped,
+): void {
+  if (schedule.runAs !== undefined) {
+    report(value, "cannot be combined with runAs", {
+      allowed: "one of the two: runAs has the access of all teams of the user",
+      source: types,
+    });
+  }
   const names = (Array.isArray(teams) ? teams : []).flatMap((team) =>
     isRecord(team) && typeof team.name === "string" ? [team.name] : [],
   );

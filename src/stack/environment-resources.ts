@@ -4,6 +4,7 @@ import { prefixOf } from "../settings/basics.ts";
 import { codeArtifactRepository } from "../settings/code-artifact.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { repositorySecrets } from "../settings/repositories.ts";
+import { otherAccountsPolicies } from "./access/owner-statements.ts";
 import { accessStatements } from "./access/statements.ts";
 import { environmentTrail } from "./audit/index.ts";
 import type { Trail } from "./audit/trail.ts";
@@ -77,6 +78,7 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
     artifact_bucket: ["Bucket for artifacts and sample data", bucket.name],
     ...outputs,
     ...keyPolicy,
+    ...otherAccountsPolicies(context),
     ...(domainId === undefined ? ownStudio(scope, parts) : existingStudio(scope, { ...parts, domainId })),
   };
 }

@@ -14,7 +14,12 @@ export interface AccessStatementsProps {
   readonly access: ResolvedAccess;
 }
 
-const change = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:ListMultipartUploadParts", "s3:PutObject"];
+export const changeActions = [
+  "s3:AbortMultipartUpload",
+  "s3:DeleteObject",
+  "s3:ListMultipartUploadParts",
+  "s3:PutObject",
+];
 
 /** What a grant of the settings allows. A read has no version of objects, tags or access lists. */
 export const accessStatements = (props: AccessStatementsProps): AccessStatement[] =>
@@ -65,7 +70,7 @@ function bucketStatements({ account, access: { buckets } }: AccessStatementsProp
       },
       {
         sid: `ChangeObjects${owner}`,
-        actions: change,
+        actions: [...changeActions],
         resources: own.filter(({ write }) => write === true).map((one) => objectsArn(account, one)),
         condition,
       },

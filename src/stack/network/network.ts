@@ -12,6 +12,7 @@ import { Vpc } from "@cdktf/provider-aws/lib/vpc/index.js";
 import { VpcEndpoint } from "@cdktf/provider-aws/lib/vpc-endpoint/index.js";
 import { VpcSecurityGroupIngressRule } from "@cdktf/provider-aws/lib/vpc-security-group-ingress-rule/index.js";
 import { Construct } from "constructs";
+import type { BucketGrant, GrantedServices } from "../../settings/access.ts";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
 import type { Egress } from "../../settings/network.ts";
 import { planSubnets, type SubnetPlan } from "../../settings/subnets.ts";
@@ -42,6 +43,8 @@ export interface NetworkProps {
   readonly codeArtifact?: CodeArtifactRepository | undefined;
   /** ARNs of secrets that jobs read. */
   readonly secrets?: readonly string[] | undefined;
+  /** Buckets of the account's, or of others, and services that the notebooks use. @default none */
+  readonly granted?: (GrantedServices & { readonly buckets: readonly BucketGrant[] }) | undefined;
 }
 
 /** The network of an environment's spaces, whether the stack creates it or it exists. */
@@ -104,7 +107,7 @@ export class Network extends Construct implements EnvironmentNetwork {
     const s3Policy =
       props.egress === "endpoints-only"
         ? new DataAwsIamPolicyDocument(this, "s3_endpoint_policy", {
-            statement: s3EndpointStatements(account, props.bucketArn),
+            statement: s3EndpointStatements(account, props.bucketArn, props.granted?.buckets ?? []),
           })
         : undefined;
     const s3 = new VpcEndpoint(this, "s3_endpoint", {
@@ -222,7 +225,12 @@ export class Network extends Construct implements EnvironmentNetwork {
       cidrIpv4: props.vpcCidr,
     });
     const sagemaker: string[] = [];
-    const services = interfaceEndpoints(account, props.codeArtifact, props.secrets ?? []);
+    const services = interfaceEndpoints(
+      account,
+      props.codeArtifact,
+      props.secrets ?? [],
+      props.granted ?? { glue: false, secrets: false },
+    );
     for (const [name, { serviceName, statements }] of Object.entries(services)) {
       const policy = new DataAwsIamPolicyDocument(this, `${name}_endpoint_policy`, {
         statement: [...statements],
