@@ -214,9 +214,10 @@ const warehouse: Attempt = [
   arn("secretsmanager", "secret:warehouse-AbCdEf"),
 ];
 const listLake = (prefix: string) => granted("s3:ListBucket", "acme-lake", { ...ours, "s3:prefix": prefix });
+const outsiders: readonly SeatName[] = [bo, "a shared space"];
 /** Attempts at data that settings grant to everybody or to ana's team. */
 const grantRows: readonly Row[] = [
-  ...[bo, "a shared space" as const].flatMap((seat) => [
+  ...outsiders.flatMap((seat) => [
     row(seat, "reads the data of ana's team", inLake, inLake, { controlSeat: ana }),
     row(seat, "lists the data of ana's team", listLake("curated/"), listLake("curated/"), {
       controlSeat: ana,

@@ -74,6 +74,12 @@ export interface GrantedServices {
   readonly secrets: boolean;
 }
 
+/**
+ * Buckets of everybody and of all teams together, which the policy of the S3 endpoint names: 20,480 characters (AWS
+ * PrivateLink Guide, "Control access to VPC endpoints using endpoint policies"), 160 a bucket.
+ */
+export const mostGrantedBuckets = 100;
+
 /** What everybody and all teams together are granted. */
 export const everyGrant = (access: ResolvedAccess, teams: readonly { readonly access: ResolvedAccess }[]) => {
   const all = [access, ...teams.map((team) => team.access)];

@@ -1,4 +1,10 @@
-import { type AccessSettings, checkAccess, type ResolvedAccess, resolveAccess } from "./access.ts";
+import {
+  type AccessSettings,
+  checkAccess,
+  mostGrantedBuckets,
+  type ResolvedAccess,
+  resolveAccess,
+} from "./access.ts";
 import {
   type Check,
   type Checks,
@@ -57,6 +63,10 @@ const rules = {
     allowed: "no teams beside existing.executionRoleArn or existing.domainId",
     source: "src/settings/teams.ts: a team is a policy of its members' own roles",
   },
+  buckets: {
+    allowed: `at most ${mostGrantedBuckets} different buckets with egress: "endpoints-only"`,
+    source: "AWS PrivateLink Guide: 20,480 characters in the policy of the S3 endpoint",
+  },
   many: {
     allowed: `at most ${mostTeamsOfOne} teams for a user: merge some of them`,
     source: 'IAM User Guide, "IAM and AWS STS quotas": at most 25 managed policies for a role',
@@ -102,9 +112,19 @@ export const checkTeams: Check = (value, report, settings) => {
     for (const member of membersOf(team)) teamsOf.set(member, (teamsOf.get(member) ?? 0) + 1);
   });
   if (teams === undefined) return;
+  const buckets = new Set(
+    [{ access: settings.access }, ...teams].flatMap((one) => (isRecord(one) ? bucketsOf(one) : [])),
+  );
+  if (settings.egress === "endpoints-only" && buckets.size > mostGrantedBuckets)
+    report(value, `grant ${buckets.size} buckets, with access`, rules.buckets);
   for (const [member, count] of teamsOf)
     if (count > mostTeamsOfOne) report(member, `is in ${count} teams`, rules.many);
 };
+
+const bucketsOf = ({ access }: Untyped): readonly unknown[] =>
+  isRecord(access) && Array.isArray(access.buckets)
+    ? access.buckets.map((bucket: unknown) => (isRecord(bucket) ? bucket.name : undefined))
+    : [];
 
 const membersOf = ({ members }: Untyped): readonly string[] =>
   (Array.isArray(members) ? members : []).flatMap((one) =>

@@ -250,6 +250,18 @@ describe("validation", () => {
     expect(problems(settings)).toEqual([expect.stringContaining(problem)]);
   });
 
+  it("refuses more buckets than the policy of the S3 endpoint can name", () => {
+    const teams = Array.from({ length: 6 }, (_, index) => ({
+      name: `t${index}`,
+      members: ["bo"],
+      access: { buckets: Array.from({ length: 17 }, (_, one) => ({ name: `acme-${index}-${one}` })) },
+    }));
+    expect(problems({ egress: "endpoints-only", teams })).toEqual([
+      expect.stringContaining("grant 102 buckets, with access"),
+    ]);
+    expect(problems({ teams })).toEqual([]);
+  });
+
   it("accepts the most, and says all problems at once", () => {
     expect(problems(manyTeams(10))).toEqual([]);
     expect(
