@@ -5,6 +5,8 @@ import { resolveAccess } from "../../../src/settings/access.ts";
 import type { EnvironmentSettings } from "../../../src/settings/environment.ts";
 import { policyLength } from "../../../src/settings/policy-length.ts";
 import { validateEnvironments } from "../../../src/settings/validate.ts";
+import { KnownValues, type StackJson } from "../../support/known-values.ts";
+import { type PolicyDocument, simulate } from "../../support/policy-simulator.ts";
 import { accountId, arn, resource, statements, synthesize } from "../../support/synthesize.ts";
 
 const keyArn = "arn:aws:kms:us-east-1:999988887777:key/1234abcd-12ab-44cd-96ef-1234567890ab";
@@ -158,6 +160,55 @@ describe("teams", () => {
     const [none, oneMember, tenMembers] = [size(0, 0), size(50, 1), size(50, 10)];
     expect((oneMember - none) / 50).toBeLessThan(4000);
     expect((tenMembers - oneMember) / 450).toBeLessThan(50);
+  });
+});
+
+describe("what IAM says of a grant", () => {
+  const stack = synthesize({
+    userProfiles,
+    access: { buckets: [{ name: "acme-raw", prefix: "open/" }] },
+    teams: [
+      {
+        name: "forecasting",
+        members: ["ana"],
+        access: { buckets: [lake], glueDatabases: ["sales"], secrets: ["warehouse"] },
+      },
+    ],
+  });
+  const values = new KnownValues(stack as unknown as StackJson, () => "");
+  const documents = (...names: string[]) =>
+    names.map((name) => {
+      const json = values.valueOf(`\${data.aws_iam_policy_document.${name}.json}`, undefined);
+      return JSON.parse(String(json)) as PolicyDocument;
+    });
+  const bo = documents("execution_access_document");
+  const ana = [...bo, ...documents("teams_forecasting_document")];
+  const inAccount = "us-east-1:111122223333";
+  const allows = (identity: readonly PolicyDocument[], action: string, of: string, more = {}) =>
+    simulate(
+      { identity },
+      { action, resource: of, context: { "aws:ResourceAccount": "111122223333", ...more } },
+    ).allowed;
+
+  it.each([
+    ["s3:GetObject", "arn:aws:s3:::acme-lake/curated/a.csv", "arn:aws:s3:::acme-lake/raw/a.csv"],
+    ["glue:GetTable", `arn:aws:glue:${inAccount}:table/sales/a`, `arn:aws:glue:${inAccount}:table/hr/a`],
+    [
+      "secretsmanager:GetSecretValue",
+      `arn:aws:secretsmanager:${inAccount}:secret:warehouse-AbCdEf`,
+      `arn:aws:secretsmanager:${inAccount}:secret:warehouse-admin-AbCdEf`,
+    ],
+  ])("lets ana use %s with her team, not beside the grant, and bo not at all", (action, granted, beside) => {
+    expect(allows(ana, action, granted)).toBe(true);
+    expect(allows(ana, action, beside)).toBe(false);
+    expect(allows(bo, action, granted)).toBe(false);
+  });
+
+  it("lets bo read what everybody reads, of this account only, and nobody write it", () => {
+    const everybodys = "arn:aws:s3:::acme-raw/open/a.csv";
+    expect(allows(bo, "s3:GetObject", everybodys)).toBe(true);
+    expect(allows(bo, "s3:GetObject", everybodys, { "aws:ResourceAccount": "999988887777" })).toBe(false);
+    expect(allows(ana, "s3:PutObject", everybodys)).toBe(false);
   });
 });
 

@@ -43,7 +43,7 @@ export interface NetworkProps {
   readonly codeArtifact?: CodeArtifactRepository | undefined;
   /** ARNs of secrets that jobs read. */
   readonly secrets?: readonly string[] | undefined;
-  /** Buckets of the account's, or of others, and services that the notebooks use. @default none */
+  /** Granted buckets, and whether the notebooks use the services that need an endpoint. @default none */
   readonly granted?: (GrantedServices & { readonly buckets: readonly BucketGrant[] }) | undefined;
 }
 
