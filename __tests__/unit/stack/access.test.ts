@@ -141,6 +141,11 @@ describe("teams", () => {
     expect(input("other")).not.toContain("forecasting");
   });
 
+  it("have no policy without a grant, which IAM would refuse", () => {
+    const team = { name: "empty", members: ["bo"], access: {} };
+    expect(synthesize({ userProfiles, teams: [team] }).text).not.toContain("teams_empty");
+  });
+
   it("count as policies of the member who has most", () => {
     const without = needsOf(synthesize({ userProfiles })).perRole;
     expect(needsOf(synthesize({ userProfiles, teams })).perRole).toBe(without + 2);

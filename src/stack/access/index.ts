@@ -24,10 +24,11 @@ export function teamPolicies(scope: Construct, props: TeamPoliciesProps): readon
   if (environment.teams.length === 0) return [];
   const teams = new Construct(scope, "teams");
   const runAs = new Set(environment.schedules.flatMap((schedule) => schedule.runAs ?? []));
-  return environment.teams.map(({ access, members, name }) => {
-    const { json } = new DataAwsIamPolicyDocument(teams, `${name}_document`, {
-      statement: accessStatements({ account, access }),
-    });
+  return environment.teams.flatMap(({ access, members, name }) => {
+    const statement = accessStatements({ account, access });
+    // IAM refuses a policy without statements.
+    if (statement.length === 0) return [];
+    const { json } = new DataAwsIamPolicyDocument(teams, `${name}_document`, { statement });
     const jobRole = jobRoles.get(name);
     const roles = [
       members.map(awsNames(prefix).user),
