@@ -21,6 +21,21 @@ const settings = {
     budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], stopAtPercent: 100 },
   },
   userProfiles: [{ name: "ana" }, { name: "Bo" }],
+  access: { buckets: [{ name: "acme-raw", prefix: "open/" }], secrets: ["marimo/*"] },
+  teams: [
+    {
+      name: "forecasting",
+      members: ["ana"],
+      access: {
+        buckets: [
+          { name: "acme-lake", prefix: "curated/" },
+          { name: "acme-out", write: true },
+        ],
+        glueDatabases: ["sales"],
+        secrets: ["warehouse"],
+      },
+    },
+  ],
   schedules: [
     { name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" },
     {
@@ -57,6 +72,10 @@ const seats = {
   // SageMaker writes ARNs in lower case, and so is the tag of the user Bo.
   "bo's private space": { policies: users, tags: { StudioUser: "bo" } },
   "ana's private space": { policies: users, tags: { StudioUser: "ana" } },
+  "ana's private space with her team": {
+    policies: [...users, "aws_iam_policy.teams_forecasting_"],
+    tags: { StudioUser: "ana" },
+  },
   "a job of bo's": { policies: users, tags: { StudioUser: "bo" } },
   "a shared space": { policies: everybody },
   "a role without a tag": { policies: users },
@@ -180,6 +199,68 @@ const bucketRows: readonly Row[] = [
     ["s3:PutObject", `${bucket}/shared/jobs/marimo-dev-daily-1/page.html`],
   ),
 ];
+const ana = "ana's private space with her team";
+const ours = { "aws:ResourceAccount": account };
+const granted = (action: string, path: string, context: PolicyRequest["context"] = ours): Attempt => [
+  action,
+  `arn:aws:s3:::${path}`,
+  context,
+];
+const inLake = granted("s3:GetObject", "acme-lake/curated/a.csv");
+const inOut = granted("s3:PutObject", "acme-out/a.csv");
+const ofSales: Attempt = ["glue:GetTable", arn("glue", "table/sales/orders")];
+const warehouse: Attempt = [
+  "secretsmanager:GetSecretValue",
+  arn("secretsmanager", "secret:warehouse-AbCdEf"),
+];
+const listLake = (prefix: string) => granted("s3:ListBucket", "acme-lake", { ...ours, "s3:prefix": prefix });
+const outsiders: readonly SeatName[] = [bo, "a shared space"];
+/** Attempts at data that settings grant to everybody or to ana's team. */
+const grantRows: readonly Row[] = [
+  ...outsiders.flatMap((seat) => [
+    row(seat, "reads the data of ana's team", inLake, inLake, { controlSeat: ana }),
+    row(seat, "lists the data of ana's team", listLake("curated/"), listLake("curated/"), {
+      controlSeat: ana,
+    }),
+    row(seat, "writes the data of ana's team", inOut, inOut, { controlSeat: ana }),
+    row(seat, "reads the tables of ana's team", ofSales, ofSales, { controlSeat: ana }),
+    row(seat, "reads the secret of ana's team", warehouse, warehouse, { controlSeat: ana }),
+    row(
+      seat,
+      "reads beside what everybody has",
+      granted("s3:GetObject", "acme-raw/closed/a.csv"),
+      granted("s3:GetObject", "acme-raw/open/a.csv"),
+    ),
+    row(
+      seat,
+      "writes what everybody reads",
+      granted("s3:PutObject", "acme-raw/open/a.csv"),
+      granted("s3:GetObject", "acme-raw/open/a.csv"),
+    ),
+  ]),
+  row(ana, "reads beside the prefix", granted("s3:GetObject", "acme-lake/raw/a.csv"), inLake),
+  row(ana, "lists names that begin like the prefix", listLake("curated"), listLake("curated/")),
+  row(ana, "writes what her team reads", granted("s3:PutObject", "acme-lake/curated/a.csv"), inLake),
+  row(
+    ana,
+    "writes to a bucket of that name in another account",
+    granted("s3:PutObject", "acme-out/a.csv", { "aws:ResourceAccount": "999988887777" }),
+    inOut,
+  ),
+  row(
+    ana,
+    "reads the tables of another database",
+    ["glue:GetTable", arn("glue", "table/people/salaries")],
+    ofSales,
+  ),
+  row(ana, "changes a table of her team", ["glue:UpdateTable", arn("glue", "table/sales/orders")], ofSales),
+  row(
+    ana,
+    "reads a secret whose name begins the same",
+    ["secretsmanager:GetSecretValue", arn("secretsmanager", "secret:warehouse-admin-AbCdEf")],
+    warehouse,
+  ),
+];
 const costs = { "aws:RequestTag/Environment": "dev", "aws:RequestTag/CostCenter": "42" };
 /** Placeholders for what the documents name: see `known`. */
 const [subnets, group, key] = ["SUBNETS", "GROUP", "KEY"];
@@ -245,6 +326,7 @@ const presigned = (user: string): Attempt => [
 ];
 
 const rows: readonly Row[] = [
+  ...grantRows,
   row(bo, "stops ana's job", ["sagemaker:StopProcessingJob", job("marimo-dev-ana-a-1")], stopOwn),
   row(bo, "stops a scheduled job", ["sagemaker:StopProcessingJob", job("marimo-dev-daily-1")], stopOwn),
   row(bo, "stops a job of bob's", ["sagemaker:StopProcessingJob", job("marimo-dev-bob-a-1")], stopOwn),

@@ -1,4 +1,5 @@
 import { environments } from "../../src/environments.ts";
+import type { AccessSettings, BucketGrant } from "../../src/settings/access.ts";
 import type { EnvironmentSettings } from "../../src/settings/environment.ts";
 import type { BudgetSettings, GuardRailSettings } from "../../src/settings/guard-rails.ts";
 import type { ImageSettings } from "../../src/settings/images.ts";
@@ -43,7 +44,8 @@ const jobs: Required<JobSettings> = {
   secrets: [secret],
   alertAddresses: ["team@example.com"],
 };
-const schedule: Required<ScheduleSettings> = {
+/** `team` and `runAs` exclude one another. */
+const schedule: Required<Omit<ScheduleSettings, "team">> = {
   name: "daily",
   notebook: "sample-notebooks/01_explore_data.py",
   files: ["prices.csv"],
@@ -56,6 +58,18 @@ const schedule: Required<ScheduleSettings> = {
   timeLimitMinutes: 10,
   enabled: true,
   runAs: "ana",
+};
+const bucket: Required<BucketGrant> = {
+  name: "acme-lake",
+  prefix: "curated/",
+  write: true,
+  encryptionKeyArn: "arn:aws:kms:us-east-1:999988887777:key/1234abcd-12ab-44cd-96ef-1234567890ab",
+  account: "999988887777",
+};
+const access: Required<AccessSettings> = {
+  buckets: [bucket, { name: "acme-raw" }],
+  glueDatabases: ["sales"],
+  secrets: ["warehouse", "marimo/*"],
 };
 const image: Required<ImageSettings> = { name: "geo", imageUri, gpu: true };
 
@@ -95,7 +109,18 @@ export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
   },
   schedules: [
     schedule,
-    { name: "weekly", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(7 days)" },
+    {
+      name: "weekly",
+      notebook: "sample-notebooks/01_explore_data.py",
+      expression: "rate(7 days)",
+      team: "forecasting",
+    },
+    { name: "monthly", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(30 days)" },
+  ],
+  access,
+  teams: [
+    { name: "forecasting", members: ["ana", "bo"], access },
+    { name: "vision", members: ["bo"], access: { glueDatabases: ["images"] } },
   ],
   permissionsBoundaryArn,
   awsProviderVersion: "~> 5.100",

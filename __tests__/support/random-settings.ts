@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { AccessSettings, BucketGrant } from "../../src/settings/access.ts";
 import type { AuditSettings } from "../../src/settings/audit.ts";
 import { basicDefaults } from "../../src/settings/basics.ts";
 import { formatCidr, networkOf } from "../../src/settings/cidr.ts";
@@ -15,6 +16,7 @@ import type { RepositorySettings } from "../../src/settings/repositories.ts";
 import type { ScheduleSettings } from "../../src/settings/schedules.ts";
 import type { ServiceSettings } from "../../src/settings/services.ts";
 import { studioDefaults, type UserProfileSettings } from "../../src/settings/studio.ts";
+import type { TeamSettings } from "../../src/settings/teams.ts";
 import type { S3BackendSettings } from "../../src/settings/terraform.ts";
 
 /** A generator for each setting of an object. The compiler requires a generator for every new setting. */
@@ -304,6 +306,43 @@ const schedule: Arbitraries<ScheduleSettings> = {
   enabled: mostly(fc.boolean(), fc.constant("no")),
   // The index of a user.
   runAs: sometimes(mostly(fc.nat(20), fc.constantFrom("nobody", "ana-b"))),
+  // The index of a team.
+  team: sometimes(mostly(fc.nat(20), fc.constant("nobody"))),
+};
+
+const bucketGrant: Arbitraries<BucketGrant> = {
+  name: mostly(fc.stringMatching(/^[a-z0-9]{3,63}$/), fc.constantFrom("Upper", "a..b")),
+  prefix: mostly(
+    fc.stringMatching(/^([A-Za-z0-9._-]{1,20}\/){1,3}$/),
+    fc.constantFrom("/", "a", "a*/", `\${x}/`, "p".repeat(513)),
+  ),
+  write: mostly(fc.boolean(), fc.constant("yes")),
+  encryptionKeyArn: mostly(keyArn, fc.constant("alias/lake")),
+  account: mostly(fc.stringMatching(/^[0-9]{12}$/), fc.constantFrom("1", "lake")),
+};
+const access: Arbitraries<AccessSettings> = {
+  buckets: mostly(
+    fc.uniqueArray(some(bucketGrant, ["name"]), {
+      minLength: 1,
+      maxLength: 4,
+      selector: (one) => text((one as Settings).name),
+    }),
+    fc.constantFrom([], [{}], ["acme"]),
+  ),
+  glueDatabases: mostly(list(fc.stringMatching(/^[a-z0-9_-]{1,40}$/), 10), fc.constantFrom([], ["A"], ["*"])),
+  secrets: mostly(
+    list(fc.stringMatching(/^[A-Za-z0-9_+=.@-]{1,20}(\/[A-Za-z0-9_+=.@-]{1,9}){0,2}(\/\*)?$/), 10),
+    fc.constantFrom([], ["*"], ["a b"]),
+  ),
+};
+const team: Arbitraries<TeamSettings> = {
+  name: mostly(fc.stringMatching(/^[a-z](-?[a-z0-9]){0,9}$/), fc.constantFrom("A", "a--b", "a".repeat(21))),
+  // The indexes of users.
+  members: mostly(
+    fc.uniqueArray(fc.nat(20), { minLength: 1, maxLength: 4 }),
+    fc.constantFrom([], ["nobody"]),
+  ),
+  access: mostly(some(access)),
 };
 
 const audit: Arbitraries<AuditSettings> = {
@@ -431,6 +470,17 @@ const environment: Arbitraries<EnvironmentSettings> = {
     fc.constantFrom([], ["deploy"], ["arn:aws:iam::111122223333:group/x"]),
   ),
   services: sometimes(mostly(some(services, []), fc.constant(true))),
+  access: sometimes(mostly(some(access))),
+  teams: sometimes(
+    mostly(
+      fc.uniqueArray(some(team, ["name", "members", "access"]), {
+        minLength: 1,
+        maxLength: 3,
+        selector: (one) => text((one as Settings).name),
+      }),
+      fc.constantFrom([], [{}], ["team"]),
+    ),
+  ),
   audit: mostly(fc.oneof(fc.constant(false), some(audit, [])), fc.constant(true)),
   // Terraform validates a sample of the stacks with 5.100.0.
   awsProviderVersion: mostly(
@@ -479,7 +529,7 @@ function agreeing(settings: Settings): Settings {
     delete agreed.images;
     agreed.audit = false;
   }
-  for (const key of ["repositories", "images", "jobs", "services", "schedules"]) {
+  for (const key of ["repositories", "images", "jobs", "services", "schedules", "access", "teams"]) {
     if (agreed[key] === undefined) continue;
     agreed[key] = JSON.parse(JSON.stringify(agreed[key]), (_, value: unknown) =>
       typeof value === "string" ? value.replace("REGION", () => region) : value,
@@ -494,8 +544,11 @@ function agreeing(settings: Settings): Settings {
   ) {
     delete agreed.packageIndexUrl;
   }
-  if (Array.isArray(agreed.schedules))
-    agreed.schedules = agreed.schedules.map((one) => agreeingRunAs(one, agreed));
+  if (Array.isArray(agreed.teams)) agreed.teams = agreeingTeams(agreed.teams, agreed);
+  if (agreed.teams === undefined) delete agreed.teams;
+  if (Array.isArray(agreed.schedules)) {
+    agreed.schedules = agreed.schedules.map((one) => agreeingTeam(agreeingRunAs(one, agreed), agreed));
+  }
   if (isSettings(agreed.guardRails))
     agreed.guardRails = agreeingGuardRails(agreed.guardRails, agreed, region);
   return agreed;
@@ -509,6 +562,31 @@ function agreeingRunAs(schedule: unknown, settings: Settings): unknown {
   const user = Array.isArray(users) ? users[Number(runAs) % users.length] : undefined;
   const haveRoles = !isSettings(settings.existing) || settings.existing.executionRoleArn === undefined;
   return isSettings(user) && haveRoles ? { ...rest, runAs: user.name } : rest;
+}
+
+/** Replaces the indexes of users by their names. Without users of their own roles there are no teams. */
+function agreeingTeams(teams: readonly unknown[], settings: Settings): readonly unknown[] | undefined {
+  const users: unknown = settings.userProfiles ?? studioDefaults.userProfiles;
+  const names = (Array.isArray(users) ? users : []).flatMap((one) =>
+    isSettings(one) && typeof one.name === "string" ? [one.name] : [],
+  );
+  const { executionRoleArn, domainId } = isSettings(settings.existing) ? settings.existing : {};
+  if (names.length === 0 || executionRoleArn !== undefined || domainId !== undefined) return undefined;
+  return teams.map((one) => {
+    if (!isSettings(one) || !Array.isArray(one.members)) return one;
+    const members = one.members.map((index) =>
+      typeof index === "number" ? names[index % names.length] : index,
+    );
+    return { ...one, members: [...new Set(members)] };
+  });
+}
+
+/** Replaces the index of a team by its name, unless the schedule has a user's access. */
+function agreeingTeam(schedule: unknown, { teams }: Settings): unknown {
+  if (!isSettings(schedule) || typeof schedule.team !== "number") return schedule;
+  const { team, ...rest } = schedule;
+  const one: unknown = Array.isArray(teams) ? teams[Number(team) % teams.length] : undefined;
+  return isSettings(one) && rest.runAs === undefined ? { ...rest, team: one.name } : rest;
 }
 
 /** Removes the settings that the existing resources exclude. */
@@ -585,6 +663,7 @@ export const variedSettings: readonly string[] = [
   ...Object.keys(spaceVolumeGb).map((key) => `guardRails.spaceVolumeGb.${key}`),
   ...Object.keys(budget).map((key) => `guardRails.budget.${key}`),
   ...Object.keys(services).map((key) => `services.${key}`),
+  ...Object.keys(access).map((key) => `access.${key}`),
   ...Object.keys(audit).map((key) => `audit.${key}`),
   ...Object.keys(s3Backend).map((key) => `backend.${key}`),
   ...Object.keys(existing).map((key) => `existing.${key}`),

@@ -44,6 +44,7 @@ function statementOf(statement: Values): Readonly<Record<string, unknown>> {
     conditions[operator] = { ...conditions[operator], [String(variable)]: strings(values) };
   }
   return {
+    ...(text(statement.sid) ? { Sid: statement.sid } : {}),
     Effect: text(statement.effect) ?? "Allow",
     ...element("Action", statement.actions),
     ...element("NotAction", statement.not_actions),

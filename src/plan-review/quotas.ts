@@ -54,11 +54,17 @@ export function needsOf(stack: unknown): Needs {
   const attached = blocks("aws_iam_policy_attachment").filter(({ roles }) =>
     /users_role/.test(String(roles)),
   );
+  // A team's policy names the roles of its members.
+  const memberships = new Map<string, number>();
+  for (const { roles } of blocks("aws_iam_policy_attachment"))
+    for (const role of Array.isArray(roles) ? roles.map(String) : [])
+      if (!role.startsWith("${")) memberships.set(role, (memberships.get(role) ?? 0) + 1);
+  const teams = [...memberships.values()].reduce((most, one) => Math.max(most, one), 0);
   return {
     roles: count("aws_iam_role"),
     policies: count("aws_iam_policy"),
     groups: count("aws_scheduler_schedule_group"),
-    perRole: attached.length + count("aws_budgets_budget_action"),
+    perRole: attached.length + teams + count("aws_budgets_budget_action"),
   };
 }
 
@@ -90,7 +96,7 @@ export function quotaProblems(name: string, needs: Needs, use: AccountUse): stri
       ? []
       : [
           `${name} attaches ${needs.perRole} managed policies to a user's role, and the account's quota allows ` +
-            `${use.perRole}. ${raise("Managed policies per role", "25")}, or use fewer settings of \`guardRails\` and \`jobs\``,
+            `${use.perRole}. ${raise("Managed policies per role", "25")}, or use fewer settings of \`guardRails\` and \`jobs\`, or fewer teams for each user`,
         ]),
   ];
 }

@@ -1,3 +1,4 @@
+import { accessLines } from "./access.ts";
 import type { Costs } from "./costs.ts";
 import { kindOf, nameOf } from "./kinds.ts";
 import { code, codes, count, joinFirst } from "./markdown.ts";
@@ -6,7 +7,7 @@ import type { Review, Risk } from "./review.ts";
 
 /** The review as Markdown. `of` is its subject. */
 export function report(of: string, review: Review): string {
-  const { risks, changes, drift } = review;
+  const { access, risks, changes, drift } = review;
   const sections = [
     `# Plan review: ${code(of)}`,
     summary(review),
@@ -14,6 +15,7 @@ export function report(of: string, review: Review): string {
     ...(review.appsNotChecked === undefined
       ? []
       : [`Running apps were not checked (they can block a change): ${code(review.appsNotChecked)}.`]),
+    ...(access.length > 0 ? ["## Who can read or change what", accessLines(access).join("\n")] : []),
     ...(changes.length > 0
       ? ["## Changes", ...changes.map(({ concern, lines }) => `### ${concern}\n\n${lines.join("\n")}`)]
       : []),

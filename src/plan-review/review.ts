@@ -1,3 +1,4 @@
+import { type AccessChange, accessChanges } from "./access.ts";
 import { type ChangesOfConcern, changesByConcern } from "./changes.ts";
 import { type Costs, costsOf } from "./costs.ts";
 import { differencesOf } from "./differences.ts";
@@ -10,6 +11,7 @@ import {
   type Plan,
   type ResourceChange,
 } from "./plan.ts";
+import { accessRule } from "./risks/access.ts";
 import { auditRule } from "./risks/audit.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { instanceLimitRule } from "./risks/instance-limit.ts";
@@ -39,6 +41,7 @@ export const rules: readonly Rule[] = [
   unknownPermissionsRule,
   sharedRoleRule,
   scheduleRightsRule,
+  accessRule,
   trafficRule,
   perimeterRule,
   instanceLimitRule,
@@ -60,6 +63,7 @@ export interface Review {
   readonly changes: readonly ChangesOfConcern[];
   readonly counts: Readonly<Record<"add" | "change" | "replace" | "remove", number>>;
   readonly costs: Costs;
+  readonly access: readonly AccessChange[];
   /** Addresses of the resources that were changed outside Terraform. */
   readonly drift: readonly string[];
   /** Why running apps were not checked, if one could block this plan. */
@@ -92,6 +96,7 @@ export function reviewOf({ plan, apps, accept }: ReviewProps): Review {
       remove: number((one) => isDestroyed(one) && !isCreated(one)),
     },
     costs: costsOf(plan),
+    access: accessChanges(plan),
     drift: driftOf(plan),
     appsNotChecked: "notChecked" in apps && canBeBlockedByApps(plan) ? apps.notChecked : undefined,
     unknownNames: accept.filter((name) => !risks.some((risk) => risk.name === name)),

@@ -1,3 +1,4 @@
+import { type AccessSettings, checkAccess, type ResolvedAccess, resolveAccess } from "./access.ts";
 import { checkPolicyArn } from "./arns.ts";
 import { type AuditSettings, checkAudit, type ResolvedAudit, resolveAudit } from "./audit.ts";
 import { type BasicSettings, basicChecks, type ResolvedBasics, resolveBasics } from "./basics.ts";
@@ -27,6 +28,7 @@ import {
 } from "./schedules.ts";
 import { checkServices, type ResolvedServices, resolveServices, type ServiceSettings } from "./services.ts";
 import { type ResolvedStudio, resolveStudio, type StudioSettings, studioChecks } from "./studio.ts";
+import { checkTeams, type ResolvedTeam, resolveTeam, type TeamSettings } from "./teams.ts";
 import {
   type ResolvedTerraform,
   resolveTerraform,
@@ -67,6 +69,23 @@ export interface EnvironmentSettings
    * @default serverless endpoints and feature groups, neither with `endpoints-only`
    */
   readonly services?: ServiceSettings;
+
+  /**
+   * Data of the account that every notebook may use: `{ buckets?, glueDatabases?, secrets? }`. Private and shared
+   * spaces, jobs and schedules have it. With `endpoints-only`, each service that it needs adds an interface endpoint.
+   * Limit: one IAM policy, 6,144 characters (IAM User Guide, "IAM and AWS STS quotas").
+   * @default none: only the environment's own bucket
+   */
+  readonly access?: AccessSettings;
+
+  /**
+   * Users who may use more data, each `{ name, members, access }`: their private spaces and jobs have the team's access
+   * too, and so have schedules that name the team. A member must be in `userProfiles`. Each team is a managed policy of
+   * its members' roles, whose number is a quota: 10 a role, or up to 25 when raised.
+   * Limit: 100 teams; 10 for each user. Not available with `existing.executionRoleArn` or `existing.domainId`.
+   * @default none
+   */
+  readonly teams?: readonly TeamSettings[];
 
   /**
    * ARNs of the roles and users that deploy, besides the role of `npm run github-roles`. Only they may then write the
@@ -111,6 +130,8 @@ export interface ResolvedEnvironment
   readonly jobs: ResolvedJobs;
   readonly services: ResolvedServices;
   readonly schedules: readonly ResolvedSchedule[];
+  readonly access: ResolvedAccess;
+  readonly teams: readonly ResolvedTeam[];
   readonly deployers: readonly string[];
   /** Undefined where there is no trail. */
   readonly audit: ResolvedAudit | undefined;
@@ -138,6 +159,8 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
     jobs,
     services: resolveServices(settings),
     schedules: (settings.schedules ?? []).map((schedule) => resolveSchedule(schedule, jobs)),
+    access: resolveAccess(settings.access),
+    teams: (settings.teams ?? []).map(resolveTeam),
     deployers: settings.deployers ?? [],
     audit: resolveAudit(settings.audit),
     existing: settings.existing ?? {},
@@ -157,6 +180,8 @@ export const environmentChecks: Checks<EnvironmentSettings> = {
   jobs: checkJobs,
   services: checkServices,
   schedules: checkSchedules,
+  access: checkAccess,
+  teams: checkTeams,
   deployers: checkDeployers,
   audit: checkAudit,
   existing: checkExisting,

@@ -53,6 +53,13 @@ export const awsNames = (prefix: string) => ({
   jobRole: `${prefix}-jobs`,
   /** Role of scheduled jobs with a user's rights, whose name is in lower case. src/removal/jobs.ts repeats it. */
   scheduledUser: (name: string) => `${prefix}-schedules-${name}`,
+  /**
+   * Role of scheduled jobs with a team's access. No user is named so, because user names have no dot. src/removal/jobs.ts
+   * knows what it begins with.
+   */
+  scheduledTeam: (team: string) => `${prefix}-schedules-team.${team}`,
+  accessPolicy: `${prefix}-access`,
+  teamPolicy: (team: string) => `${prefix}-team-${team}`,
   /** Role of sweeps in deployments from before each user had a role. src/removal/jobs.ts repeats it. */
   pipelineRole: `${prefix}-pipelines`,
   schedulerRole: `${prefix}-scheduler`,

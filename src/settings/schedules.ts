@@ -23,6 +23,7 @@ import { checkProcessingInstanceType, defaultImageUri } from "./processing.ts";
 import { isRegion } from "./reference/regions.ts";
 import { checkExpression, checkTimeZone } from "./schedule-expression.ts";
 import { studioDefaults } from "./studio.ts";
+import { checkScheduleTeam } from "./teams.ts";
 import { checkRunAs, checkScheduleBesideUsers, userNamesOf } from "./user-names.ts";
 
 /** A notebook that runs on a schedule. */
@@ -87,10 +88,17 @@ export interface ScheduleSettings {
    * @default nobody's: they write only their results, which everybody reads
    */
   readonly runAs?: string;
+  /**
+   * Whose access its jobs have in addition to everybody's: the name of a team in `teams`. Their results are read by
+   * everybody. With `runAs`, they have the access of all teams of that user instead.
+   * Limit: not together with `runAs`.
+   * @default none
+   */
+  readonly team?: string;
 }
 
 /** `runAs` is in lower case, as in the user's tag. */
-export type ResolvedSchedule = Resolved<ScheduleSettings, "lock" | "runAs">;
+export type ResolvedSchedule = Resolved<ScheduleSettings, "lock" | "runAs" | "team">;
 
 const scheduleDefaults = {
   files: [],
@@ -115,6 +123,7 @@ export const resolveSchedule = (settings: ScheduleSettings, jobs: ResolvedJobs):
     settings.timeLimitMinutes ?? Math.min(scheduleDefaults.timeLimitMinutes, jobs.maximumMinutes),
   enabled: settings.enabled ?? scheduleDefaults.enabled,
   runAs: settings.runAs?.toLowerCase(),
+  team: settings.team,
 });
 
 const types = "src/settings/schedules.ts";
@@ -286,4 +295,5 @@ const checks: { readonly [Name in keyof Required<ScheduleSettings>]: Part } = {
   enabled: (value, report) => checkBoolean(value, report, {}),
   runAs: (value, report, { settings }) =>
     checkRunAs(value, userNamesOf(settings, studioDefaults.userProfiles), report, settings),
+  team: (value, report, { schedule, settings }) => checkScheduleTeam(value, report, schedule, settings),
 };

@@ -4,12 +4,14 @@ import { prefixOf } from "../settings/basics.ts";
 import { codeArtifactRepository } from "../settings/code-artifact.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { repositorySecrets } from "../settings/repositories.ts";
+import { otherAccountsPolicies } from "./access/owner-statements.ts";
+import { accessStatements } from "./access/statements.ts";
 import { environmentTrail } from "./audit/index.ts";
 import type { Trail } from "./audit/trail.ts";
 import { budgetStopPolicy, environmentGuardRails } from "./guard-rails/index.ts";
 import type { ExecutionPoliciesProps } from "./identity/execution-role.ts";
 import { environmentRoles, permissionsBoundary } from "./identity/index.ts";
-import { environmentJobs, environmentSchedules } from "./jobs/index.ts";
+import { environmentJobs, environmentSchedules, scheduledJobRoles } from "./jobs/index.ts";
 import { environmentNetwork } from "./network/index.ts";
 import { homeFileSystemCleanup } from "./removal/index.ts";
 import { RemovalGuard } from "./removal/removal-guard.ts";
@@ -58,6 +60,7 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
   const policies = {
     ...{ account, environment: environment.name, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages },
     secrets: repositorySecrets(environment.repositories),
+    access: accessStatements({ account, access: environment.access }),
   };
   const parts = { context, bucket, payload, lifecycleConfiguration, policies, trail };
 
@@ -75,6 +78,7 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
     artifact_bucket: ["Bucket for artifacts and sample data", bucket.name],
     ...outputs,
     ...keyPolicy,
+    ...otherAccountsPolicies(context),
     ...(domainId === undefined ? ownStudio(scope, parts) : existingStudio(scope, { ...parts, domainId })),
   };
 }
@@ -94,6 +98,7 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
     "user_profiles",
     Object.fromEntries(environment.userProfiles.map((user) => [user.name, user.defaultInstanceType])),
   );
+  const jobRoles = scheduledJobRoles({ context, jobs, bucket, perimeter: network.perimeter });
   const roles = environmentRoles(scope, {
     context,
     policies: {
@@ -106,13 +111,13 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
       bucketName: bucket.name,
       services: environment.services,
     },
+    jobRoles,
     userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
     attachedLater,
   });
   const { role, users } = roles;
   const { schedulerRole, outputs: scheduleOutputs } = environmentSchedules(scope, {
-    ...{ context, jobs, bucket, encryptionKeyArn, payload, attachedLater },
-    perimeter: network.perimeter,
+    ...{ context, jobs, jobRoles, bucket, encryptionKeyArn, payload, attachedLater },
     policies: roles.policies,
   });
   const guardRails = environmentGuardRails(scope, { context, role, schedulerRole, users, stopPolicy });

@@ -119,7 +119,19 @@ const scheduleAs = (role: string): Values => ({
   target: [{ input: JSON.stringify({ RoleArn: `arn:aws:iam::123456789012:role/${role}` }) }],
 });
 
+const grantAt = "aws_iam_policy.execution_access_policy";
+const grant = (sid: string): Values => ({
+  name: "marimo-dev-access",
+  policy: policy({ ...read, Sid: sid }),
+});
+
 const cases: readonly Case[] = [
+  {
+    what: "a grant of writing to everybody",
+    risk: "data-access:execution_access_policy",
+    changes: [change(grantAt, null, grant("ChangeObjects"))],
+    harmless: [change(grantAt, null, grant("ReadObjects"))],
+  },
   {
     what: "a list of instance types of apps that grows",
     risk: "wider-permissions:guard_rails_instance_types_policy",
@@ -864,6 +876,7 @@ describe("a schedule whose request is known only after the apply", () => {
   it("is reviewed by the request in the configuration", () => {
     const names = (role: string) => review(planned(role)).risks.map(({ name }) => name);
     expect(names("marimo-dev-schedules-ana")).toEqual(["schedule-rights:schedules_schedule_daily"]);
+    expect(names("marimo-dev-schedules-team.forecasting")).toEqual([]);
     expect(names("marimo-dev-jobs")).toEqual([]);
   });
 });

@@ -46,6 +46,8 @@ describe("resolveEnvironment", () => {
         alertAddresses: [],
       },
       schedules: [],
+      access: { buckets: [], glueDatabases: [], secrets: [] },
+      teams: [],
       audit: { retentionDays: 365, alertAddresses: [] },
       deployers: [],
       awsProviderVersion: "~> 5.100",
@@ -133,6 +135,14 @@ describe("resolveEnvironment", () => {
         featureStore: true,
         mlflowArn: "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-app/app-0123",
       },
+      access: { buckets: [{ name: "acme-lake" }], glueDatabases: ["sales"], secrets: ["marimo/*"] },
+      teams: [
+        {
+          name: "forecasting",
+          members: ["ana"],
+          access: { buckets: [], glueDatabases: ["plans"], secrets: [] },
+        },
+      ],
       deployers: ["arn:aws:iam::123456789012:role/deploy"],
       audit: {
         retentionDays: 30,

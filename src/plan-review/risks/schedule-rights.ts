@@ -22,6 +22,8 @@ const inputOf = ({ target }: Values) => {
 function userOf(input: string | undefined, group: unknown): string | undefined {
   const role = /"RoleArn":"[^"]*:role\/([^"]+)"/.exec(input ?? "")?.[1];
   const own = awsNames(String(group)).scheduledUser("");
+  // What a team's schedules get is in src/plan-review/access.ts.
+  if (role?.startsWith(awsNames(String(group)).scheduledTeam("")) === true) return undefined;
   return role?.startsWith(own) === true ? role.slice(own.length) : undefined;
 }
 

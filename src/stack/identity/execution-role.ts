@@ -39,6 +39,8 @@ export interface ExecutionPoliciesProps extends BucketAccess {
   readonly perimeter?: readonly string[] | undefined;
   /** Statements for those who send jobs, in the policy for Studio: the largest settings fill that for jobs. @default none */
   readonly follow?: readonly DataAwsIamPolicyDocumentStatement[] | undefined;
+  /** What the settings grant to everybody. @default nothing */
+  readonly access?: readonly DataAwsIamPolicyDocumentStatement[] | undefined;
   /** Name prefix of the custom images that users may choose. @default none */
   readonly imagePrefix?: string | undefined;
 }
@@ -50,6 +52,8 @@ export interface AttachedPoliciesProps extends ExecutionPoliciesProps {
   readonly furtherRoles?: readonly string[] | undefined;
   /** Names of roles that have these policies without Studio. @default none */
   readonly rolesWithoutStudio?: readonly string[] | undefined;
+  /** Names of roles that have only `access` of these. @default none */
+  readonly rolesWithAccess?: readonly string[] | undefined;
 }
 
 export interface ExecutionRoleProps extends AttachedPoliciesProps {
@@ -110,6 +114,7 @@ export function executionDocuments(
       ...(packages === undefined ? [] : codeArtifactStatements(account, packages)),
       ...(secrets.length === 0 ? [] : secretStatements(secrets)),
     ],
+    access: [...(props.access ?? [])],
   };
   return Object.fromEntries(
     Object.entries(documents)
@@ -127,9 +132,14 @@ export function executionPolicies(
   role: string,
   props: AttachedPoliciesProps,
 ): readonly ITerraformDependable[] {
-  const { furtherRoles = [], prefix, rolesWithoutStudio = [] } = props;
+  const { furtherRoles = [], prefix, rolesWithAccess = [], rolesWithoutStudio = [] } = props;
   return Object.entries(executionDocuments(scope, props)).map(([name, { json }]) => {
-    const roles = [[role], furtherRoles, ...(name === "spaces" ? [] : [rolesWithoutStudio])];
+    const roles = [
+      [role],
+      furtherRoles,
+      ...(name === "spaces" ? [] : [rolesWithoutStudio]),
+      ...(name === "access" ? [rolesWithAccess] : []),
+    ];
     return new ManagedPolicy(scope, name, { name: `${prefix}-${name}`, json, roles }).attachment;
   });
 }

@@ -1,6 +1,8 @@
 import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
 import { Construct } from "constructs";
+import { teamPolicies } from "../access/index.ts";
+import type { ScheduledJobRoles } from "../jobs/index.ts";
 import { jobRuntimeStatements, jobSecretStatements } from "../jobs/job-role.ts";
 import { jobFollowStatements, jobUserStatements, senderOf } from "../jobs/job-user-statements.ts";
 import {
@@ -30,6 +32,8 @@ export interface EnvironmentRolesProps {
   readonly userProfiles: MapTerraformIterator;
   /** Policies that AWS may attach to the roles later, and that must outlive them in a destroy. */
   readonly attachedLater: readonly ITerraformDependable[];
+  /** Of schedules without a user's rights. */
+  readonly jobRoles: ScheduledJobRoles;
 }
 
 export interface EnvironmentRoles {
@@ -46,7 +50,7 @@ export interface EnvironmentRoles {
  * names. Jobs are for users: the execution role, which is nobody's, has only what is common.
  */
 export function environmentRoles(scope: Construct, props: EnvironmentRolesProps): EnvironmentRoles {
-  const { access, attachedLater, context, policies, userProfiles } = props;
+  const { access, attachedLater, context, jobRoles, policies, userProfiles } = props;
   const { account, environment, prefix } = context;
   const arn = environment.existing.executionRoleArn;
   const users =
@@ -54,19 +58,21 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
       ? new UserRoles(scope, "users", { account, prefix, userProfiles, attachedByOthers: attachedLater })
       : undefined;
   const schedulesRunAs = [...new Set(environment.schedules.flatMap(({ runAs }) => runAs ?? []))];
-  const scheduleRoles =
+  const scheduled =
     schedulesRunAs.length === 0
-      ? []
-      : new ScheduleRoles(scope, "schedule_roles", { account, prefix, users: schedulesRunAs }).names;
+      ? undefined
+      : new ScheduleRoles(scope, "schedule_roles", { account, prefix, users: schedulesRunAs });
+  const scheduleRoles = scheduled?.names ?? [];
+  const rolesWithAccess = [...jobRoles.values()].map(({ name }) => name);
   const follow = jobFollowStatements(account, prefix, senderOf(account, prefix, arn));
   const role =
     arn === undefined
       ? new ExecutionRole(scope, "execution", {
-          ...{ ...policies, follow, prefix, attachedByOthers: attachedLater },
+          ...{ ...policies, follow, prefix, rolesWithAccess, attachedByOthers: attachedLater },
           furtherRoles: users?.names,
           rolesWithoutStudio: scheduleRoles,
         })
-      : new ExistingRole(scope, "execution", { ...policies, follow, prefix, arn });
+      : new ExistingRole(scope, "execution", { ...policies, follow, prefix, rolesWithAccess, arn });
   const forJobs = new Construct(scope, "job_users");
   const sender = senderOf(account, prefix, users === undefined ? role.arn : undefined);
   const documents = {
@@ -88,5 +94,7 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
     const roles = [users?.names ?? [role.name], forSchedules];
     return new ManagedPolicy(forJobs, name, { name: policyName, json, roles }).attachment;
   });
-  return { role, users, policies: [...role.policies, ...jobPolicies] };
+  const roles = [users?.role ?? [], scheduled?.role ?? []].flat();
+  const teams = teamPolicies(scope, { context, jobRoles, roles });
+  return { role, users, policies: [...role.policies, ...jobPolicies, ...teams] };
 }

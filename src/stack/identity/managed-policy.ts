@@ -10,6 +10,8 @@ export interface ManagedPolicyProps {
   readonly json: string;
   /** Lists of the names of roles. */
   readonly roles: readonly (readonly string[])[];
+  /** The roles that are listed by a name which does not refer to them. @default none */
+  readonly dependsOn?: readonly ITerraformDependable[] | undefined;
 }
 
 /**
@@ -28,6 +30,7 @@ export class ManagedPolicy extends Construct {
       name: props.name,
       policyArn: policy.arn,
       roles: others.length === 0 ? [...(only ?? [])] : Token.asList(Fn.concat([only, ...others])),
+      ...(props.dependsOn === undefined ? {} : { dependsOn: [...props.dependsOn] }),
     });
   }
 }

@@ -22,6 +22,7 @@ export interface ScheduleRolesProps {
 export class ScheduleRoles extends Construct {
   /** List of the roles' names. */
   readonly names: readonly string[];
+  readonly role: IamRole;
 
   constructor(scope: Construct, id: string, props: ScheduleRolesProps) {
     super(scope, id);
@@ -29,7 +30,7 @@ export class ScheduleRoles extends Construct {
     checkPrefix(this, prefix);
     const trust = sagemakerTrust(this, "trust", account);
     const user = TerraformIterator.fromList([...props.users]);
-    const role = new IamRole(this, "role", {
+    this.role = new IamRole(this, "role", {
       forEach: user,
       name: awsNames(prefix).scheduledUser(user.value),
       description: `Scheduled notebooks with the rights of ${user.value}`,
@@ -37,6 +38,6 @@ export class ScheduleRoles extends Construct {
       tags: { [userTag]: user.value },
       forceDetachPolicies: true,
     });
-    this.names = Token.asList(TerraformIterator.fromResources(role).pluckProperty("name"));
+    this.names = Token.asList(TerraformIterator.fromResources(this.role).pluckProperty("name"));
   }
 }

@@ -34,7 +34,7 @@ export interface UserRolesProps {
 export class UserRoles extends Construct {
   /** List of the roles' names. */
   readonly names: readonly string[];
-  private readonly role: IamRole;
+  readonly role: IamRole;
   private readonly userProfiles: MapTerraformIterator;
 
   constructor(scope: Construct, id: string, props: UserRolesProps) {

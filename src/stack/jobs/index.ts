@@ -1,6 +1,7 @@
 import type { ITerraformDependable } from "cdktf";
 import type { Construct } from "constructs";
 import { projectFolder } from "../../cli/paths.ts";
+import { awsNames } from "../../settings/names.ts";
 import { scheduledUserArn } from "../identity/conditions.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
@@ -42,18 +43,47 @@ export function environmentJobs(scope: Construct, props: EnvironmentJobsProps): 
   });
 }
 
-export interface EnvironmentSchedulesProps {
+/** The roles of schedules without `runAs`, by team; that of schedules without a team has no key. */
+export type ScheduledJobRoles = ReadonlyMap<string | undefined, JobRole>;
+
+export interface ScheduledJobRolesProps {
   readonly context: EnvironmentContext;
   readonly jobs: Jobs;
   readonly bucket: EnvironmentBucket;
+  /** See `EnvironmentNetwork`. */
+  readonly perimeter: readonly string[] | undefined;
+}
+
+/** In the scope that they have always been in: Terraform would create a role of the same name before it deletes the old. */
+export function scheduledJobRoles(props: ScheduledJobRolesProps): ScheduledJobRoles {
+  const { bucket, context, jobs, perimeter } = props;
+  const { account, environment, packages, prefix } = context;
+  const teams = new Set(
+    environment.schedules.filter(({ runAs }) => runAs === undefined).map(({ team }) => team),
+  );
+  return new Map(
+    [...teams].map((team) => [
+      team,
+      new JobRole(jobs, team === undefined ? "role" : `role_${team}`, {
+        ...jobs.access,
+        ...{ account, bucketArn: bucket.arn, packages, perimeter },
+        name: team === undefined ? undefined : awsNames(prefix).scheduledTeam(team),
+      }),
+    ]),
+  );
+}
+
+export interface EnvironmentSchedulesProps {
+  readonly context: EnvironmentContext;
+  readonly jobs: Jobs;
+  readonly jobRoles: ScheduledJobRoles;
+  readonly bucket: EnvironmentBucket;
   readonly encryptionKeyArn: string;
   readonly payload: Payload;
-  /** The policies of the roles of schedules with a user's rights. */
+  /** The policies of the roles of users and of schedules. */
   readonly policies: readonly ITerraformDependable[];
   /** Policies that AWS may attach to the scheduler's role later. */
   readonly attachedLater: readonly ITerraformDependable[];
-  /** See `EnvironmentNetwork`. */
-  readonly perimeter: readonly string[] | undefined;
 }
 
 /** The schedules of the settings, with alerts. */
@@ -61,25 +91,14 @@ export function environmentSchedules(
   scope: Construct,
   props: EnvironmentSchedulesProps,
 ): { readonly schedulerRole?: NamedRole; readonly outputs: Outputs } {
-  const { bucket, context, encryptionKeyArn, jobs, payload, policies } = props;
-  const { account, environment, packages, prefix } = context;
+  const { bucket, context, encryptionKeyArn, jobRoles, jobs, payload, policies } = props;
+  const { account, environment, prefix } = context;
   const { schedules } = environment;
   if (schedules.length === 0) return { outputs: {} };
 
   if (jobs.defaults === undefined) throw new Error(`no image for jobs in ${environment.region}`);
-  // In the scope that it has always been in: Terraform would create the role of the same name before it deletes the old.
-  const [asUsers, asNobody] = [true, false].map((is) =>
-    schedules.some(({ runAs }) => (runAs !== undefined) === is),
-  );
-  const role = !asNobody
-    ? undefined
-    : new JobRole(jobs, "role", {
-        ...jobs.access,
-        account,
-        bucketArn: bucket.arn,
-        packages,
-        perimeter: props.perimeter,
-      });
+  const hasUsers = schedules.some(({ runAs }) => runAs !== undefined);
+  const roles = [...jobRoles.values()];
   const { deadLetterQueue, schedulerRole } = new Schedules(scope, "schedules", {
     prefix,
     account,
@@ -90,15 +109,15 @@ export function environmentSchedules(
     bucket,
     payload,
     jobs: jobs.defaults,
-    jobRoleArn: role?.arn,
-    roleReady: [...(role?.policies ?? []), ...(asUsers ? policies : [])],
+    jobRoleArns: new Map([...jobRoles].map(([team, { arn }]) => [team, arn])),
+    roleReady: [...new Set([...roles.flatMap((role) => role.policies), ...policies])],
   });
   const { topicArn } = new JobAlerts(scope, "job_alerts", {
     prefix,
     account,
     jobRoleArns: [
-      ...(role === undefined ? [] : [role.arn]),
-      ...(asUsers ? [{ prefix: scheduledUserArn(account, prefix, "") }] : []),
+      ...roles.map(({ arn }) => arn),
+      ...(hasUsers ? [{ prefix: scheduledUserArn(account, prefix, "") }] : []),
     ],
     schedules: schedules.map(({ name }) => name),
     deadLetterQueueName: deadLetterQueue.name,

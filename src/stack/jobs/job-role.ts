@@ -40,6 +40,8 @@ export interface JobRuntime extends JobPlacement {
 }
 
 export interface JobRoleProps extends JobRuntime {
+  /** Name of the role. @default `<prefix>-jobs` */
+  readonly name?: string | undefined;
   readonly account: AwsAccount;
   readonly bucketArn: string;
   readonly packages?: CodeArtifactRepository | undefined;
@@ -53,6 +55,7 @@ export interface JobRoleProps extends JobRuntime {
  */
 export class JobRole extends Construct {
   readonly arn: string;
+  readonly name: string;
   readonly policies: readonly ITerraformDependable[];
 
   constructor(scope: Construct, id: string, props: JobRoleProps) {
@@ -61,11 +64,14 @@ export class JobRole extends Construct {
     checkPrefix(this, prefix);
     const trust = sagemakerTrust(this, "trust", account);
     const role = new IamRole(this, "role", {
-      name: awsNames(prefix).jobRole,
+      name: props.name ?? awsNames(prefix).jobRole,
       description: "Scheduled notebooks in processing jobs",
       assumeRolePolicy: trust.json,
+      // Terraform deletes the role of a removed schedule before it changes the policies' attachments.
+      forceDetachPolicies: true,
     });
     this.arn = role.arn;
+    this.name = role.name;
     this.policies = Object.entries({
       artifacts: [
         ...artifacts(account, props),

@@ -42,8 +42,11 @@ export interface SchedulesProps {
   readonly bucket: EnvironmentBucket;
   readonly payload: Payload;
   readonly jobs: Omit<JobDefaults, "roleArn">;
-  /** ARN of the role of schedules without `runAs`. The others run as the roles that `ScheduleRoles` creates. */
-  readonly jobRoleArn?: string | undefined;
+  /**
+   * ARNs of the roles of schedules without `runAs`, by team; that of schedules without a team has no key. The others run as
+   * the roles that `ScheduleRoles` creates.
+   */
+  readonly jobRoleArns: ReadonlyMap<string | undefined, string>;
   /** The policies of the jobs' roles. */
   readonly roleReady: readonly ITerraformDependable[];
   /** Value of the tag `Environment`, which each job has. */
@@ -90,9 +93,10 @@ export class Schedules extends Construct {
         throw new Error(`schedule "${schedule.name}": "${name}-" leaves no room for an execution's id`);
       // The id is the same for each attempt of one invocation: a second job of that name is refused, not run.
       const job = `${name}-<aws.scheduler.execution-id>`;
-      const { runAs } = schedule;
-      const roleArn = runAs === undefined ? props.jobRoleArn : scheduledUserArn(account, prefix, runAs);
-      if (roleArn === undefined) throw new Error(`schedule "${schedule.name}": no jobRoleArn, and no runAs`);
+      const { runAs, team } = schedule;
+      const roleArn =
+        runAs === undefined ? props.jobRoleArns.get(team) : scheduledUserArn(account, prefix, runAs);
+      if (roleArn === undefined) throw new Error(`schedule "${schedule.name}": no role, and no runAs`);
       const dataPrefix = runAs === undefined ? bucketPrefixes.shared : `${bucketPrefixes.people}/${runAs}`;
       const input = JSON.stringify(
         processingJobRequest(
@@ -142,7 +146,7 @@ export class Schedules extends Construct {
 
   /** What EventBridge Scheduler may do: make these jobs, tag them, hand them their roles, and report what failed. */
   private role(props: SchedulesProps, groupArn: string, queueArn: string) {
-    const { account, attachedLater, environment, jobRoleArn, prefix, schedules } = props;
+    const { account, attachedLater, environment, jobRoleArns, prefix, schedules } = props;
     const hasUsers = schedules.some(({ runAs }) => runAs !== undefined);
     const trust = new DataAwsIamPolicyDocument(this, "trust", {
       statement: [
@@ -172,10 +176,7 @@ export class Schedules extends Construct {
         {
           sid: "RolesOfJobs",
           actions: ["iam:PassRole"],
-          resources: [
-            ...(jobRoleArn === undefined ? [] : [jobRoleArn]),
-            ...(hasUsers ? [scheduledUserArn(account, prefix, "*")] : []),
-          ],
+          resources: [...jobRoleArns.values(), ...(hasUsers ? [scheduledUserArn(account, prefix, "*")] : [])],
           condition: passedTo(account, "sagemaker"),
         },
         { sid: "DeadLetters", actions: ["sqs:SendMessage"], resources: [queueArn] },

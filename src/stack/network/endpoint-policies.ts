@@ -1,6 +1,8 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import type { BucketGrant, GrantedServices } from "../../settings/access.ts";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
 import { isTrackingServer, type ResolvedServices } from "../../settings/services.ts";
+import { bucketArn } from "../access/statements.ts";
 import { codeArtifactStatements } from "../identity/code-artifact-statements.ts";
 import { secretStatements } from "../identity/secret-statements.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
@@ -33,17 +35,31 @@ function byThisAccount(
 const anyone = [{ type: "AWS", identifiers: ["*"] }];
 
 /**
- * The one bucket. Nothing else lies in S3 that a space without internet needs: SageMaker pulls its image on its own side
+ * The environment's bucket, and those that the settings grant; the roles' policies say which objects to whom. Nothing else lies in S3 that a space without internet needs: SageMaker pulls its image on its own side
  * (a guess), and Python packages of CodeArtifact do not come from S3 (AWS CodeArtifact User Guide, "Create the Amazon S3 gateway
  * endpoint").
  */
-export const s3EndpointStatements = (account: AwsAccount, bucketArn: string) => [
-  byThisAccount(account, {
-    sid: "BucketOfTheEnvironment",
-    actions: ["s3:*"],
-    resources: [bucketArn, `${bucketArn}/*`],
-  }),
-];
+export function s3EndpointStatements(
+  account: AwsAccount,
+  own: string,
+  granted: readonly BucketGrant[],
+): DataAwsIamPolicyDocumentStatement[] {
+  const arns = (buckets: readonly BucketGrant[]) => [
+    ...new Set(buckets.flatMap((one) => [bucketArn(account, one), `${bucketArn(account, one)}/*`])),
+  ];
+  const statement = (sid: string, actions: string[], resources: string[]) =>
+    resources.length === 0 ? [] : [byThisAccount(account, { sid, actions, resources })];
+  const isWritten = new Set(granted.filter(({ write }) => write === true).map(({ name }) => name));
+  return [
+    ...statement("BucketOfTheEnvironment", ["s3:*"], [own, `${own}/*`]),
+    ...statement(
+      "BucketsToRead",
+      ["s3:Get*", "s3:List*"],
+      arns(granted.filter(({ name }) => !isWritten.has(name))),
+    ),
+    ...statement("BucketsToChange", ["s3:*"], arns(granted.filter(({ name }) => isWritten.has(name)))),
+  ];
+}
 
 /**
  * What a space without internet access cannot do without (SageMaker Developer Guide, "Connect Amazon SageMaker Studio in
@@ -54,10 +70,8 @@ export function interfaceEndpoints(
   account: AwsAccount,
   repository: CodeArtifactRepository | undefined,
   secrets: readonly string[],
-  services: Pick<ResolvedServices, "featureStore" | "mlflowArn"> = {
-    featureStore: false,
-    mlflowArn: undefined,
-  },
+  services: Pick<ResolvedServices, "featureStore" | "mlflowArn">,
+  granted: GrantedServices,
 ): Readonly<Record<string, EndpointService>> {
   const service = (name: string, ...statements: readonly DataAwsIamPolicyDocumentStatement[]) => ({
     serviceName: `${account.reverseDnsPrefix}.${account.region}.${name}`,
@@ -126,9 +140,32 @@ export function interfaceEndpoints(
           },
         }
       : {}),
-    ...(secrets.length === 0
+    // With grants, the roles' policies say which secrets: 100 teams' names would not fit this one.
+    ...(secrets.length === 0 && !granted.secrets
       ? {}
-      : { secretsmanager: service("secretsmanager", ...secretStatements(secrets)) }),
+      : {
+          secretsmanager: service(
+            "secretsmanager",
+            ...(granted.secrets
+              ? [
+                  {
+                    sid: "SecretsOfTheAccount",
+                    actions: ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+                    resources: [account.arn("secretsmanager", "secret:*")],
+                  },
+                ]
+              : secretStatements(secrets)),
+          ),
+        }),
+    ...(granted.glue
+      ? {
+          glue: service("glue", {
+            sid: "CatalogOfTheAccount",
+            actions: ["glue:BatchGetPartition", "glue:Get*"],
+            resources: [account.arn("glue", "*")],
+          }),
+        }
+      : {}),
     // One for tokens, one for packages (AWS CodeArtifact User Guide, "Create VPC endpoints for CodeArtifact"), with one
     // policy for both (the same, "Create a VPC endpoint policy for CodeArtifact").
     ...(repository === undefined

@@ -1,4 +1,5 @@
 import type { Construct } from "constructs";
+import { everyGrant } from "../../settings/access.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
 import { ExistingNetwork } from "./existing-network.ts";
@@ -32,5 +33,6 @@ export function environmentNetwork(scope: Construct, props: EnvironmentNetworkPr
     codeArtifact: packages,
     secrets: environment.jobs.secrets,
     services: environment.services,
+    granted: everyGrant(environment.access, environment.teams),
   });
 }

@@ -12,6 +12,7 @@ import { Vpc } from "@cdktf/provider-aws/lib/vpc/index.js";
 import { VpcEndpoint } from "@cdktf/provider-aws/lib/vpc-endpoint/index.js";
 import { VpcSecurityGroupIngressRule } from "@cdktf/provider-aws/lib/vpc-security-group-ingress-rule/index.js";
 import { Construct } from "constructs";
+import type { BucketGrant, GrantedServices } from "../../settings/access.ts";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
 import type { Egress } from "../../settings/network.ts";
 import type { ResolvedServices } from "../../settings/services.ts";
@@ -45,6 +46,8 @@ export interface NetworkProps {
   readonly secrets?: readonly string[] | undefined;
   /** Feature store and MLflow, whose endpoints are beside SageMaker's own. @default neither */
   readonly services?: Pick<ResolvedServices, "featureStore" | "mlflowArn"> | undefined;
+  /** Granted buckets, and whether the notebooks use the services that need an endpoint. @default none */
+  readonly granted?: (GrantedServices & { readonly buckets: readonly BucketGrant[] }) | undefined;
 }
 
 /** The network of an environment's spaces, whether the stack creates it or it exists. */
@@ -107,7 +110,7 @@ export class Network extends Construct implements EnvironmentNetwork {
     const s3Policy =
       props.egress === "endpoints-only"
         ? new DataAwsIamPolicyDocument(this, "s3_endpoint_policy", {
-            statement: s3EndpointStatements(account, props.bucketArn),
+            statement: s3EndpointStatements(account, props.bucketArn, props.granted?.buckets ?? []),
           })
         : undefined;
     const s3 = new VpcEndpoint(this, "s3_endpoint", {
@@ -225,7 +228,13 @@ export class Network extends Construct implements EnvironmentNetwork {
       cidrIpv4: props.vpcCidr,
     });
     const sagemaker: string[] = [];
-    const services = interfaceEndpoints(account, props.codeArtifact, props.secrets ?? [], props.services);
+    const services = interfaceEndpoints(
+      account,
+      props.codeArtifact,
+      props.secrets ?? [],
+      props.services ?? { featureStore: false, mlflowArn: undefined },
+      props.granted ?? { glue: false, secrets: false },
+    );
     for (const [name, { serviceName, statements }] of Object.entries(services)) {
       const policy = new DataAwsIamPolicyDocument(this, `${name}_endpoint_policy`, {
         statement: [...statements],
