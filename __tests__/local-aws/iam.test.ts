@@ -25,6 +25,7 @@ import {
   SageMakerClient,
   StopTrainingJobCommand,
 } from "@aws-sdk/client-sagemaker";
+import { CreateScheduleCommand, SchedulerClient } from "@aws-sdk/client-scheduler";
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { copyProject } from "../../scripts/bench/project-copy.ts";
@@ -314,6 +315,26 @@ describe("--iam", () => {
     // Control.
     await new S3Client(as(bo)).send(new PutObjectCommand(own));
     await new S3Client(as(bo)).send(new GetObjectCommand({ Bucket: bucket, Key: own.Key }));
+  });
+
+  it("lets a person make schedules in the own group only", async () => {
+    const schedule = (GroupName: string, RoleArn: string) =>
+      new CreateScheduleCommand({
+        ...{ Name: "daily", GroupName, ScheduleExpression: "rate(1 day)" },
+        FlexibleTimeWindow: { Mode: "OFF" },
+        Target: { Arn: "arn:aws:scheduler:::aws-sdk:sagemaker:createProcessingJob", RoleArn, Input: "{}" },
+      });
+    const [own, hers] = ["bo", "ana"].map((user) => `marimo-dev-user-${user}`) as [string, string];
+    const roleArn = (name: string) => `arn:aws:iam::123456789012:role/${name}`;
+    const scheduler = new SchedulerClient(as(bo));
+    await expect(scheduler.send(schedule(hers, roleArn(own)))).rejects.toThrow(
+      /scheduler:CreateSchedule on resource: \S+schedule\/marimo-dev-user-ana\/daily /,
+    );
+    await expect(scheduler.send(schedule(own, roleArn(hers)))).rejects.toThrow(
+      /iam:PassRole on resource: \S+role\/marimo-dev-user-ana /,
+    );
+    // Control.
+    await scheduler.send(schedule(own, roleArn(own)));
   });
 
   it("lets a person start and stop own spaces only", async () => {

@@ -44,6 +44,7 @@ _STORES = (
     "images",
     "image_versions",
     "app_image_configs",
+    "feature_groups",
     "processing_jobs",
     "pipelines",
 )
@@ -164,6 +165,8 @@ def _settle(studio: Studio) -> None:
     for image in [*studio.images.values(), *studio.image_versions.values()]:
         if image.status.upper() in ("CREATING", "UPDATING", "DELETING"):
             image.set_status("CREATED")
+    for group in studio.feature_groups.values():
+        group.set_status("Created")
     for app in studio.apps.values():
         app.set_status("Deleted")
     for job in studio.processing_jobs.values():
