@@ -19,7 +19,7 @@ import {
 } from "../src/local-studio/gateway-faults.ts";
 import { firstNotebook, useMarimo, withSpace } from "../src/local-studio/journey.ts";
 import { openKeptFolder } from "../src/local-studio/kept-folder.ts";
-import { Rehearsal } from "../src/local-studio/rehearsal.ts";
+import { Rehearsal, type SpaceImage, spaceImages } from "../src/local-studio/rehearsal.ts";
 import {
   exportsFileOf,
   exportsOf,
@@ -38,6 +38,13 @@ const options = {
     among: gatewayProfileNames,
     help: `fault of the gateway in front of JupyterLab (default: ${defaultGatewayProfile}):\n${gatewayProfileNames
       .map((name) => `${name.padEnd(17)} ${gatewayProfiles[name].description}`)
+      .join("\n")}`,
+  },
+  image: {
+    value: "NAME",
+    among: Object.keys(spaceImages),
+    help: `Python packages of spaces and jobs (default: small):\n${Object.entries(spaceImages)
+      .map(([name, { description }]) => `${name.padEnd(17)} ${description}`)
       .join("\n")}`,
   },
   complete: {
@@ -74,11 +81,13 @@ ${optionsHelp(options)}
 Exit status: 0 for success, 1 if a step failed, 2 for an invalid command line, 130 if interrupted during the start.
 npm itself exits with 130 after any Ctrl-C. npm also prints two lines on standard output:
 \`npm start --silent -- --json\` prints only the line of JSON.
-Requires Terraform (or OpenTofu) 1.10, Python 3.11, and for --check Chromium or Chrome (or CHROMIUM_PATH).`;
+Requires Terraform (or OpenTofu) 1.10, Python 3.11 (with --image full 3.12), and for --check Chromium or Chrome (or
+CHROMIUM_PATH).`;
 
 async function main(values: Values): Promise<number> {
   const check = values.check === true;
-  const chromium = await requirements(check);
+  const image = (values.image ?? "small") as SpaceImage;
+  const chromium = await requirements(check, spaceImages[image].environment);
   const { name: environmentName, awsProviderVersion } = chosenEnvironment(values);
   return rehearse({
     environmentName,
@@ -87,6 +96,7 @@ async function main(values: Values): Promise<number> {
     json: values.json === true,
     complete: values.complete === true,
     iam: values.iam === true,
+    image,
     profile: (values.gateway ?? defaultGatewayProfile) as GatewayProfile,
     transport: values.transport as Transport | undefined,
     chromium,
@@ -106,6 +116,7 @@ interface Choices {
   readonly json: boolean;
   readonly complete: boolean;
   readonly iam: boolean;
+  readonly image: SpaceImage;
   readonly profile: GatewayProfile;
   readonly transport: Transport | undefined;
   readonly chromium: string;
@@ -113,8 +124,18 @@ interface Choices {
 }
 
 async function rehearse(choices: Choices): Promise<number> {
-  const { check, json, complete, iam, environmentName, awsProviderVersion, profile, transport, chromium } =
-    choices;
+  const {
+    check,
+    json,
+    complete,
+    iam,
+    image,
+    environmentName,
+    awsProviderVersion,
+    profile,
+    transport,
+    chromium,
+  } = choices;
   const say = json ? console.error : console.log;
   const kept = choices.keep ? openKeptFolder(resolve(choices.keep), environmentName) : undefined;
   const folder = createRunFolder();
@@ -133,7 +154,18 @@ async function rehearse(choices: Choices): Promise<number> {
   let failure: unknown;
   try {
     const running = await Rehearsal.start({
-      ...{ environmentName, awsProviderVersion, profile, transport, complete, iam, folder, steps, kept },
+      ...{
+        environmentName,
+        awsProviderVersion,
+        profile,
+        transport,
+        complete,
+        iam,
+        image,
+        folder,
+        steps,
+        kept,
+      },
       signal: interrupted,
     });
     rehearsal = running;

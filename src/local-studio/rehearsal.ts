@@ -1,7 +1,12 @@
 import { basename, join } from "node:path";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { projectFolder, workFolder } from "../cli/paths.ts";
-import { findPython, type PythonEnvironment, pythonEnvironment } from "../cli/python/python-environment.ts";
+import {
+  findPython,
+  type PythonEnvironment,
+  type PythonEnvironmentName,
+  pythonEnvironment,
+} from "../cli/python/python-environment.ts";
 import type { RunFolder } from "../cli/run-folder.ts";
 import type { Steps } from "../cli/steps.ts";
 import { findTerraform, terraformEnvironment } from "../cli/terraform-cli.ts";
@@ -16,6 +21,16 @@ import type { Session } from "./session.ts";
 import { StudioApi } from "./studio-api.ts";
 import { StudioClient } from "./studio-client.ts";
 
+/** The virtual environments that stand in for the image of spaces and jobs. */
+export const spaceImages = {
+  small: { environment: "image", description: "the packages that this project itself uses" },
+  full: {
+    environment: "image-full",
+    description: "also the image's most used packages, such as matplotlib and duckdb (1.6 GB)",
+  },
+} as const satisfies Record<string, { environment: PythonEnvironmentName; description: string }>;
+export type SpaceImage = keyof typeof spaceImages;
+
 export interface RehearsalProps {
   readonly environmentName: string;
   readonly profile: GatewayProfile;
@@ -23,6 +38,8 @@ export interface RehearsalProps {
   readonly awsProviderVersion?: string | undefined;
   /** Overrides the environment's setting. `websocket` shows that Studio's gateway breaks this transport. */
   readonly transport?: Transport | undefined;
+  /** @default "small" */
+  readonly image?: SpaceImage | undefined;
   /** Deploys the lifecycle rules of the buckets too: see `DeploymentProps`. */
   readonly complete?: boolean | undefined;
   /** Holds spaces and jobs to the policies of their roles: see `LocalAwsProps`. */
@@ -119,7 +136,8 @@ export class Rehearsal {
       const onProgress = (line: string) => {
         if (waitsForImage) steps.progress(line);
       };
-      const preparing = background.run(pythonEnvironment("image", { signal, onProgress }));
+      const { environment: imageName } = spaceImages[props.image ?? "small"];
+      const preparing = background.run(pythonEnvironment(imageName, { signal, onProgress }));
       localAws = await steps.run("start the local AWS", async () =>
         startLocalAws({
           python: aws.python,

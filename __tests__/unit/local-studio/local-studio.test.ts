@@ -223,9 +223,23 @@ describe("findPython", () => {
 
   it("prefers a requested version, then the version of the image", async () => {
     program("python3.12", "echo 3.12.4");
-    expect(await findPython(program("python3.11", "echo 3.11.2"), 11)).toMatchObject({ version: "3.11.2" });
+    expect(await findPython(program("python3.11", "echo 3.11.2"), "image-older")).toMatchObject({
+      version: "3.11.2",
+    });
     program("python3.11", "exit 127");
-    expect(await findPython(program("python3", "exit 127"), 11)).toMatchObject({ version: "3.12.4" });
+    expect(await findPython(program("python3", "exit 127"), "image-older")).toMatchObject({
+      version: "3.12.4",
+    });
+  });
+
+  it("refuses a Python that is too old for the full image", async () => {
+    const environment = program("python3", "echo 3.11.7");
+    const problem = await findPython(environment, "image-full").catch((error: unknown) => error);
+    expect(describeError(problem)).toContain(
+      "Python 3.12 or later with venv and ensurepip was not found.\n    python3: version 3.11.7",
+    );
+    // Control: the other virtual environments accept it.
+    expect(await findPython(environment, "image")).toMatchObject({ version: "3.11.7" });
   });
 
   it("skips a Python that does not run", async () => {

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from package_installer import find_uv, once, pip_settings, pip_wheel, uv_settings
 
-# The 14,800 classes of plotly take longer to compile than all other packages. A notebook imports few of them.
-UNCOMPILED = "/plotly/(graph_objs|validators)/"
+# The 14,800 classes of plotly take longer to compile than all other packages. A notebook imports few of
+# them, and no package's tests.
+UNCOMPILED = "/plotly/(graph_objs|validators)/|/tests/"
 
 
 def build(folder: Path, lock_file: Path) -> None:

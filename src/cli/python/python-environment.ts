@@ -11,6 +11,7 @@ import { capture, linesOf, stopOnAbort } from "../processes.ts";
 const lockFolders = {
   aws: "src/local-studio/aws",
   image: "src/local-studio/image",
+  "image-full": "src/local-studio/image/full",
   lint: "src/cli/python/lint",
   scan: "src/cli/python/scan",
   iam: "__tests__/support/iam",
@@ -39,9 +40,19 @@ interface Interpreter {
   readonly version: string;
 }
 
-/** SageMaker Distribution 4.5.2 has Python 3.12. The older image is replaced with the oldest supported Python. */
-const imagePython = 12;
-const oldest = 11;
+/** The minor versions of Python 3 to look for. */
+interface PythonVersions {
+  readonly preferred: number;
+  readonly oldest: number;
+}
+/** SageMaker Distribution 4.5.2 has Python 3.12. */
+const anyPython: PythonVersions = { preferred: 12, oldest: 11 };
+const pythonVersions: { readonly [Name in PythonEnvironmentName]?: PythonVersions } = {
+  // Some of its packages need the image's Python.
+  "image-full": { preferred: 12, oldest: 12 },
+  // The older image is replaced with the oldest supported Python.
+  "image-older": { preferred: 11, oldest: 11 },
+};
 const commands = ["python3", "python3.12", "python3.13", "python3.11", "python3.14", "python"];
 const probe = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3])";
 
@@ -51,10 +62,7 @@ export async function pythonEnvironment(
   options: PythonEnvironmentOptions = {},
 ): Promise<PythonEnvironment> {
   const lockFile = join(projectFolder, lockFolders[name], "requirements.lock");
-  const interpreter = await findPython(
-    options.environment ?? process.env,
-    name === "image-older" ? oldest : imagePython,
-  );
+  const interpreter = await findPython(options.environment ?? process.env, name);
   const key = createHash("sha256").update(readFileSync(lockFile)).update(interpreter.version).digest("hex");
   const prefix = join(options.folder ?? join(workFolder, "python"), `${name}-${key.slice(0, 12)}`);
   if (!existsSync(join(prefix, ".complete"))) {
@@ -99,13 +107,14 @@ async function build(
 }
 
 /**
- * Finds a Python that can create virtual environments: with the preferred minor version if possible, otherwise with any
- * supported version.
+ * Finds a Python that can create virtual environments, or this one: with the preferred minor version if possible,
+ * otherwise with any supported version.
  */
 export async function findPython(
   environment: NodeJS.ProcessEnv,
-  preferred = imagePython,
+  name?: PythonEnvironmentName,
 ): Promise<Interpreter> {
+  const { preferred, oldest } = (name && pythonVersions[name]) ?? anyPython;
   const rejected: string[] = [];
   for (const command of new Set([
     ...pyenvPythons(environment, `3.${preferred}.`),
