@@ -1,4 +1,5 @@
 import { environments } from "../../src/environments.ts";
+import type { AiSettings } from "../../src/settings/ai.ts";
 import type { EnvironmentSettings } from "../../src/settings/environment.ts";
 import type { BudgetSettings, GuardRailSettings } from "../../src/settings/guard-rails.ts";
 import type { ImageSettings } from "../../src/settings/images.ts";
@@ -56,6 +57,15 @@ const schedule: Required<ScheduleSettings> = {
   enabled: true,
   runAs: "ana",
 };
+export const ai: Required<AiSettings> = {
+  region: "us-east-1",
+  chatModel: "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+  editModel: "global.anthropic.claude-sonnet-4-5-20250929-v1:0",
+  autocompleteModel: "amazon.nova-lite-v1:0",
+  maxTokens: 4096,
+  guardrail: { id: "abcd1234efgh", version: "1" },
+  allowedModels: ["arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/team1234abcd"],
+};
 const image: Required<ImageSettings> = { name: "geo", imageUri, gpu: true };
 
 /** Every setting that does not name an existing resource. The compiler requires each new setting here. */
@@ -85,6 +95,7 @@ export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
   sampleNotebooks: true,
   appsFolder: "apps",
   runOnOpen: true,
+  ai,
   guardRails,
   jobs,
   schedules: [
@@ -116,6 +127,13 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
     name: "packages",
     egress: "endpoints-only",
     packageIndexUrl: "https://team-111122223333.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/",
+  },
+  {
+    name: "ai",
+    egress: "endpoints-only",
+    userProfiles,
+    ai: { chatModel: "eu.amazon.nova-pro-v1:0" },
+    region: "eu-west-1",
   },
   {
     name: "repositories",

@@ -10,6 +10,7 @@ import {
   type Plan,
   type ResourceChange,
 } from "./plan.ts";
+import { aiRegionsRule } from "./risks/ai.ts";
 import { auditRule } from "./risks/audit.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { lostRules } from "./risks/lost.ts";
@@ -40,6 +41,7 @@ export const rules: readonly Rule[] = [
   scheduleRightsRule,
   trafficRule,
   perimeterRule,
+  aiRegionsRule,
   refusedUpdateRule,
   runningAppsRule,
   removedImageRule,

@@ -88,7 +88,12 @@ export const modelsOf = ({
   chatModel,
   editModel,
 }: ResolvedAi): readonly string[] => [
-  ...new Set([chatModel, editModel, ...(autocompleteModel === undefined ? [] : [autocompleteModel]), ...allowedModels]),
+  ...new Set([
+    chatModel,
+    editModel,
+    ...(autocompleteModel === undefined ? [] : [autocompleteModel]),
+    ...allowedModels,
+  ]),
 ];
 
 /** Inference profiles begin with a group of Regions (Amazon Bedrock User Guide, "Supported Regions and models"). */
@@ -97,7 +102,8 @@ const profileId = /^(?:us|us-gov|eu|apac|au|ca|jp|global)\.([a-z0-9-]+\..+)$/;
 export const modelOfProfile = (id: string): string | undefined => profileId.exec(id)?.[1];
 
 /** Amazon Bedrock API, `ConversationalModelId`. The length keeps the policy of 13 models below IAM's limit. */
-const modelPattern = /^(?!.{81})(?:[a-z0-9-]{1,7}\.)?[a-z0-9-]{1,63}\.[a-z0-9.-]{1,63}(?::[a-z0-9]{1,10}){0,2}$/;
+const modelPattern =
+  /^(?!.{81})(?:[a-z0-9-]{1,7}\.)?[a-z0-9-]{1,63}\.[a-z0-9.-]{1,63}(?::[a-z0-9]{1,10}){0,2}$/;
 const profileArn =
   /^arn:aws[a-z-]*:bedrock:([a-z0-9-]+):[0-9]{12}:application-inference-profile\/[a-z0-9]{1,64}$/;
 export const isApplicationProfile = (model: string): boolean => profileArn.test(model);
@@ -147,7 +153,14 @@ const checks: Checks<AiSettings> = {
     checkParts(value, guardrailChecks, report, settings);
   },
   allowedModels: (value, report) => {
-    checkList(value, report, { ...modelRule, allowed: `1 to 10 models, each ${modelRule.allowed}` }, 1, 10, checkModel);
+    checkList(
+      value,
+      report,
+      { ...modelRule, allowed: `1 to 10 models, each ${modelRule.allowed}` },
+      1,
+      10,
+      checkModel,
+    );
   },
 };
 
@@ -183,7 +196,10 @@ export const checkAi: Check = (value, report, settings) => {
   for (const [within, model] of given) {
     const found = typeof model === "string" ? profileArn.exec(model)?.[1] : undefined;
     if (found === undefined || found === region) continue;
-    const rule = { allowed: `an inference profile in ${region}`, source: "the Region of `ai`, whose endpoint is called" };
+    const rule = {
+      allowed: `an inference profile in ${region}`,
+      source: "the Region of `ai`, whose endpoint is called",
+    };
     report(model, `is in Region ${found}`, rule, within);
   }
 };

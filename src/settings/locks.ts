@@ -20,7 +20,8 @@ export const locksFolder = fileURLToPath(new URL("../space/locks", import.meta.u
 
 /** What people ask for, one PEP 508 requirement each. */
 export function requirementsOf({ ai, marimoVersion, extraPackages }: Packages): readonly string[] {
-  const own = ai === undefined || extraPackages.some((one) => /^pydantic-ai-slim\b/i.test(one)) ? [] : [aiPackage];
+  const own =
+    ai === undefined || extraPackages.some((one) => /^pydantic-ai-slim\b/i.test(one)) ? [] : [aiPackage];
   return [`marimo==${marimoVersion}`, ...[...extraPackages, ...own].sort()];
 }
 

@@ -58,6 +58,7 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
   const policies = {
     ...{ account, environment: environment.name, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages },
     secrets: repositorySecrets(environment.repositories),
+    ai: environment.ai,
   };
   const parts = { context, bucket, payload, lifecycleConfiguration, policies, trail };
 

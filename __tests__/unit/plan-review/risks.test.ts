@@ -115,7 +115,25 @@ const scheduleAs = (role: string): Values => ({
   target: [{ input: JSON.stringify({ RoleArn: `arn:aws:iam::123456789012:role/${role}` }) }],
 });
 
+const aiAt = "aws_iam_policy.execution_ai_policy";
+const aiPolicy = (...ids: string[]): Values => ({
+  name: "marimo-dev-ai",
+  policy: policy({
+    Effect: "Allow",
+    Action: "bedrock:InvokeModel",
+    Resource: ids.map((id) => `arn:aws:bedrock:us-east-1:123456789012:inference-profile/${id}`),
+  }),
+});
+
 const cases: readonly Case[] = [
+  {
+    what: "a model that answers in any Region",
+    risk: "ai-regions:execution_ai_policy",
+    changes: [change(aiAt, null, aiPolicy("global.anthropic.claude-x"))],
+    harmless: [
+      change(aiAt, aiPolicy("us.amazon.nova-pro-v1:0", "eu.a.b"), aiPolicy("us.amazon.nova-pro-v1:0")),
+    ],
+  },
   {
     what: "a list of instance types of apps that grows",
     risk: "wider-permissions:guard_rails_instance_types_policy",

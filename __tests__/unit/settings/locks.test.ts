@@ -46,7 +46,8 @@ describe("a lock file", () => {
 
   it("with `ai` has the same versions, and neither boto3 nor botocore, which are the image's", () => {
     const pins = (settings: EnvironmentSettings) =>
-      readFileSync(lockFileOf(resolveEnvironment(settings)), "utf8").match(/^[a-z0-9._-]+==\S+/gim) ?? [];
+      readFileSync(lockFileOf(resolveEnvironment(settings)), "utf8").match(/^[a-z0-9._-]+==\S+/gim) ??
+      ([] as string[]);
     const [plain, ai] = [pins({ name: "dev" }), pins(withAi)];
     expect(ai).toEqual(expect.arrayContaining(plain));
     const added = ai.filter((pin) => !plain.includes(pin)).map((pin) => pin.split("==")[0]);

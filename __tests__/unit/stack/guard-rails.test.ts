@@ -205,12 +205,14 @@ describe("the budget", () => {
         sid: "BudgetIsSpent",
         effect: "Deny",
         actions: [
+          "bedrock:InvokeModel*",
           "sagemaker:CreateApp",
           "sagemaker:CreateProcessingJob",
           "sagemaker:RetryPipelineExecution",
           "sagemaker:StartPipelineExecution",
         ],
         resources: [
+          `arn:${partition}:bedrock:*:*:*`,
           arn("sagemaker", "app/*"),
           arn("sagemaker", "processing-job/*"),
           arn("sagemaker", "pipeline/*"),

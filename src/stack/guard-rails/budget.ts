@@ -45,14 +45,16 @@ export class BudgetStopPolicy extends Construct {
           sid: "BudgetIsSpent",
           effect: "Deny",
           actions: [
+            "bedrock:InvokeModel*",
             "sagemaker:CreateApp",
             "sagemaker:CreateProcessingJob",
             "sagemaker:RetryPipelineExecution",
             "sagemaker:StartPipelineExecution",
           ],
-          resources: ["app/*", "processing-job/*", "pipeline/*"].map((resource) =>
-            props.account.arn("sagemaker", resource),
-          ),
+          resources: [
+            `arn:${props.account.partition}:bedrock:*:*:*`,
+            ...["app/*", "processing-job/*", "pipeline/*"].map((one) => props.account.arn("sagemaker", one)),
+          ],
         },
       ],
     });

@@ -5,8 +5,10 @@ import {
 import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
+import type { ResolvedAi } from "../../settings/ai.ts";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
 import { awsNames } from "../../settings/names.ts";
+import { aiStatements } from "../ai/ai-statements.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
 import { artifactStatements, type BucketAccess } from "./bucket-statements.ts";
@@ -39,6 +41,8 @@ export interface ExecutionPoliciesProps extends BucketAccess {
   readonly perimeter?: readonly string[] | undefined;
   /** Statements for those who send jobs, in the policy for Studio: the largest settings fill that for jobs. @default none */
   readonly follow?: readonly DataAwsIamPolicyDocumentStatement[] | undefined;
+  /** Models of Amazon Bedrock. @default none */
+  readonly ai?: ResolvedAi | undefined;
   /** Name prefix of the custom images that users may choose. @default none */
   readonly imagePrefix?: string | undefined;
 }
@@ -92,7 +96,7 @@ export function executionDocuments(
   scope: Construct,
   props: ExecutionPoliciesProps,
 ): Readonly<Record<string, DataAwsIamPolicyDocument>> {
-  const { account, imagePrefix, packages, perimeter, secrets = [] } = props;
+  const { account, ai, imagePrefix, packages, perimeter, secrets = [] } = props;
   const documents = {
     spaces: [
       ...spaceStatements(account, props.environment),
@@ -110,6 +114,7 @@ export function executionDocuments(
       ...(packages === undefined ? [] : codeArtifactStatements(account, packages)),
       ...(secrets.length === 0 ? [] : secretStatements(secrets)),
     ],
+    ai: ai === undefined ? [] : aiStatements(account, ai),
   };
   return Object.fromEntries(
     Object.entries(documents)

@@ -1,5 +1,6 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
+import { aiEndpointStatement } from "../ai/ai-statements.ts";
 import { codeArtifactStatements } from "../identity/code-artifact-statements.ts";
 import { secretStatements } from "../identity/secret-statements.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
@@ -53,6 +54,7 @@ export function interfaceEndpoints(
   account: AwsAccount,
   repository: CodeArtifactRepository | undefined,
   secrets: readonly string[],
+  ai: boolean,
 ): Readonly<Record<string, EndpointService>> {
   const service = (name: string, ...statements: readonly DataAwsIamPolicyDocumentStatement[]) => ({
     serviceName: `${account.reverseDnsPrefix}.${account.region}.${name}`,
@@ -102,6 +104,7 @@ export function interfaceEndpoints(
     ...(secrets.length === 0
       ? {}
       : { secretsmanager: service("secretsmanager", ...secretStatements(secrets)) }),
+    ...(ai ? { bedrock_runtime: service("bedrock-runtime", aiEndpointStatement) } : {}),
     // One for tokens, one for packages (AWS CodeArtifact User Guide, "Create VPC endpoints for CodeArtifact"), with one
     // policy for both (the same, "Create a VPC endpoint policy for CodeArtifact").
     ...(repository === undefined

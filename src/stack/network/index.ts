@@ -31,5 +31,6 @@ export function environmentNetwork(scope: Construct, props: EnvironmentNetworkPr
     bucketArn: props.bucket.arn,
     codeArtifact: packages,
     secrets: environment.jobs.secrets,
+    ai: environment.ai !== undefined,
   });
 }
