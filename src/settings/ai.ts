@@ -97,7 +97,7 @@ export const modelsOf = ({
 ];
 
 /** Inference profiles begin with a group of Regions (Amazon Bedrock User Guide, "Supported Regions and models"). */
-const profileId = /^(?:us|us-gov|eu|apac|au|ca|jp|global)\.([a-z0-9-]+\..+)$/;
+const profileId = /^(?:us|us-gov|eu|apac|au|ca|in|jp|global)\.([a-z0-9-]+\..+)$/;
 /** The model of a system-defined inference profile; undefined for a model, and for an application inference profile. */
 export const modelOfProfile = (id: string): string | undefined => profileId.exec(id)?.[1];
 

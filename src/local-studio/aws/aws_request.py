@@ -18,6 +18,9 @@ from werkzeug.wrappers import Response
 # Service names in a signature's scope -> service model names, if they differ (botocore's `signingName`).
 _SERVICES = {"cloudcontrolapi": "cloudcontrol", "elasticfilesystem": "efs"}
 
+# Services that sign with the name of another: that name, how their paths begin, the service model's name.
+_SHARED_SIGNING_NAMES = (("s3", "/v20180820/", "s3control"), ("bedrock", "/model/", "bedrock-runtime"))
+
 # Target prefixes of the SDK for JavaScript -> those of botocore's service model.
 _TARGETS = {"CloudTrail_20131101": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"}
 
@@ -69,8 +72,10 @@ def identify(environ: dict[str, Any]) -> AwsRequest | None:
     prefix, _, operation_name = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")
     if prefix in _TARGETS:
         environ["HTTP_X_AMZ_TARGET"] = f"{_TARGETS[prefix]}.{operation_name}"
-    is_s3_control = signed_for == "s3" and environ.get("PATH_INFO", "").startswith("/v20180820/")
-    name = "s3control" if is_s3_control else _SERVICES.get(signed_for, signed_for)
+    name = _SERVICES.get(signed_for, signed_for)
+    for signing_name, path, service in _SHARED_SIGNING_NAMES:
+        if signed_for == signing_name and environ.get("PATH_INFO", "").startswith(path):
+            name = service
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         _read_body(environ)
     try:

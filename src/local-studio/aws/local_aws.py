@@ -151,6 +151,7 @@ class LocalAws:
         return Response(json.dumps(self._faults.describe()), mimetype="application/json")
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        import bedrock
         import trail
         from aws_request import identify
         from request_refusals import refusal
@@ -188,6 +189,8 @@ class LocalAws:
             import cloud_control
 
             return cloud_control.answer(self._control_plane, request)(environ, log_and_start)
+        if request and request.name in bedrock.OPERATIONS:
+            return bedrock.answer(request)(environ, log_and_start)
         # moto is not thread-safe. Terraform sends ten requests at a time, so dictionaries would change during
         # an iteration, and the SDK's retry would find a partly completed first attempt. Requests to SageMaker
         # acquire the same lock themselves, but release it while they wait for the app host.
