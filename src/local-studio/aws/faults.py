@@ -73,7 +73,7 @@ _ERRORS: dict[str, dict[str, Error]] = {
         "rest-xml": (400, "ExpiredToken", "The provided token has expired."),
     },
     "access-denied": {
-        # Source: Amazon Bedrock API Reference, Converse, errors. Guess: the wording, and the same for all services.
+        # Source: Amazon Bedrock API Reference, Converse, errors. Guess: the wording, and the same elsewhere.
         **dict.fromkeys(
             ("ec2", "s3", "query", "json", "rest-json", "rest-xml"),
             (403, "AccessDeniedException", "You don't have access to the model with the specified model ID."),
