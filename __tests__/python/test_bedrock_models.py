@@ -1,5 +1,6 @@
 """The models of the setting `ai` in marimo. ai.test.ts tests them with the real marimo."""
 
+import importlib
 import sys
 import tomllib
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src/space/payload/server"))
-import bedrock_models
-import user_choices
+bedrock_models: Any = importlib.import_module("bedrock_models")
+user_choices: Any = importlib.import_module("user_choices")
 
 AI = {
     "region": "eu-west-1",
@@ -98,7 +99,7 @@ def test_a_refusal_says_what_to_do_after_awss_words(code: str, message: str, rem
     after = parsed["Error"]["Message"]
     assert after.startswith(message)
     assert (remedy in after) if remedy else after == message
-    answer = {"output": {}}
+    answer: dict[str, Any] = {"output": {}}
     bedrock_models.explain(answer, AI)
     assert answer == {"output": {}}
 

@@ -6,6 +6,7 @@ choices from then on, and a later change of the environment's settings would not
 src/space/README.md lists the private interface that this module uses.
 """
 
+import importlib
 import sys
 import tomllib
 from pathlib import Path
@@ -31,8 +32,7 @@ def save_only_choices() -> None:
 
 
 def keep_choices(file: Path, *choices: Any) -> None:
-    import tomlkit
-
+    tomlkit: Any = importlib.import_module("tomlkit")  # marimo's own, which mypy does not find
     file.write_text(tomlkit.dumps(chosen(tomllib.loads(file.read_text()), *choices), sort_keys=True))
 
 
