@@ -4,7 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { workFolder } from "../../src/cli/paths.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
-import type { Gateway } from "../../src/local-studio/gateway.ts";
+import { type Gateway, startGateway } from "../../src/local-studio/gateway.ts";
 import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import { resolveEnvironment } from "../../src/settings/environment.ts";
@@ -72,11 +72,11 @@ window.fetch = async (...request) => {
 };`;
 const parts = (page: Page) => page.evaluate<{ at: number; text: string }[]>("window.__parts");
 
-async function openNotebook(path: string): Promise<Page> {
+async function openNotebook(path: string, { url } = gateway): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
   await page.addInitScript(recordParts(path));
   const marimo = new MarimoPage(page);
-  await marimo.open(`${gateway.url}/jupyterlab/default/marimo/?file=ask.py`, patience);
+  await marimo.open(`${url}/jupyterlab/default/marimo/?file=ask.py`, patience);
   await marimo.waitForKernel(patience);
   return page;
 }
@@ -99,6 +99,29 @@ describe("AI by Amazon Bedrock in a space", () => {
     const received = (await parts(page)).filter(({ text }) => text.includes("text-delta"));
     expect(received.length).toBeGreaterThan(3);
     expect((received.at(-1)?.at ?? 0) - (received[0]?.at ?? 0)).toBeGreaterThan(500);
+    await page.close();
+  });
+
+  it("shows the whole reply at its end behind a gateway that buffers: the control of the parts", async () => {
+    const upstreamPort = () => Number(new URL(container.url).port);
+    const buffering = await startGateway({ faults: { bufferBytes: 1 << 16 }, upstreamPort });
+    const page = await openNotebook("/api/ai/chat", buffering);
+    await ask(page, "how are you");
+    await page.getByText("You said:").first().waitFor({ timeout: patience });
+    const received = (await parts(page)).filter(({ text }) => text.includes("text-delta"));
+    expect((received.at(-1)?.at ?? 0) - (received[0]?.at ?? 0)).toBeLessThan(500);
+    await page.close();
+    await buffering.close();
+  });
+
+  it("generates a cell", async () => {
+    const page = await openNotebook("/api/ai/completion");
+    await page.getByText("Generate with AI").click();
+    await page.waitForTimeout(800);
+    await page.locator(".cm-content:visible").last().click();
+    await page.keyboard.type("make the answer");
+    await page.keyboard.press("Enter");
+    await page.getByText("answer_of_bedrock").first().waitFor({ timeout: patience });
     await page.close();
   });
 });
