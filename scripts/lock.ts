@@ -15,6 +15,7 @@ import { Problem } from "../src/cli/problem.ts";
 import { capture } from "../src/cli/processes.ts";
 import { pythonEnvironment } from "../src/cli/python/python-environment.ts";
 import { environments } from "../src/environments.ts";
+import { resolveAi } from "../src/settings/ai.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
 import { lockFileOf, lockHeader, locksFolder, requirementsOf, unusedLocks } from "../src/settings/locks.ts";
 import { validateEnvironments } from "../src/settings/validate.ts";
@@ -27,8 +28,8 @@ const options = {
 
 const help = `usage: npm run lock [-- --upgrade]
 
-Resolves marimoVersion and extraPackages of each environment in src/environments.ts to exact versions with hashes, and
-writes them to src/space/locks. Spaces install only these packages. Run this command after a change of either setting and
+Resolves marimoVersion, extraPackages and ai of each environment in src/environments.ts to exact versions with hashes, and
+writes them to src/space/locks. Spaces install only these packages. Run this command after a change of these settings and
 commit the result. Locked packages keep their versions. A new lock file starts from the versions of the default one.
 
 Then runs the sample notebooks that changed, and writes their results to sample-notebooks/results: spaces show them before
@@ -48,9 +49,10 @@ async function main(values: Values): Promise<number> {
     });
   }
   const { prefix } = await pythonEnvironment("image", { onProgress: console.error });
-  // The default lock file is always kept, because a new environment starts from it.
+  // The default lock files, without and with `ai`, are always kept: a new environment starts from the first.
   const standard = resolveEnvironment({ name: "default" });
-  const wanted = [standard, ...environments.map(resolveEnvironment)];
+  const withAi = { ...standard, ai: resolveAi({ chatModel: "amazon.nova-lite-v1:0" }, standard.region) };
+  const wanted = [standard, withAi, ...environments.map(resolveEnvironment)];
   mkdirSync(locksFolder, { recursive: true });
   for (const packages of new Map(wanted.map((one) => [lockFileOf(one), one])).values()) {
     const file = lockFileOf(packages);

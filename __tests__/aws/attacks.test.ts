@@ -46,6 +46,13 @@ const settings = {
     },
   ],
   deployers: ["arn:aws:iam::123456789012:role/ops/deploy"],
+  ai: {
+    chatModel: "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    editModel: "global.amazon.nova-2-lite-v1:0",
+    autocompleteModel: "amazon.nova-lite-v1:0",
+    allowedModels: ["arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/team1234abcd"],
+    guardrail: { id: "abcd1234efgh", version: "1" },
+  },
 } as const;
 
 const account = "123456789012";
@@ -325,8 +332,73 @@ const presigned = (user: string): Attempt => [
   studioOf("bo"),
 ];
 
+const guarded = { "bedrock:GuardrailIdentifier": arn("bedrock", "guardrail/abcd1234efgh:1") };
+/** `through` is the inference profile that leads to a model. */
+const ask = (resource: string, through?: string): Attempt => [
+  "bedrock:InvokeModelWithResponseStream",
+  resource,
+  { ...guarded, ...(through === undefined ? {} : { "bedrock:InferenceProfileArn": through }) },
+];
+const model = (of: string, id: string) => `arn:aws:bedrock:${of}::foundation-model/${id}`;
+const claude = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+const profile = (id: string) => arn("bedrock", `inference-profile/${id}`);
+const teamProfile = arn("bedrock", "application-inference-profile/team1234abcd");
+const askNova = ask(model(region, "amazon.nova-lite-v1:0"));
+const askClaude = ask(model("us-west-2", claude), profile(`us.${claude}`));
+const otherGuardrail = { "bedrock:GuardrailIdentifier": arn("bedrock", "guardrail/abcd1234efgh:2") };
+const guardrail = { refusedBy: "OnlyWithTheGuardrail" } as const;
+/** Attempts at models of Amazon Bedrock. */
+const aiRows: readonly Row[] = [
+  row(bo, "calls another model", ask(model(region, "amazon.nova-premier-v1:0")), askNova),
+  row(bo, "calls its model elsewhere", ask(model("eu-west-1", "amazon.nova-lite-v1:0")), askNova),
+  row(bo, "calls another profile", ask(profile(`eu.${claude}`)), ask(profile(`us.${claude}`))),
+  row(bo, "calls a profile's model directly", ask(model(region, claude)), askClaude),
+  row(
+    bo,
+    "reaches another model through a profile",
+    ask(model("us-west-2", "anthropic.claude-opus-4-1-20250805-v1:0"), profile(`us.${claude}`)),
+    askClaude,
+  ),
+  row(
+    bo,
+    "reaches a global profile's model directly",
+    ask(model("", "amazon.nova-2-lite-v1:0")),
+    ask(model("", "amazon.nova-2-lite-v1:0"), profile("global.amazon.nova-2-lite-v1:0")),
+  ),
+  row(
+    bo,
+    "calls another team's application profile",
+    ask(arn("bedrock", "application-inference-profile/other1234abc")),
+    ask(teamProfile),
+  ),
+  row(
+    bo,
+    "reaches a model through it",
+    ask(
+      model("us-east-2", "amazon.nova-pro-v1:0"),
+      arn("bedrock", "application-inference-profile/other1234abc"),
+    ),
+    ask(model("us-east-2", "amazon.nova-pro-v1:0"), teamProfile),
+  ),
+  row(bo, "calls without the guardrail", without(askNova, "bedrock:GuardrailIdentifier"), askNova, guardrail),
+  row(bo, "calls with another version of it", [askNova[0], askNova[1], otherGuardrail], askNova, guardrail),
+  row("a shared space", "calls without the guardrail", [askNova[0], askNova[1]], askNova, guardrail),
+  row(
+    bo,
+    "makes a guardrail of its own",
+    ["bedrock:CreateGuardrail", "*"],
+    ["bedrock:ApplyGuardrail", arn("bedrock", "guardrail/abcd1234efgh")],
+  ),
+  row(outside, "calls a model", askNova, askNova, { controlSeat: bo, ...perimeter }),
+  row("bo with a spent budget", "calls a model", askNova, askNova, {
+    controlSeat: bo,
+    refusedBy: "BudgetIsSpent",
+  }),
+];
+
 const rows: readonly Row[] = [
   ...grantRows,
+  ...aiRows,
   row(bo, "stops ana's job", ["sagemaker:StopProcessingJob", job("marimo-dev-ana-a-1")], stopOwn),
   row(bo, "stops a scheduled job", ["sagemaker:StopProcessingJob", job("marimo-dev-daily-1")], stopOwn),
   row(bo, "stops a job of bob's", ["sagemaker:StopProcessingJob", job("marimo-dev-bob-a-1")], stopOwn),
@@ -700,7 +772,7 @@ beforeAll(async () => {
     ENDPOINT: list(conditions("OnlyThroughTheVpc", "StringNotEquals")["aws:SourceVpce"]),
   };
   expect(Object.values(known).every(([one]) => one)).toBe(true);
-  expect(known.ENDPOINT).toHaveLength(4);
+  expect(known.ENDPOINT).toHaveLength(5);
 });
 
 const documentsOf = (addresses: readonly string[], attribute = "policy"): readonly PolicyDocument[] => {

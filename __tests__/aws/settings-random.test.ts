@@ -16,6 +16,7 @@ import { workFolder } from "../../src/cli/paths.ts";
 import { capture } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { findTerraform, terraformEnvironment } from "../../src/cli/terraform-cli.ts";
+import { resolveAi } from "../../src/settings/ai.ts";
 import { type EnvironmentSettings, resolveEnvironment } from "../../src/settings/environment.ts";
 import { lockFileOf, lockHeader } from "../../src/settings/locks.ts";
 import { quote } from "../../src/settings/problems.ts";
@@ -49,11 +50,13 @@ let terraform: (cwd: string, ...args: string[]) => Promise<string>;
 beforeAll(async () => {
   for (const marimoVersion of locked.marimoVersion) {
     for (const extraPackages of locked.extraPackages) {
-      const packages = { marimoVersion, extraPackages };
-      writeFileSync(
-        lockFileOf(packages, join(project.folder, "src/space/locks")),
-        `${lockHeader(packages)}marimo==${marimoVersion} --hash=sha256:${"0".repeat(64)}\n`,
-      );
+      for (const ai of [undefined, resolveAi({ chatModel: "amazon.nova-lite-v1:0" }, "us-east-1")]) {
+        const packages = { marimoVersion, extraPackages, ai };
+        writeFileSync(
+          lockFileOf(packages, join(project.folder, "src/space/locks")),
+          `${lockHeader(packages)}marimo==${marimoVersion} --hash=sha256:${"0".repeat(64)}\n`,
+        );
+      }
     }
   }
   mkdirSync(workFolder, { recursive: true });

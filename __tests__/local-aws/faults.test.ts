@@ -69,6 +69,7 @@ describe("the errors of each service", () => {
     ["expired-token", "efs", 403, "ExpiredTokenException"],
     ["expired-token", "sts", 403, "ExpiredToken"],
     ["expired-token", "sagemaker", 400, "ExpiredTokenException"],
+    ["access-denied", "sagemaker", 403, "AccessDeniedException"],
   ] as const)("%s of %s: %i %s, and no faults for other services", async (fault, service, status, code) => {
     await localAws.setFaults([{ operation: `${service}:*`, fault }]);
     for (const [name, ask] of Object.entries(answers())) {

@@ -1,5 +1,6 @@
 import { environments } from "../../src/environments.ts";
 import type { AccessSettings, BucketGrant } from "../../src/settings/access.ts";
+import type { AiSettings } from "../../src/settings/ai.ts";
 import type { EnvironmentSettings } from "../../src/settings/environment.ts";
 import type { BudgetSettings, GuardRailSettings } from "../../src/settings/guard-rails.ts";
 import type { ImageSettings } from "../../src/settings/images.ts";
@@ -71,6 +72,15 @@ const access: Required<AccessSettings> = {
   glueDatabases: ["sales"],
   secrets: ["warehouse", "marimo/*"],
 };
+export const ai: Required<AiSettings> = {
+  region: "us-east-1",
+  chatModel: "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+  editModel: "global.anthropic.claude-sonnet-4-5-20250929-v1:0",
+  autocompleteModel: "amazon.nova-lite-v1:0",
+  maxTokens: 4096,
+  guardrail: { id: "abcd1234efgh", version: "1" },
+  allowedModels: ["arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/team1234abcd"],
+};
 const image: Required<ImageSettings> = { name: "geo", imageUri, gpu: true };
 
 /** Every setting that does not name an existing resource. The compiler requires each new setting here. */
@@ -100,6 +110,7 @@ export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
   sampleNotebooks: true,
   appsFolder: "apps",
   runOnOpen: true,
+  ai,
   guardRails,
   jobs,
   services: {
@@ -151,6 +162,13 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
       mlflowArn: "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/team",
     },
     packageIndexUrl: "https://team-111122223333.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/",
+  },
+  {
+    name: "ai",
+    egress: "endpoints-only",
+    userProfiles,
+    ai: { chatModel: "eu.amazon.nova-pro-v1:0" },
+    region: "eu-west-1",
   },
   {
     name: "repositories",

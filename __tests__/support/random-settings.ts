@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import type { AccessSettings, BucketGrant } from "../../src/settings/access.ts";
+import type { AiSettings, GuardrailSettings } from "../../src/settings/ai.ts";
 import type { AuditSettings } from "../../src/settings/audit.ts";
 import { basicDefaults } from "../../src/settings/basics.ts";
 import { formatCidr, networkOf } from "../../src/settings/cidr.ts";
@@ -361,6 +362,27 @@ const services: Arbitraries<ServiceSettings> = {
     fc.constantFrom("team", "arn:aws:sagemaker:REGION:123456789012:model/team"),
   ),
 };
+const model = mostly(
+  fc.oneof(
+    fc.constantFrom("amazon.nova-lite-v1:0", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    fc.stringMatching(/^(global\.)?[a-z0-9]{1,9}\.[a-z0-9-]{1,20}(:[0-9])?$/),
+    fc.constant("arn:aws:bedrock:REGION:123456789012:application-inference-profile/team1234abcd"),
+  ),
+  fc.constantFrom("bedrock/amazon.nova-lite-v1:0", "claude", "*"),
+);
+const guardrail: Arbitraries<GuardrailSettings> = {
+  id: mostly(fc.stringMatching(/^[a-z0-9]{1,12}$/), fc.constant("A-b")),
+  version: mostly(fc.constantFrom("1", "12", "DRAFT"), fc.constantFrom("0", "draft")),
+};
+const ai: Arbitraries<AiSettings> = {
+  region: fc.constant(undefined),
+  chatModel: model,
+  editModel: model,
+  autocompleteModel: model,
+  maxTokens: mostly(fc.integer({ min: 1, max: 128_000 }), fc.constantFrom(0, 1.5)),
+  guardrail: mostly(some(guardrail, ["id", "version"]), fc.constantFrom("x", {})),
+  allowedModels: mostly(list(model, 10), fc.constant([])),
+};
 
 const environment: Arbitraries<EnvironmentSettings> = {
   name: mostly(name, fc.constantFrom("a".repeat(21), "A", "a-", "1a", "constructor", undefined)),
@@ -481,6 +503,7 @@ const environment: Arbitraries<EnvironmentSettings> = {
       fc.constantFrom([], [{}], ["team"]),
     ),
   ),
+  ai: mostly(some(ai, ["chatModel"]), fc.constantFrom({}, true)),
   audit: mostly(fc.oneof(fc.constant(false), some(audit, [])), fc.constant(true)),
   // Terraform validates a sample of the stacks with 5.100.0.
   awsProviderVersion: mostly(
@@ -529,7 +552,7 @@ function agreeing(settings: Settings): Settings {
     delete agreed.images;
     agreed.audit = false;
   }
-  for (const key of ["repositories", "images", "jobs", "services", "schedules", "access", "teams"]) {
+  for (const key of ["ai", "repositories", "images", "jobs", "services", "schedules", "access", "teams"]) {
     if (agreed[key] === undefined) continue;
     agreed[key] = JSON.parse(JSON.stringify(agreed[key]), (_, value: unknown) =>
       typeof value === "string" ? value.replace("REGION", () => region) : value,
@@ -664,6 +687,8 @@ export const variedSettings: readonly string[] = [
   ...Object.keys(budget).map((key) => `guardRails.budget.${key}`),
   ...Object.keys(services).map((key) => `services.${key}`),
   ...Object.keys(access).map((key) => `access.${key}`),
+  ...Object.keys(ai).map((key) => `ai.${key}`),
+  ...Object.keys(guardrail).map((key) => `ai.guardrail.${key}`),
   ...Object.keys(audit).map((key) => `audit.${key}`),
   ...Object.keys(s3Backend).map((key) => `backend.${key}`),
   ...Object.keys(existing).map((key) => `existing.${key}`),

@@ -58,6 +58,10 @@ export function usagePrice(one: ResourceChange): string | undefined {
       return values.vpc_endpoint_type === "Interface"
         ? `interface endpoints: ${aGigabyte("interfaceEndpoint")}`
         : undefined;
+    case "aws_iam_policy":
+      return text(values.name)?.endsWith("-ai")
+        ? "Amazon Bedrock: by the token, at each model's price"
+        : undefined;
     default:
       return usagePrices[one.type];
   }

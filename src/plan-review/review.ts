@@ -12,6 +12,7 @@ import {
   type ResourceChange,
 } from "./plan.ts";
 import { accessRule } from "./risks/access.ts";
+import { aiRegionsRule } from "./risks/ai.ts";
 import { auditRule } from "./risks/audit.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { instanceLimitRule } from "./risks/instance-limit.ts";
@@ -45,6 +46,7 @@ export const rules: readonly Rule[] = [
   trafficRule,
   perimeterRule,
   instanceLimitRule,
+  aiRegionsRule,
   refusedUpdateRule,
   runningAppsRule,
   removedImageRule,

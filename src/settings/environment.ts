@@ -1,4 +1,5 @@
 import { type AccessSettings, checkAccess, type ResolvedAccess, resolveAccess } from "./access.ts";
+import { type AiSettings, checkAi, type ResolvedAi, resolveAi } from "./ai.ts";
 import { checkPolicyArn } from "./arns.ts";
 import { type AuditSettings, checkAudit, type ResolvedAudit, resolveAudit } from "./audit.ts";
 import { type BasicSettings, basicChecks, type ResolvedBasics, resolveBasics } from "./basics.ts";
@@ -44,6 +45,13 @@ export interface EnvironmentSettings
     MarimoSettings,
     TerraformSettings,
     RetentionSettings {
+  /**
+   * Models of Amazon Bedrock in marimo: chat, generated cells and inline completion, with each person's role and without a
+   * key. Run `npm run lock` after the first use.
+   * @default marimo has no AI, and the roles have no access to Bedrock
+   */
+  readonly ai?: AiSettings;
+
   /**
    * Limits on instance types, spaces, volumes, tags and cost.
    * @default small instance types, volumes of 5 to 100 GB
@@ -126,6 +134,8 @@ export interface ResolvedEnvironment
     ResolvedMarimo,
     ResolvedTerraform,
     ResolvedRetention {
+  /** Undefined where there is no AI. */
+  readonly ai: ResolvedAi | undefined;
   readonly guardRails: ResolvedGuardRails;
   readonly jobs: ResolvedJobs;
   readonly services: ResolvedServices;
@@ -152,6 +162,7 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
     ...resolveMarimo(settings),
     ...resolveTerraform(settings, name, region),
     ...resolveRetention(settings),
+    ai: resolveAi(settings.ai, region),
     guardRails: resolveGuardRails(settings.guardRails, [
       studio.defaultInstanceType,
       ...studio.userProfiles.map(({ defaultInstanceType }) => defaultInstanceType),
@@ -176,6 +187,7 @@ export const environmentChecks: Checks<EnvironmentSettings> = {
   ...marimoChecks,
   ...terraformChecks,
   ...retentionChecks,
+  ai: checkAi,
   guardRails: checkGuardRails,
   jobs: checkJobs,
   services: checkServices,

@@ -6,14 +6,23 @@ import type { ResolvedEnvironment } from "./environment.ts";
 import { quote } from "./problems.ts";
 
 /** The settings that decide what is installed beside the image's packages. */
-export type Packages = Pick<ResolvedEnvironment, "marimoVersion" | "extraPackages">;
+export type Packages = Pick<ResolvedEnvironment, "marimoVersion" | "extraPackages"> &
+  Partial<Pick<ResolvedEnvironment, "ai">>;
+
+/**
+ * What marimo 0.25.2 needs for Bedrock (`_server/ai/providers.py`) and the image does not have. Without the extra `bedrock`,
+ * whose boto3 would replace the image's in every kernel.
+ */
+const aiPackage = "pydantic-ai-slim==2.68.0";
 
 /** Every package that these settings bring along, with its hashes: made by `npm run lock`, kept in git. */
 export const locksFolder = fileURLToPath(new URL("../space/locks", import.meta.url));
 
 /** What people ask for, one PEP 508 requirement each. */
-export function requirementsOf({ marimoVersion, extraPackages }: Packages): readonly string[] {
-  return [`marimo==${marimoVersion}`, ...[...extraPackages].sort()];
+export function requirementsOf({ ai, marimoVersion, extraPackages }: Packages): readonly string[] {
+  const own =
+    ai === undefined || extraPackages.some((one) => /^pydantic-ai-slim\b/i.test(one)) ? [] : [aiPackage];
+  return [`marimo==${marimoVersion}`, ...[...extraPackages, ...own].sort()];
 }
 
 /** The lock file of these settings. Named by them, so that environments with the same packages share one. */

@@ -61,6 +61,7 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
     ...{ account, environment: environment.name, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages },
     secrets: repositorySecrets(environment.repositories),
     access: accessStatements({ account, access: environment.access }),
+    ai: environment.ai,
   };
   const parts = { context, bucket, payload, lifecycleConfiguration, policies, trail };
 

@@ -95,7 +95,7 @@ describe("what an environment needs of the account", () => {
   it("fits the default quota of policies for each role with the defaults, and not with every setting", () => {
     const { access, teams, schedules, ...rest } = everything;
     expect(needsWith({}).perRole).toBe(6);
-    expect(needsOf(synthesize(rest)).perRole).toBe(11);
+    expect(needsOf(synthesize(rest)).perRole).toBe(12);
     // With grants and ten teams for a user, the quota must be raised, which it can be to 25.
     expect(needsOf(synthesize({ ...rest, access })).perRole + 10).toBeLessThanOrEqual(25);
     expect(needsOf(synthesize(everything)).perRole).toBeGreaterThan(needsWith({}).perRole);

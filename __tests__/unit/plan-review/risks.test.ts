@@ -124,6 +124,15 @@ const grant = (sid: string): Values => ({
   name: "marimo-dev-access",
   policy: policy({ ...read, Sid: sid }),
 });
+const aiAt = "aws_iam_policy.execution_ai_policy";
+const aiPolicy = (...ids: string[]): Values => ({
+  name: "marimo-dev-ai",
+  policy: policy({
+    Effect: "Allow",
+    Action: "bedrock:InvokeModel",
+    Resource: ids.map((id) => `arn:aws:bedrock:us-east-1:123456789012:inference-profile/${id}`),
+  }),
+});
 
 const cases: readonly Case[] = [
   {
@@ -131,6 +140,14 @@ const cases: readonly Case[] = [
     risk: "data-access:execution_access_policy",
     changes: [change(grantAt, null, grant("ChangeObjects"))],
     harmless: [change(grantAt, null, grant("ReadObjects"))],
+  },
+  {
+    what: "a model that answers in any Region",
+    risk: "ai-regions:execution_ai_policy",
+    changes: [change(aiAt, null, aiPolicy("global.anthropic.claude-x"))],
+    harmless: [
+      change(aiAt, aiPolicy("us.amazon.nova-pro-v1:0", "eu.a.b"), aiPolicy("us.amazon.nova-pro-v1:0")),
+    ],
   },
   {
     what: "a list of instance types of apps that grows",

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { environments } from "../../../src/environments.ts";
-import { resolveEnvironment } from "../../../src/settings/environment.ts";
+import { type EnvironmentSettings, resolveEnvironment } from "../../../src/settings/environment.ts";
 import {
   checkLocks,
   lockFileOf,
@@ -18,6 +18,8 @@ const packages = {
   marimoVersion: marimoDefaults.marimoVersion,
   extraPackages: ["polars==1.30.0", "altair==5.5.0"],
 };
+
+const withAi = { name: "dev", ai: { chatModel: "amazon.nova-lite-v1:0" } };
 
 describe("a lock file", () => {
   it("belongs to the packages, in any order, and to nothing else of an environment", () => {
@@ -36,10 +38,27 @@ describe("a lock file", () => {
   });
 
   it("is in place for each environment and the defaults, and none is left over", () => {
-    const all = [...environments, { name: "dev" }].map(resolveEnvironment);
+    const all = [...environments, { name: "dev" }, withAi].map(resolveEnvironment);
     expect(checkLocks(all)).toEqual([]);
     expect(unusedLocks(all)).toEqual([]);
     expect(unusedLocks([])).toEqual([...new Set(all.map((one) => lockFileOf(one)))].sort());
+  });
+
+  it("with `ai` has the same versions, and neither boto3 nor botocore, which are the image's", () => {
+    const pins = (settings: EnvironmentSettings) =>
+      readFileSync(lockFileOf(resolveEnvironment(settings)), "utf8").match(/^[a-z0-9._-]+==\S+/gim) ??
+      ([] as string[]);
+    const [plain, ai] = [pins({ name: "dev" }), pins(withAi)];
+    expect(ai).toEqual(expect.arrayContaining(plain));
+    const added = ai.filter((pin) => !plain.includes(pin)).map((pin) => pin.split("==")[0]);
+    expect(added).toContain("pydantic-ai-slim");
+    expect(added).not.toContain("boto3");
+    expect(added).not.toContain("botocore");
+  });
+
+  it("leaves the version of a package to `extraPackages`", () => {
+    const own = { ...resolveEnvironment(withAi), extraPackages: ["pydantic-ai-slim[openai]==2.60.0"] };
+    expect(requirementsOf(own).filter((one) => one.startsWith("pydantic"))).toEqual(own.extraPackages);
   });
 
   it("names no index, no folder and no package without a hash", () => {

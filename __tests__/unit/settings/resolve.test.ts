@@ -144,6 +144,15 @@ describe("resolveEnvironment", () => {
         },
       ],
       deployers: ["arn:aws:iam::123456789012:role/deploy"],
+      ai: {
+        region: "eu-west-1",
+        chatModel: "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        editModel: "eu.amazon.nova-pro-v1:0",
+        autocompleteModel: "amazon.nova-lite-v1:0",
+        maxTokens: 4096,
+        guardrail: { id: "abcd1234efgh", version: "1" },
+        allowedModels: ["amazon.nova-micro-v1:0"],
+      },
       audit: {
         retentionDays: 30,
         alertAddresses: ["security@example.com"],

@@ -56,6 +56,13 @@ const schedule = (name: string) => ({
   notebook: "sample-notebooks/01_explore_data.py",
   expression: "rate(1 day)",
 });
+const nova = "amazon.nova-lite-v1:0";
+const teamProfile = (region = "us-east-1") =>
+  `arn:aws:bedrock:${region}:123456789012:application-inference-profile/team1234abcd`;
+const ai = (fields: Settings, others: Settings = {}): Settings => ({
+  ai: { chatModel: nova, ...fields },
+  ...others,
+});
 const guardRails = (fields: Settings, others: Settings = {}): Settings => ({ guardRails: fields, ...others });
 const budget = (fields: Settings, others: Settings = {}): Settings =>
   guardRails({ budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], ...fields } }, others);
@@ -217,6 +224,14 @@ const fine: readonly (readonly [string, Settings])[] = [
       stopAtPercent: 1000,
     }),
   ],
+  ["a model", ai({})],
+  ["an inference profile", ai({ chatModel: "global.anthropic.claude-sonnet-4-5-20250929-v1:0" })],
+  ["an application inference profile", ai({ editModel: teamProfile() })],
+  ["models in another Region", ai({ region: "us-west-2", autocompleteModel: teamProfile("us-west-2") })],
+  ["models without internet", ai({ region: "us-east-1" }, { egress: "endpoints-only" })],
+  ["the most tokens", ai({ maxTokens: 128_000 })],
+  ["a guardrail's draft", ai({ guardrail: { id: "abcd1234efgh", version: "DRAFT" } })],
+  ["ten more models", ai({ allowedModels: Array.from({ length: 10 }, (_, index) => `a.b${index}-v1:0`) })],
   ["no trail", { audit: false }],
   ["a trail by default", { audit: {} }],
   ["the shortest retention", audit({ retentionDays: 1 })],
@@ -779,6 +794,37 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     "requiredTags",
     "lists 7",
   ],
+  ["AI of true", { ai: true }, "ai: true is not an object", "chatModel:"],
+  ["AI without a chat model", { ai: {} }, "ai.chatModel: undefined is missing", "modelId"],
+  ["an unknown setting of AI", ai({ model: nova }), "ai.model:", "unknown key"],
+  ["marimo's name of a model", ai({ chatModel: `bedrock/${nova}` }), "marimo's name of the provider"],
+  ["all models", ai({ editModel: "*" }), 'ai.editModel: "*" is not a model of Amazon Bedrock'],
+  ["a model's name", ai({ autocompleteModel: "Nova Lite" }), "ai.autocompleteModel:", "is not a model"],
+  ["a model of 81 characters", ai({ chatModel: `${"a".repeat(40)}.${"b".repeat(40)}` }), "is not a model"],
+  [
+    "a profile in another Region",
+    ai({ allowedModels: [nova, teamProfile("eu-west-1")] }),
+    "ai.allowedModels[1]:",
+    "is in Region eu-west-1",
+  ],
+  [
+    "models elsewhere without internet",
+    ai({ region: "us-west-2" }, { egress: "endpoints-only" }),
+    "ai.region:",
+  ],
+  ["an unknown Region of models", ai({ region: "us-east-9" }), "ai.region:"],
+  ["no tokens", ai({ maxTokens: 0 }), "ai.maxTokens: 0 is out of range", "1 to 128000"],
+  ["too many tokens", ai({ maxTokens: 128_001 }), "ai.maxTokens: 128001 is out of range"],
+  ["a guardrail's name only", ai({ guardrail: "abcd" }), "ai.guardrail:", "is not a guardrail"],
+  [
+    "a guardrail without a version",
+    ai({ guardrail: { id: "abcd" } }),
+    "ai.guardrail.version: undefined is missing",
+  ],
+  ["a guardrail's name", ai({ guardrail: { id: "Ours", version: "1" } }), "ai.guardrail.id:"],
+  ["version 0 of a guardrail", ai({ guardrail: { id: "abcd", version: "0" } }), "ai.guardrail.version:"],
+  ["no further models", ai({ allowedModels: [] }), "ai.allowedModels: [] lists 0"],
+  ["the same model twice", ai({ allowedModels: [nova, nova] }), "ai.allowedModels[1]:", "twice"],
   ["a trail of true", { audit: true }, "audit: true is not an object", "false, or an object"],
   ["an unknown setting of the trail", audit({ days: 5 }), "audit.days: 5 is the value of an unknown key"],
   ["a retention of 0 days", audit({ retentionDays: 0 }), "audit.retentionDays: 0", "1 to 3653"],

@@ -205,6 +205,7 @@ describe("the budget", () => {
         sid: "BudgetIsSpent",
         effect: "Deny",
         actions: [
+          "bedrock:InvokeModel*",
           "sagemaker:CreateApp",
           "sagemaker:CreateEndpoint",
           "sagemaker:CreateHyperParameterTuningJob",
@@ -215,6 +216,7 @@ describe("the budget", () => {
           "sagemaker:StartPipelineExecution",
         ],
         resources: [
+          `arn:${partition}:bedrock:*:*:*`,
           arn("sagemaker", "app/*"),
           arn("sagemaker", "endpoint/*"),
           arn("sagemaker", "hyper-parameter-tuning-job/*"),

@@ -20,6 +20,7 @@ from werkzeug.wrappers import Response
 _SERVICES = {"cloudcontrolapi": "cloudcontrol", "elasticfilesystem": "efs"}
 # Services that sign as another one -> their paths begin like this (botocore's `requestUri`).
 _BY_PATH = {
+    "bedrock": {"/model/": "bedrock-runtime"},
     "s3": {"/v20180820/": "s3control"},
     "sagemaker": {
         "/endpoints/": "sagemaker-runtime",

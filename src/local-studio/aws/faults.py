@@ -3,7 +3,7 @@
 A list of rules, each an object:
 
   operation    which requests match, for example "sagemaker:CreateDomain", "ec2:Delete*" or "*"
-  fault        "throttle", "error" (500), "expired-token" or "latency"
+  fault        "throttle", "error" (500), "expired-token", "access-denied" or "latency"
   after        number of matching requests that succeed first (default 0)
   count        maximum number of requests that fail (default: no maximum)
   probability  probability that a matching request fails, greater than 0, up to 1 (default 1)
@@ -71,6 +71,13 @@ _ERRORS: dict[str, dict[str, Error]] = {
         "rest-json": (403, "ExpiredTokenException", _EXPIRED),
         # Guess: the same as S3 (S3 Control).
         "rest-xml": (400, "ExpiredToken", "The provided token has expired."),
+    },
+    "access-denied": {
+        # Source: Amazon Bedrock API Reference, Converse, errors. Guess: the wording, and the same elsewhere.
+        **dict.fromkeys(
+            ("ec2", "s3", "query", "json", "rest-json", "rest-xml"),
+            (403, "AccessDeniedException", "You don't have access to the model with the specified model ID."),
+        ),
     },
 }
 _FAULTS = (*_ERRORS, "latency")

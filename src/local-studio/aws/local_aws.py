@@ -178,6 +178,7 @@ class LocalAws:
         return Response(json.dumps(self._faults.describe()), mimetype="application/json")
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        import bedrock
         import trail
         from aws_request import identify, identify_presigned
         from request_refusals import refusal
@@ -230,6 +231,8 @@ class LocalAws:
             with self._control_plane.lock:
                 sent = feature_records.answer(self._control_plane.studio_of(request.region), request)
             return sent(environ, log_and_start)
+        if request and request.name in bedrock.OPERATIONS:
+            return bedrock.answer(request)(environ, log_and_start)
         # moto is not thread-safe. Terraform sends ten requests at a time, so dictionaries would change during
         # an iteration, and the SDK's retry would find a partly completed first attempt. Requests to SageMaker
         # acquire the same lock themselves, but release it while they wait for the app host.

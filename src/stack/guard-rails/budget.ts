@@ -45,6 +45,7 @@ export class BudgetStopPolicy extends Construct {
           sid: "BudgetIsSpent",
           effect: "Deny",
           actions: [
+            "bedrock:InvokeModel*",
             "sagemaker:CreateApp",
             "sagemaker:CreateEndpoint",
             "sagemaker:CreateHyperParameterTuningJob",
@@ -55,14 +56,17 @@ export class BudgetStopPolicy extends Construct {
             "sagemaker:StartPipelineExecution",
           ],
           resources: [
-            "app",
-            "endpoint",
-            "hyper-parameter-tuning-job",
-            "pipeline",
-            "processing-job",
-            "training-job",
-            "transform-job",
-          ].map((kind) => props.account.arn("sagemaker", `${kind}/*`)),
+            `arn:${props.account.partition}:bedrock:*:*:*`,
+            ...[
+              "app",
+              "endpoint",
+              "hyper-parameter-tuning-job",
+              "pipeline",
+              "processing-job",
+              "training-job",
+              "transform-job",
+            ].map((kind) => props.account.arn("sagemaker", `${kind}/*`)),
+          ],
         },
       ],
     });

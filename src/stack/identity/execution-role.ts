@@ -5,8 +5,10 @@ import {
 import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
+import type { ResolvedAi } from "../../settings/ai.ts";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
 import { awsNames } from "../../settings/names.ts";
+import { aiStatements } from "../ai/ai-statements.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
 import { artifactStatements, type BucketAccess } from "./bucket-statements.ts";
@@ -41,6 +43,8 @@ export interface ExecutionPoliciesProps extends BucketAccess {
   readonly follow?: readonly DataAwsIamPolicyDocumentStatement[] | undefined;
   /** What the settings grant to everybody. @default nothing */
   readonly access?: readonly DataAwsIamPolicyDocumentStatement[] | undefined;
+  /** Models of Amazon Bedrock. @default none */
+  readonly ai?: ResolvedAi | undefined;
   /** Name prefix of the custom images that users may choose. @default none */
   readonly imagePrefix?: string | undefined;
 }
@@ -96,7 +100,7 @@ export function executionDocuments(
   scope: Construct,
   props: ExecutionPoliciesProps,
 ): Readonly<Record<string, DataAwsIamPolicyDocument>> {
-  const { account, imagePrefix, packages, perimeter, secrets = [] } = props;
+  const { account, ai, imagePrefix, packages, perimeter, secrets = [] } = props;
   const documents = {
     spaces: [
       ...spaceStatements(account, props.environment),
@@ -115,6 +119,7 @@ export function executionDocuments(
       ...(secrets.length === 0 ? [] : secretStatements(secrets)),
     ],
     access: [...(props.access ?? [])],
+    ai: ai === undefined ? [] : aiStatements(account, ai),
   };
   return Object.fromEntries(
     Object.entries(documents)

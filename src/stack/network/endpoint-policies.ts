@@ -3,6 +3,7 @@ import type { BucketGrant, GrantedServices } from "../../settings/access.ts";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
 import { isTrackingServer, type ResolvedServices } from "../../settings/services.ts";
 import { bucketArn } from "../access/statements.ts";
+import { aiEndpointStatement } from "../ai/ai-statements.ts";
 import { codeArtifactStatements } from "../identity/code-artifact-statements.ts";
 import { secretStatements } from "../identity/secret-statements.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
@@ -72,6 +73,7 @@ export function interfaceEndpoints(
   secrets: readonly string[],
   services: Pick<ResolvedServices, "featureStore" | "mlflowArn">,
   granted: GrantedServices,
+  ai: boolean,
 ): Readonly<Record<string, EndpointService>> {
   const service = (name: string, ...statements: readonly DataAwsIamPolicyDocumentStatement[]) => ({
     serviceName: `${account.reverseDnsPrefix}.${account.region}.${name}`,
@@ -166,6 +168,7 @@ export function interfaceEndpoints(
           }),
         }
       : {}),
+    ...(ai ? { bedrock_runtime: service("bedrock-runtime", aiEndpointStatement) } : {}),
     // One for tokens, one for packages (AWS CodeArtifact User Guide, "Create VPC endpoints for CodeArtifact"), with one
     // policy for both (the same, "Create a VPC endpoint policy for CodeArtifact").
     ...(repository === undefined

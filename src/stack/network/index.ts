@@ -34,5 +34,6 @@ export function environmentNetwork(scope: Construct, props: EnvironmentNetworkPr
     secrets: environment.jobs.secrets,
     services: environment.services,
     granted: everyGrant(environment.access, environment.teams),
+    ai: environment.ai !== undefined,
   });
 }

@@ -42,6 +42,8 @@ export interface NetworkProps {
   readonly bucketArn: string;
   /** Repository of AWS CodeArtifact that the spaces' packages come from. @default none */
   readonly codeArtifact?: CodeArtifactRepository | undefined;
+  /** Whether models of Amazon Bedrock are called. @default false */
+  readonly ai?: boolean | undefined;
   /** ARNs of secrets that jobs read. */
   readonly secrets?: readonly string[] | undefined;
   /** Feature store and MLflow, whose endpoints are beside SageMaker's own. @default neither */
@@ -58,7 +60,7 @@ export interface EnvironmentNetwork {
   readonly ownSubnets: readonly Subnet[];
   /** Destinations that the spaces' security groups allow HTTPS to. */
   readonly https: readonly HttpsDestination[];
-  /** Ids of the endpoints for S3 and SageMaker. Undefined where there is a way around them. */
+  /** Ids of the endpoints for S3, SageMaker and Bedrock. Undefined where there is a way around them. */
   readonly perimeter?: readonly string[] | undefined;
 }
 
@@ -124,8 +126,8 @@ export class Network extends Construct implements EnvironmentNetwork {
 
     if (props.egress === "endpoints-only") {
       // No internet gateway and no public subnets either: what is not there cannot be routed to by mistake.
-      const sagemaker = this.interfaceEndpoints(vpc, props);
-      if (props.perimeter === true) this.perimeter = [s3.id, ...sagemaker];
+      const confining = this.interfaceEndpoints(vpc, props);
+      if (props.perimeter === true) this.perimeter = [s3.id, ...confining];
       this.https = [
         {
           description: "HTTPS to the interface endpoints of the VPC",
@@ -210,7 +212,7 @@ export class Network extends Construct implements EnvironmentNetwork {
     }
   }
 
-  /** Returns the ids of SageMaker's. */
+  /** Returns the ids of those that the perimeter has: see `perimeterStatement`. */
   private interfaceEndpoints(vpc: Vpc, props: NetworkProps): readonly string[] {
     const { account, prefix } = props;
     const group = new SecurityGroup(this, "endpoints_group", {
@@ -227,13 +229,14 @@ export class Network extends Construct implements EnvironmentNetwork {
       toPort: 443,
       cidrIpv4: props.vpcCidr,
     });
-    const sagemaker: string[] = [];
+    const confining: string[] = [];
     const services = interfaceEndpoints(
       account,
       props.codeArtifact,
       props.secrets ?? [],
       props.services ?? { featureStore: false, mlflowArn: undefined },
       props.granted ?? { glue: false, secrets: false },
+      props.ai === true,
     );
     for (const [name, { serviceName, statements }] of Object.entries(services)) {
       const policy = new DataAwsIamPolicyDocument(this, `${name}_endpoint_policy`, {
@@ -249,7 +252,7 @@ export class Network extends Construct implements EnvironmentNetwork {
         policy: policy.json,
         tags: { Name: `${prefix}-${name.replaceAll("_", "-")}` },
       });
-      if (serviceName.includes("sagemaker")) sagemaker.push(endpoint.id);
+      if (/sagemaker|bedrock/.test(serviceName)) confining.push(endpoint.id);
       if (name === "studio") {
         skipChecks(endpoint, {
           CKV_AWS_283:
@@ -257,6 +260,6 @@ export class Network extends Construct implements EnvironmentNetwork {
         });
       }
     }
-    return sagemaker;
+    return confining;
   }
 }

@@ -1,4 +1,5 @@
 import type { Construct } from "constructs";
+import { modelsOf } from "../../settings/ai.ts";
 import { lockFileOf } from "../../settings/locks.ts";
 import { HomeFileSystemKey } from "../removal/home-file-system-key.ts";
 import { spaceFiles } from "../studio/space-files.ts";
@@ -83,8 +84,9 @@ const words = (list: readonly string[]) => (list.length > 0 ? list.join(" ") : u
 
 /** Lines of `settings.env`, which `sagemaker_marimo/state.py` reads. */
 function spaceSettings({ environment, packages }: EnvironmentContext): Readonly<Record<string, string>> {
-  const { appsFolder, packageIndexUrl, repositories, runOnOpen, transport } = environment;
+  const { ai, appsFolder, packageIndexUrl, repositories, runOnOpen, transport } = environment;
   const settings: Readonly<Record<string, string | undefined>> = {
+    MARIMO_AI: ai && JSON.stringify({ ...ai, allowedModels: undefined, models: modelsOf(ai) }),
     MARIMO_TRANSPORT: transport,
     // Of MLflow, which finds the server by sagemaker-mlflow.
     MLFLOW_TRACKING_URI: environment.services.mlflowArn,

@@ -1,7 +1,9 @@
-"""marimo's command line with seven changes, which use private names of marimo 0.25.2:
+"""marimo's command line with nine changes, which use private names of marimo 0.25.2:
 
 - With the environment's setting `runOnOpen`, a notebook's cells run when it is opened. marimo's environment
   variable for this would override the user's marimo.toml, and that file is the user's.
+- The environment's setting `ai` is a default too, and each request names its guardrail (bedrock_models.py).
+- marimo saves only what a person has chosen (user_choices.py).
 - A session cache of another marimo version is used. marimo ignores it, and then overwrites it: people would
   lose the results of last time with each update, and with a page that is closed before its kernel is ready.
 - Cells run in their notebook's folder, as in Jupyter and in a job. marimo's run in its server's.
@@ -15,6 +17,7 @@ usage: marimo_server.py --quiet edit|run FOLDER, with marimo's options
 """
 
 import dataclasses
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -26,7 +29,12 @@ def main() -> None:
     command, folder = sys.argv[2:4]
     if os.environ.get("MARIMO_RUN_ON_OPEN") == "true":
         attempt(run_on_open, otherwise="cells will not run when a notebook is opened")
+    if setting := os.environ.get("MARIMO_AI"):
+        ai = json.loads(setting)
+        attempt(lambda: set_ai_defaults(ai), otherwise="marimo does not know the environment's models")
+        attempt(lambda: extend_ai_requests(ai), otherwise="requests to models name no guardrail")
     if command == "edit":
+        attempt(save_only_choices, otherwise="later defaults do not reach people who change a setting")
         attempt(keep_results_of_other_versions, otherwise="results of another marimo version will be lost")
         attempt(run_in_notebooks_folder, otherwise="cells will not run in their notebook's folder")
         attempt(serve_home, otherwise="marimo opens only what is in its folder")
@@ -57,6 +65,24 @@ def run_on_open() -> None:
     from marimo._config.config import DEFAULT_CONFIG
 
     DEFAULT_CONFIG["runtime"]["auto_instantiate"] = True
+
+
+def set_ai_defaults(ai: dict[str, Any]) -> None:
+    import bedrock_models
+
+    bedrock_models.set_defaults(ai)
+
+
+def extend_ai_requests(ai: dict[str, Any]) -> None:
+    import bedrock_models
+
+    bedrock_models.extend_requests(ai)
+
+
+def save_only_choices() -> None:
+    import user_choices
+
+    user_choices.save_only_choices()
 
 
 def keep_results_of_other_versions() -> None:

@@ -36,6 +36,8 @@ OF_MARIMO = {
     "marimo._ast.cell_manager": ("CellManager.apply_diff_from", "CellManager.document"),
     "marimo._ast.parse": ("parse_notebook",),
     "marimo._config.config": ("DEFAULT_CONFIG",),
+    "marimo._config.manager": ("UserConfigStore.save_config", "UserConfigStore.get_config_path"),
+    "marimo._server.ai.providers": ("BedrockProvider.create_provider",),
     "marimo._session.notebook.file_manager": ("AppFileManager.reload", "AppFileManager.path"),
     "marimo._session.state.serialize": (
         "SessionCacheManager.is_cache_hit",

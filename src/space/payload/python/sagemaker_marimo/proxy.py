@@ -34,7 +34,7 @@ from sagemaker_marimo.same_origin import (
     is_same_origin,
 )
 from sagemaker_marimo.server import NotRunningError, Server
-from sagemaker_marimo.stream_handler import StreamHandler
+from sagemaker_marimo.stream_handler import AI_REPLIES, StreamHandler
 from sagemaker_marimo.waiting_page import installation_page, notice, packages_page, server_page
 
 # Seconds in which marimo may not have noticed that another program has changed a notebook.
@@ -91,6 +91,8 @@ class MarimoHandler(StreamHandler):
                 self.server.has_own_connection = False  # the page that reported it was slow
             await self.ensure_process()
             await self._event_stream(port, path)
+        elif path.strip("/") in AI_REPLIES and self.request.method == "POST":
+            await self._reply(port, path)
         elif is_stream and self.request.method == "DELETE":
             await self._leave()
         elif is_stream and self.request.method == "POST":

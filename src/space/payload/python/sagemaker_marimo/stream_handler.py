@@ -4,6 +4,7 @@ src/space/README.md lists the private interfaces that this module uses.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,8 @@ from sagemaker_marimo.event_stream import EventStream, EventStreams, Refused
 KEEP_ALIVE = 3.0
 # Seconds after which a poll is answered without events, for the same reason.
 POLL = 7.0
+# Their answers are event streams, which the page does not ask for: jupyter-server-proxy would hold them back.
+AI_REPLIES = ("api/ai/chat", "api/ai/completion")
 # Headers that concern the connection itself, and headers that aiohttp sets.
 UNFORWARDED_HEADERS = {
     "connection",
@@ -27,6 +30,27 @@ UNFORWARDED_HEADERS = {
     "host",
     "accept-encoding",
 }
+
+
+async def with_keep_alives(chunks: AsyncIterator[bytes], is_stream: bool) -> AsyncIterator[bytes]:
+    """The chunks, and between two events a comment for each `KEEP_ALIVE` seconds of silence."""
+    ended, last = object(), b"\n\n"
+    reading = asyncio.ensure_future(anext(chunks, ended))
+    try:
+        while True:
+            await asyncio.wait({reading}, timeout=KEEP_ALIVE)
+            if not reading.done():
+                if is_stream and last.endswith(b"\n\n"):
+                    yield b": keep-alive\n\n"
+                continue
+            chunk: Any = reading.result()
+            if chunk is ended:
+                return
+            last = chunk
+            yield chunk
+            reading = asyncio.ensure_future(anext(chunks, ended))
+    finally:
+        reading.cancel()
 
 
 class StreamHandler(ActivityHandler):
@@ -112,6 +136,33 @@ class StreamHandler(ActivityHandler):
                     not await stream.change(max(0.01, end - loop.time()) if poll else KEEP_ALIVE) and not poll
                 ):
                     await self._write(b": keep-alive\n\n")
+
+    async def _reply(self, port: int, path: str) -> None:
+        """Sends the reply of a model as it comes. While the model is silent, comments keep the connection."""
+        await self.ensure_process()
+        url = self.get_client_uri("http", "127.0.0.1", port, path)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as client,
+                client.post(url, data=self.request.body, headers=self._headers_for_marimo()) as response,
+            ):
+                self.set_status(response.status)
+                for name, value in response.headers.items():
+                    if name.lower() not in {*UNFORWARDED_HEADERS, "content-encoding", "date", "server"}:
+                        self.set_header(name, value)
+                self.set_header("X-Accel-Buffering", "no")
+                is_stream = response.content_type == "text/event-stream"
+                async for data in with_keep_alives(response.content.iter_any(), is_stream):
+                    if self._browser_left:
+                        return  # which ends the model's reply too
+                    self._record_activity()
+                    await self._write(data)
+        except StreamClosedError:
+            self._browser_left = True
+        except (aiohttp.ClientError, TimeoutError):
+            if not self._headers_written:
+                self.set_status(HTTPStatus.BAD_GATEWAY)
 
     async def _write(self, data: bytes) -> None:
         self.write(data)
