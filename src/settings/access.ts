@@ -19,7 +19,7 @@ import {
 
 /** A bucket, or the objects below a prefix of it. */
 export interface BucketGrant {
-  /** Limit: in the environment's Region, and neither the environment's own bucket nor one with a Terraform state. */
+  /** Limit: in the environment's Region, and neither the environment's own bucket nor that of its Terraform state. */
   readonly name: string;
   /**
    * Only objects whose keys begin with it.
@@ -99,7 +99,7 @@ const rules = {
     source: types,
   },
   own: {
-    allowed: "another bucket than the environment's and than those of Terraform states",
+    allowed: "another bucket than the environment's and than that of its Terraform state",
     source: "src/stack/identity/bucket-statements.ts: people are isolated from one another there",
   },
   prefix: {
@@ -129,6 +129,8 @@ const bucketChecks: Checks<BucketGrant> = {
     if (typeof value !== "string") return;
     if (isEnvironmentBucket(value) || value === existingBucketOf(settings))
       report(value, "is a bucket of an environment", rules.own);
+    if (isRecord(settings.backend) && value === settings.backend.bucket)
+      report(value, "has the environment's Terraform state", rules.own);
   },
   prefix: (value, report) => {
     if (!isString(value, report, rules.prefix)) return;

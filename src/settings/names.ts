@@ -37,13 +37,6 @@ export const deployedPrefixes = [bucketPrefixes.payload, bucketPrefixes.wheels, 
 /** Tag of a user's role: the name of the user profile, in lower case. */
 export const userTag = "StudioUser";
 
-/** Names of the policies that the stack creates. */
-export const policyNames = (prefix: string) =>
-  [
-    ...["spaces", "artifacts", "packages", "jobs", "job-runtime", "job-secrets", "services", "budget-stop"],
-    ...["instance-types", "spaces", "tags"].map((name) => `guard-rails-${name}`),
-  ].map((name) => `${prefix}-${name}`);
-
 /** Names of resources that the stack creates, and `npm run leftovers` finds without Terraform's state. */
 export const awsNames = (prefix: string) => ({
   executionRole: `${prefix}-execution`,

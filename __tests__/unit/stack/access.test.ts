@@ -271,6 +271,11 @@ describe("validation", () => {
       "is a bucket of an environment",
     ],
     [
+      "the bucket of the environment's state",
+      { backend: { type: "s3", bucket: "acme-state" }, access: { buckets: [{ name: "acme-state" }] } },
+      "has the environment's Terraform state",
+    ],
+    [
       "an alias",
       { access: { buckets: [{ ...lake, encryptionKeyArn: "alias/x" }] } },
       "is not the ARN of a KMS key",
