@@ -150,3 +150,23 @@ def test_only_choices_are_saved_and_all_of_them_stay(tmp_path: Path, monkeypatch
     assert store.read() == {"theme": "dark"}
     store.save_config({"ai": {"max_tokens": 5}})
     assert store.read() == {"theme": "dark", "ai": {"max_tokens": 5}}
+
+
+def test_choices_stay_on_a_full_disk_and_a_link_stays_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module(monkeypatch, "tomlkit", dumps=dumps)
+    target, file = tmp_path / "dotfiles.toml", tmp_path / "marimo.toml"
+    target.write_text('theme = "dark"\nwidth = "full"\n')
+    file.symlink_to(target)
+    user_choices.keep_choices(file, {"theme": "dark"})
+    assert (file.is_symlink(), target.read_text().strip()) == (True, 'theme = "dark"')
+
+    def full(self: Path, text: str, **_: Any) -> int:
+        with self.open("w"):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        user_choices.keep_choices(file, {})
+    assert target.read_text().strip() == 'theme = "dark"'

@@ -33,7 +33,11 @@ def save_only_choices() -> None:
 
 def keep_choices(file: Path, *choices: Any) -> None:
     tomlkit: Any = importlib.import_module("tomlkit")  # marimo's own, which mypy does not find
-    file.write_text(tomlkit.dumps(chosen(tomllib.loads(file.read_text()), *choices), sort_keys=True))
+    # Not in place: on a full disk, the choices would be lost. The file can be a link to one in a repository.
+    file = file.resolve()
+    new = file.with_name(f".{file.name}.new")
+    new.write_text(tomlkit.dumps(chosen(tomllib.loads(file.read_text()), *choices), sort_keys=True))
+    new.replace(file)
 
 
 def chosen(written: dict[str, Any], *choices: Any) -> dict[str, Any]:
