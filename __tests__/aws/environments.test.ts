@@ -150,7 +150,7 @@ describe("other partitions", () => {
     // These service principals have the same name in every partition, as far as the provider knows.
     const hosts = (text.match(/[\w.-]*\bamazonaws\.com[\w.]*/g) ?? []).filter(
       (host) =>
-        !/^(cloudtrail|cloudwatch|events|logging\.s3|sagemaker|scheduler|vpc-flow-logs)\.amazonaws\.com$/.test(
+        !/^(cloudtrail|cloudwatch|events|logging\.s3|sagemaker|scheduler|states|vpc-flow-logs)\.amazonaws\.com$/.test(
           host,
         ),
     );
