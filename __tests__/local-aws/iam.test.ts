@@ -14,7 +14,7 @@ import {
   ListEntitiesForPolicyCommand,
   PutRolePermissionsBoundaryCommand,
 } from "@aws-sdk/client-iam";
-import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { GetObjectCommand, GetObjectTaggingCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import {
   CreateAppCommand,
   CreateProcessingJobCommand,
@@ -279,8 +279,12 @@ describe("--iam", () => {
     await expect(sagemaker.send(new CreateProcessingJobCommand(job))).rejects.toThrow(
       /\(statement SendJobs of marimo-dev-jobs does so, but not with .*StringEquals aws:RequestTag\/Environment = null/,
     );
+    const tags = new GetObjectTaggingCommand({ Bucket: bucket, Key: "people/bo/x.txt" });
+    await expect(s3.send(tags)).rejects.toThrow(
+      /\(no statement of marimo-dev-\S+, .* names s3:GetObjectTagging\)/,
+    );
     await expect(sagemaker.send(new DescribeModelCommand({ ModelName: "m" }))).rejects.toThrow(
-      /sagemaker:DescribeModel on resource: arn:aws:sagemaker:us-east-1:123456789012:model\/m .*\(no statement of marimo-dev-\S+, .* names sagemaker:DescribeModel\)/,
+      /sagemaker:DescribeModel on resource: arn:aws:sagemaker:us-east-1:123456789012:model\/m .*\(statement OwnServices of marimo-dev-services allows it on /,
     );
   });
 

@@ -49,8 +49,13 @@ export class MarimoPage {
     const notRun = '.marimo-cell [data-status="outdated"]';
     await this.page.locator(".marimo-cell").first().waitFor({ timeout });
     if ((await this.page.locator(notRun).count()) > 0) {
-      // Until the kernel knows the notebook, no cell is stale, and marimo ignores the shortcut.
-      await this.page.locator(stale).first().waitFor({ timeout });
+      // Until the kernel knows the notebook, no cell is stale, and marimo ignores the shortcut. After a reload, the cells
+      // look so for a moment.
+      await this.page.waitForFunction(
+        `document.querySelector(${JSON.stringify(stale)}) || !document.querySelector(${JSON.stringify(notRun)})`,
+        undefined,
+        { timeout },
+      );
       await this.page.keyboard.press("ControlOrMeta+Shift+R");
     }
     const unfinished = this.page.locator(
