@@ -587,7 +587,7 @@ function agreeingRunAs(schedule: unknown, settings: Settings): unknown {
   return isSettings(user) && haveRoles ? { ...rest, runAs: user.name } : rest;
 }
 
-/** Replaces the indexes of users by their names. Without users of their own roles there are no teams. */
+/** Puts users' names in the place of their indexes. Removes the teams if users have no roles of their own. */
 function agreeingTeams(teams: readonly unknown[], settings: Settings): readonly unknown[] | undefined {
   const users: unknown = settings.userProfiles ?? studioDefaults.userProfiles;
   const names = (Array.isArray(users) ? users : []).flatMap((one) =>

@@ -17,7 +17,7 @@ export interface AuditQuery {
 const sessionName = "SageMaker";
 
 /**
- * Management events of roles, from the event history: 90 days, in this Region, no data events, and two requests a second
+ * Management events of these roles, from the event history: 90 days, in this Region, no data events, and two requests a second
  * (AWS CloudTrail API Reference, LookupEvents).
  */
 export async function managementEvents(
@@ -42,7 +42,7 @@ export async function managementEvents(
   return found;
 }
 
-/** Data events of roles, from a trail's log files. Undefined if there is no such bucket. */
+/** Writes by these roles, from a trail's log files. Undefined if there is no such bucket. */
 export async function dataEvents(
   { from, roleNames, to }: AuditQuery,
   trail: { readonly bucket: string; readonly account: string; readonly region: string },

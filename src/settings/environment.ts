@@ -134,7 +134,7 @@ export interface ResolvedEnvironment
     ResolvedMarimo,
     ResolvedTerraform,
     ResolvedRetention {
-  /** Undefined where there is no AI. */
+  /** Undefined without the setting. */
   readonly ai: ResolvedAi | undefined;
   readonly guardRails: ResolvedGuardRails;
   readonly jobs: ResolvedJobs;

@@ -54,7 +54,7 @@ describe("SageMaker's services", () => {
     expect(Object.keys(limits).filter((key) => /^(StringEquals|ArnEquals) /.test(key))).toEqual([]);
   });
 
-  it("have MLflow and the feature store by setting, with their endpoints only where there is no other way", () => {
+  it("have MLflow and the feature store if the settings say so, with interface endpoints only without internet", () => {
     const mlflowArn = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/team";
     const isolated = synthesize({ egress: "endpoints-only", services: { featureStore: true, mlflowArn } });
     const endpoints = (stack: typeof isolated) =>

@@ -9,7 +9,7 @@ const limitOf = (values: Readonly<Record<string, unknown>>) =>
 function reasonOf(one: ResourceChange): string | undefined {
   const [from, to] = [limitOf(before(one)), limitOf(after(one))];
   if (one.type !== "aws_cloudwatch_event_rule" || Number.isNaN(from)) return undefined;
-  if (isDestroyed(one)) return `A job with more than ${from} instances is not stopped any more.`;
+  if (isDestroyed(one)) return `Jobs with more instances than ${from} are not stopped any more.`;
   return isUpdated(one) && to > from
     ? `A job may have ${code(String(to))} instances instead of ${code(String(from))}.`
     : undefined;

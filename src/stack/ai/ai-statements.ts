@@ -7,9 +7,9 @@ const invoke = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"];
 
 /**
  * The models and inference profiles of the settings. A profile needs its own ARN, and its model's in all Regions that it may
- * send requests to (Amazon Bedrock User Guide, "Prerequisites for inference profiles"). There is no condition on the Region: a
- * `global.` profile is also authorized on the model's ARN without a Region, where `aws:RequestedRegion` is `unspecified`.
- * An application inference profile does not say which model it has.
+ * send requests to (Amazon Bedrock User Guide, "Prerequisites for inference profiles"). No statement has a condition on the
+ * Region: for a `global.` profile, `aws:RequestedRegion` is also `unspecified`. An application inference profile does not
+ * say which model it has.
  */
 export function aiStatements(account: AwsAccount, ai: ResolvedAi): DataAwsIamPolicyDocumentStatement[] {
   const own = (resource: string) => `arn:${account.partition}:bedrock:${ai.region}:${account.id}:${resource}`;

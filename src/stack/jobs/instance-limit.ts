@@ -29,9 +29,9 @@ const kinds = {
 /**
  * Stops a job of the environment that has more instances than allowed, as soon as SageMaker reports it. IAM cannot refuse
  * it: it has no condition key for the number (Service Authorization Reference, Amazon SageMaker AI). The instances start
- * for some minutes; what they cost until then is billed. EventBridge has no target that stops a job, so Step Functions
- * calls it, at 0.025 US dollars for 1,000 steps, two for each such job, and without a function to maintain. (SageMaker Developer Guide,
- * "Events that Amazon SageMaker AI sends to Amazon EventBridge"; AWS Step Functions pricing.)
+ * for some minutes, which are billed. EventBridge has no target that stops a job, so a state machine of Step Functions
+ * does. It needs no function to maintain, and costs 0.025 US dollars for 1,000 steps, of which each such job takes two.
+ * (SageMaker Developer Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge"; AWS Step Functions pricing.)
  */
 export class InstanceLimit extends Construct {
   constructor(scope: Construct, id: string, props: InstanceLimitProps) {

@@ -63,7 +63,7 @@ def defaults(jobs: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def write(file: Path, content: dict[str, Any]) -> bool:
-    """Leaves a file alone that another program wrote, and does not create the folder, which the image has."""
+    """Does not replace another program's file. Does not create the folder, which the image has."""
     if not file.parent.is_dir() or (file.exists() and not file.read_text().startswith(MARK)):
         return False
     new = file.with_name(f".{file.name}.{os.getpid()}")
