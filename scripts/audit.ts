@@ -83,7 +83,7 @@ async function main(values: Values): Promise<number> {
     `${records.length} events of ${query.roleNames.join(" and ")} since ${from.toISOString().slice(0, 19)}Z`,
   );
   if (records.length === 0 && process.env.AWS_ENDPOINT_URL !== undefined) {
-    console.error("In a rehearsal, requests have roles only with `npm start -- --iam`.");
+    console.error("A rehearsal's requests have roles only if it was started by `npm start -- --iam`.");
   }
   if (values.json) console.log(JSON.stringify(records, undefined, 2));
   else if (records.length > 0) console.log(auditTable(records));
