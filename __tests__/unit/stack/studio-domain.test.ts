@@ -156,8 +156,8 @@ describe("the user profiles", () => {
       depends_on: ["aws_s3_object.payload_current"],
     });
     expect(profiles.user_settings).toEqual({
-      execution_role: expression("aws_iam_role.users_role[each.key].arn"),
-      security_groups: [expression("aws_security_group.studio_profile_group[each.key].id")],
+      execution_role: expression("local.users_role_arns[each.key]"),
+      security_groups: [expression("local.studio_profile_group_ids[each.key]")],
       jupyter_lab_app_settings: jupyterLab("profiles", expression("each.value")),
       code_editor_app_settings: codeEditor("profiles"),
       space_storage_settings: storage,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { synthesizeEvery } from "../../support/every-environment.ts";
 import { accountId, arn, expression, resource, statements, synthesize } from "../../support/synthesize.ts";
 
 const each = `marimo-dev-user-${expression("lower(each.key)")}`;
@@ -39,8 +40,14 @@ describe("a user's role", () => {
     expect(domain.default_user_settings).toMatchObject(shared);
     expect(domain.default_space_settings).toMatchObject(shared);
     expect(resource(stack, "aws_sagemaker_user_profile", "studio_profiles").user_settings).toMatchObject({
-      execution_role: expression("aws_iam_role.users_role[each.key].arn"),
+      execution_role: expression("local.users_role_arns[each.key]"),
     });
+  });
+
+  it("is read from a local value, as a reference to one role evaluates all: a plan takes the square of the users", () => {
+    expect(synthesize().text).toContain("{ for key, val in aws_iam_role.users_role: key => val.arn }");
+    for (const { text } of synthesizeEvery().values())
+      expect(text).not.toMatch(/\baws_\w+\.\w+\[each\.key\]/);
   });
 
   it("does not exist beside an existing role, which everybody has", () => {

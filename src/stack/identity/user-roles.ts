@@ -1,16 +1,10 @@
 import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
 import { SchedulerScheduleGroup } from "@cdktf/provider-aws/lib/scheduler-schedule-group/index.js";
-import {
-  Fn,
-  type ITerraformDependable,
-  type MapTerraformIterator,
-  propertyAccess,
-  TerraformIterator,
-  Token,
-} from "cdktf";
+import { Fn, type ITerraformDependable, type MapTerraformIterator, TerraformIterator, Token } from "cdktf";
 import { Construct } from "constructs";
 import { awsNames, userTag } from "../../settings/names.ts";
+import { attributeOfEach } from "../support/attribute-of-each.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
 import { sagemakerStatement, serviceTrust } from "./service-trust.ts";
@@ -34,8 +28,9 @@ export interface UserRolesProps {
 export class UserRoles extends Construct {
   /** List of the roles' names. */
   readonly names: readonly string[];
+  /** ARN of the role of the user whose name is the key of the resource that uses it. */
+  readonly arnOfEach: string;
   readonly role: IamRole;
-  private readonly userProfiles: MapTerraformIterator;
 
   constructor(scope: Construct, id: string, props: UserRolesProps) {
     super(scope, id);
@@ -70,12 +65,7 @@ export class UserRoles extends Construct {
       forceDetachPolicies: true,
       ...(attachedByOthers.length === 0 ? {} : { dependsOn: [...attachedByOthers] }),
     });
-    this.userProfiles = userProfiles;
+    this.arnOfEach = attributeOfEach(this.role, "arn", userProfiles);
     this.names = Token.asList(TerraformIterator.fromResources(this.role).pluckProperty("name"));
-  }
-
-  /** ARN of the role of the user whose name is the key of the resource that uses it. */
-  get arnOfEach(): string {
-    return Token.asString(propertyAccess(this.role.fqn, [this.userProfiles.key, "arn"]));
   }
 }

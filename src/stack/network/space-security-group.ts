@@ -1,6 +1,7 @@
 import { SecurityGroup } from "@cdktf/provider-aws/lib/security-group/index.js";
-import { type MapTerraformIterator, propertyAccess, Token } from "cdktf";
+import type { MapTerraformIterator } from "cdktf";
 import { Construct } from "constructs";
+import { attributeOfEach } from "../support/attribute-of-each.ts";
 import { skipChecks } from "../support/skip-checks.ts";
 
 /** Where a space may go with HTTPS. */
@@ -64,9 +65,6 @@ export class SpaceSecurityGroup extends Construct {
         CKV2_AWS_5: "Attached by Studio to the spaces of a domain or user profile, unknown to checkov",
       });
     }
-    this.groupId =
-      props.forEach === undefined
-        ? group.id
-        : Token.asString(propertyAccess(group.fqn, [props.forEach.key, "id"]));
+    this.groupId = props.forEach === undefined ? group.id : attributeOfEach(group, "id", props.forEach);
   }
 }
