@@ -1,6 +1,6 @@
 import { type Difference, differencesOf } from "./differences.ts";
 import { type Concern, concerns, kindOf, nameOf, payloadKey } from "./kinds.ts";
-import { code, count, joinFirst } from "./markdown.ts";
+import { code, count, joinFirst, longest } from "./markdown.ts";
 import {
   after,
   before,
@@ -53,32 +53,39 @@ function isOnlyTagged(one: ResourceChange): boolean {
 
 /** A new tag of an environment changes every resource, so all of them share one line. */
 function tagLines(tagged: readonly ResourceChange[]): readonly string[] {
-  const groups = new Map<string, ResourceChange[]>();
-  for (const one of tagged) {
-    const lines = differencesOf(one).map((difference) =>
-      describeDifference({ ...difference, path: difference.path.replace("tags_all.", "tags.") }),
-    );
-    const key = [...new Set(lines)].join("; ");
-    groups.set(key, [...(groups.get(key) ?? []), one]);
-  }
-  return [...groups].map(([differences, group]) => {
+  const describe = (one: ResourceChange) =>
+    differencesOf(one)
+      .map((difference) =>
+        describeDifference({ ...difference, path: difference.path.replace("tags_all.", "tags.") }),
+      )
+      .join("; ");
+  return groupBy(tagged, describe).map((group) => {
     const names = group.map((one) => code(one.address));
-    return `- change only the tags of ${joinFirst(names)}: ${differences}`;
+    return `- change only the tags of ${joinFirst(names)}: ${group[0] && describe(group[0])}`;
   });
 }
 
 function linesOf(changes: readonly ResourceChange[]): readonly string[] {
-  const groups = new Map<string, ResourceChange[]>();
-  for (const one of changes) {
-    const key = `${verbOf(one)} ${kindOf(one).noun}`;
-    groups.set(key, [...(groups.get(key) ?? []), one]);
-  }
-  return [...groups.values()].flatMap((group) => [
-    ...group.slice(0, mostOfAKind).map(lineOf),
-    ...(group.length > mostOfAKind && group[0]
-      ? [`- ${verbOf(group[0])} ${group.length - mostOfAKind} more (${kindOf(group[0]).noun})`]
-      : []),
-  ]);
+  const byKind = groupBy(changes, (one) => `${verbOf(one)} ${kindOf(one).noun}`);
+  return byKind.flatMap((ofKind) => {
+    // An update of many people's resources is the same for each.
+    const equal = groupBy(ofKind, (one) =>
+      isUpdated(one) && one.previous_address === undefined ? detailsOf(one) : one.address,
+    );
+    const rest = equal.slice(mostOfAKind).flat();
+    return [
+      ...equal.slice(0, mostOfAKind).map((group) => lineOf(group)),
+      ...(rest[0] === undefined
+        ? []
+        : [`- ${verbOf(rest[0])} ${rest.length} more (${kindOf(rest[0]).noun})`]),
+    ];
+  });
+}
+
+function groupBy<T>(values: readonly T[], key: (value: T) => string): readonly (readonly T[])[] {
+  const groups = new Map<string, T[]>();
+  for (const one of values) groups.set(key(one), [...(groups.get(key(one)) ?? []), one]);
+  return [...groups.values()];
 }
 
 function verbOf(one: ResourceChange): string {
@@ -93,15 +100,29 @@ function verbOf(one: ResourceChange): string {
     : "rename in Terraform";
 }
 
-function lineOf(one: ResourceChange): string {
+/** One line for changes that are equal. */
+function lineOf(equal: readonly ResourceChange[]): string {
+  const [one] = equal;
+  if (one === undefined) return "";
   const { noun } = kindOf(one);
   const name = nameOf(one);
   const address = name === one.address ? "" : ` (${code(one.address)})`;
   const from = one.previous_address === undefined ? "" : `, previously ${code(one.previous_address)}`;
+  const what =
+    equal.length === 1
+      ? `${noun} ${code(name)}${address}${from}`
+      : `${count(equal.length, noun)}: ${joinFirst(
+          equal.map((each) => code(nameOf(each))),
+          mostOfAKind,
+        )}`;
+  return `- ${verbOf(one)} ${what}${detailsOf(one)}`;
+}
+
+function detailsOf(one: ResourceChange): string {
   const differences = isUpdated(one) || isReplaced(one) ? differencesOf(one).filter(isShown(one)) : [];
   const rest = differences.length - mostDifferences;
   return [
-    `- ${verbOf(one)} ${noun} ${code(name)}${address}${from}`,
+    "",
     ...differences.slice(0, mostDifferences).map((difference) => `  - ${describeDifference(difference)}`),
     ...(rest > 0 ? [`  - and ${count(rest, "more attribute")}`] : []),
   ].join("\n");
@@ -114,13 +135,28 @@ const isShown = (one: ResourceChange) => (difference: Difference) =>
 const isForcing = ({ change }: ResourceChange, path: string) =>
   (change.replace_paths ?? []).some((parts) => path.split(/[.[]/)[0] === parts[0]);
 
-function describeDifference({ path, before, after }: Difference): string {
+function describeDifference({ path, before, after, items }: Difference): string {
   const what = labels[path.replace(/^user_settings\./, "")];
   const name = what === undefined ? code(path) : `${what} (${code(path)})`;
   // Policies (JSON) and scripts (base64) are one long line. The risks say what a policy allows.
   if (/(^|_)policy$/.test(path) && before.startsWith("{")) return `${name}: the document changes`;
   if (path === "studio_lifecycle_config_content") return `${name}: the script changes`;
-  return `${name}: ${code(before)} → ${code(after)}`;
+  if (items !== undefined) {
+    const listed = (verb: string, values: readonly string[]) =>
+      values.length === 0 ? [] : [`${verb} ${joinFirst(values.map(code), mostDifferences)}`];
+    return `${name}: ${[...listed("adds", items.added), ...listed("removes", items.removed)].join("; ")}`;
+  }
+  const cut = cutAt(before, after);
+  return `${name}: ${code(cut(before))} → ${code(cut(after))}`;
+}
+
+/** Two long values that begin alike are shown from shortly before their first difference. */
+function cutAt(before: string, after: string): (value: string) => string {
+  if (Math.max(before.length, after.length) <= longest) return (value) => value;
+  let same = 0;
+  while (same < before.length && before[same] === after[same]) same++;
+  const start = same - 20;
+  return (value) => (start > 0 ? `…${value.slice(start)}` : value);
 }
 
 /** Labels for the settings that change most often. */

@@ -5,6 +5,8 @@ export interface Difference {
   readonly path: string;
   readonly before: string;
   readonly after: string;
+  /** What a list of plain values has more and less, if all of it is known and not sensitive. */
+  readonly items?: { readonly added: readonly string[]; readonly removed: readonly string[] };
 }
 
 const sensitive = "(sensitive)";
@@ -26,6 +28,7 @@ export function differencesOf({ change }: ResourceChange): readonly Difference[]
         path,
         before: secret ? sensitive : shown(sides.before),
         after: secret ? sensitive : hasMark(sides.unknown) ? unknown : shown(sides.after),
+        ...(secret || hasMark(sides.unknown) ? {} : itemsOf(sides)),
       });
       return;
     }
@@ -42,9 +45,20 @@ export function differencesOf({ change }: ResourceChange): readonly Difference[]
     beforeSensitive: change.before_sensitive,
     afterSensitive: change.after_sensitive,
   });
-  // `tags_all` repeats `tags`, so a tag that is in both is shown once.
-  const paths = new Set(found.map(({ path }) => path));
-  return found.filter(({ path }) => !path.startsWith("tags_all.") || !paths.has(path.replace("_all", "")));
+  return withoutRepeatedTags(found);
+}
+
+/**
+ * `tags_all` repeats `tags`, and also has the provider's default tags. What it says holds: a tag that becomes a default
+ * tag with another value is gone from `tags` only.
+ */
+function withoutRepeatedTags(found: readonly Difference[]): readonly Difference[] {
+  const all = new Map(found.map((one) => [one.path, one]));
+  return found.flatMap((one) => {
+    if (one.path.startsWith("tags_all.")) return all.has(one.path.replace("_all", "")) ? [] : [one];
+    const effective = all.get(one.path.replace(/^tags\./, "tags_all."));
+    return [effective === undefined || effective.after === unknown ? one : { ...effective, path: one.path }];
+  });
 }
 
 interface Sides {
@@ -96,6 +110,15 @@ const isEmpty = (value: unknown) =>
   (isContainer(value) && Object.keys(value).length === 0);
 
 const isContainer = (value: unknown): value is object => typeof value === "object" && value !== null;
+
+function itemsOf({ before, after }: Sides): Pick<Difference, "items"> {
+  if (!Array.isArray(before) || !Array.isArray(after)) return {};
+  const [old, now] = [before.map(shown), after.map(shown)];
+  const added = now.filter((one) => !old.includes(one));
+  const removed = old.filter((one) => !now.includes(one));
+  // Neither: only the order changes.
+  return added.length + removed.length === 0 ? {} : { items: { added, removed } };
+}
 
 function shown(value: unknown): string {
   if (value === null || value === undefined) return "nothing";

@@ -1,5 +1,5 @@
 /** Most characters shown of a value. */
-const longest = 160;
+export const longest = 160;
 
 /**
  * A value of a plan as a Markdown code span. Escapes it so that it cannot end its line, become a link, an image, HTML

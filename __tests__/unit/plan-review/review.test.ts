@@ -102,6 +102,49 @@ describe("the exit status", () => {
   });
 });
 
+describe("the changes in a report", () => {
+  const at = (name: string) => profileAt(name);
+  const reported = (...changes: Parameters<typeof plan>[0]) => report("p", review(plan(changes)));
+
+  it("show a tag that becomes a default tag with its new value", () => {
+    const before = { tags: { CostCentre: "42" }, tags_all: { CostCentre: "42" } };
+    const after = { tags: {}, tags_all: { CostCentre: "43" } };
+    expect(reported(change("aws_vpc.v", before, after))).toContain("`tags.CostCentre`: `42` → `43`");
+    // Control: a tag that is gone.
+    expect(reported(change("aws_vpc.v", before, { tags: {}, tags_all: {} }))).toContain(
+      "`tags.CostCentre`: `42` → `nothing`",
+    );
+  });
+
+  it("show long values from shortly before their first difference", () => {
+    const long = "a".repeat(500);
+    const text = reported(change("aws_vpc.v", { description: `${long}1` }, { description: `${long}2` }));
+    expect(text).toContain(`\`…${"a".repeat(20)}1\` → \`…${"a".repeat(20)}2\``);
+    expect(reported(change("aws_vpc.v", { description: "one" }, { description: "two" }))).toContain(
+      "`one` → `two`",
+    );
+  });
+
+  it("show what a list has more and less, and its whole where only the order changes", () => {
+    const lists = (before: string[], after: string[]) =>
+      reported(change("aws_vpc.v", { types: before }, { types: after }));
+    expect(lists(["a", "b"], ["b", "c"])).toContain("`types`: adds `c`; removes `a`");
+    expect(lists(["a", "b"], ["b", "a"])).toContain('`types`: `["a","b"]` → `["b","a"]`');
+  });
+
+  it("are one line where they are equal", () => {
+    const people = Array.from({ length: 30 }, (_, index) => `user-${index}`);
+    const idle = (name: string, minutes: number) => ({ user_profile_name: name, minutes });
+    const text = reported(
+      ...people.map((name) => change(at(name), idle(name, 60), idle(name, 90))),
+      change(at("eve"), idle("eve", 60), idle("eve", 120)),
+    );
+    expect(text.match(/`60` → `90`/g)).toHaveLength(1);
+    expect(text).toMatch(/- change 30 user profiles: `user-0`; `user-1`; .*; and 10 more\n/);
+    expect(text).toMatch(/- change user profile `eve`/);
+  });
+});
+
 describe("the differences of a change", () => {
   it("are listed by attribute, in nested blocks and lists", () => {
     const before = { a: 1, same: [1], block: [{ x: "1", y: "2" }], list: ["p"], many: [{ n: 1 }, { n: 2 }] };
@@ -115,7 +158,12 @@ describe("the differences of a change", () => {
     expect(differencesOf(change("t.n", before, after))).toEqual([
       { path: "a", before: "1", after: "2" },
       { path: "block.y", before: "2", after: "3" },
-      { path: "list", before: '["p"]', after: '["p","q"]' },
+      {
+        path: "list",
+        before: '["p"]',
+        after: '["p","q"]',
+        items: { added: ["q"], removed: [] },
+      },
       { path: "many[1].n", before: "2", after: "3" },
     ]);
   });
