@@ -19,6 +19,7 @@ import { instanceLimitRule } from "./risks/instance-limit.ts";
 import { lostRules } from "./risks/lost.ts";
 import { perimeterRule } from "./risks/perimeter.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
+import { protectionRule } from "./risks/protection.ts";
 import { retentionRule } from "./risks/retention.ts";
 import type { Finding, Rule } from "./risks/rule.ts";
 import { scheduleRightsRule } from "./risks/schedule-rights.ts";
@@ -37,6 +38,7 @@ export const rules: readonly Rule[] = [
   ...lostRules,
   retentionRule,
   auditRule,
+  protectionRule,
   publicRule,
   permissionsRule,
   unknownPermissionsRule,

@@ -190,6 +190,57 @@ const cases: readonly Case[] = [
     harmless: [change(spacesAt, null, { policy: policy(read, perimeter) })],
   },
   {
+    what: "a budget's stop action",
+    risk: "lost-protection:guard_rails_stop",
+    changes: [change("aws_budgets_budget_action.guard_rails_stop", { budget_name: "b" }, null)],
+    harmless: [
+      change("aws_budgets_budget_action.guard_rails_stop", { budget_name: "b" }, { budget_name: "c" }),
+    ],
+    there: { [domainAt]: domain },
+  },
+  {
+    what: "the encryption of a bucket that stays",
+    risk: "lost-protection:encryption",
+    changes: [change("aws_s3_bucket_server_side_encryption_configuration.encryption", { bucket: "b" }, null)],
+    harmless: [
+      change("aws_s3_bucket_server_side_encryption_configuration.other", { bucket: "gone" }, null),
+      change("aws_s3_bucket.gone", { bucket: "gone" }, null),
+    ],
+    there: { "aws_s3_bucket.b": { bucket: "b" } },
+  },
+  {
+    what: "a topic without its key",
+    risk: "lost-protection:topic",
+    changes: [change("aws_sns_topic.topic", { kms_master_key_id: "k" }, { kms_master_key_id: null })],
+    harmless: [change("aws_sns_topic.topic", { kms_master_key_id: "k" }, { kms_master_key_id: "other" })],
+  },
+  {
+    what: "a key without rotation",
+    risk: "lost-protection:key",
+    changes: [change("aws_kms_key.key", { enable_key_rotation: true }, { enable_key_rotation: false })],
+    harmless: [change("aws_kms_key.key", { enable_key_rotation: false }, { enable_key_rotation: true })],
+  },
+  {
+    what: "a role without its Deny statements",
+    risk: "lost-protection:types",
+    changes: [
+      change(
+        "aws_iam_policy_attachment.types",
+        { policy_arn: "arn:types", roles: ["execution", "ana"] },
+        { policy_arn: "arn:types", roles: ["ana"] },
+      ),
+    ],
+    harmless: [
+      change(
+        "aws_iam_policy_attachment.types",
+        { policy_arn: "arn:types", roles: ["gone", "ana"] },
+        { policy_arn: "arn:types", roles: ["ana"] },
+      ),
+      change("aws_iam_role.gone", { name: "gone" }, null),
+    ],
+    there: { [typesAt]: otherTypes("ml.t3.medium"), "aws_iam_role.execution": { name: "execution" } },
+  },
+  {
     what: "more instances a job",
     risk: "more-instances:instance_limit_rule",
     changes: [change(limitAt, upTo(1), upTo(4))],
