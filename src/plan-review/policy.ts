@@ -41,8 +41,12 @@ export function widenings(before: string, after: string): readonly string[] {
 }
 
 /** The grants of a document to everyone, and its grants of every action on every resource. */
-export function unrestrictedGrants(policy: string): readonly string[] {
+export function unrestrictedGrants(
+  policy: string,
+  { exceptOfAnAccount = false }: { readonly exceptOfAnAccount?: boolean } = {},
+): readonly string[] {
   return (grantsOf(policy) ?? [])
+    .filter(({ resource }) => !(exceptOfAnAccount && /^arn:[^:]*:[^:]*:[^:]*:\d{12}:/.test(resource)))
     .filter(({ effect }) => effect === "Allow")
     .filter(
       ({ principal, action, resource, conditions }) =>

@@ -14,6 +14,7 @@ import {
 import { accessRule } from "./risks/access.ts";
 import { aiRegionsRule } from "./risks/ai.ts";
 import { auditRule } from "./risks/audit.ts";
+import { egressRule } from "./risks/egress.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { instanceLimitRule } from "./risks/instance-limit.ts";
 import { lostRules } from "./risks/lost.ts";
@@ -47,6 +48,7 @@ export const rules: readonly Rule[] = [
   accessRule,
   trafficRule,
   perimeterRule,
+  egressRule,
   instanceLimitRule,
   aiRegionsRule,
   refusedUpdateRule,

@@ -190,6 +190,29 @@ const cases: readonly Case[] = [
     harmless: [change(spacesAt, null, { policy: policy(read, perimeter) })],
   },
   {
+    what: "the last way to the internet",
+    risk: "lost-internet:nat.a",
+    changes: [change('aws_nat_gateway.nat["a"]', { id: "nat-1" }, null)],
+    harmless: [
+      change('aws_nat_gateway.nat["a"]', { id: "nat-1" }, null),
+      change('aws_nat_gateway.nat["b"]', null, { subnet_id: "b" }),
+    ],
+    there: { [domainAt]: domain, ...people },
+  },
+  {
+    what: "an endpoint that everyone's resources can be reached by",
+    risk: "public-exposure:studio",
+    changes: [change("aws_vpc_endpoint.studio", null, { policy: policy({ ...read, Principal: "*" }) })],
+    harmless: [
+      change("aws_vpc_endpoint.studio", null, {
+        policy: policy({
+          ...{ Effect: "Allow", Principal: "*", Action: "sagemaker:*" },
+          Resource: "arn:aws:sagemaker:eu-west-1:123456789012:*",
+        }),
+      }),
+    ],
+  },
+  {
     what: "a budget's stop action",
     risk: "lost-protection:guard_rails_stop",
     changes: [change("aws_budgets_budget_action.guard_rails_stop", { budget_name: "b" }, null)],

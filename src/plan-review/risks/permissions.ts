@@ -218,9 +218,10 @@ export function publicPolicy(about: ResourceChange, plan: Plan): string | undefi
   if (attribute === undefined || !(isCreated(about) || about.change.actions.includes("update")))
     return undefined;
   if (isSensitive(about, attribute)) return undefined;
-  const old = unrestrictedGrants(text(before(about)[attribute]) ?? noPolicy);
-  const now = unrestrictedGrants(policyAfter(plan, about, attribute) ?? noPolicy).filter(
-    (grant) => !old.includes(grant),
-  );
+  // Only the VPC reaches an endpoint, so that the account in a resource's ARN keeps it from being public.
+  const isEndpoint = about.type.startsWith("aws_vpc_endpoint");
+  const grants = (policy = noPolicy) => unrestrictedGrants(policy, { exceptOfAnAccount: isEndpoint });
+  const old = grants(text(before(about)[attribute]));
+  const now = grants(policyAfter(plan, about, attribute)).filter((grant) => !old.includes(grant));
   return now.length > 0 ? `It ${joinFirst(now.map(code))}.` : undefined;
 }

@@ -28,10 +28,6 @@ const protections: Readonly<Record<string, Protection>> = {
   aws_budgets_budget_action: { without: "A spent budget stops nothing any more." },
   aws_cloudwatch_metric_alarm: { without: "Its alarm reaches nobody any more." },
   aws_flow_log: { without: "The connections of the network are no longer recorded." },
-  aws_s3_bucket_public_access_block: {
-    without: "A policy or an access list can make objects of the bucket public.",
-    of: ["bucket", "aws_s3_bucket", "bucket"],
-  },
   aws_s3_bucket_server_side_encryption_configuration: {
     without: "New objects are encrypted with the key of Amazon S3 and not with yours.",
     of: ["bucket", "aws_s3_bucket", "bucket"],
@@ -46,7 +42,7 @@ const protections: Readonly<Record<string, Protection>> = {
 const keys = ["kms_key_id", "kms_master_key_id", "kms_key_arn"];
 
 /** Whether the environment's Studio domain is there before and after the plan. */
-const environmentStays = (plan: Plan): boolean =>
+export const environmentStays = (plan: Plan): boolean =>
   priorResources(plan, "aws_sagemaker_domain").some(({ values }) =>
     stays(plan, "aws_sagemaker_domain", "id", values?.id),
   );
