@@ -880,6 +880,14 @@ describe("the risks of a plan", () => {
     expect(risk?.instead).toContain("`aws sagemaker update-domain --region eu-west-1 --domain-id d-abc`");
   });
 
+  it("do not advise a call that does not exist: none changes the retention", () => {
+    const kept = { ...domain, retention_policy: [{ home_efs_file_system: "Retain" }] };
+    const { risks } = review(plan([change(domainAt, domain, kept)]));
+    const [risk] = risks.filter(({ name }) => name.startsWith("refused-domain-update"));
+    expect(risk?.instead).toContain("no call of SageMaker changes it");
+    expect(risk?.instead).not.toContain("update-domain");
+  });
+
   it("do not include an update of a domain that is not VpcOnly", () => {
     const open = { ...domain, app_network_access_type: "PublicInternetOnly" };
     expect(risksOf([change(domainAt, open, { ...open, tag_propagation: "ENABLED" })])).toEqual([]);

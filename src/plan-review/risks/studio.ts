@@ -39,10 +39,12 @@ export const refusedUpdateRule: Rule = {
           reason:
             `For a \`VpcOnly\` domain, the update of ${codes(paths)} fails with "VpcId and Subnet IDs are required for updating ` +
             `domains to VpcOnly mode" (terraform-provider-aws issue 45528, open), after other changes were applied.`,
-          instead:
-            "put the setting on the user profiles, which can be updated, or make the same change with " +
-            `${code(`aws sagemaker update-domain${region ? ` --region ${region}` : ""}${id ? ` --domain-id ${id}` : ""}`)} and the changed settings, ` +
-            "without `--app-network-access-type`. The next plan then no longer contains the update",
+          instead: paths.some((path) => path.startsWith("retention_policy"))
+            ? "undo the change of `retention_policy`: no call of SageMaker changes it. Only `DeleteDomain` has it (SageMaker " +
+              "API), so it cannot change after the first apply"
+            : "put the setting on the user profiles, which can be updated, or make the same change with " +
+              `${code(`aws sagemaker update-domain${region ? ` --region ${region}` : ""}${id ? ` --domain-id ${id}` : ""}`)} and the changed settings, ` +
+              "without `--app-network-access-type`. The next plan then no longer contains the update",
         },
       ];
     }),
