@@ -14,6 +14,7 @@ import {
 import { accessRule } from "./risks/access.ts";
 import { aiRegionsRule } from "./risks/ai.ts";
 import { auditRule } from "./risks/audit.ts";
+import { endpointTimeoutRule } from "./risks/endpoint-timeout.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { instanceLimitRule } from "./risks/instance-limit.ts";
 import { lostRules } from "./risks/lost.ts";
@@ -46,6 +47,7 @@ export const rules: readonly Rule[] = [
   trafficRule,
   perimeterRule,
   instanceLimitRule,
+  endpointTimeoutRule,
   aiRegionsRule,
   refusedUpdateRule,
   runningAppsRule,
