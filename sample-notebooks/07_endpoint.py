@@ -207,6 +207,8 @@ def _(Path, ask_aws, contextlib, endpoint, inference, io, json, model, os, sagem
                 "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
             },
         }
+        # Budgets count by it.
+        tag = {"Key": "Environment", "Value": os.environ.get("MARIMO_ENVIRONMENT", "")}
         variant = {
             "VariantName": "AllTraffic",
             "ModelName": endpoint,
@@ -218,7 +220,10 @@ def _(Path, ask_aws, contextlib, endpoint, inference, io, json, model, os, sagem
                 {"ModelName": endpoint, "ExecutionRoleArn": space_role(), "PrimaryContainer": container},
             ),
             ("create_endpoint_config", {"EndpointConfigName": endpoint, "ProductionVariants": [variant]}),
-            ("create_endpoint", {"EndpointName": endpoint, "EndpointConfigName": endpoint}),
+            (
+                "create_endpoint",
+                {"EndpointName": endpoint, "EndpointConfigName": endpoint, "Tags": [tag]},
+            ),
         ]
         for operation, parameters in steps:
             _, problem = sagemaker(operation, **parameters)
