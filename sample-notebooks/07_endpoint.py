@@ -3,7 +3,6 @@
 # dependencies = [
 #     "boto3==1.43.75",
 #     "marimo==0.25.2",
-#     "numpy==1.26.4",
 #     "pandas==2.3.3",
 # ]
 # ///
@@ -82,7 +81,7 @@ def _(mo, np, pd):
 @app.cell
 def _():
     # What SageMaker's scikit-learn container calls: https://sagemaker.readthedocs.io, "Using Scikit-learn".
-    inference = '''
+    inference = """
     import json
     import os
 
@@ -105,7 +104,7 @@ def _():
 
     def output_fn(prediction, accept):
         return json.dumps(prediction), "application/json"
-    '''.replace("\n    ", "\n")
+    """.replace("\n    ", "\n")
     return (inference,)
 
 
@@ -137,7 +136,9 @@ def _(boto3, botocore, os):
 
     def ask_aws(service, operation, **parameters):
         """Returns the response and None, or None and a description of the problem."""
-        patient = botocore.config.Config(connect_timeout=3, read_timeout=70, retries={"total_max_attempts": 2})
+        patient = botocore.config.Config(
+            connect_timeout=3, read_timeout=70, retries={"total_max_attempts": 2}
+        )
         try:
             client = boto3.client(service, config=patient)
             return getattr(client, operation)(**parameters), None
@@ -149,10 +150,13 @@ def _(boto3, botocore, os):
             reason = error.response["Error"]
             if reason["Code"] in ("AccessDeniedException", "AccessDenied"):
                 action = client.meta.method_to_api_mapping[operation]
-                name = "s3" if service == "s3" else "sagemaker"
+                right = f"s3:{action}" if service == "s3" else f"sagemaker:{action}"
+                setting = (
+                    "" if service == "s3" else " for the setting `services: { serverlessEndpoints: true }`"
+                )
                 return None, (
-                    f"Your role may not `{name}:{action}`. Ask your platform engineer for the setting "
-                    f"`services: {{ serverlessEndpoints: true }}`. AWS says: {reason['Message']}"
+                    f"Your role may not `{right}`. Ask your platform engineer{setting}. "
+                    f"AWS says: {reason['Message']}"
                 )
             return None, f"AWS returned an error: {reason['Code']}: {reason['Message']}"
         except botocore.exceptions.BotoCoreError as error:

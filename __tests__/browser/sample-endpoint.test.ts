@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import { launchBrowser } from "../support/browser.ts";
-import { bucket, Jobs } from "../support/jobs-fixture.ts";
+import { Jobs } from "../support/jobs-fixture.ts";
 import { patience } from "../support/patience.ts";
 import { type Container, realPayload, runOnOpen, Space, until } from "../support/space-fixture.ts";
 

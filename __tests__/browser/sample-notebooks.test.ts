@@ -270,7 +270,11 @@ describe("02_training_jobs.py", () => {
 });
 
 describe("07_endpoint.py", () => {
-  const own = () => ({ ...withAws(), MARIMO_NAME_PREFIX: "marimo-dev-ana", MARIMO_PREFIX: "s3://a/people/ana" });
+  const own = () => ({
+    ...withAws(),
+    MARIMO_NAME_PREFIX: "marimo-dev-ana",
+    MARIMO_PREFIX: "s3://a/people/ana",
+  });
   const run = async (environment: Record<string, string>) => {
     const { status, stdout, stderr } = await script("07_endpoint.py", environment);
     expect(status, stderr).toBe(0);

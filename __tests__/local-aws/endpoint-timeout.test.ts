@@ -67,9 +67,7 @@ beforeAll(async () => {
   const { stateMachineArn } = await sfn.send(new CreateStateMachineCommand({ name, roleArn, definition }));
   const rule = resource(stack, "aws_cloudwatch_event_rule", "endpoint_timeout_rule");
   const events = new EventBridgeClient(settings);
-  await events.send(
-    new PutRuleCommand({ Name: name, ScheduleExpression: String(rule.schedule_expression) }),
-  );
+  await events.send(new PutRuleCommand({ Name: name, ScheduleExpression: String(rule.schedule_expression) }));
   await events.send(
     new PutTargetsCommand({ Rule: name, Targets: [{ Id: "stop", Arn: stateMachineArn, RoleArn: roleArn }] }),
   );

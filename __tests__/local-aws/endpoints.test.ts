@@ -100,7 +100,9 @@ describe("an endpoint", () => {
       variant: "AllTraffic",
     });
     const described = await look("one");
-    expect(described.ProductionVariants).toMatchObject([{ CurrentServerlessConfig: { MemorySizeInMB: 2048 } }]);
+    expect(described.ProductionVariants).toMatchObject([
+      { CurrentServerlessConfig: { MemorySizeInMB: 2048 } },
+    ]);
     const { Tags } = await jobs.sagemaker.send(new ListTagsCommand({ ResourceArn: described.EndpointArn }));
     expect(Tags).toEqual([{ Key: "a", Value: "b" }]);
     const { Endpoints } = await jobs.sagemaker.send(new ListEndpointsCommand({ NameContains: "on" }));

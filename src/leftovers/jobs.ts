@@ -110,7 +110,13 @@ async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover
   const found: Leftover[] = [];
   const names = awsNames(prefix);
   const { deadLetterAlarm: alarm } = names;
-  const rules = [names.failedJobRule, names.instanceLimit, names.endpointTimeout, names.changesRule, names.deniedRule];
+  const rules = [
+    names.failedJobRule,
+    names.instanceLimit,
+    names.endpointTimeout,
+    names.changesRule,
+    names.deniedRule,
+  ];
   const { Rules = [] } = await events.send(new ListRulesCommand({ NamePrefix: prefix }));
   for (const { Name: rule = "" } of Rules) {
     if (!rules.includes(rule)) continue;

@@ -210,7 +210,11 @@ async function madeAs(one: Kind, names: JobNames, client: SageMakerClient): Prom
   return found;
 }
 
-async function isOfOther(ResourceArn: string, { prefix }: JobNames, client: SageMakerClient): Promise<boolean> {
+async function isOfOther(
+  ResourceArn: string,
+  { prefix }: JobNames,
+  client: SageMakerClient,
+): Promise<boolean> {
   const { Tags = [] } = (await unlessMissing(() => client.send(new ListTagsCommand({ ResourceArn })))) ?? {};
   const environment = Tags.find(({ Key }) => Key === "Environment")?.Value;
   return environment !== undefined && `marimo-${environment}` !== prefix;

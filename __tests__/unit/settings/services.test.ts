@@ -42,7 +42,9 @@ describe("the settings of SageMaker's services", () => {
 
   it("allow no endpoints on instances by default, and then small types", () => {
     expect(resolveServices({}).instanceEndpoints).toBeUndefined();
-    expect(resolveServices({ services: { instanceEndpoints: { timeoutHours: 2 } } }).instanceEndpoints).toEqual({
+    expect(
+      resolveServices({ services: { instanceEndpoints: { timeoutHours: 2 } } }).instanceEndpoints,
+    ).toEqual({
       timeoutHours: 2,
       allowedInstanceTypes: ["ml.t2.medium", "ml.m5.large", "ml.m5.xlarge", "ml.g4dn.xlarge"],
     });

@@ -36,6 +36,8 @@ def install() -> None:
     send_to_targets = Rule.send_to_targets
 
     def send(rule: Any, event: Event, transform_input: bool = True) -> None:
+        if not rule.event_pattern.get_pattern():
+            return  # has a schedule only, and to moto would match each event
         own = [target for target in rule.targets if target["Arn"].split(":")[2] in ("sns", "sqs", "states")]
         if len(own) < len(rule.targets):
             # moto delivers to archives, log groups and other buses.

@@ -72,7 +72,10 @@ class Clock:
             with self._control_plane.lock:
                 until = datetime.now(UTC)
                 # A copy of the existing backends: access to a Region by name would create one.
-                schedulers, buses = scheduler_backends[DEFAULT_ACCOUNT_ID], events_backends[DEFAULT_ACCOUNT_ID]
+                schedulers, buses = (
+                    scheduler_backends[DEFAULT_ACCOUNT_ID],
+                    events_backends[DEFAULT_ACCOUNT_ID],
+                )
                 for region in {*dict(schedulers), *dict(buses)}:
                     studio = self._control_plane.studio(DEFAULT_ACCOUNT_ID, region, get_partition(region))
                     _invoke_all(studio, after, until)

@@ -8,7 +8,8 @@ const hoursOf = (values: Readonly<Record<string, unknown>>) =>
 function reasonOf(one: ResourceChange): string | undefined {
   const [from, to] = [hoursOf(before(one)), hoursOf(after(one))];
   if (one.type !== "aws_sfn_state_machine" || Number.isNaN(from)) return undefined;
-  if (isDestroyed(one)) return "Endpoints on instances that exist are not deleted any more, and cost while idle.";
+  if (isDestroyed(one))
+    return "Endpoints on instances that exist are not deleted any more, and cost while idle.";
   return isUpdated(one) && to > from
     ? `An endpoint on instances is deleted after ${to} hours instead of ${from}, and costs until then.`
     : undefined;

@@ -128,12 +128,20 @@ function definition({ account, existingRoleArn, hours, prefix }: EndpointTimeout
             Configuration: ask(
               "describeEndpointConfig",
               { "EndpointConfigName.$": "$.EndpointConfigName" },
-              { ResultPath: "$.config", Next: "Model", Catch: [{ ErrorEquals: all, ResultPath: null, Next: "Delete" }] },
+              {
+                ResultPath: "$.config",
+                Next: "Model",
+                Catch: [{ ErrorEquals: all, ResultPath: null, Next: "Delete" }],
+              },
             ),
             Model: ask(
               "describeModel",
               { "ModelName.$": "$.config.ProductionVariants[0].ModelName" },
-              { ResultPath: "$.model", Next: "Own role", Catch: [{ ErrorEquals: all, ResultPath: null, Next: "Delete" }] },
+              {
+                ResultPath: "$.model",
+                Next: "Own role",
+                Catch: [{ ErrorEquals: all, ResultPath: null, Next: "Delete" }],
+              },
             ),
             "Own role": {
               Type: "Choice",

@@ -3,7 +3,13 @@ import { bucketPrefixes } from "../../settings/names.ts";
 import { isTrackingServer, type ResolvedServices } from "../../settings/services.ts";
 import { userVariable } from "../identity/conditions.ts";
 import { type Sender, sagemakerLogs } from "../jobs/job-role.ts";
-import { hasInstanceType, isPresent, type JobAccess, noneBut, onlyThese } from "../jobs/job-user-statements.ts";
+import {
+  hasInstanceType,
+  isPresent,
+  type JobAccess,
+  noneBut,
+  onlyThese,
+} from "../jobs/job-user-statements.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 
 /** SageMaker's services for users: of this environment, under their own names, with the limits of jobs. */

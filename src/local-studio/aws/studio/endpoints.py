@@ -17,6 +17,7 @@ from app_host import AppHostFailure, NoAppHost
 from .errors import ValidationException
 from .state import Members, Resource, Studio
 
+# As in image/model_server.py, whose packages this server does not have.
 READY = "The model server listens on port "
 _MODEL_SERVER = Path(__file__).parents[2] / "image/model_server.py"
 # The app host's timers take at most 24 days.
@@ -116,8 +117,8 @@ def find(studio: Studio, request: Members) -> Endpoint:
     name = request["EndpointName"]
     endpoint = studio.endpoints.get(name.lower())
     if not isinstance(endpoint, Endpoint):
-        # Source: aws/amazon-sagemaker-operator-for-k8s, clientwrapper.
         arn = studio.arn(f"endpoint/{name.lower()}")
+        # Source: aws/amazon-sagemaker-operator-for-k8s, clientwrapper.
         raise ValidationException(f'Could not find endpoint "{arn}".')
     return endpoint
 

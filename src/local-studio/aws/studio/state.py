@@ -113,8 +113,8 @@ class Studio:
     def resources(self) -> list[Resource]:
         stores = (
             *(self.domains, self.user_profiles, self.spaces, self.apps, self.lifecycle_configs),
-            *(self.images, self.image_versions, self.app_image_configs, self.feature_groups),
-            (self.endpoints,),
+            *(self.images, self.image_versions, self.app_image_configs),
+            *(self.feature_groups, self.endpoints),
         )
         return [*(resource for store in stores for resource in store.values()), *self.pipelines.values()]
 
