@@ -46,7 +46,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[str], Ask]]:
 
     def start(script: str, **environment: str) -> Ask:
         pack(tmp_path, {"code/inference.py": script, "weights.json": '{"factor": 2}'})
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - own script
             [sys.executable, str(SCRIPT), str(tmp_path)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

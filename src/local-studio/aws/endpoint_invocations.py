@@ -1,4 +1,4 @@
-"""The runtime of SageMaker endpoints: passes a request on to the model server. moto has canned answers only."""
+"""The runtime of SageMaker endpoints: passes a request on to the model server. moto has canned answers."""
 
 import http.client
 import json

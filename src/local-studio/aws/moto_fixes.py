@@ -184,8 +184,8 @@ def _is_asked_for(response: Any, role: Any) -> bool:
 
 
 def _store_endpoint_configurations() -> None:
-    """moto replaces an existing configuration, and rejects instance types that its list lacks. Requests are held to
-    botocore's list."""
+    """moto replaces an existing configuration, and rejects instance types that its list lacks. Requests are
+    held to botocore's list."""
     create = SageMakerModelBackend.create_endpoint_config
 
     def create_once(backend: Any, endpoint_config_name: str, *args: Any, **keywords: Any) -> Any:

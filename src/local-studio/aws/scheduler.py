@@ -1,5 +1,5 @@
-"""The clock of EventBridge Scheduler, and of rules with a schedule. moto stores schedules; this module validates
-them, and invokes each when it is due."""
+"""The clock of EventBridge Scheduler, and of rules with a schedule. moto stores schedules; this module
+validates them, and invokes each when it is due."""
 
 import threading
 import time

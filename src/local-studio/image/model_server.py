@@ -1,13 +1,13 @@
-"""Serves the model of an endpoint, as SageMaker's scikit-learn container does (aws/sagemaker-scikit-learn-container,
-`serving.py`, and aws/sagemaker-containers, `_transformer.py` and `_encoders.py`).
+"""Serves the model of an endpoint, as SageMaker's scikit-learn container does
+(aws/sagemaker-scikit-learn-container, `serving.py`; aws/sagemaker-containers, `_transformer.py`).
 
 usage: python model_server.py FOLDER
 
-FOLDER has model.tar.gz, which is unpacked there. Its `code/inference.py` has `model_fn`, and may have `input_fn`,
-`predict_fn`, `output_fn` or `transform_fn`. Answers GET /ping and POST /invocations on a free port of the
+FOLDER has model.tar.gz, which is unpacked there. Its `code/inference.py` has `model_fn`, and may have
+`input_fn`, `predict_fn`, `output_fn` or `transform_fn`. Answers GET /ping and POST /invocations on a free port of the
 loopback interface, one request at a time. Prints READY and the port when the model is loaded.
 
-Runs in the virtual environment that replaces the image: packages of `code/requirements.txt` are not installed.
+Runs in the virtual environment that replaces the image, without the packages of `code/requirements.txt`.
 """
 
 import csv
@@ -149,7 +149,8 @@ def handler_of(model: Model) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if self.path != "/invocations":
-                return self._send(404, "text/plain", b"Not Found")
+                self._send(404, "text/plain", b"Not Found")
+                return
             accept = self.headers.get("Accept") or "*/*"
             if accept == "*/*":
                 accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", JSON)

@@ -1,10 +1,9 @@
-"""Endpoints. The app host runs their model server (image/model_server.py) like a job; this module has the state.
-moto stores models and endpoint configurations.
+"""Endpoints. The app host runs their model server (image/model_server.py) like a job; this module has the
+state. moto stores models and endpoint configurations.
 """
 
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -147,7 +146,7 @@ def _variants(studio: Studio, config_name: str) -> list[Members]:
 
 
 def _deploy(studio: Studio, endpoint: Endpoint, variants: list[Members], config: str | None = None) -> None:
-    """Starts a model server. When it is ready, it replaces the endpoint's former one. An update names `config`."""
+    """Starts a model server. When it is ready, it replaces the former one. An update names `config`."""
     if isinstance(studio.app_host, NoAppHost):
         _use(endpoint, variants, config)
         # Source: EndpointStatus: the values.
