@@ -2,7 +2,6 @@
 
 import http.client
 import json
-from typing import Any
 from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Response
@@ -39,7 +38,7 @@ def answer(studio: Studio, request: AwsRequest) -> Response:
             400, "ValidationError", f"Endpoint {name} of account {studio.account} not found."
         )
     try:
-        status, headers, content = _ask(server.url, members)
+        status, headers, content = _ask(server.url, members, request.http.get_data())
     except (OSError, http.client.HTTPException) as error:
         # Guess: the status and the words of a server that has ended or takes too long.
         status, headers, content = 0, {}, f"Your invocation failed: {error}".encode()
@@ -54,12 +53,11 @@ def answer(studio: Studio, request: AwsRequest) -> Response:
     return Response(content, 200, sent)
 
 
-def _ask(url: str, members: Members) -> tuple[int, dict[str, str], bytes]:
+def _ask(url: str, members: Members, body: bytes) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_TIMEOUT)
     given = {header: members[name] for name, header in _HEADERS.items() if members.get(name)}
-    body: Any = members["Body"]
     try:
-        connection.request("POST", "/invocations", body.encode() if isinstance(body, str) else body, given)
+        connection.request("POST", "/invocations", body, given)
         response = connection.getresponse()
         return (
             response.status,

@@ -4,8 +4,8 @@
 usage: python model_server.py FOLDER
 
 FOLDER has model.tar.gz, which is unpacked there. Its `code/inference.py` has `model_fn`, and may have
-`input_fn`, `predict_fn`, `output_fn` or `transform_fn`. Answers GET /ping and POST /invocations on a free port of the
-loopback interface, one request at a time. Prints READY and the port when the model is loaded.
+`input_fn`, `predict_fn`, `output_fn` or `transform_fn`. Answers GET /ping and POST /invocations on a free
+port of the loopback interface, one request at a time. Prints READY and the port when the model is loaded.
 
 Runs in the virtual environment that replaces the image, without the packages of `code/requirements.txt`.
 """
