@@ -72,6 +72,7 @@ function definition({ account, existingRoleArn, hours, prefix }: EndpointTimeout
   });
   const query = { NameContains: `${prefix}-`, MaxResults: 100, "CreationTimeBefore.$": "$.before" };
   const all = ["States.ALL"];
+  const again = [{ ErrorEquals: ["States.TaskFailed"], IntervalSeconds: 2, MaxAttempts: 2 }];
   const roles =
     existingRoleArn === undefined
       ? [userRoleArn, scheduledUserArn].map((arn) => arn(account, prefix, "*"))
@@ -129,20 +130,29 @@ function definition({ account, existingRoleArn, hours, prefix }: EndpointTimeout
               "describeEndpointConfig",
               { "EndpointConfigName.$": "$.EndpointConfigName" },
               {
+                ResultSelector: { "variant.$": "States.ArrayGetItem($.ProductionVariants, 0)" },
                 ResultPath: "$.config",
                 Next: "Model",
-                Catch: [{ ErrorEquals: all, ResultPath: null, Next: "Delete" }],
+                Retry: again,
+                Catch: [{ ErrorEquals: all, ResultPath: "$.error", Next: "Gone" }],
               },
             ),
             Model: ask(
               "describeModel",
-              { "ModelName.$": "$.config.ProductionVariants[0].ModelName" },
+              { "ModelName.$": "$.config.variant.ModelName" },
               {
                 ResultPath: "$.model",
                 Next: "Own role",
-                Catch: [{ ErrorEquals: all, ResultPath: null, Next: "Delete" }],
+                Retry: again,
+                Catch: [{ ErrorEquals: all, ResultPath: "$.error", Next: "Gone" }],
               },
             ),
+            Gone: {
+              Type: "Choice",
+              // Only that: another error does not tell whose endpoint it is.
+              Choices: [{ Variable: "$.error.Cause", StringMatches: "*ould not find*", Next: "Delete" }],
+              Default: "Left",
+            },
             "Own role": {
               Type: "Choice",
               Choices: roles.map((role) => ({
