@@ -263,7 +263,7 @@ def _(create, delete, deploy, mo, owner, remove, set_changing):
         _problem = "Endpoints have their owner's name: open this notebook in a private space."
     elif create.value or delete.value:
         _problem = deploy() if create.value else remove()
-        set_changing(_problem is None)
+        set_changing(True)
     mo.callout(mo.md(_problem), kind="warn") if _problem else None
     return
 
@@ -277,11 +277,14 @@ def _(get_changing, mo):
 
 
 @app.cell(hide_code=True)
-def _(endpoint, look, mo, owner, sagemaker, set_changing):
+def _(endpoint, get_changing, look, mo, owner, sagemaker, set_changing):
     look
     described, unknown = sagemaker("describe_endpoint", EndpointName=endpoint) if owner else (None, None)
     status = described["EndpointStatus"] if described else "none"
-    set_changing(status in ("Creating", "Updating", "Deleting"))
+    changing = status in ("Creating", "Updating", "Deleting")
+    # Each call runs the cells again that read the value.
+    if changing != get_changing():
+        set_changing(changing)
     if described:
         note = f"Endpoint `{endpoint}`: **{status}**. {described.get('FailureReason', '')}"
     elif unknown is None or "Could not find" in unknown:
