@@ -38,6 +38,7 @@ def _():
     import os
     import tarfile
     import tempfile
+    import textwrap
     import time
     from pathlib import Path
 
@@ -62,6 +63,7 @@ def _():
         pd,
         tarfile,
         tempfile,
+        textwrap,
         time,
     )
 
@@ -79,9 +81,9 @@ def _(mo, np, pd):
 
 
 @app.cell
-def _():
+def _(textwrap):
     # What SageMaker's scikit-learn container calls: https://sagemaker.readthedocs.io, "Using Scikit-learn".
-    inference = """
+    inference = textwrap.dedent("""\
     import json
     import os
 
@@ -104,7 +106,7 @@ def _():
 
     def output_fn(prediction, accept):
         return json.dumps(prediction), "application/json"
-    """.replace("\n    ", "\n")
+    """)
     return (inference,)
 
 
