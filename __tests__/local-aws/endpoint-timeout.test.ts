@@ -43,7 +43,7 @@ const policy = (document: string) =>
 const name = "marimo-dev-endpoint-timeout";
 const roleArn = `arn:aws:iam::123456789012:role/${name}`;
 /** Instead of an hour. */
-const seconds = 15;
+const seconds = 30;
 const definition = known(
   resource(stack, "aws_sfn_state_machine", "endpoint_timeout_machine").definition,
 ).replace("- 3600000)", `- ${seconds * 1000})`);
