@@ -60,6 +60,7 @@ describe("a space's first app", () => {
       "03_from_jupyter.ipynb",
       "03_from_jupyter.py",
       "04_run_as_a_job.py",
+      "07_endpoint.py",
       "__marimo__",
       "prices.csv",
     ]);

@@ -269,6 +269,43 @@ describe("02_training_jobs.py", () => {
   });
 });
 
+describe("07_endpoint.py", () => {
+  const own = () => ({
+    ...withAws(),
+    MARIMO_NAME_PREFIX: "marimo-dev-ana",
+    MARIMO_PREFIX: "s3://a/people/ana",
+  });
+  const run = async (environment: Record<string, string>) => {
+    const { status, stdout, stderr } = await script("07_endpoint.py", environment);
+    expect(status, stderr).toBe(0);
+    return stdout.trim();
+  };
+  const here = /^Chair with a stock of 10: \d+\.\d\d, by the model in this notebook$/;
+
+  it("runs the model in the notebook without AWS, and without an endpoint", async () => {
+    expect(await run({})).toMatch(here);
+    answers = {
+      DescribeEndpoint: {
+        status: 400,
+        body: { __type: "ValidationException", message: 'Could not find endpoint "arn"' },
+      },
+    };
+    expect(await run(own())).toMatch(here);
+  });
+
+  it("asks an endpoint that is in service, and the notebook's model where the endpoint fails", async () => {
+    const described = { EndpointName: "marimo-dev-ana-what-if", EndpointStatus: "InService" };
+    const path = "/endpoints/marimo-dev-ana-what-if/invocations";
+    answers = {
+      DescribeEndpoint: { status: 200, body: described },
+      [path]: { status: 200, body: { price: 1.5 } },
+    };
+    expect(await run(own())).toBe("Chair with a stock of 10: 1.50, by the endpoint");
+    answers[path] = { status: 424, body: { __type: "ModelError", Message: "no" } };
+    expect(await run(own())).toMatch(here);
+  });
+});
+
 describe("03_from_jupyter", () => {
   it("is the refined output of `marimo convert` for the Jupyter notebook", async () => {
     const { status, stdout } = await space.run(join(marimo, "marimo"), [

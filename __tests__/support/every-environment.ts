@@ -117,6 +117,7 @@ export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
     serverlessEndpoints: true,
     featureStore: true,
     mlflowArn: "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/team",
+    instanceEndpoints: { timeoutHours: 12, allowedInstanceTypes: ["ml.m5.large"] },
   },
   schedules: [
     schedule,

@@ -15,7 +15,7 @@ import { studioInstanceTypes } from "../../src/settings/reference/instance-types
 import { providerRegions } from "../../src/settings/reference/regions.ts";
 import type { RepositorySettings } from "../../src/settings/repositories.ts";
 import type { ScheduleSettings } from "../../src/settings/schedules.ts";
-import type { ServiceSettings } from "../../src/settings/services.ts";
+import type { InstanceEndpointSettings, ServiceSettings } from "../../src/settings/services.ts";
 import { studioDefaults, type UserProfileSettings } from "../../src/settings/studio.ts";
 import type { TeamSettings } from "../../src/settings/teams.ts";
 import type { S3BackendSettings } from "../../src/settings/terraform.ts";
@@ -361,6 +361,13 @@ const services: Arbitraries<ServiceSettings> = {
     ),
     fc.constantFrom("team", "arn:aws:sagemaker:REGION:123456789012:model/team"),
   ),
+  instanceEndpoints: some({
+    timeoutHours: mostly(fc.integer({ min: 1, max: 8760 }), fc.constantFrom(0, 8761, 1.5)),
+    allowedInstanceTypes: mostly(
+      fc.constantFrom(["ml.m5.large"], ["ml.t2.medium", "ml.g4dn.xlarge"]),
+      fc.constantFrom([], ["ml.t3.medium"]),
+    ),
+  } satisfies Arbitraries<InstanceEndpointSettings>),
 };
 const model = mostly(
   fc.oneof(

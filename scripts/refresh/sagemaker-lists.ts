@@ -8,6 +8,7 @@ export interface SageMakerModel {
   /** botocore's version. */
   readonly botocore: string;
   readonly appInstanceTypes: readonly string[];
+  readonly endpointInstanceTypes: readonly string[];
   readonly processingInstanceTypes: readonly string[];
   /** By partition, such as `aws-cn`. */
   readonly regions: Readonly<Record<string, readonly string[]>>;
@@ -50,6 +51,13 @@ export const botocoreVersion = "${model.botocore}";
  */
 export const appInstanceSizes = {
 ${sizesByFamily(apps)
+  .map(([family, sizes]) => `  ${key(family)}: "${sizes}",`)
+  .join("\n")}
+} as const;
+
+/** \`ProductionVariantInstanceType\` of the SageMaker API, as sizes by family. */
+export const endpointInstanceSizes = {
+${sizesByFamily(model.endpointInstanceTypes)
   .map(([family, sizes]) => `  ${key(family)}: "${sizes}",`)
   .join("\n")}
 } as const;

@@ -21,6 +21,7 @@ def model() -> dict[str, Any]:
     return {
         "botocore": botocore.__version__,
         "appInstanceTypes": shapes["AppInstanceType"]["enum"],
+        "endpointInstanceTypes": shapes["ProductionVariantInstanceType"]["enum"],
         "processingInstanceTypes": shapes["ProcessingInstanceType"]["enum"],
         "regions": {partition: names for partition, names in regions.items() if names},
         "limits": {

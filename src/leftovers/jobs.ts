@@ -110,7 +110,13 @@ async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover
   const found: Leftover[] = [];
   const names = awsNames(prefix);
   const { deadLetterAlarm: alarm } = names;
-  const rules = [names.failedJobRule, names.instanceLimit, names.changesRule, names.deniedRule];
+  const rules = [
+    names.failedJobRule,
+    names.instanceLimit,
+    names.endpointTimeout,
+    names.changesRule,
+    names.deniedRule,
+  ];
   const { Rules = [] } = await events.send(new ListRulesCommand({ NamePrefix: prefix }));
   for (const { Name: rule = "" } of Rules) {
     if (!rules.includes(rule)) continue;
@@ -129,7 +135,7 @@ async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover
   }
   for await (const { stateMachines = [] } of paginateListStateMachines({ client: sfn }, {})) {
     for (const { name, stateMachineArn = "" } of stateMachines) {
-      if (name !== names.instanceLimit) continue;
+      if (name !== names.instanceLimit && name !== names.endpointTimeout) continue;
       found.push({
         kind: "state machine",
         id: stateMachineArn,

@@ -62,6 +62,11 @@ export function usagePrice(one: ResourceChange): string | undefined {
       return text(values.name)?.endsWith("-ai")
         ? "Amazon Bedrock: by the token, at each model's price"
         : undefined;
+    case "aws_sfn_state_machine":
+      // Guess: hosting has the prices of Processing, as in AWS's price list for these types.
+      return text(values.name)?.endsWith("-endpoint-timeout")
+        ? `endpoints on instances, each instance also while idle: ${byTheHour("ml.m5.large", "ml.g4dn.xlarge")}`
+        : undefined;
     default:
       return usagePrices[one.type];
   }

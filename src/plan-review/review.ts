@@ -15,6 +15,7 @@ import { accessRule } from "./risks/access.ts";
 import { aiRegionsRule } from "./risks/ai.ts";
 import { auditRule } from "./risks/audit.ts";
 import { egressRule } from "./risks/egress.ts";
+import { endpointTimeoutRule } from "./risks/endpoint-timeout.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { instanceLimitRule } from "./risks/instance-limit.ts";
 import { lostRules } from "./risks/lost.ts";
@@ -50,6 +51,7 @@ export const rules: readonly Rule[] = [
   perimeterRule,
   egressRule,
   instanceLimitRule,
+  endpointTimeoutRule,
   aiRegionsRule,
   refusedUpdateRule,
   runningAppsRule,

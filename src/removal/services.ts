@@ -14,6 +14,7 @@ import {
   DescribeModelPackageGroupCommand,
   DescribeTrainingJobCommand,
   DescribeTransformJobCommand,
+  ListTagsCommand,
   paginateListEndpointConfigs,
   paginateListEndpoints,
   paginateListFeatureGroups,
@@ -47,7 +48,8 @@ interface Kind {
   readonly remove: (client: SageMakerClient, name: string) => Promise<unknown>;
   readonly status?: readonly string[];
 }
-type Summary = readonly [name: string | undefined, status?: string | undefined];
+/** The ARN is of those that can lose what tells their role. */
+type Summary = readonly [name: string | undefined, status?: string | undefined, arn?: string | undefined];
 
 async function* pages<Page, Item>(
   all: AsyncIterable<Page>,
@@ -120,7 +122,7 @@ const kinds: readonly Kind[] = [
       pages(
         paginateListEndpoints({ client }, query(prefix)),
         (page) => page.Endpoints,
-        (one) => [one.EndpointName, one.EndpointStatus],
+        (one) => [one.EndpointName, one.EndpointStatus, one.EndpointArn],
       ),
     role: async (client, EndpointName) =>
       configurationRole(
@@ -135,7 +137,7 @@ const kinds: readonly Kind[] = [
       pages(
         paginateListEndpointConfigs({ client }, query(prefix)),
         (page) => page.EndpointConfigs,
-        (one) => [one.EndpointConfigName],
+        (one) => [one.EndpointConfigName, undefined, one.EndpointConfigArn],
       ),
     role: configurationRole,
     remove: (client, EndpointConfigName) =>
@@ -193,15 +195,29 @@ async function madeAs(one: Kind, names: JobNames, client: SageMakerClient): Prom
   const { kind, list, role, status: statuses } = one;
   const found: MadeByService[] = [];
   for await (const page of list(client, names.prefix)) {
-    for (const [name = "", status] of page) {
+    for (const [name = "", status, ResourceArn] of page) {
       if (!name.startsWith(`${names.prefix}-`)) continue;
       if (statuses !== undefined && !statuses.includes(status ?? "")) continue;
-      // An endpoint without its model does not tell its role. It is left, because it may be of another environment.
       const arn = await unlessMissing(() => role(client, name));
-      if (isOwnRole(arn, names)) found.push({ kind, name, status });
+      // An endpoint without its model costs too. Its tag, where it has one, tells another environment.
+      const isOwn =
+        arn === undefined && ResourceArn !== undefined
+          ? !(await isOfOther(ResourceArn, names, client))
+          : isOwnRole(arn, names);
+      if (isOwn) found.push({ kind, name, status });
     }
   }
   return found;
+}
+
+async function isOfOther(
+  ResourceArn: string,
+  { prefix }: JobNames,
+  client: SageMakerClient,
+): Promise<boolean> {
+  const { Tags = [] } = (await unlessMissing(() => client.send(new ListTagsCommand({ ResourceArn })))) ?? {};
+  const environment = Tags.find(({ Key }) => Key === "Environment")?.Value;
+  return environment !== undefined && `marimo-${environment}` !== prefix;
 }
 
 /** SageMaker answers ValidationException with "Could not find" for models and endpoints (SageMaker API, common errors). */

@@ -72,7 +72,7 @@ export interface EnvironmentSettings
   readonly schedules?: readonly ScheduleSettings[];
 
   /**
-   * SageMaker's services that users have: `{ serverlessEndpoints?, featureStore?, mlflowArn? }`. Training, transform jobs,
+   * SageMaker's services that users have: `{ serverlessEndpoints?, featureStore?, mlflowArn?, instanceEndpoints? }`. Training, transform jobs,
    * models and the model registry need no setting.
    * @default serverless endpoints and feature groups, neither with `endpoints-only`
    */

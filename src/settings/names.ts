@@ -65,6 +65,8 @@ export const awsNames = (prefix: string) => ({
   failedJobRule: `${prefix}-failed-jobs`,
   /** Rule, state machine and role that stop jobs with too many instances. */
   instanceLimit: `${prefix}-instance-limit`,
+  /** Rule, state machine and role that delete endpoints on instances after their time-out. */
+  endpointTimeout: `${prefix}-endpoint-timeout`,
   alertTopic: `${prefix}-jobs`,
   trail: `${prefix}-audit`,
   auditTopic: `${prefix}-audit`,

@@ -4,13 +4,18 @@ import {
   type Check,
   type Checks,
   checkBoolean,
+  checkList,
   checkParts,
   isRecord,
   isString,
+  isWhole,
+  nearest,
   type Report,
   type Untyped,
 } from "./problems.ts";
+import { typesOf } from "./reference/instance-types.ts";
 import { isRegion } from "./reference/regions.ts";
+import { endpointInstanceSizes } from "./reference/sagemaker-lists.ts";
 
 /** SageMaker's services beside jobs. Training, transform jobs, models and the model registry need no setting. */
 export interface ServiceSettings {
@@ -35,13 +40,34 @@ export interface ServiceSettings {
    * @default none
    */
   readonly mlflowArn?: string;
+  /**
+   * Endpoints on instances, which cost while they are idle: `{ timeoutHours, allowedInstanceTypes? }`. One that is older is
+   * deleted, which a state machine of Step Functions looks for each hour. IAM cannot limit the number of instances; Service
+   * Quotas does.
+   * @default none
+   */
+  readonly instanceEndpoints?: InstanceEndpointSettings;
+}
+
+export interface InstanceEndpointSettings {
+  /** Hours after which an endpoint is deleted. An update does not prolong them. Limit: 1-8760, one year. */
+  readonly timeoutHours: number;
+  /**
+   * Instance types of endpoints. IAM denies all others.
+   * Limit: SageMaker API, `ProductionVariantInstanceType`; 1-10.
+   * @default ml.t2.medium, ml.m5.large, ml.m5.xlarge and ml.g4dn.xlarge
+   */
+  readonly allowedInstanceTypes?: readonly string[];
 }
 
 export interface ResolvedServices {
   readonly serverlessEndpoints: boolean;
   readonly featureStore: boolean;
   readonly mlflowArn: string | undefined;
+  readonly instanceEndpoints: Required<InstanceEndpointSettings> | undefined;
 }
+
+const endpointTypes = ["ml.t2.medium", "ml.m5.large", "ml.m5.xlarge", "ml.g4dn.xlarge"];
 
 interface Beside {
   readonly services?: ServiceSettings;
@@ -49,12 +75,13 @@ interface Beside {
 }
 
 export const resolveServices = (settings: Beside): ResolvedServices => {
-  const { serverlessEndpoints, featureStore, mlflowArn } = settings.services ?? {};
+  const { serverlessEndpoints, featureStore, mlflowArn, instanceEndpoints } = settings.services ?? {};
   const isIsolated = settings.egress === "endpoints-only";
   return {
     serverlessEndpoints: serverlessEndpoints ?? (!isIsolated && hasOwnNetwork({ ...settings })),
     featureStore: featureStore ?? !isIsolated,
     mlflowArn,
+    instanceEndpoints: instanceEndpoints && { allowedInstanceTypes: endpointTypes, ...instanceEndpoints },
   };
 };
 
@@ -80,6 +107,26 @@ function checkMlflowArn(value: unknown, report: Report, settings: Untyped): void
     });
 }
 
+const instanceRule = {
+  allowed: "an object such as { timeoutHours: 12 }",
+  source: "src/settings/services.ts",
+};
+const hoursRule = { allowed: "a whole number of hours, 1 to 8760", source: "src/settings/services.ts" };
+const knownTypes = typesOf(endpointInstanceSizes);
+const typesRule = {
+  allowed: `1 to 10 of the ${knownTypes.length} types of endpoints, such as ["ml.m5.large"]`,
+  source: "SageMaker API, ProductionVariantInstanceType",
+};
+const instanceChecks: Checks<InstanceEndpointSettings> = {
+  timeoutHours: (value, report) => void isWhole(value, report, hoursRule, 1, 8760),
+  allowedInstanceTypes: (value, report) => {
+    checkList(value, report, typesRule, 1, 10, (type, at) => {
+      if (isString(type, at, typesRule) && !knownTypes.includes(type))
+        at(type, `is not an instance type for endpoints${nearest(type, knownTypes)}`, typesRule);
+    });
+  },
+};
+
 const checks: Checks<ServiceSettings> = {
   serverlessEndpoints: (value, report, settings) => {
     checkBoolean(value, report, settings);
@@ -91,6 +138,12 @@ const checks: Checks<ServiceSettings> = {
   },
   featureStore: checkBoolean,
   mlflowArn: checkMlflowArn,
+  instanceEndpoints: (value, report, settings) => {
+    if (!isRecord(value)) return report(value, "is not an object with settings", instanceRule);
+    checkParts(value, instanceChecks, report, settings);
+    if (value.timeoutHours === undefined)
+      report(value.timeoutHours, "is missing", hoursRule, ".timeoutHours");
+  },
 };
 
 export const checkServices: Check = (value, report, settings) => {

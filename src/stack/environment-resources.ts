@@ -16,6 +16,7 @@ import { environmentNetwork } from "./network/index.ts";
 import { homeFileSystemCleanup } from "./removal/index.ts";
 import { RemovalGuard } from "./removal/removal-guard.ts";
 import { RemovalScripts } from "./removal/removal-step.ts";
+import { EndpointTimeout } from "./services/endpoint-timeout.ts";
 import type { EnvironmentBucket } from "./storage/artifact-bucket.ts";
 import { environmentBucket, environmentKey, environmentPayload } from "./storage/index.ts";
 import type { Payload } from "./storage/payload.ts";
@@ -117,6 +118,12 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
     attachedLater,
   });
   const { role, users } = roles;
+  if (environment.services.instanceEndpoints)
+    new EndpointTimeout(scope, "endpoint_timeout", {
+      ...{ account, prefix, environment: environment.name },
+      hours: environment.services.instanceEndpoints.timeoutHours,
+      existingRoleArn: environment.existing.executionRoleArn,
+    });
   const { schedulerRole, outputs: scheduleOutputs } = environmentSchedules(scope, {
     ...{ context, jobs, jobRoles, bucket, encryptionKeyArn, payload, attachedLater },
     policies: roles.policies,

@@ -113,6 +113,10 @@ const limitAt = "aws_cloudwatch_event_rule.instance_limit_rule";
 const upTo = (maximum: number): Values => ({
   event_pattern: JSON.stringify({ ResourceConfig: { InstanceCount: [{ numeric: [">", maximum] }] } }),
 });
+const timeoutAt = "aws_sfn_state_machine.endpoint_timeout_machine";
+const hours = (count: number): Values => ({
+  definition: JSON.stringify({ Output: { before: `{% $fromMillis($millis() - ${count * 3_600_000}) %}` } }),
+});
 const scheduleAt = "aws_scheduler_schedule.schedules_schedule_daily";
 const scheduleAs = (role: string): Values => ({
   group_name: "marimo-dev",
@@ -274,6 +278,18 @@ const cases: readonly Case[] = [
     risk: "more-instances:instance_limit_rule",
     changes: [change(limitAt, upTo(1), null)],
     harmless: [change("aws_cloudwatch_event_rule.job_alerts_rule", { event_pattern: "{}" }, null)],
+  },
+  {
+    what: "a longer time-out of endpoints on instances",
+    risk: "longer-endpoints:endpoint_timeout_machine",
+    changes: [change(timeoutAt, hours(12), hours(48))],
+    harmless: [change(timeoutAt, hours(48), hours(12)), change(timeoutAt, null, hours(48))],
+  },
+  {
+    what: "endpoints on instances that nothing deletes",
+    risk: "longer-endpoints:endpoint_timeout_machine",
+    changes: [change(timeoutAt, hours(12), null)],
+    harmless: [change("aws_sfn_state_machine.instance_limit_machine", { definition: "{}" }, null)],
   },
   {
     what: "a schedule that gets a user's rights",

@@ -15,11 +15,12 @@ function account() {
       .filter((name) => !removed.some((one) => one.endsWith(`${key} ${name}`)))
       .map((name) => ({
         [`${key}Name`]: name,
+        [`${key}Arn`]: `arn:${name}`,
         ...(status === undefined ? {} : { [`${key}Status`]: status }),
       })),
   });
   const roleOf = (name = "") => (name.startsWith("marimo-dev-two") ? others : own);
-  const answers: Readonly<Record<string, (input: Record<string, string>) => unknown>> = {
+  const answers: Record<string, (input: Record<string, string>) => unknown> = {
     ListHyperParameterTuningJobs: () =>
       named("HyperParameterTuningJobSummaries", "HyperParameterTuningJob", "InProgress"),
     ListTrainingJobs: () => named("TrainingJobSummaries", "TrainingJob", "InProgress"),
@@ -63,7 +64,7 @@ function account() {
       },
     { step: "initialize" },
   );
-  return { client, removed };
+  return { answers, client, removed };
 }
 
 const names = { prefix: "marimo-dev" };
@@ -85,6 +86,21 @@ describe("what users made with SageMaker's services", () => {
     // Control: the other environment, whose names begin with this one's prefix too.
     const two = await madeByServices({ prefix: "marimo-dev-two" }, client);
     expect(new Set(two.map(({ name }) => name))).toEqual(new Set([theirs]));
+  });
+
+  it("is found without its model, unless a tag names another environment", async () => {
+    const found = async (tag?: string) => {
+      const { answers, client } = account();
+      answers.DescribeModel = () => {
+        throw new Error("Could not find model");
+      };
+      answers.ListTags = () => ({ Tags: tag === undefined ? [] : [{ Key: "Environment", Value: tag }] });
+      const made = await madeByServices(names, client);
+      return made.filter(({ kind }) => kind.startsWith("endpoint")).map(({ name }) => name);
+    };
+    expect(await found("dev")).toEqual([mine, theirs, mine, theirs]);
+    expect(await found()).toContain(mine);
+    expect(await found("dev-two")).toEqual([]);
   });
 
   it("is removed in the order in which SageMaker allows it, and nothing of another environment", async () => {

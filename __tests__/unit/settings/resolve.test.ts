@@ -53,7 +53,12 @@ describe("resolveEnvironment", () => {
       awsProviderVersion: "~> 5.100",
       backend: { type: "local" },
       homeFileSystemRetention: "Retain",
-      services: { serverlessEndpoints: true, featureStore: true, mlflowArn: undefined },
+      services: {
+        serverlessEndpoints: true,
+        featureStore: true,
+        mlflowArn: undefined,
+        instanceEndpoints: undefined,
+      },
       existing: {},
       removalProtection: true,
       bucketForceDestroy: false,

@@ -24,11 +24,30 @@ describe("the settings of SageMaker's services", () => {
     ["an unknown key", { feature: true }, /unknown key/],
     ["text", { featureStore: "yes" }, /must be true or false/],
     ["another ARN", { mlflowArn: server.replace("mlflow-tracking-server", "model") }, /is not the ARN of/],
+    ["no time-out", { instanceEndpoints: {} }, /timeoutHours: undefined is missing/],
+    ["no object of endpoints", { instanceEndpoints: true }, /is not an object with settings/],
+    ["a time-out of no hours", { instanceEndpoints: { timeoutHours: 0 } }, /out of range/],
+    [
+      "an instance type of jobs only",
+      { instanceEndpoints: { timeoutHours: 1, allowedInstanceTypes: ["ml.t3.medium"] } },
+      /\[0\]: "ml.t3.medium" is not an instance type for endpoints/,
+    ],
     ["another region", { mlflowArn: server.replace("us-east-1", "eu-west-1") }, /is in region eu-west-1/],
   ])("refuse %s", (_, services, message) => {
     expect(problems(services)).toEqual([expect.stringMatching(message)]);
     // Control.
-    expect(problems({ mlflowArn: server, featureStore: true })).toEqual([]);
+    const instanceEndpoints = { timeoutHours: 8760, allowedInstanceTypes: ["ml.t2.medium"] };
+    expect(problems({ mlflowArn: server, featureStore: true, instanceEndpoints })).toEqual([]);
+  });
+
+  it("allow no endpoints on instances by default, and then small types", () => {
+    expect(resolveServices({}).instanceEndpoints).toBeUndefined();
+    expect(
+      resolveServices({ services: { instanceEndpoints: { timeoutHours: 2 } } }).instanceEndpoints,
+    ).toEqual({
+      timeoutHours: 2,
+      allowedInstanceTypes: ["ml.t2.medium", "ml.m5.large", "ml.m5.xlarge", "ml.g4dn.xlarge"],
+    });
   });
 
   it("refuse serverless endpoints without the internet", () => {

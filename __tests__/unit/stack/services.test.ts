@@ -44,6 +44,21 @@ describe("SageMaker's services", () => {
     expect(conditionsOf({ egress: "endpoints-only" }, "ConfigureServerlessEndpoints")).toEqual({});
   });
 
+  it("have endpoints on instances by setting only, of these types, with a time-out", () => {
+    const instanceEndpoints = { timeoutHours: 3, allowedInstanceTypes: ["ml.m5.large"] };
+    expect(conditionsOf({ services: { instanceEndpoints } }, "ConfigureInstanceEndpoints")).toMatchObject({
+      "ForAllValues:StringEquals sagemaker:InstanceTypes": ["ml.m5.large"],
+      "Null sagemaker:InstanceTypes": ["false"],
+      "Null sagemaker:ServerlessMemorySize": ["true"],
+    });
+    const stack = synthesize({ services: { instanceEndpoints } });
+    const machine = resource(stack, "aws_sfn_state_machine", "endpoint_timeout_machine");
+    expect(machine.definition).toContain("$millis() - 10800000)");
+    // Control: the default.
+    expect(conditionsOf({}, "ConfigureInstanceEndpoints")).toEqual({});
+    expect(synthesize().text).not.toContain("endpoint-timeout");
+  });
+
   it("train with the limits of jobs, and without what the SDK cannot send", () => {
     const limits = conditionsOf({ jobs: { maximumMinutes: 10 } }, "Train");
     expect(limits).toMatchObject({

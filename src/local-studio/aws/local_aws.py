@@ -231,6 +231,11 @@ class LocalAws:
             with self._control_plane.lock:
                 sent = feature_records.answer(self._control_plane.studio_of(request.region), request)
             return sent(environ, log_and_start)
+        if request and request.service_name == "sagemaker-runtime":
+            import endpoint_invocations
+
+            studio = self._control_plane.studio_of(request.region)
+            return endpoint_invocations.answer(studio, request)(environ, log_and_start)
         if request and request.name in bedrock.OPERATIONS:
             return bedrock.answer(request)(environ, log_and_start)
         # moto is not thread-safe. Terraform sends ten requests at a time, so dictionaries would change during

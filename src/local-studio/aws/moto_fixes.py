@@ -11,6 +11,9 @@ from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.iam.responses import IamResponse
 from moto.kms.models import KmsBackend
+from moto.sagemaker.models import FakeEndpointConfig, SageMakerModelBackend
+
+from studio.errors import ValidationException
 
 
 def install() -> None:
@@ -20,6 +23,7 @@ def install() -> None:
     _read_conditions_of_bucket_policies()
     _take_arns_of_keys()
     _list_all_roles_of_a_policy()
+    _store_endpoint_configurations()
 
 
 def _keep_descriptions_of_group_rules() -> None:
@@ -177,3 +181,22 @@ def _is_asked_for(response: Any, role: Any) -> bool:
         and role.path.startswith(response._get_param("PathPrefix") or "/")
         and response._get_param("PolicyArn") in role.managed_policies
     )
+
+
+def _store_endpoint_configurations() -> None:
+    """moto replaces an existing configuration, and rejects instance types that its list lacks. Requests are
+    held to botocore's list."""
+    create = SageMakerModelBackend.create_endpoint_config
+
+    def create_once(backend: Any, endpoint_config_name: str, *args: Any, **keywords: Any) -> Any:
+        if existing := backend.endpoint_configs.get(endpoint_config_name):
+            # Source: awslabs/spot-tagging-bot-for-digital-assets#2 (including the wording).
+            raise ValidationException(
+                f'Cannot create already existing endpoint configuration "{existing.endpoint_config_arn}".'
+            )
+        return create(backend, endpoint_config_name, *args, **keywords)
+
+    backend_class: Any = SageMakerModelBackend
+    backend_class.create_endpoint_config = create_once
+    config_class: Any = FakeEndpointConfig
+    config_class.validate_instance_type = lambda _, __: None

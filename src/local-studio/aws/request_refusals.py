@@ -25,6 +25,8 @@ _CODES = {
     # Source: aws-samples/sagemaker-ml-workflow-with-apache-airflow#3, for SageMaker. Guess: for all services.
     "json": "ValidationException",
     "rest-json": "ValidationException",
+    # Source: the error of its service model. Guess: the wording.
+    "sagemaker-runtime": "ValidationError",
     # Guess: the same as S3 (S3 Control).
     "rest-xml": "InvalidArgument",
 }

@@ -1,5 +1,5 @@
-"""The clock of EventBridge Scheduler. moto stores schedules; this module validates them, and invokes each
-when it is due."""
+"""The clock of EventBridge Scheduler, and of rules with a schedule. moto stores schedules; this module
+validates them, and invokes each when it is due."""
 
 import threading
 import time
@@ -8,10 +8,12 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.events.models import events_backends
 from moto.scheduler.exceptions import ValidationException
 from moto.scheduler.models import EventBridgeSchedulerBackend, scheduler_backends
 from moto.utilities.utils import get_partition
 
+import event_bus
 from policies import role_of, trusts
 from schedule_expression import occurrences, parse
 from schedule_invocation import SERVICE, invoke, trust_context
@@ -70,9 +72,14 @@ class Clock:
             with self._control_plane.lock:
                 until = datetime.now(UTC)
                 # A copy of the existing backends: access to a Region by name would create one.
-                for region in list(dict(scheduler_backends[DEFAULT_ACCOUNT_ID])):
+                schedulers, buses = (
+                    scheduler_backends[DEFAULT_ACCOUNT_ID],
+                    events_backends[DEFAULT_ACCOUNT_ID],
+                )
+                for region in {*dict(schedulers), *dict(buses)}:
                     studio = self._control_plane.studio(DEFAULT_ACCOUNT_ID, region, get_partition(region))
                     _invoke_all(studio, after, until)
+                    event_bus.fire_scheduled(studio, after, until)
             after = until
 
 
@@ -105,4 +112,5 @@ def pass_time(studio: Studio, order: Members) -> Members:
     after, until = (datetime.fromisoformat(order[name]).astimezone(UTC) for name in ("After", "Until"))
     if not timedelta() < until - after <= timedelta(days=366):
         raise ValueError(f"Until {until} must be up to 366 days later than After {after}")
+    event_bus.fire_scheduled(studio, after, until)
     return {"Fired": _invoke_all(studio, after, until)}

@@ -27,7 +27,7 @@ from moto.core.base_backend import BackendDict
 from moto.s3.models import s3_backends
 from moto.s3.utils import _VersionedKeyStore
 
-from studio import processing_jobs
+from studio import endpoints, processing_jobs
 from studio.processing_jobs import ProcessingJob
 from studio.responses import ControlPlane
 from studio.state import Studio
@@ -45,6 +45,7 @@ _STORES = (
     "image_versions",
     "app_image_configs",
     "feature_groups",
+    "endpoints",
     "processing_jobs",
     "pipelines",
 )
@@ -167,6 +168,9 @@ def _settle(studio: Studio) -> None:
             image.set_status("CREATED")
     for group in studio.feature_groups.values():
         group.set_status("Created")
+    for endpoint in studio.endpoints.values():
+        if isinstance(endpoint, endpoints.Endpoint):
+            endpoints.restart(studio, endpoint)
     for app in studio.apps.values():
         app.set_status("Deleted")
     for job in studio.processing_jobs.values():

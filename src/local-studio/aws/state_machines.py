@@ -29,13 +29,18 @@ def start(account: str, region: str, arn: str, event: str) -> None:
     moto's backend for executions is another one than that for state machines, and cannot be saved while
     threads run in it. So each execution has a backend of its own, and does not appear in ListExecutions.
     """
+    from jsonata.jsonata import Jsonata
     from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
         state_task_service_aws_sdk,
     )
+    from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
     from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
     tasks: Any = state_task_service_aws_sdk
     tasks.boto_client_for = _client
+    # moto leaves this to LocalStack's, which runs in a Java virtual machine.
+    jsonata_: Any = moto_jsonata
+    jsonata_._eval_jsonata = lambda expression: Jsonata(expression).evaluate(None)
 
     machine = copy.copy(stepfunctions_backends[account][region].describe_state_machine(arn))
     backend: Any = StepFunctionsParserBackend(region, account)

@@ -3,7 +3,13 @@ import { bucketPrefixes } from "../../settings/names.ts";
 import { isTrackingServer, type ResolvedServices } from "../../settings/services.ts";
 import { userVariable } from "../identity/conditions.ts";
 import { type Sender, sagemakerLogs } from "../jobs/job-role.ts";
-import { hasInstanceType, isPresent, type JobAccess, noneBut } from "../jobs/job-user-statements.ts";
+import {
+  hasInstanceType,
+  isPresent,
+  type JobAccess,
+  noneBut,
+  onlyThese,
+} from "../jobs/job-user-statements.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 
 /** SageMaker's services for users: of this environment, under their own names, with the limits of jobs. */
@@ -95,8 +101,24 @@ export function serviceStatements(
               ownModel,
               isPresent("sagemaker:ServerlessMemorySize"),
               atMost("ServerlessMaxConcurrency", mostConcurrency),
-              // A variant on instances costs while it is idle.
+              // A variant on instances costs while it is idle: `ConfigureInstanceEndpoints`.
               isAbsent("sagemaker:InstanceTypes"),
+            ],
+          },
+        ]
+      : []),
+    ...(access.services.instanceEndpoints
+      ? [
+          {
+            sid: "ConfigureInstanceEndpoints",
+            actions: ["sagemaker:CreateEndpointConfig"],
+            resources: own("endpoint-config"),
+            condition: [
+              ...condition,
+              ownModel,
+              ...onlyThese("sagemaker:InstanceTypes", access.services.instanceEndpoints.allowedInstanceTypes),
+              isAbsent("sagemaker:ServerlessMemorySize"),
+              ownKey("VolumeKmsKey"),
             ],
           },
         ]

@@ -18,6 +18,7 @@ _NAMES = {
     "ProcessingJobSummaries": "ProcessingJobName",
     "PipelineSummaries": "PipelineName",
     "FeatureGroupSummaries": "FeatureGroupName",
+    "Endpoints": "EndpointName",
     "AppImageConfigs": "AppImageConfigName",
 }
 
@@ -161,6 +162,19 @@ def feature_groups(studio: Studio, request: Members) -> Members:
     page = _page("FeatureGroupSummaries", studio.feature_groups.values(), request, filters)
     rows = page["FeatureGroupSummaries"]
     page["FeatureGroupSummaries"] = [{**row, "FeatureGroupStatus": row["Status"]} for row in rows]
+    return page
+
+
+def endpoints(studio: Studio, request: Members) -> Members:
+    filters = {
+        "NameContains": _contains("EndpointName"),
+        "StatusEquals": _equals("Status"),
+        **_times("CreationTime", "CreationTime"),
+        **_times("LastModifiedTime", "LastModifiedTime"),
+    }
+    request.setdefault("SortOrder", "Descending")
+    page = _page("Endpoints", studio.endpoints.values(), request, filters)
+    page["Endpoints"] = [{**row, "EndpointStatus": row["Status"]} for row in page["Endpoints"]]
     return page
 
 

@@ -93,6 +93,7 @@ class Studio:
     image_versions: Store[tuple[str, int]] = field(default_factory=Store)
     app_image_configs: Store[str] = field(default_factory=Store)
     feature_groups: Store[str] = field(default_factory=Store)
+    endpoints: Store[str] = field(default_factory=Store)
     # Any: the modules of these classes import this one.
     processing_jobs: dict[str, Any] = field(default_factory=dict)
     pipelines: dict[str, Any] = field(default_factory=dict)
@@ -112,7 +113,8 @@ class Studio:
     def resources(self) -> list[Resource]:
         stores = (
             *(self.domains, self.user_profiles, self.spaces, self.apps, self.lifecycle_configs),
-            *(self.images, self.image_versions, self.app_image_configs, self.feature_groups),
+            *(self.images, self.image_versions, self.app_image_configs),
+            *(self.feature_groups, self.endpoints),
         )
         return [*(resource for store in stores for resource in store.values()), *self.pipelines.values()]
 

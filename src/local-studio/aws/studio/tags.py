@@ -25,6 +25,7 @@ def find(studio: Studio, request: Members) -> Resource | None:
         "app-image-config",
         "processing-job",
         "feature-group",
+        "endpoint",
         "pipeline",
     ):
         # Guess: the code and the wording.
