@@ -13,6 +13,7 @@ import {
 } from "./plan.ts";
 import { accessRule } from "./risks/access.ts";
 import { aiRegionsRule } from "./risks/ai.ts";
+import { queryLimitRule } from "./risks/athena.ts";
 import { auditRule } from "./risks/audit.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { instanceLimitRule } from "./risks/instance-limit.ts";
@@ -43,6 +44,7 @@ export const rules: readonly Rule[] = [
   sharedRoleRule,
   scheduleRightsRule,
   accessRule,
+  queryLimitRule,
   trafficRule,
   perimeterRule,
   instanceLimitRule,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
+from moto.athena.responses import AthenaResponse
 from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.nat_gateways import NatGateway
@@ -20,6 +21,7 @@ def install() -> None:
     _read_conditions_of_bucket_policies()
     _take_arns_of_keys()
     _list_all_roles_of_a_policy()
+    _update_athena_workgroups()
 
 
 def _keep_descriptions_of_group_rules() -> None:
@@ -177,3 +179,18 @@ def _is_asked_for(response: Any, role: Any) -> bool:
         and role.path.startswith(response._get_param("PathPrefix") or "/")
         and response._get_param("PolicyArn") in role.managed_policies
     )
+
+
+def _update_athena_workgroups() -> None:
+    """moto has no UpdateWorkGroup, which Terraform sends when the limit of a query changes."""
+
+    def update(response: Any) -> str:
+        configuration = response.athena_backend.work_groups[response._get_param("WorkGroup")].configuration
+        updates = dict(response._get_param("ConfigurationUpdates") or {})
+        results = updates.pop("ResultConfigurationUpdates", {})
+        configuration.update(updates)
+        configuration.setdefault("ResultConfiguration", {}).update(results)
+        return "{}"
+
+    response_class: Any = AthenaResponse
+    response_class.update_work_group = update
