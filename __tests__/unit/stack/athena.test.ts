@@ -39,9 +39,9 @@ function workgroups(settings: Partial<EnvironmentSettings>) {
 describe("workgroups", () => {
   it("are one for each user and one for shared spaces, with the results of each in their own place", () => {
     expect(workgroups({ access: athena(100) })).toEqual([
+      "marimo-dev-shared shared/athena/ 100",
       "marimo-dev-user-ana people/ana/athena/ 100",
       "marimo-dev-user-bo people/bo/athena/ 100",
-      "marimo-dev-shared shared/athena/ 100",
     ]);
     expect(workgroups({})).toEqual([]);
   });
@@ -50,9 +50,9 @@ describe("workgroups", () => {
     const teams = [team("small", ["ana"], 10), team("large", ["Ana"], 500)];
     expect(workgroups({ teams })).toEqual(["marimo-dev-user-ana people/ana/athena/ 500"]);
     expect(workgroups({ teams, access: athena(50) })).toEqual([
+      "marimo-dev-shared shared/athena/ 50",
       "marimo-dev-user-ana people/ana/athena/ 500",
       "marimo-dev-user-bo people/bo/athena/ 50",
-      "marimo-dev-shared shared/athena/ 50",
     ]);
   });
 
@@ -65,9 +65,7 @@ describe("workgroups", () => {
   it("are one where everybody has one role", () => {
     const executionRoleArn = "arn:aws:iam::123456789012:role/studio";
     for (const existing of [{ executionRoleArn }, { domainId: "d-0123456789ab" }])
-      expect(workgroups({ existing, access: athena(100) })).toEqual([
-        "marimo-dev-shared shared/athena/ 100",
-      ]);
+      expect(workgroups({ existing, access: athena(100) })).toEqual(["marimo-dev-shared shared/athena/ 100"]);
   });
 
   it("hold clients to their settings, and are deleted with the history of queries", () => {
