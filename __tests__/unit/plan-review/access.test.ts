@@ -51,10 +51,7 @@ describe("a grant in a plan", () => {
     ["is of another account", statement("ReadObjects999988887777", "arn:aws:s3:::lake/*")],
     [
       "costs money",
-      statement(
-        "QueryInOwnWorkgroup",
-        "arn:aws:athena:us-east-1:1:workgroup/marimo-dev-user-${aws:PrincipalTag/StudioUser}",
-      ),
+      statement("QueryInOwnWorkgroup", "arn:aws:athena:us-east-1:1:workgroup/marimo-dev-user-x"),
     ],
     ["is a secret", statement("ReadGrantedSecrets", "arn:aws:secretsmanager:us-east-1:1:secret:marimo/*")],
   ])("is a risk if it %s", (_, risky) => {

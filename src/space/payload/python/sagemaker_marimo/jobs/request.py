@@ -164,7 +164,9 @@ def build(
             "MARIMO_JOB_OUTPUT": output,
             "MARIMO_PREFIX": prefix,
             # The second is PyAthena's own.
-            **({"MARIMO_ATHENA_WORKGROUP": workgroup, "AWS_ATHENA_WORK_GROUP": workgroup} if workgroup else {}),
+            **dict.fromkeys(
+                ("MARIMO_ATHENA_WORKGROUP", "AWS_ATHENA_WORK_GROUP") if workgroup else (), workgroup
+            ),
             # job_run.py replaces each by a variable with the secret's value.
             **dict(f"{names.SECRET_VARIABLE}{secret}".split("=", 1) for secret in options.secrets),
         },
