@@ -33,6 +33,7 @@ const settings = {
         ],
         glueDatabases: ["sales"],
         secrets: ["warehouse"],
+        athena: { bytesScannedCutoffGb: 100 },
       },
     },
   ],
@@ -220,6 +221,11 @@ const warehouse: Attempt = [
   "secretsmanager:GetSecretValue",
   arn("secretsmanager", "secret:warehouse-AbCdEf"),
 ];
+const query = (user: string, action = "StartQueryExecution"): Attempt => [
+  `athena:${action}`,
+  arn("athena", `workgroup/marimo-dev-user-${user}`),
+];
+const boWithout = { controlSeat: "ana's private space with her team" } as const;
 const listLake = (prefix: string) => granted("s3:ListBucket", "acme-lake", { ...ours, "s3:prefix": prefix });
 const outsiders: readonly SeatName[] = [bo, "a shared space"];
 /** Attempts at data that settings grant to everybody or to ana's team. */
@@ -267,6 +273,36 @@ const grantRows: readonly Row[] = [
     ["secretsmanager:GetSecretValue", arn("secretsmanager", "secret:warehouse-admin-AbCdEf")],
     warehouse,
   ),
+];
+/** Attempts at queries: ana's team has them, bo and shared spaces have not. */
+const queryRows: readonly Row[] = [
+  row(ana, "queries in bo's workgroup", query("bo"), query("ana")),
+  row(ana, "reads bo's results by Athena", query("bo", "GetQueryResults"), query("ana", "GetQueryResults")),
+  row(ana, "stops bo's query", query("bo", "StopQueryExecution"), query("ana", "StopQueryExecution")),
+  row(ana, "lifts her own limit", query("ana", "UpdateWorkGroup"), query("ana", "GetWorkGroup")),
+  row(
+    ana,
+    "queries in the account's own workgroup",
+    ["athena:StartQueryExecution", arn("athena", "workgroup/primary")],
+    query("ana"),
+  ),
+  row(
+    ana,
+    "reads bo's results in the bucket",
+    ["s3:GetObject", mine("athena/1.csv")],
+    ["s3:GetObject", hers("athena/1.csv")],
+  ),
+  row(bo, "queries without a grant", query("bo"), query("ana"), boWithout),
+  row(bo, "queries in ana's workgroup", query("ana"), query("ana"), boWithout),
+  row("a shared space", "queries in ana's workgroup", query("ana"), query("ana"), boWithout),
+  row("bo's role outside the VPC", "queries", query("bo"), query("ana"), {
+    ...boWithout,
+    refusedBy: "OnlyThroughTheVpc",
+  }),
+  row("bo with a spent budget", "queries", query("bo"), query("ana"), {
+    ...boWithout,
+    refusedBy: "BudgetIsSpent",
+  }),
 ];
 const costs = { "aws:RequestTag/Environment": "dev", "aws:RequestTag/CostCenter": "42" };
 /** Placeholders for what the documents name: see `known`. */
@@ -398,6 +434,7 @@ const aiRows: readonly Row[] = [
 
 const rows: readonly Row[] = [
   ...grantRows,
+  ...queryRows,
   ...aiRows,
   row(bo, "stops ana's job", ["sagemaker:StopProcessingJob", job("marimo-dev-ana-a-1")], stopOwn),
   row(bo, "stops a scheduled job", ["sagemaker:StopProcessingJob", job("marimo-dev-daily-1")], stopOwn),

@@ -14,7 +14,7 @@ const run = promisify(execFile);
 
 /** Two environments with the same account, region and user names. One has all guard rails and no internet access. */
 const environments = `[
-  { name: "one", egress: "endpoints-only", vpcCidr: "10.1.0.0/16", userProfiles: [{ name: "ana" }],
+  { name: "one", access: { athena: { bytesScannedCutoffGb: 100 } }, egress: "endpoints-only", vpcCidr: "10.1.0.0/16", userProfiles: [{ name: "ana" }],
     tags: { CostCenter: "42" }, homeFileSystemRetention: "Delete",
     guardRails: {
       allowedInstanceTypes: ["ml.t3.medium", "ml.m5.large"], maximumSpacesPerUser: 2,
@@ -91,6 +91,10 @@ describe("two environments in one account and region", () => {
     for (const name of both) await succeed(name, "plan", "-detailed-exitcode", "-no-color");
     const inventory = await localAws.inventory();
     expect(inventory).toContain("budgets budget marimo-one");
+    expect(inventory.filter((line) => line.startsWith("athena"))).toEqual([
+      "athena workgroup marimo-one-shared",
+      "athena workgroup marimo-one-user-ana",
+    ]);
     expect(inventory.filter((line) => line.startsWith("budgets action"))).toHaveLength(1);
     expect(inventory.filter((line) => line.startsWith("sagemaker domain"))).toHaveLength(2);
   });
@@ -102,6 +106,25 @@ describe("two environments in one account and region", () => {
     const { code, output } = await terraformIn("one", "plan", "-detailed-exitcode", "-no-color");
     rmSync(file);
     expect(code, output).toBe(2);
+  });
+
+  it("change the limit of a query in place", async () => {
+    const file = join(stackOf("one"), "changed_override.tf.json");
+    const { resource } = JSON.parse(readFileSync(join(stackOf("one"), "cdk.tf.json"), "utf8"));
+    // Terraform replaces a whole block by that of an override.
+    const configuration = {
+      ...resource.aws_athena_workgroup.athena_shared.configuration,
+      bytes_scanned_cutoff_per_query: 200 * 1024 ** 3,
+    };
+    writeFileSync(
+      file,
+      JSON.stringify({ resource: { aws_athena_workgroup: { athena_shared: { configuration } } } }),
+    );
+    const applied = await succeed("one", "apply", "-auto-approve", "-no-color");
+    expect(applied).toContain("0 added, 1 changed, 0 destroyed");
+    await succeed("one", "plan", "-detailed-exitcode", "-no-color");
+    rmSync(file);
+    await succeed("one", "apply", "-auto-approve", "-no-color");
   });
 
   it("can be destroyed one by one, even after the budget is spent, without a change of the other", async () => {

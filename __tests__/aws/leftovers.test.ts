@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { AthenaClient, CreateNamedQueryCommand, CreateWorkGroupCommand } from "@aws-sdk/client-athena";
 import { BudgetsClient, CreateBudgetActionCommand, CreateBudgetCommand } from "@aws-sdk/client-budgets";
 import { CloudTrailClient, CreateTrailCommand } from "@aws-sdk/client-cloudtrail";
 import { CloudWatchClient, PutMetricAlarmCommand } from "@aws-sdk/client-cloudwatch";
@@ -134,6 +135,15 @@ async function makeParts(environment: string): Promise<void> {
   const PolicyArn = stop.Policy?.Arn ?? "";
   await iam.send(new AttachRolePolicyCommand({ RoleName, PolicyArn }));
   await makeBudget(prefix, PolicyArn);
+  const athena = new AthenaClient(client);
+  for (const name of ["shared", "user-ana", "schedules-team.forecasting"])
+    await athena.send(new CreateWorkGroupCommand({ Name: `${prefix}-${name}` }));
+  await athena.send(
+    new CreateNamedQueryCommand({
+      ...{ Name: "sales", Database: "sales", QueryString: "SELECT 1" },
+      WorkGroup: `${prefix}-user-ana`,
+    }),
+  );
   await makeJobs(prefix);
 }
 

@@ -58,6 +58,19 @@ def test_outside_of_a_space_the_user_must_be_named(space: Path, text: str | None
         sender.find(environment(), None)
 
 
+def test_the_workgroup_is_that_of_the_role() -> None:
+    def workgroup(**changes: object) -> str | None:
+        one = environment(**changes)
+        return sender.athena_workgroup(one, sender.find(one, "Ana"))
+
+    assert workgroup(athenaUsers=["*"]) == "marimo-dev-user-ana"
+    assert workgroup(athenaUsers=["bo", "ana"]) == "marimo-dev-user-ana"
+    assert workgroup(athenaUsers=["bo"]) is None
+    assert workgroup(athenaUsers=[]) is None
+    role = {"roleArn": "arn:aws:iam::123456789012:role/studio", "userRoleArnPrefix": None}
+    assert workgroup(athenaUsers=["*"], **role) == "marimo-dev-shared"
+
+
 def test_with_one_role_for_everybody_it_is_the_sender() -> None:
     role = "arn:aws:iam::123456789012:role/studio"
     one = environment(roleArn=role, userRoleArnPrefix=None)

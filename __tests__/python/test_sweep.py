@@ -87,6 +87,7 @@ ENVIRONMENT = Environment(
     role="arn:aws:iam::123456789012:role/marimo-dev-jobs",
     user_roles="",
     schedules=[],
+    athena_users=[],
     image="123456789012.dkr.ecr.us-east-1.amazonaws.com/image:cpu",
     gpu_image=None,
     secrets=[],

@@ -269,6 +269,28 @@ describe("start.sh", () => {
     await expect.poll(() => existsSync(join(space.home, "installed"))).toBe(true);
   });
 
+  it("names the Athena workgroup of the space's role, if there is one", async () => {
+    const workgroup = async (users: string, role: string) => {
+      space.write(join(payload, "settings.env"), `MARIMO_ATHENA_USERS=${users}\n`);
+      const metadata = { ExecutionRoleArn: `arn:aws:iam::123456789012:role/${role}` };
+      space.write(space.environment.SAGEMAKER_RESOURCE_METADATA as string, JSON.stringify(metadata));
+      await space.run("/bin/bash", [join(payload, "start.sh")], {
+        ...space.environment,
+        MARIMO_ENVIRONMENT: "dev",
+      });
+      const env = readFileSync(join(space.state, "space.env"), "utf8");
+      const found = /^MARIMO_ATHENA_WORKGROUP=(.*)$/m.exec(env)?.[1];
+      expect(/^AWS_ATHENA_WORK_GROUP=(.*)$/m.exec(env)?.[1]).toBe(found);
+      return found;
+    };
+    expect(await workgroup("*", "marimo-dev-user-ana")).toBe("marimo-dev-user-ana");
+    expect(await workgroup("bo ana", "marimo-dev-user-ana")).toBe("marimo-dev-user-ana");
+    expect(await workgroup("*", "marimo-dev-execution")).toBe("marimo-dev-shared");
+    expect(await workgroup("bo ana", "marimo-dev-execution")).toBeUndefined();
+    expect(await workgroup("bo anatole", "marimo-dev-user-ana")).toBeUndefined();
+    expect(await workgroup("", "marimo-dev-user-ana")).toBeUndefined();
+  });
+
   it("passes on only settings that are valid names", async () => {
     const environment = {
       ...space.environment,

@@ -71,6 +71,7 @@ const access: Required<AccessSettings> = {
   buckets: [bucket, { name: "acme-raw" }],
   glueDatabases: ["sales"],
   secrets: ["warehouse", "marimo/*"],
+  athena: { bytesScannedCutoffGb: 100 },
 };
 export const ai: Required<AiSettings> = {
   region: "us-east-1",
@@ -189,7 +190,7 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
     ],
   },
   { name: "china", region: "cn-north-1", userProfiles: [] },
-  { name: "existing", userProfiles, existing: { ...existing, network } },
+  { name: "existing", userProfiles, access: { athena: access.athena }, existing: { ...existing, network } },
   { name: "bounded", permissionsBoundaryArn },
   {
     name: "scheduled",

@@ -335,6 +335,10 @@ const access: Arbitraries<AccessSettings> = {
     list(fc.stringMatching(/^[A-Za-z0-9_+=.@-]{1,20}(\/[A-Za-z0-9_+=.@-]{1,9}){0,2}(\/\*)?$/), 10),
     fc.constantFrom([], ["*"], ["a b"]),
   ),
+  athena: mostly(
+    fc.integer({ min: 1, max: 1_000_000 }).map((bytesScannedCutoffGb) => ({ bytesScannedCutoffGb })),
+    fc.constantFrom({}, true, { bytesScannedCutoffGb: 0 }, { bytesScannedCutoffGb: 1.5 }),
+  ),
 };
 const team: Arbitraries<TeamSettings> = {
   name: mostly(fc.stringMatching(/^[a-z](-?[a-z0-9]){0,9}$/), fc.constantFrom("A", "a--b", "a".repeat(21))),

@@ -40,6 +40,7 @@ export async function jobSettings({
     gpuImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:gpu",
     secrets: [],
     schedules: [],
+    athenaUsers: [],
     python: imagePython,
     subnetIds: [Subnets?.[0]?.SubnetId ?? ""],
     securityGroupIds: [SecurityGroups?.[0]?.GroupId ?? ""],

@@ -1,5 +1,6 @@
 /** Finds an environment's resources in an account by their tags and names, without Terraform's state. */
 import type { Tools } from "../removal/aws.ts";
+import { findWorkgroups } from "./athena.ts";
 import { findTrails } from "./audit.ts";
 import { findBudgets } from "./budgets.ts";
 import type { LeftoversClients } from "./clients.ts";
@@ -23,6 +24,7 @@ export async function findLeftovers(
   const vpcIds = vpcs.map(({ id }) => id);
   return [
     ...(await findJobs(names, tools)),
+    ...(await findWorkgroups(names, tools)),
     ...(await findDomains(names, tools)),
     ...(await findLifecycleConfigurations(names, tools)),
     ...(await findImages(names, tools)),

@@ -34,7 +34,9 @@ const list = (value: unknown) =>
 /** What a statement of src/stack/access/statements.ts grants. The other statements say nothing more. */
 function wordsOf(statement: Readonly<Record<string, unknown>>): readonly Words[] {
   const [, kind = "", account = ""] =
-    /^(ReadObjects|ChangeObjects|ReadCatalog|ReadGrantedSecrets)(\d{12})?$/.exec(String(statement.Sid)) ?? [];
+    /^(ReadObjects|ChangeObjects|ReadCatalog|ReadGrantedSecrets|QueryInOwnWorkgroup)(\d{12})?$/.exec(
+      String(statement.Sid),
+    ) ?? [];
   const owner = account === "" ? "" : ` of account ${account}`;
   const words = (resource: string): string | undefined => {
     const object = code(`s3://${resource.replace(/^arn:[^:]*:s3:::/, "")}`);
@@ -49,11 +51,13 @@ function wordsOf(statement: Readonly<Record<string, unknown>>): readonly Words[]
       }
       case "ReadGrantedSecrets":
         return `read the secret ${code(resource.replace(/^.*:secret:/, "").replace(/-\?{6}$/, ""))}`;
+      case "QueryInOwnWorkgroup":
+        return "run queries with Amazon Athena, which charges for what they scan";
       default:
         return undefined;
     }
   };
-  const isRisky = account !== "" || kind === "ChangeObjects" || kind === "ReadGrantedSecrets";
+  const isRisky = account !== "" || !["ReadObjects", "ReadCatalog"].includes(kind);
   return list(statement.Resource).flatMap((resource) => {
     const found = words(resource);
     return found ? [{ text: found, isRisky }] : [];

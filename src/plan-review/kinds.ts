@@ -41,6 +41,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   aws_sfn_state_machine: kind("Jobs", "state machine"),
   aws_sqs_queue: kind("Jobs", "queue"),
   aws_sqs_: kind("Jobs", ""),
+  aws_athena_workgroup: kind("Storage", "Athena workgroup"),
   aws_vpc: kind("Network", "VPC"),
   aws_subnet: kind("Network", "subnet"),
   aws_nat_gateway: kind("Network", "NAT gateway"),

@@ -79,9 +79,10 @@ const aGigabyte = (of: keyof typeof prices.perGigabyte) => `${dollars(prices.per
 const byTheHour = (...types: readonly (keyof typeof prices.instances)[]) =>
   `by the hour, for example ${types.map((type) => `${dollars(prices.instances[type])} for ${type}`).join(" and ")}`;
 
-const { per100000DataEvents, per100000Emails, perMillionRequests } = prices;
+const { per100000DataEvents, per100000Emails, perMillionRequests, perTerabyteScanned } = prices;
 
 const usagePrices: Readonly<Record<string, string>> = {
+  aws_athena_workgroup: `Amazon Athena: ${dollars(perTerabyteScanned)} a TB that queries scan`,
   aws_nat_gateway: `NAT gateway: ${aGigabyte("natGateway")}`,
   aws_s3_bucket: `S3: ${aGigabyte("bucket")}`,
   aws_cloudwatch_log_group: `CloudWatch logs: ${aGigabyte("logs")} written`,

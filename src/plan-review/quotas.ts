@@ -13,6 +13,8 @@ import { valuesOf } from "./plan.ts";
 
 /** Quotas of a new account (IAM User Guide, "IAM and AWS STS quotas"). The schedule groups of a Region: guess. */
 const defaults = { roles: 1000, policies: 1500, perRole: 10, groups: 500 };
+/** Of an account in a Region, and not adjustable (Amazon Athena User Guide, "Service Quotas"). */
+const mostWorkgroups = 1000;
 
 /** What the account has of a resource. */
 export interface QuotaUse {
@@ -34,6 +36,7 @@ export interface Needs {
   readonly roles: number;
   readonly policies: number;
   readonly groups: number;
+  readonly workgroups: number;
   /** Policies of the role that has the most. */
   readonly perRole: number;
 }
@@ -64,6 +67,7 @@ export function needsOf(stack: unknown): Needs {
     roles: count("aws_iam_role"),
     policies: count("aws_iam_policy"),
     groups: count("aws_scheduler_schedule_group"),
+    workgroups: count("aws_athena_workgroup"),
     perRole: attached.length + teams + count("aws_budgets_budget_action"),
   };
 }
@@ -92,6 +96,12 @@ export function quotaProblems(name: string, needs: Needs, use: AccountUse): stri
       use.groups,
       "Ask AWS Support for more schedule groups of EventBridge Scheduler",
     ),
+    ...(needs.workgroups <= mostWorkgroups
+      ? []
+      : [
+          `${name} needs ${needs.workgroups} Athena workgroups, and Amazon Athena allows ${mostWorkgroups} in an account and ` +
+            "Region. Grant `athena` to fewer users, by teams",
+        ]),
     ...(needs.perRole <= use.perRole
       ? []
       : [

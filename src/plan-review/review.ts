@@ -13,6 +13,7 @@ import {
 } from "./plan.ts";
 import { accessRule } from "./risks/access.ts";
 import { aiRegionsRule } from "./risks/ai.ts";
+import { queryLimitRule } from "./risks/athena.ts";
 import { auditRule } from "./risks/audit.ts";
 import { egressRule } from "./risks/egress.ts";
 import { endpointTimeoutRule } from "./risks/endpoint-timeout.ts";
@@ -47,6 +48,7 @@ export const rules: readonly Rule[] = [
   sharedRoleRule,
   scheduleRightsRule,
   accessRule,
+  queryLimitRule,
   trafficRule,
   perimeterRule,
   egressRule,

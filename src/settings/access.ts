@@ -1,4 +1,5 @@
 import { checkKeyArn } from "./arns.ts";
+import { type AthenaSettings, checkAthena } from "./athena.ts";
 import { basicDefaults } from "./basics.ts";
 import { checkBucketName } from "./bucket-name.ts";
 import { existingBucketOf } from "./existing-lookup.ts";
@@ -58,20 +59,28 @@ export interface AccessSettings {
    * Limit: 1-20.
    */
   readonly secrets?: readonly string[];
+  /**
+   * Queries with Amazon Athena, in a workgroup for each user. Results are in the user's folder of the bucket. The tables
+   * are those of `glueDatabases`, with the objects of `buckets`.
+   * @default none
+   */
+  readonly athena?: AthenaSettings;
 }
 
-export type ResolvedAccess = Resolved<AccessSettings>;
+export type ResolvedAccess = Resolved<AccessSettings, "athena">;
 
 export const resolveAccess = (access: AccessSettings = {}): ResolvedAccess => ({
   buckets: access.buckets ?? [],
   glueDatabases: access.glueDatabases ?? [],
   secrets: access.secrets ?? [],
+  athena: access.athena,
 });
 
 /** The services for which a network without internet needs an endpoint. */
 export interface GrantedServices {
   readonly glue: boolean;
   readonly secrets: boolean;
+  readonly athena: boolean;
 }
 
 /**
@@ -87,6 +96,7 @@ export const everyGrant = (access: ResolvedAccess, teams: readonly { readonly ac
     buckets: all.flatMap(({ buckets }) => buckets),
     glue: all.some(({ glueDatabases }) => glueDatabases.length > 0),
     secrets: all.some(({ secrets }) => secrets.length > 0),
+    athena: all.some(({ athena }) => athena !== undefined),
   };
 };
 
@@ -174,6 +184,7 @@ const checks: Checks<AccessSettings> = {
   buckets: checkBuckets,
   glueDatabases: checkNames(rules.databases, 50, /^[a-z0-9_-]{1,255}$/, "is not the name of a Glue database"),
   secrets: checkNames(rules.secrets, 20, /^[A-Za-z0-9/_+=.@-]{1,512}\*?$/, "is not the name of a secret"),
+  athena: checkAthena,
 };
 
 /** Checks a grant, and that it fits a managed policy. */

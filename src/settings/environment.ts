@@ -79,7 +79,7 @@ export interface EnvironmentSettings
   readonly services?: ServiceSettings;
 
   /**
-   * Data of the account that every notebook may use: `{ buckets?, glueDatabases?, secrets? }`. Private and shared
+   * Data of the account that every notebook may use: `{ buckets?, glueDatabases?, secrets?, athena? }`. Private and shared
    * spaces, jobs and schedules have it. With `endpoints-only`, each service that it needs adds an interface endpoint.
    * Limit: one IAM policy, 6,144 characters (IAM User Guide, "IAM and AWS STS quotas").
    * @default none: only the environment's own bucket

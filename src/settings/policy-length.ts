@@ -1,10 +1,17 @@
 import { accessStatements } from "../stack/access/statements.ts";
 import type { ResolvedAccess } from "./access.ts";
+import { awsNames } from "./names.ts";
 
 /** Characters of a managed policy, without white space (IAM User Guide, "IAM and AWS STS quotas"). */
 export const longestPolicy = 6144;
 
-/** The longest names that AWS has: of partitions, regions and their domains. */
+/** The longest names: of AWS's partitions, regions and domains, and of ours. */
+const prefix = `marimo-${"e".repeat(20)}`;
+const longest = {
+  prefix,
+  bucketArn: `arn:aws-us-gov:s3:::${"b".repeat(63)}`,
+  workgroup: awsNames(prefix).scheduledTeam("t".repeat(20)),
+};
 const account = {
   id: "123456789012",
   partition: "aws-us-gov",
@@ -15,7 +22,7 @@ const account = {
 
 /** The most characters that the IAM policy of a grant may have. It has no tokens of Terraform, so nothing is counted twice. */
 export function policyLength(access: ResolvedAccess): number {
-  const Statement = accessStatements({ account, access }).map(
+  const Statement = accessStatements({ ...longest, account, access }).map(
     ({ sid, actions, resources, condition = [] }) => ({
       Sid: sid,
       Effect: "Allow",

@@ -1,11 +1,14 @@
 import { Fn, TerraformIterator, TerraformLocal, TerraformResource } from "cdktf";
 import type { Construct } from "constructs";
+import { athenaWorkgroups } from "../settings/athena.ts";
 import { prefixOf } from "../settings/basics.ts";
 import { codeArtifactRepository } from "../settings/code-artifact.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
+import { awsNames } from "../settings/names.ts";
 import { repositorySecrets } from "../settings/repositories.ts";
 import { otherAccountsPolicies } from "./access/owner-statements.ts";
 import { accessStatements } from "./access/statements.ts";
+import { Workgroups } from "./access/workgroups.ts";
 import { environmentTrail } from "./audit/index.ts";
 import type { Trail } from "./audit/trail.ts";
 import { budgetStopPolicy, environmentGuardRails } from "./guard-rails/index.ts";
@@ -50,6 +53,7 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
     account,
     scripts: new RemovalScripts(scope, "removal_scripts"),
     packages: codeArtifactRepository(environment.packageIndexUrl),
+    workgroups: athenaWorkgroups(environment),
   };
   permissionsBoundary(scope, context);
   const key = environmentKey(scope, context);
@@ -61,10 +65,17 @@ export function environmentResources(scope: Construct, environment: ResolvedEnvi
   const policies = {
     ...{ account, environment: environment.name, bucketArn: bucket.arn, encryptionKeyArn: key.arn, packages },
     secrets: repositorySecrets(environment.repositories),
-    access: accessStatements({ account, access: environment.access }),
+    access: accessStatements({
+      ...{ account, access: environment.access, bucketArn: bucket.arn, prefix: context.prefix },
+      workgroup: awsNames(context.prefix).sharedWorkgroup,
+    }),
     ai: environment.ai,
   };
   const parts = { context, bucket, payload, lifecycleConfiguration, policies, trail };
+  new Workgroups(scope, "athena", {
+    ...{ account, prefix: context.prefix, bucketName: bucket.name, encryptionKeyArn: key.arn },
+    workgroups: context.workgroups,
+  });
 
   const keyPolicy: Outputs =
     key.requiredPolicy === undefined

@@ -17,9 +17,11 @@
  * A destroy runs scripts with Node.js, from the stack's folder: this package and what it depends on must be installed
  * in that folder or above it.
  */
+export type { AthenaWorkgroups } from "../settings/athena.ts";
 export { type CodeArtifactRepository, codeArtifactRepository } from "../settings/code-artifact.ts";
 export { lockFileOf, type Packages } from "../settings/locks.ts";
 export type { Egress } from "../settings/network.ts";
+export { Workgroups, type WorkgroupsProps } from "./access/workgroups.ts";
 export { AuditAlerts, type AuditAlertsProps } from "./audit/audit-alerts.ts";
 export { Trail, type TrailProps } from "./audit/trail.ts";
 export { Budget, type BudgetProps, BudgetStopPolicy } from "./guard-rails/budget.ts";

@@ -80,6 +80,13 @@ const roleOf = ({ role }: Block, stack: Synthesized) => {
 
 /** What Terraform's provider asks for, by type. `__tests__/aws/github-roles.test.ts` compares it with real requests. */
 const types: Readonly<Record<string, Type>> = {
+  aws_athena_workgroup: exact(
+    "athena",
+    "GetWorkGroup ListTagsForResource",
+    "CreateWorkGroup TagResource",
+    "DeleteWorkGroup UpdateWorkGroup",
+    named("athena", "workgroup/"),
+  ),
   aws_budgets_budget: exact(
     "budgets",
     "ViewBudget ListTagsForResource",
@@ -351,7 +358,10 @@ const types: Readonly<Record<string, Type>> = {
 
 /** Terraform's references to the account, to a user's name and to other resources. */
 const fill = (text: string) =>
-  text.replaceAll(accountId, account).replaceAll(partition, "aws").replaceAll(`\${lower(each.key)}`, "ana");
+  text
+    .replaceAll(accountId, account)
+    .replaceAll(partition, "aws")
+    .replaceAll(/\$\{(lower\(each\.key\)|each\.key)\}/g, "ana");
 
 type Settings = typeof everything;
 const rolesProps = (settings: Settings) => ({
@@ -465,10 +475,10 @@ describe("everything on", () => {
     if (stack === undefined) throw new Error("no stack");
     const forgotten = {
       ...stack,
-      resource: { ...stack.resource, aws_athena_workgroup: { queries: { name: "marimo-x" } } },
+      resource: { ...stack.resource, aws_glue_catalog_database: { tables: { name: "marimo-x" } } },
     };
     expect(problemsOf(forgotten, everything)).toEqual([
-      expect.stringContaining("aws_athena_workgroup has no entry in this test"),
+      expect.stringContaining("aws_glue_catalog_database has no entry in this test"),
       expect.stringContaining("inventory.ts"),
       expect.stringContaining("kinds.ts"),
     ]);

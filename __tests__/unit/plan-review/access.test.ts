@@ -30,6 +30,14 @@ describe("a grant in a plan", () => {
       "- Team `forecasting` (ana; schedules of forecasting) can now read the tables of the Glue database `sales`.",
     ]);
     expect(
+      lines(
+        [added(statement("QueryInOwnWorkgroup", "arn:a"), statement("QueryInSharedWorkgroup", "arn:b"))],
+        members,
+      ),
+    ).toEqual([
+      expect.stringMatching(/\) can now run queries with Amazon Athena, which charges for what they scan\.$/),
+    ]);
+    expect(
       lines([change("aws_iam_policy.execution_access_policy", policy("marimo-dev-access", read), null)]),
     ).toEqual(["- Everybody can no longer read `s3://acme-lake/curated/*`."]);
     expect(report("dev", review(plan([added(tables)])))).toContain("## Who can read or change what");
@@ -41,6 +49,10 @@ describe("a grant in a plan", () => {
   it.each([
     ["writes", statement("ChangeObjects", "arn:aws:s3:::acme-out/*")],
     ["is of another account", statement("ReadObjects999988887777", "arn:aws:s3:::lake/*")],
+    [
+      "costs money",
+      statement("QueryInOwnWorkgroup", "arn:aws:athena:us-east-1:1:workgroup/marimo-dev-user-x"),
+    ],
     ["is a secret", statement("ReadGrantedSecrets", "arn:aws:secretsmanager:us-east-1:1:secret:marimo/*")],
   ])("is a risk if it %s", (_, risky) => {
     const name = "data-access:teams_forecasting_policy";

@@ -63,7 +63,7 @@ function account({ groups = [], policies = [], roles = [], summary = {} }: Accou
   return { iam: of(IAMClient.prototype), scheduler: of(SchedulerClient.prototype) };
 }
 
-const needs = { roles: 10, policies: 5, groups: 8, perRole: 10 };
+const needs = { roles: 10, policies: 5, groups: 8, workgroups: 1000, perRole: 10 };
 const use = (others: number, quota: number) => ({
   ...{ roles: { others, quota }, policies: { others, quota }, groups: { others, quota } },
   perRole: 10,
@@ -79,6 +79,14 @@ describe("what an environment needs of the account", () => {
     expect(many.groups - one.groups).toBe(99);
     expect(many.policies).toBe(one.policies);
     expect(many.perRole).toBe(one.perRole);
+  });
+
+  it("is a workgroup for each user who may query, and one for shared spaces", () => {
+    const athena = { bytesScannedCutoffGb: 1 };
+    expect(needsWith({ userProfiles: users(3), access: { athena } }).workgroups).toBe(4);
+    const teams = [{ name: "a", members: ["u0"], access: { athena } }];
+    expect(needsWith({ userProfiles: users(3), teams }).workgroups).toBe(1);
+    expect(needsWith({}).workgroups).toBe(0);
   });
 
   it("is a role more for each user whose rights a schedule has", () => {
@@ -106,6 +114,12 @@ describe("the account's quotas", () => {
   it("are enough up to the last one", () => {
     expect(quotaProblems("dev", needs, use(990, 1000))).toEqual([]);
     expect(quotaProblems("dev", needs, use(991, 1000))).toHaveLength(1);
+  });
+
+  it("of Athena workgroups are not adjustable, so fewer users get one", () => {
+    expect(quotaProblems("dev", { ...needs, workgroups: 1001 }, use(0, 1000))).toEqual([
+      expect.stringMatching(/^dev needs 1001 Athena workgroups, .* by teams$/),
+    ]);
   });
 
   it("are named with what is needed, what there is, and where to raise them", () => {

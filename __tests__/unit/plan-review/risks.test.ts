@@ -53,6 +53,11 @@ const rule = (cidr: string, from = 443, to = from): Values => ({
   cidr_ipv4: cidr,
 });
 const group = { "aws_security_group.group": { id: "sg-1" } };
+const workgroupAt = (user: string) => `aws_athena_workgroup.athena_users["${user}"]`;
+const scans = (gb: number): Values => ({
+  name: "marimo-dev-user",
+  configuration: [{ bytes_scanned_cutoff_per_query: gb * 1024 ** 3 }],
+});
 const lifecycleRule = (days: number) => ({
   bucket: "b",
   rule: [{ id: "old", status: "Enabled", noncurrent_version_expiration: [{ noncurrent_days: days }] }],
@@ -272,6 +277,27 @@ const cases: readonly Case[] = [
     risk: "more-instances:instance_limit_rule",
     changes: [change(limitAt, upTo(1), upTo(4))],
     harmless: [change(limitAt, upTo(4), upTo(1)), change(limitAt, null, upTo(4))],
+  },
+  {
+    what: "a query that may scan more",
+    risk: "larger-queries:athena_users.ana",
+    changes: [
+      change(workgroupAt("ana"), scans(100), scans(200)),
+      change(workgroupAt("bo"), scans(100), scans(200)),
+    ],
+    harmless: [
+      change(workgroupAt("ana"), scans(200), scans(100)),
+      change(workgroupAt("ana"), null, scans(200)),
+    ],
+  },
+  {
+    what: "a query that may scan any amount",
+    risk: "larger-queries:athena_users.ana",
+    changes: [change(workgroupAt("ana"), scans(100), scans(0))],
+    harmless: [
+      change(workgroupAt("ana"), scans(0), scans(100)),
+      change(workgroupAt("ana"), scans(100), null),
+    ],
   },
   {
     what: "jobs with any number of instances",

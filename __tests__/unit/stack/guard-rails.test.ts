@@ -205,6 +205,7 @@ describe("the budget", () => {
         sid: "BudgetIsSpent",
         effect: "Deny",
         actions: [
+          "athena:StartQueryExecution",
           "bedrock:InvokeModel*",
           "sagemaker:CreateApp",
           "sagemaker:CreateEndpoint",
@@ -216,6 +217,7 @@ describe("the budget", () => {
           "sagemaker:StartPipelineExecution",
         ],
         resources: [
+          arn("athena", "workgroup/*"),
           `arn:${partition}:bedrock:*:*:*`,
           arn("sagemaker", "app/*"),
           arn("sagemaker", "endpoint/*"),

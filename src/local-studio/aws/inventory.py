@@ -66,6 +66,9 @@ _KINDS: dict[str, list[_Kind]] = {
         ),
         _Kind("vpc-peering-connection", _values("vpc_pcxs")),
     ],
+    "athena": [
+        _Kind("workgroup", _values("work_groups"), _named(), keep=lambda group: group.name != "primary")
+    ],
     "budgets": [
         _Kind("budget", _nested_values("budgets"), lambda budget: str(budget.budget["BudgetName"])),
         _Kind(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
+from moto.athena.responses import AthenaResponse
 from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.nat_gateways import NatGateway
@@ -24,6 +25,7 @@ def install() -> None:
     _take_arns_of_keys()
     _list_all_roles_of_a_policy()
     _store_endpoint_configurations()
+    _update_athena_workgroups()
 
 
 def _keep_descriptions_of_group_rules() -> None:
@@ -200,3 +202,18 @@ def _store_endpoint_configurations() -> None:
     backend_class.create_endpoint_config = create_once
     config_class: Any = FakeEndpointConfig
     config_class.validate_instance_type = lambda _, __: None
+
+
+def _update_athena_workgroups() -> None:
+    """moto has no UpdateWorkGroup, which Terraform sends when the limit of a query changes."""
+
+    def update(response: Any) -> str:
+        configuration = response.athena_backend.work_groups[response._get_param("WorkGroup")].configuration
+        updates = dict(response._get_param("ConfigurationUpdates") or {})
+        results = updates.pop("ResultConfigurationUpdates", {})
+        configuration.update(updates)
+        configuration.setdefault("ResultConfiguration", {}).update(results)
+        return "{}"
+
+    response_class: Any = AthenaResponse
+    response_class.update_work_group = update

@@ -24,6 +24,8 @@ setting() {
 role="role/marimo-${MARIMO_ENVIRONMENT:-}-user-"
 metadata="${SAGEMAKER_RESOURCE_METADATA:-/opt/ml/metadata/resource-metadata.json}"
 user="$(sed -n "s|.*\"ExecutionRoleArn\" *: *\"[^\"]*:$role\([^\"]*\)\".*|\1|p" "$metadata" 2>/dev/null)" || true
+# The users with an Athena workgroup, or *.
+athena=" $(sed -n 's/^MARIMO_ATHENA_USERS=//p' "$payload/settings.env" 2>/dev/null) " || true
 if ! {
   setting MARIMO_BUCKET "${MARIMO_BUCKET:-}"
   setting MARIMO_PREFIX "s3://${MARIMO_BUCKET:-}/${user:+people/}${user:-shared}"
@@ -33,6 +35,11 @@ if ! {
   if [[ -n "${MARIMO_REGION:-}" ]]; then setting AWS_DEFAULT_REGION "$MARIMO_REGION"; fi
   # IAM allows the user's SageMaker resources by it: `base_job_name=f"{os.environ['MARIMO_NAME_PREFIX']}-train"`.
   if [[ -n "$user" ]]; then setting MARIMO_NAME_PREFIX "marimo-${MARIMO_ENVIRONMENT:-}-$user"; fi
+  if [[ "$athena" == " * " || (-n "$user" && "$athena" == *" $user "*) ]]; then
+    workgroup="marimo-${MARIMO_ENVIRONMENT:-}-${user:+user-}${user:-shared}"
+    setting MARIMO_ATHENA_WORKGROUP "$workgroup"
+    setting AWS_ATHENA_WORK_GROUP "$workgroup" # PyAthena's own
+  fi
   setting MARIMO_APP_TYPE "${MARIMO_APP_TYPE:-JupyterLab}"
   setting MARIMO_PYTHON "$python"
 } 2>/dev/null >"$MARIMO_STATE/.space.env" || ! mv -f "$MARIMO_STATE/.space.env" "$MARIMO_STATE/space.env"; then

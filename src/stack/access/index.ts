@@ -9,6 +9,8 @@ import { accessStatements } from "./statements.ts";
 
 export interface TeamPoliciesProps {
   readonly context: EnvironmentContext;
+  /** The environment's bucket. */
+  readonly bucketArn: string;
   readonly jobRoles: ScheduledJobRoles;
   /** The roles of users and of schedules with a user's rights, which the attachments name. */
   readonly roles: readonly ITerraformDependable[];
@@ -19,13 +21,14 @@ export interface TeamPoliciesProps {
  * name the team. By their names: a plan then shows who gets it, and the JSON has one line for each membership.
  */
 export function teamPolicies(scope: Construct, props: TeamPoliciesProps): readonly ITerraformDependable[] {
-  const { context, jobRoles, roles: dependsOn } = props;
+  const { bucketArn, context, jobRoles, roles: dependsOn } = props;
   const { account, environment, prefix } = context;
   if (environment.teams.length === 0) return [];
   const teams = new Construct(scope, "teams");
   const runAs = new Set(environment.schedules.flatMap((schedule) => schedule.runAs ?? []));
   return environment.teams.flatMap(({ access, members, name }) => {
-    const statement = accessStatements({ account, access });
+    const workgroup = awsNames(prefix).scheduledTeam(name);
+    const statement = accessStatements({ account, access, bucketArn, prefix, workgroup });
     // IAM refuses a policy without statements.
     if (statement.length === 0) return [];
     const { json } = new DataAwsIamPolicyDocument(teams, `${name}_document`, { statement });

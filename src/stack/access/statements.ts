@@ -1,5 +1,6 @@
 import type { BucketGrant, ResolvedAccess } from "../../settings/access.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
+import { athenaStatements } from "./athena-statements.ts";
 
 /** A statement that the settings can measure: this file imports nothing of cdktf's. */
 export interface AccessStatement {
@@ -12,7 +13,15 @@ export interface AccessStatement {
 export interface AccessStatementsProps {
   readonly account: Pick<AwsAccount, "arn" | "id" | "partition" | "serviceName">;
   readonly access: ResolvedAccess;
+  /** Name prefix of the environment. */
+  readonly prefix: string;
+  /** The environment's bucket. */
+  readonly bucketArn: string;
+  /** Athena workgroup of the roles that are nobody's. */
+  readonly workgroup: string;
 }
+
+type Granted = Pick<AccessStatementsProps, "access" | "account">;
 
 export const changeActions = [
   "s3:AbortMultipartUpload",
@@ -23,9 +32,12 @@ export const changeActions = [
 
 /** What a grant of the settings allows. A read has no version of objects, tags or access lists. */
 export const accessStatements = (props: AccessStatementsProps): AccessStatement[] =>
-  [...bucketStatements(props), ...glueStatements(props), ...secretStatements(props)].filter(
-    ({ resources }) => resources.length > 0,
-  );
+  [
+    ...bucketStatements(props),
+    ...glueStatements(props),
+    ...secretStatements(props),
+    ...(props.access.athena === undefined ? [] : athenaStatements(props)),
+  ].filter(({ resources }) => resources.length > 0);
 
 export const bucketArn = ({ partition }: Pick<AwsAccount, "partition">, { name }: BucketGrant) =>
   `arn:${partition}:s3:::${name}`;
@@ -36,7 +48,7 @@ export const objectsArn = (account: Pick<AwsAccount, "partition">, bucket: Bucke
 const unique = (values: readonly string[]) => [...new Set(values)];
 
 /** A bucket's name can come to be another account's, so each statement names the owner. */
-function bucketStatements({ account, access: { buckets } }: AccessStatementsProps): AccessStatement[] {
+function bucketStatements({ account, access: { buckets } }: Granted): AccessStatement[] {
   const owners = new Set(buckets.map((bucket) => bucket.account));
   const statements = [...owners].flatMap((owner = "") => {
     const own = buckets.filter((bucket) => (bucket.account ?? "") === owner);
@@ -94,7 +106,7 @@ function bucketStatements({ account, access: { buckets } }: AccessStatementsProp
  * Each request needs the catalog, the database and the table (Service Authorization Reference, "AWS Glue"). Many clients
  * ask for `default` first (SageMakerStudioProjectUserRolePolicy, GlueGetDefaultDatabase).
  */
-function glueStatements({ account, access: { glueDatabases } }: AccessStatementsProps): AccessStatement[] {
+function glueStatements({ account, access: { glueDatabases } }: Granted): AccessStatement[] {
   if (glueDatabases.length === 0) return [];
   return [
     {
@@ -125,7 +137,7 @@ function glueStatements({ account, access: { glueDatabases } }: AccessStatements
 }
 
 /** An ARN ends with a hyphen and six random characters. A beginning of names has them in its `*`. */
-const secretStatements = ({ account, access: { secrets } }: AccessStatementsProps): AccessStatement[] => [
+const secretStatements = ({ account, access: { secrets } }: Granted): AccessStatement[] => [
   {
     sid: "ReadGrantedSecrets",
     actions: ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],

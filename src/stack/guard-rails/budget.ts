@@ -45,6 +45,7 @@ export class BudgetStopPolicy extends Construct {
           sid: "BudgetIsSpent",
           effect: "Deny",
           actions: [
+            "athena:StartQueryExecution",
             "bedrock:InvokeModel*",
             "sagemaker:CreateApp",
             "sagemaker:CreateEndpoint",
@@ -56,6 +57,7 @@ export class BudgetStopPolicy extends Construct {
             "sagemaker:StartPipelineExecution",
           ],
           resources: [
+            props.account.arn("athena", "workgroup/*"),
             `arn:${props.account.partition}:bedrock:*:*:*`,
             ...[
               "app",

@@ -95,6 +95,6 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
     return new ManagedPolicy(forJobs, name, { name: policyName, json, roles }).attachment;
   });
   const roles = [users?.role ?? [], scheduled?.role ?? []].flat();
-  const teams = teamPolicies(scope, { context, jobRoles, roles });
+  const teams = teamPolicies(scope, { context, jobRoles, roles, bucketArn: policies.bucketArn });
   return { role, users, policies: [...role.policies, ...jobPolicies, ...teams] };
 }

@@ -16,6 +16,7 @@ export const perimeterStatement = (endpointIds: readonly string[]): DataAwsIamPo
   sid: "OnlyThroughTheVpc",
   effect: "Deny",
   actions: [
+    "athena:*",
     "bedrock:InvokeModel*",
     "kms:Decrypt",
     "kms:Encrypt",

@@ -1,6 +1,7 @@
 import type { ITerraformDependable } from "cdktf";
 import type { Construct } from "constructs";
 import { projectFolder } from "../../cli/paths.ts";
+import { athenaUsers } from "../../settings/athena.ts";
 import { awsNames } from "../../settings/names.ts";
 import { scheduledUserArn } from "../identity/conditions.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
@@ -35,6 +36,7 @@ export function environmentJobs(scope: Construct, props: EnvironmentJobsProps): 
     environment: environment.name,
     settings: environment.jobs,
     schedules: environment.schedules.map(({ name }) => name),
+    athenaUsers: athenaUsers(context.workgroups),
     serverlessEndpoints: environment.services.serverlessEndpoints,
     tags: tagsOf(environment),
     requiredTags: environment.guardRails.requiredTags,
@@ -109,6 +111,7 @@ export function environmentSchedules(
     bucket,
     payload,
     jobs: jobs.defaults,
+    workgroups: context.workgroups,
     jobRoleArns: new Map([...jobRoles].map(([team, { arn }]) => [team, arn])),
     roleReady: [...new Set([...roles.flatMap((role) => role.policies), ...policies])],
   });

@@ -24,6 +24,8 @@ export interface JobsProps {
   readonly settings: ResolvedJobs;
   /** Names of the schedules of the settings. */
   readonly schedules: readonly string[];
+  /** Users with an Athena workgroup, `*` for everybody. */
+  readonly athenaUsers: readonly string[];
   /** Whether models can run outside the VPC, which serverless endpoints need. */
   readonly serverlessEndpoints: boolean;
   /** Of each job. */
@@ -50,6 +52,8 @@ export interface JobsJson extends JobPlacement {
   readonly secrets: readonly string[];
   /** Names of the schedules of the settings, which everybody may list. */
   readonly schedules: readonly string[];
+  /** Users with an Athena workgroup, `*` for everybody. */
+  readonly athenaUsers: readonly string[];
   readonly python: string;
   readonly allowedInstanceTypes: readonly string[] | null;
   readonly defaultInstanceType: string;
@@ -126,6 +130,7 @@ export class Jobs extends Construct {
           gpuImageUri: gpuImageUri ?? null,
           secrets: settings.secrets,
           schedules: props.schedules,
+          athenaUsers: props.athenaUsers,
           python: imagePython,
           ...common,
           allowedInstanceTypes: settings.allowedInstanceTypes ?? null,

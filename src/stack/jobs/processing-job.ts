@@ -33,6 +33,8 @@ export interface ProcessingJob {
   readonly outputPrefix: string;
   /** Prefix of the data of whose job it is: a user's, or everybody's. */
   readonly dataPrefix: string;
+  /** Athena workgroup of whose job it is. @default none */
+  readonly workgroup?: string | undefined;
   /** File name of the notebook. */
   readonly notebook: string;
   readonly arguments: readonly string[];
@@ -101,6 +103,9 @@ export function processingJobRequest(defaults: JobDefaults, job: ProcessingJob) 
       MARIMO_SOURCE_SHA256: job.source.sha256,
       MARIMO_JOB_OUTPUT: uri(job.outputPrefix),
       MARIMO_PREFIX: uri(job.dataPrefix),
+      ...(job.workgroup === undefined
+        ? {}
+        : { MARIMO_ATHENA_WORKGROUP: job.workgroup, AWS_ATHENA_WORK_GROUP: job.workgroup }),
       // job_run.py replaces each by a variable with the secret's value.
       ...Object.fromEntries(
         Object.entries(job.secrets).map(([name, arn]) => [`${secretVariable}${name}`, arn]),

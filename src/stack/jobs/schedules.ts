@@ -16,6 +16,7 @@ import {
 } from "cdktf";
 import { Construct } from "constructs";
 import { appFiles } from "../../notebooks/app-files.ts";
+import { type AthenaWorkgroups, workgroupOfSchedule } from "../../settings/athena.ts";
 import { awsNames, folders as bucketFolders, bucketPrefixes, checksums } from "../../settings/names.ts";
 import { longestSchedulePrefix, type ResolvedSchedule } from "../../settings/schedules.ts";
 import { passedTo, scheduledUserArn, tagged } from "../identity/conditions.ts";
@@ -47,6 +48,7 @@ export interface SchedulesProps {
    * the roles that `ScheduleRoles` creates.
    */
   readonly jobRoleArns: ReadonlyMap<string | undefined, string>;
+  readonly workgroups: AthenaWorkgroups;
   /** The policies of the jobs' roles. */
   readonly roleReady: readonly ITerraformDependable[];
   /** Value of the tag `Environment`, which each job has. */
@@ -108,6 +110,7 @@ export class Schedules extends Construct {
             payload: props.payload.folder,
             source: sources.folder,
             dataPrefix,
+            workgroup: workgroupOfSchedule(prefix, props.workgroups, schedule),
             outputPrefix: `${dataPrefix}/${bucketFolders.jobs}/${job}`,
             notebook: basename(schedule.notebook),
             arguments: schedule.arguments,

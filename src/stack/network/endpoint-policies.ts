@@ -168,6 +168,16 @@ export function interfaceEndpoints(
           }),
         }
       : {}),
+    // Athena reads the catalog and S3 on its own side (Amazon Athena User Guide, "Access to Amazon S3"; the catalog: guess).
+    ...(granted.athena
+      ? {
+          athena: service("athena", {
+            sid: "QueriesOfTheAccount",
+            actions: ["athena:*"],
+            resources: [account.arn("athena", "*")],
+          }),
+        }
+      : {}),
     ...(ai ? { bedrock_runtime: service("bedrock-runtime", aiEndpointStatement) } : {}),
     // One for tokens, one for packages (AWS CodeArtifact User Guide, "Create VPC endpoints for CodeArtifact"), with one
     // policy for both (the same, "Create a VPC endpoint policy for CodeArtifact").

@@ -60,7 +60,7 @@ export interface EnvironmentNetwork {
   readonly ownSubnets: readonly Subnet[];
   /** Destinations that the spaces' security groups allow HTTPS to. */
   readonly https: readonly HttpsDestination[];
-  /** Ids of the endpoints for S3, SageMaker and Bedrock. Undefined where there is a way around them. */
+  /** Ids of the endpoints for S3, SageMaker, Athena and Bedrock. Undefined where there is a way around them. */
   readonly perimeter?: readonly string[] | undefined;
 }
 
@@ -235,7 +235,7 @@ export class Network extends Construct implements EnvironmentNetwork {
       props.codeArtifact,
       props.secrets ?? [],
       props.services ?? { featureStore: false, mlflowArn: undefined },
-      props.granted ?? { glue: false, secrets: false },
+      props.granted ?? { glue: false, secrets: false, athena: false },
       props.ai === true,
     );
     for (const [name, { serviceName, statements }] of Object.entries(services)) {
@@ -252,7 +252,7 @@ export class Network extends Construct implements EnvironmentNetwork {
         policy: policy.json,
         tags: { Name: `${prefix}-${name.replaceAll("_", "-")}` },
       });
-      if (/sagemaker|bedrock/.test(serviceName)) confining.push(endpoint.id);
+      if (/athena|bedrock|sagemaker/.test(serviceName)) confining.push(endpoint.id);
       if (name === "studio") {
         skipChecks(endpoint, {
           CKV_AWS_283:

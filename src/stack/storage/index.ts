@@ -1,5 +1,6 @@
 import type { Construct } from "constructs";
 import { modelsOf } from "../../settings/ai.ts";
+import { athenaUsers } from "../../settings/athena.ts";
 import { lockFileOf } from "../../settings/locks.ts";
 import { HomeFileSystemKey } from "../removal/home-file-system-key.ts";
 import { spaceFiles } from "../studio/space-files.ts";
@@ -83,13 +84,18 @@ export function environmentPayload(scope: Construct, props: EnvironmentPayloadPr
 const words = (list: readonly string[]) => (list.length > 0 ? list.join(" ") : undefined);
 
 /** Lines of `settings.env`, which `sagemaker_marimo/state.py` reads. */
-function spaceSettings({ environment, packages }: EnvironmentContext): Readonly<Record<string, string>> {
+function spaceSettings({
+  environment,
+  packages,
+  workgroups,
+}: EnvironmentContext): Readonly<Record<string, string>> {
   const { ai, appsFolder, packageIndexUrl, repositories, runOnOpen, transport } = environment;
   const settings: Readonly<Record<string, string | undefined>> = {
     MARIMO_AI: ai && JSON.stringify({ ...ai, allowedModels: undefined, models: modelsOf(ai) }),
     MARIMO_TRANSPORT: transport,
     // Of MLflow, which finds the server by sagemaker-mlflow.
     MLFLOW_TRACKING_URI: environment.services.mlflowArn,
+    MARIMO_ATHENA_USERS: words(athenaUsers(workgroups)),
     MARIMO_APPS_FOLDER: appsFolder,
     MARIMO_RUN_ON_OPEN: runOnOpen ? "true" : undefined,
     MARIMO_REPOSITORIES: words(repositories.map(({ repositoryUrl }) => repositoryUrl)),

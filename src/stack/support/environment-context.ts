@@ -1,3 +1,4 @@
+import type { AthenaWorkgroups } from "../../settings/athena.ts";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
 import type { EnvironmentSettings, ResolvedEnvironment } from "../../settings/environment.ts";
 import type { RemovalScripts } from "../removal/removal-step.ts";
@@ -12,6 +13,8 @@ export interface EnvironmentContext {
   readonly scripts: RemovalScripts;
   /** CodeArtifact repository that packages come from. */
   readonly packages: CodeArtifactRepository | undefined;
+  /** Athena workgroups of the users and roles with a grant. */
+  readonly workgroups: AthenaWorkgroups;
 }
 
 /** Tags of every resource that supports tags, and of every job. */

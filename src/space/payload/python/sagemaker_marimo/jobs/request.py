@@ -11,7 +11,7 @@ from typing import Any
 
 from sagemaker_marimo import names
 from sagemaker_marimo.jobs import sources
-from sagemaker_marimo.jobs.sender import Sender
+from sagemaker_marimo.jobs.sender import Sender, athena_workgroup
 from sagemaker_marimo.jobs.settings import Environment
 
 INPUT = "/opt/ml/processing/input"
@@ -145,6 +145,7 @@ def build(
     bucket = f"s3://{environment.bucket}"
     prefix = f"{bucket}/{sender.folder}"
     output = f"{prefix}/{names.JOBS}/{name}"
+    workgroup = athena_workgroup(environment, sender)
     return {
         "ProcessingJobName": name,
         "RoleArn": sender.role,
@@ -162,6 +163,10 @@ def build(
             "MARIMO_SOURCE_SHA256": source_sha256,
             "MARIMO_JOB_OUTPUT": output,
             "MARIMO_PREFIX": prefix,
+            # The second is PyAthena's own.
+            **dict.fromkeys(
+                ("MARIMO_ATHENA_WORKGROUP", "AWS_ATHENA_WORK_GROUP") if workgroup else (), workgroup
+            ),
             # job_run.py replaces each by a variable with the secret's value.
             **dict(f"{names.SECRET_VARIABLE}{secret}".split("=", 1) for secret in options.secrets),
         },

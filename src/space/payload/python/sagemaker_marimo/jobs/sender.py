@@ -61,6 +61,13 @@ def folder_of(user: str | None) -> str:
     return f"{names.PEOPLE}/{user.lower()}" if user else names.SHARED
 
 
+def athena_workgroup(environment: Environment, sender: Sender) -> str | None:
+    """A user's workgroup has the name of the role. The one role of everybody has the shared workgroup."""
+    if {"*", sender.folder.rpartition("/")[2]}.isdisjoint(environment.athena_users):
+        return None
+    return sender.role.rpartition("/")[2] if environment.role is None else f"{environment.prefix}-shared"
+
+
 def _space_role() -> str | None:
     """The role of the space, or None outside of a space. sagemaker-core reads it at the same place
     (session_helper.py, get_caller_identity_arn)."""

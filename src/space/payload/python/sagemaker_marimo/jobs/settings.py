@@ -42,6 +42,8 @@ class Environment:
     gpu_image: str | None
     secrets: list[str]
     schedules: list[str]
+    athena_users: list[str]
+    """Users with an Athena workgroup, or `*` for everybody."""
     python: str
     subnets: list[str]
     groups: list[str]
@@ -140,6 +142,7 @@ def _environment(members: dict[str, Any], payload: str, payload_sha256: str) -> 
         gpu_image=members["gpuImageUri"],
         secrets=members["secrets"],
         schedules=members["schedules"],
+        athena_users=members["athenaUsers"],
         python=members["python"],
         subnets=members["subnetIds"],
         groups=members["securityGroupIds"],
