@@ -34,7 +34,9 @@ const list = (value: unknown) =>
 /** What a statement of src/stack/access/statements.ts grants. The other statements say nothing more. */
 function wordsOf(statement: Readonly<Record<string, unknown>>): readonly Words[] {
   const [, kind = "", account = ""] =
-    /^(ReadObjects|ChangeObjects|ReadCatalog|ReadGrantedSecrets)(\d{12})?$/.exec(String(statement.Sid)) ?? [];
+    /^(ReadObjects|ChangeObjects|ReadCatalog|ReadGrantedSecrets|SignInTo(?:Clusters|Workgroups)|ReadLakeFormation)(\d{12})?$/.exec(
+      String(statement.Sid),
+    ) ?? [];
   const owner = account === "" ? "" : ` of account ${account}`;
   const words = (resource: string): string | undefined => {
     const object = code(`s3://${resource.replace(/^arn:[^:]*:s3:::/, "")}`);
@@ -49,11 +51,20 @@ function wordsOf(statement: Readonly<Record<string, unknown>>): readonly Words[]
       }
       case "ReadGrantedSecrets":
         return `read the secret ${code(resource.replace(/^.*:secret:/, "").replace(/-\?{6}$/, ""))}`;
+      case "SignInToClusters": {
+        const [, cluster = "", database = ""] = /:dbname:([^/]+)\/(.+)$/.exec(resource) ?? [];
+        return `send SQL to the database ${code(database)} of the Redshift cluster ${code(cluster)}`;
+      }
+      case "SignInToWorkgroups":
+        return `send SQL to the Redshift workgroup ${code(resource.replace(/^.*:workgroup\//, ""))}`;
+      case "ReadLakeFormation":
+        return "read what AWS Lake Formation grants to their role";
       default:
         return undefined;
     }
   };
-  const isRisky = account !== "" || kind === "ChangeObjects" || kind === "ReadGrantedSecrets";
+  // SQL writes where the database lets it, and Lake Formation's grants are not in the settings.
+  const isRisky = account !== "" || !["ReadObjects", "ReadCatalog"].includes(kind);
   return list(statement.Resource).flatMap((resource) => {
     const found = words(resource);
     return found ? [{ text: found, isRisky }] : [];

@@ -2,6 +2,7 @@ import { type AccessChange, accessChanges } from "./access.ts";
 import { type ChangesOfConcern, changesByConcern } from "./changes.ts";
 import { type Costs, costsOf } from "./costs.ts";
 import { differencesOf } from "./differences.ts";
+import { instanceTypeChanges } from "./instance-types.ts";
 import {
   changesOf,
   isCreated,
@@ -16,6 +17,7 @@ import { aiRegionsRule } from "./risks/ai.ts";
 import { auditRule } from "./risks/audit.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { instanceLimitRule } from "./risks/instance-limit.ts";
+import { instanceTypesRule } from "./risks/instance-types.ts";
 import { lostRules } from "./risks/lost.ts";
 import { perimeterRule } from "./risks/perimeter.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
@@ -46,6 +48,7 @@ export const rules: readonly Rule[] = [
   trafficRule,
   perimeterRule,
   instanceLimitRule,
+  instanceTypesRule,
   aiRegionsRule,
   refusedUpdateRule,
   runningAppsRule,
@@ -98,7 +101,7 @@ export function reviewOf({ plan, apps, accept }: ReviewProps): Review {
       remove: number((one) => isDestroyed(one) && !isCreated(one)),
     },
     costs: costsOf(plan),
-    access: accessChanges(plan),
+    access: [...accessChanges(plan), ...instanceTypeChanges(plan)],
     drift: driftOf(plan),
     appsNotChecked: "notChecked" in apps && canBeBlockedByApps(plan) ? apps.notChecked : undefined,
     unknownNames: accept.filter((name) => !risks.some((risk) => risk.name === name)),

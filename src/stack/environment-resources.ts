@@ -5,6 +5,7 @@ import { codeArtifactRepository } from "../settings/code-artifact.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { repositorySecrets } from "../settings/repositories.ts";
 import { otherAccountsPolicies } from "./access/owner-statements.ts";
+import { grantPrincipals } from "./access/principals.ts";
 import { accessStatements } from "./access/statements.ts";
 import { environmentTrail } from "./audit/index.ts";
 import type { Trail } from "./audit/trail.ts";
@@ -139,6 +140,7 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
   });
   return {
     ...scheduleOutputs,
+    ...grantPrincipals({ context, jobRoles, rolesWithAccess: roles.rolesWithAccess }),
     ...studioOutputs({
       ...{ environment, studio, network, role, bucket, lifecycleConfiguration },
       userProfiles: userProfiles.asAnyMap,

@@ -2,10 +2,10 @@ import { accessChanges } from "../access.ts";
 import { joinFirst } from "../markdown.ts";
 import type { Rule } from "./rule.ts";
 
-/** Grants of `access` and `teams` that write, that use another account, or that read a secret. */
+/** Grants of `access` and `teams` that write or send SQL, that use another account or Lake Formation, or that read a secret. */
 export const accessRule: Rule = {
   name: "data-access",
-  title: "People can write data, use another account's data, or read a secret",
+  title: "People can write data, send SQL, read a secret, or use data that others grant",
   find: (plan) =>
     accessChanges(plan)
       .filter(({ risky }) => risky.length > 0)

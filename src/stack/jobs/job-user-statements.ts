@@ -5,6 +5,7 @@ import {
   passedTo,
   tagged,
   tagOfEnvironment,
+  teamTypeVariables,
   userRoleArn,
   userVariable,
   withUserTag,
@@ -22,6 +23,8 @@ export interface JobAccess extends JobRuntime {
   readonly maximumMinutes: number;
   /** @default any */
   readonly allowedInstanceTypes?: readonly string[] | undefined;
+  /** Whether users may also use the types in the tags of their roles. @default false */
+  readonly teamInstanceTypes?: boolean | undefined;
 }
 
 /** Each user, by the tag of their role, or everybody with the one role that exists. */
@@ -153,10 +156,13 @@ export function jobUserStatements(
   ];
 }
 
-/** One list for all kinds of jobs, because it is long. The key has several values, so one other type is enough to refuse. */
+/**
+ * One list for all kinds of jobs, because it is long. The key has several values, so one other type is enough to refuse.
+ * No policy can allow what is denied, so the types of a user's teams are in this list, by the tags of the role.
+ */
 function otherInstanceTypes(
   account: AwsAccount,
-  { allowedInstanceTypes }: JobAccess,
+  { allowedInstanceTypes, teamInstanceTypes }: JobAccess,
   sender: Sender,
 ): DataAwsIamPolicyDocumentStatement[] {
   if (allowedInstanceTypes === undefined) return [];
@@ -170,7 +176,7 @@ function otherInstanceTypes(
         {
           test: "ForAnyValue:StringNotEquals",
           variable: "sagemaker:InstanceTypes",
-          values: [...allowedInstanceTypes],
+          values: [...allowedInstanceTypes, ...(teamInstanceTypes === true ? teamTypeVariables : [])],
         },
       ],
     },

@@ -235,7 +235,7 @@ export class Network extends Construct implements EnvironmentNetwork {
       props.codeArtifact,
       props.secrets ?? [],
       props.services ?? { featureStore: false, mlflowArn: undefined },
-      props.granted ?? { glue: false, secrets: false },
+      props.granted ?? { glue: false, secrets: false, redshift: false, lakeFormation: false },
       props.ai === true,
     );
     for (const [name, { serviceName, statements }] of Object.entries(services)) {
