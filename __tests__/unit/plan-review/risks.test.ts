@@ -109,6 +109,11 @@ const perimeter = {
 };
 const spacesAt = "aws_iam_policy.execution_spaces_policy";
 
+const userAt = 'aws_iam_role.users_role["ana"]';
+const typesOf = (...types: readonly string[]) => ({
+  name: "marimo-dev-user-ana",
+  tags: Object.fromEntries(types.map((type, index) => [`JobInstanceType${index + 1}`, type])),
+});
 const limitAt = "aws_cloudwatch_event_rule.instance_limit_rule";
 const upTo = (maximum: number): Values => ({
   event_pattern: JSON.stringify({ ResourceConfig: { InstanceCount: [{ numeric: [">", maximum] }] } }),
@@ -194,6 +199,15 @@ const cases: readonly Case[] = [
     risk: "more-instances:instance_limit_rule",
     changes: [change(limitAt, upTo(1), upTo(4))],
     harmless: [change(limitAt, upTo(4), upTo(1)), change(limitAt, null, upTo(4))],
+  },
+  {
+    what: "more instance types for a user's jobs",
+    risk: "more-instance-types:users_role.ana",
+    changes: [change(userAt, typesOf("ml.m5.large"), typesOf("ml.m5.large", "ml.p5.48xlarge"))],
+    harmless: [
+      change(userAt, typesOf("ml.m5.large", "ml.p5.48xlarge"), typesOf("ml.m5.large")),
+      change(userAt, typesOf("ml.m5.large"), null),
+    ],
   },
   {
     what: "jobs with any number of instances",

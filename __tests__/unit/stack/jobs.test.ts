@@ -224,6 +224,15 @@ describe("jobs", () => {
         allowedInstanceTypes: longest.slice(0, mostJobInstanceTypes),
         secrets: Array.from({ length: 20 }, (_, index) => secret(index)),
       },
+      userProfiles: [{ name: "ana" }],
+      teams: [
+        {
+          name: "a",
+          members: ["ana"],
+          access: {},
+          allowedInstanceTypes: longest.slice(mostJobInstanceTypes, 50),
+        },
+      ],
       services: {
         serverlessEndpoints: true,
         mlflowArn: `arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/${"m".repeat(256)}`,
@@ -238,6 +247,7 @@ describe("jobs", () => {
         .replaceAll(/\$\{aws_s3_bucket[^}]*\}/g, "b".repeat(63))
         .replaceAll(/\$\{aws_security_group[^}]*\}/g, "sg-0123456789abcdef0")
         .replaceAll(/\$\{data\.aws_subnet\.network_(subnet-\w+)\.id\}/g, "$1");
+      if (name === "jobs") expect(text).toContain("PrincipalTag/JobInstanceType10");
       expect(text.length, name).toBeGreaterThan(1500);
       expect(text.length, name).toBeLessThan(6144);
     }
