@@ -23,7 +23,7 @@ export interface BasicSettings {
    * Tags on every resource that supports them, in addition to `Project` and `Environment`.
    * Limit: 48; keys of 1-128 and values of 0-256 characters (SageMaker API, `TagKey`, `TagValue`); no `aws:` prefix;
    * keys must differ in more than case (IAM User Guide: a role's tag keys ignore case); not `StudioUser`, `JobTeams` and
-   * `JobInstanceType1` to `10`, tags of users' roles by which IAM decides.
+   * `JobType1` to `6`, tags of users' roles by which IAM decides.
    * @default none
    */
   readonly tags?: Readonly<Record<string, string>>;

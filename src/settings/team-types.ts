@@ -5,8 +5,7 @@ import { checkProcessingInstanceType } from "./processing.ts";
 import type { ResolvedTeam } from "./teams.ts";
 
 const types = "src/settings/team-types.ts";
-const policySource =
-  'IAM User Guide, "IAM and AWS STS quotas": each is a tag of the user\'s role, which has 50';
+const policySource = 'IAM User Guide, "IAM and AWS STS quotas": 6,144 characters a policy, 50 tags a role';
 const rules = {
   types: { allowed: `1 to ${mostTeamTypes} instance types, such as ["ml.g5.12xlarge"]`, source: types },
   any: { allowed: "a list in jobs.allowedInstanceTypes, or no types of teams", source: types },

@@ -33,7 +33,7 @@ export interface TeamSettings {
   /**
    * Instance types that the members' jobs may use in addition to `jobs.allowedInstanceTypes`, and so may schedules that
    * name the team or run as a member. Not for apps.
-   * Limit: 1-10, together 10 for a user.
+   * Limit: 1-6, together 6 for a user (IAM User Guide, "IAM and AWS STS quotas": one policy names each).
    * @default none
    */
   readonly allowedInstanceTypes?: readonly string[];

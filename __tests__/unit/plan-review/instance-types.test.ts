@@ -9,7 +9,7 @@ const role = (user: string, ...types: readonly string[]) => ({
   tags: {
     StudioUser: user,
     ...(types.length === 0 ? {} : { JobTeams: "forecasting" }),
-    ...Object.fromEntries(types.map((type, index) => [`JobInstanceType${index + 1}`, type])),
+    ...Object.fromEntries(types.map((type, index) => [`JobType${index + 1}`, type])),
   },
 });
 const at = (user: string) => `aws_iam_role.users_role["${user}"]`;

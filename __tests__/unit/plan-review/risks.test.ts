@@ -112,7 +112,7 @@ const spacesAt = "aws_iam_policy.execution_spaces_policy";
 const userAt = 'aws_iam_role.users_role["ana"]';
 const typesOf = (...types: readonly string[]) => ({
   name: "marimo-dev-user-ana",
-  tags: Object.fromEntries(types.map((type, index) => [`JobInstanceType${index + 1}`, type])),
+  tags: Object.fromEntries(types.map((type, index) => [`JobType${index + 1}`, type])),
 });
 const limitAt = "aws_cloudwatch_event_rule.instance_limit_rule";
 const upTo = (maximum: number): Values => ({

@@ -48,10 +48,10 @@ describe("a team's instance types", () => {
 
   it("are tags of the members' roles, each once and without everybody's", () => {
     expect(tags).toEqual({
-      Ana: { StudioUser: "ana", JobTeams: "forecasting", JobInstanceType1: large },
+      Ana: { StudioUser: "ana", JobTeams: "forecasting", JobType1: large },
       bo: {
         ...{ StudioUser: "bo", JobTeams: "forecasting vision" },
-        ...{ JobInstanceType1: large, JobInstanceType2: "ml.g5.48xlarge" },
+        ...{ JobType1: large, JobType2: "ml.g5.48xlarge" },
       },
       carla: { StudioUser: "carla" },
     });
@@ -80,9 +80,9 @@ describe("a team's instance types", () => {
       JSON.stringify(statements(synthesize(given), "job_users_jobs_document").OtherInstanceTypesOfJobs);
     const [one] = teams;
     expect(list({ userProfiles, teams: [one as never] })).toBe(list(settings));
-    expect(list({ userProfiles })).not.toContain("JobInstanceType");
+    expect(list({ userProfiles })).not.toContain("JobType");
     const plain = { name: "forecasting", members: ["bo"], access: {}, allowedInstanceTypes: ["ml.m5.large"] };
-    expect(synthesize({ userProfiles, teams: [plain] }).text).not.toMatch(/JobInstanceType|team_tags/);
+    expect(synthesize({ userProfiles, teams: [plain] }).text).not.toMatch(/JobType|team_tags/);
   });
 
   it("add a line for each membership", () => {
@@ -132,10 +132,10 @@ describe("validation", () => {
     ],
     [
       "too many tags of a role",
-      { tags: Object.fromEntries(Array.from({ length: 37 }, (_, index) => [`k${index}`, "v"])) },
-      "have instance types beside 37 tags",
+      { tags: Object.fromEntries(Array.from({ length: 41 }, (_, index) => [`k${index}`, "v"])) },
+      "have instance types beside 41 tags",
     ],
-    ["a tag that gives a type", { tags: { jobInstanceType1: large } }, "is a key of the stack's own tags"],
+    ["a tag that gives a type", { tags: { jobType1: large } }, "is a key of the stack's own tags"],
     [
       "a tag that makes everybody a user",
       { tags: { StudioUser: "ana" } },
