@@ -186,6 +186,20 @@ def test_the_cost_of_a_type_without_a_price_is_unknown() -> None:
     assert "has no price for ml.c8i.xlarge" in prices.describe("ml.c8i.xlarge", 3600)
 
 
+def test_a_type_of_ones_teams_is_allowed_and_named_beside_everybodys(folder: Path) -> None:
+    changes: dict[str, Any] = {
+        "roleArn": None,
+        "userRoleArnPrefix": "arn:aws:iam::123456789012:role/marimo-dev-user-",
+        "teamInstanceTypes": {"ana": ["ml.g5.12xlarge"]},
+    }
+    built = prepare(folder, ["--user", "ana", "--instance", "ml.g5.12xlarge"], **changes).request
+    assert built["ProcessingResources"]["ClusterConfig"]["InstanceType"] == "ml.g5.12xlarge"
+    said = refusal(folder, "--user", "ana", "--instance", "ml.m5.2xlarge", **changes)
+    assert "ml.m5.xlarge (jobs.allowedInstanceTypes), or of ml.g5.12xlarge (your teams)" in said
+    said = refusal(folder, "--user", "bo", "--instance", "ml.g5.12xlarge", **changes)
+    assert "is not allowed in dev" in said and "your teams" not in said
+
+
 @pytest.mark.parametrize(
     ("words", "arguments", "says"),
     [

@@ -71,6 +71,12 @@ def test_the_workgroup_is_that_of_the_role() -> None:
     assert workgroup(athenaUsers=["*"], **role) == "marimo-dev-shared"
 
 
+def test_a_user_has_the_instance_types_of_their_teams() -> None:
+    types = {"ana": ["ml.g5.12xlarge"]}
+    assert sender.find(environment(teamInstanceTypes=types), "Ana").team_types == ["ml.g5.12xlarge"]
+    assert list(sender.find(environment(teamInstanceTypes=types), "bo").team_types) == []
+
+
 def test_with_one_role_for_everybody_it_is_the_sender() -> None:
     role = "arn:aws:iam::123456789012:role/studio"
     one = environment(roleArn=role, userRoleArnPrefix=None)

@@ -96,6 +96,7 @@ ENVIRONMENT = Environment(
     groups=["sg-1"],
     key="arn:aws:kms:us-east-1:123456789012:key/1",
     allowed=["ml.m5.large"],
+    team_types={},
     instance="ml.m5.large",
     max_minutes=60,
     volume_gb=30,

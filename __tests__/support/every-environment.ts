@@ -72,6 +72,11 @@ const access: Required<AccessSettings> = {
   glueDatabases: ["sales"],
   secrets: ["warehouse", "marimo/*"],
   athena: { bytesScannedCutoffGb: 100 },
+  redshift: [
+    { cluster: "warehouse", database: "sales" },
+    { workgroupId: "1234abcd-12ab-34cd-56ef-1234567890ab", database: "sales" },
+  ],
+  lakeFormation: true,
 };
 export const ai: Required<AiSettings> = {
   region: "us-east-1",
@@ -132,7 +137,7 @@ export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
   ],
   access,
   teams: [
-    { name: "forecasting", members: ["ana", "bo"], access },
+    { name: "forecasting", members: ["ana", "bo"], access, allowedInstanceTypes: ["ml.g5.12xlarge"] },
     { name: "vision", members: ["bo"], access: { glueDatabases: ["images"] } },
   ],
   permissionsBoundaryArn,

@@ -107,6 +107,16 @@ export class KnownValues {
       const [, whole = "", from = "", to] = replaced;
       return String(this.expression(whole, each)).replaceAll(from, String(this.valueOf(to, each)));
     }
+    // The tags of the users' roles: what a local adds for some of them.
+    const merged = /^\$\{merge\(\{"(\w+)" = (.+?)\}, lookup\(local\.([\w-]+), (.+?), \{\}\)\)\}$/.exec(value);
+    if (merged) {
+      const [, own = "", ownValue = "", local = "", key = ""] = merged;
+      const added = this.local(local) as Readonly<Record<string, Block>>;
+      return {
+        [own]: this.expression(ownValue, each),
+        ...added[String(this.expression(key, each))],
+      };
+    }
     const whole = /^\$\{([^}]*)\}$/.exec(value)?.[1];
     if (whole !== undefined) return this.expression(whole, each);
     return value.replaceAll(/(\$?)\$\{([^}]*)\}/g, (_, escaped: string, expression: string) =>

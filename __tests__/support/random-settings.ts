@@ -321,6 +321,7 @@ const bucketGrant: Arbitraries<BucketGrant> = {
   encryptionKeyArn: mostly(keyArn, fc.constant("alias/lake")),
   account: mostly(fc.stringMatching(/^[0-9]{12}$/), fc.constantFrom("1", "lake")),
 };
+const redshiftDatabase = fc.stringMatching(/^[a-z_][a-z0-9_-]{0,20}$/);
 const access: Arbitraries<AccessSettings> = {
   buckets: mostly(
     fc.uniqueArray(some(bucketGrant, ["name"]), {
@@ -339,6 +340,17 @@ const access: Arbitraries<AccessSettings> = {
     fc.integer({ min: 1, max: 1_000_000 }).map((bytesScannedCutoffGb) => ({ bytesScannedCutoffGb })),
     fc.constantFrom({}, true, { bytesScannedCutoffGb: 0 }, { bytesScannedCutoffGb: 1.5 }),
   ),
+  redshift: mostly(
+    fc.uniqueArray(
+      fc.oneof(
+        fc.record({ cluster: fc.stringMatching(/^[a-z](-?[a-z0-9]){0,20}$/), database: redshiftDatabase }),
+        fc.record({ workgroupId: fc.uuid(), database: redshiftDatabase }),
+      ),
+      { minLength: 1, maxLength: 4, selector: (one) => JSON.stringify(one) },
+    ),
+    fc.constantFrom<unknown>([], [{}], [{ cluster: "A", database: "a" }], "warehouse"),
+  ),
+  lakeFormation: mostly(fc.boolean(), fc.constant("yes")),
 };
 const team: Arbitraries<TeamSettings> = {
   name: mostly(fc.stringMatching(/^[a-z](-?[a-z0-9]){0,9}$/), fc.constantFrom("A", "a--b", "a".repeat(21))),
@@ -348,6 +360,9 @@ const team: Arbitraries<TeamSettings> = {
     fc.constantFrom([], ["nobody"]),
   ),
   access: mostly(some(access)),
+  allowedInstanceTypes: sometimes(
+    mostly(list(fc.constantFrom(...processingInstanceTypes), 3), fc.constantFrom([], ["ml.none"], "any")),
+  ),
 };
 
 const audit: Arbitraries<AuditSettings> = {
@@ -611,7 +626,11 @@ function agreeingTeams(teams: readonly unknown[], settings: Settings): readonly 
     const members = one.members.map((index) =>
       typeof index === "number" ? names[index % names.length] : index,
     );
-    return { ...one, members: [...new Set(members)] };
+    const { allowedInstanceTypes, ...rest } = one;
+    const tags = isSettings(settings.tags) ? Object.keys(settings.tags).length : 0;
+    const hasAny = isSettings(settings.jobs) && settings.jobs.allowedInstanceTypes === "any";
+    const types = hasAny || tags > 30 || allowedInstanceTypes === undefined ? {} : { allowedInstanceTypes };
+    return { ...rest, ...types, members: [...new Set(members)] };
   });
 }
 

@@ -46,6 +46,7 @@ export async function jobSettings({
     securityGroupIds: [SecurityGroups?.[0]?.GroupId ?? ""],
     encryptionKeyArn: KeyMetadata?.Arn ?? "",
     allowedInstanceTypes: null,
+    teamInstanceTypes: {},
     defaultInstanceType: "ml.m5.large",
     maximumMinutes: 60,
     volumeGb: 30,

@@ -11,8 +11,11 @@ import { type Benchmark, type BenchmarkProps, median, type Report, table } from 
 import { Stack } from "./stack.ts";
 import { synthesize } from "./terraform.ts";
 
+/** With teams, the reference is this version without them. */
+const teams = Number(process.env.BENCH_TEAMS ?? "0");
 /** The last commit before each user had a role. */
-const reference = "cceaa73";
+const commit = "cceaa73";
+const reference = teams > 0 ? "the same without teams" : commit;
 /** Another list of numbers, such as `1,100`. */
 const counts = (process.env.BENCH_PEOPLE ?? "1,100,1000").split(",").map(Number);
 
@@ -32,7 +35,10 @@ interface Round {
 
 async function run({ runs, folder, signal }: BenchmarkProps): Promise<Report> {
   const steps = new Steps();
-  const before = await steps.run(`get ${reference}`, () => getReference(join(folder.path, "before"), signal));
+  const before =
+    teams > 0
+      ? projectFolder
+      : await steps.run(`get ${commit}`, () => getReference(join(folder.path, "before"), signal));
   const rounds: Round[] = [];
   for (let index = 0; index < runs; index++) {
     for (const people of counts) {
@@ -44,6 +50,7 @@ async function run({ runs, folder, signal }: BenchmarkProps): Promise<Report> {
         measured[side] = await measure(`${side}, ${people} people`, {
           people,
           from,
+          teams: side === "ours" ? teams : 0,
           path,
           folder,
           steps,
@@ -68,7 +75,7 @@ async function getReference(folder: string, signal: AbortSignal): Promise<string
     });
     if (status !== 0) throw new Error(`${script} failed with status ${status}:\n${stderr}`);
   };
-  await shell(`set -o pipefail; git archive ${reference} | tar -x -C '${folder}'`, projectFolder);
+  await shell(`set -o pipefail; git archive ${commit} | tar -x -C '${folder}'`, projectFolder);
   const [own, other] = [projectFolder, folder].map((of) =>
     readFileSync(join(of, "package-lock.json"), "utf8"),
   );
@@ -79,6 +86,7 @@ async function getReference(folder: string, signal: AbortSignal): Promise<string
 
 interface Side extends Omit<BenchmarkProps, "runs"> {
   readonly people: number;
+  readonly teams: number;
   /** The folder of the project's version. */
   readonly from: string;
   readonly path: string;
@@ -86,8 +94,13 @@ interface Side extends Omit<BenchmarkProps, "runs"> {
 }
 
 /** Plans, applies and plans again on a local AWS of its own, because both sides use the same names. */
-async function measure(name: string, { folder, from, path, people, signal, steps }: Side): Promise<Measured> {
-  const stackFolder = await steps.run(`${name}: synthesize`, () => synthesize(people, path, signal, from));
+async function measure(
+  name: string,
+  { folder, from, path, people, signal, steps, teams }: Side,
+): Promise<Measured> {
+  const stackFolder = await steps.run(`${name}: synthesize`, () =>
+    synthesize(people, path, signal, from, teams),
+  );
   const { command: terraform } = await findTerraform();
   const { python } = await pythonEnvironment("aws", { onProgress: steps.progress, signal });
   const log = join(folder.logs, `local-aws-${name.replaceAll(/\W+/g, "-")}.log`);
@@ -149,7 +162,7 @@ function report(rounds: readonly Round[]): Report {
   const perPerson = (side: "ours" | "before", key: "bytes" | "resources") =>
     ((middle(most, side, key) - middle(fewest, side, key)) / Math.max(1, most - fewest)).toFixed(1);
   const text = [
-    `## A role for each person, compared to ${reference}`,
+    `## ${teams > 0 ? `${teams} teams` : "A role for each person"}, compared to ${reference}`,
     "",
     "Both versions run in turns, each on a local AWS of its own. The ratio is the median of each round's.",
     "",
@@ -170,7 +183,7 @@ function report(rounds: readonly Round[]): Report {
 
 export const people: Benchmark = {
   about:
-    "synthesized size, first plan, apply and second plan with 1, 100 and 1,000 people, compared to the last commit\nbefore each had a role (it needs git's history); BENCH_PEOPLE=1,100 measures other numbers",
+    "synthesized size, first plan, apply and second plan with 1, 100 and 1,000 people, compared to the last commit\nbefore each had a role (it needs git's history); BENCH_PEOPLE=1,100 measures other numbers, and BENCH_TEAMS=50\ncompares that many teams to none",
   defaultRuns: 1,
   run,
 };

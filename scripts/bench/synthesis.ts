@@ -38,12 +38,30 @@ function measure(cwd: string, args: readonly string[], signal: AbortSignal): Pro
   });
 }
 
-/** The settings of an environment `dev` with this number of users, as TypeScript. */
-export function environmentsOf(users: number): string {
+/** The settings of an environment `dev` with these numbers of users and teams, as TypeScript. A user is in two teams. */
+export function environmentsOf(users: number, teams = 0): string {
   const userProfiles = Array.from({ length: users }, (_, i) => ({
     name: `user-${i}`,
   }));
-  return JSON.stringify([{ name: "dev", homeFileSystemRetention: "Delete", userProfiles }]);
+  const membersOf = (team: number) =>
+    userProfiles.filter((_, i) => [i, i + 1].some((one) => one % teams === team)).map(({ name }) => name);
+  const ofTeams = Array.from({ length: teams }, (_, i) => ({
+    name: `team-${i}`,
+    members: membersOf(i),
+    access: {
+      buckets: [{ name: `acme-${i}`, write: true }],
+      glueDatabases: [`sales_${i}`],
+      redshift: [{ cluster: "warehouse", database: `sales_${i}` }],
+      lakeFormation: true,
+    },
+    allowedInstanceTypes: ["ml.g5.12xlarge"],
+  })).filter(({ members }) => members.length > 0);
+  return JSON.stringify([
+    {
+      ...{ name: "dev", homeFileSystemRetention: "Delete", userProfiles },
+      ...(ofTeams.length === 0 ? {} : { teams: ofTeams }),
+    },
+  ]);
 }
 
 async function run({ runs, signal }: BenchmarkProps): Promise<Report> {

@@ -81,8 +81,9 @@ export async function synthesize(
   folder: string,
   signal: AbortSignal,
   from?: string,
+  teams?: number,
 ): Promise<string> {
-  const copy = copyProject(environmentsOf(users), from);
+  const copy = copyProject(environmentsOf(users, teams), from);
   try {
     const output = join(folder, "cdktf.out");
     mkdirSync(folder, { recursive: true });

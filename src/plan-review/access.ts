@@ -34,7 +34,7 @@ const list = (value: unknown) =>
 /** What a statement of src/stack/access/statements.ts grants. The other statements say nothing more. */
 function wordsOf(statement: Readonly<Record<string, unknown>>): readonly Words[] {
   const [, kind = "", account = ""] =
-    /^(ReadObjects|ChangeObjects|ReadCatalog|ReadGrantedSecrets|QueryInOwnWorkgroup)(\d{12})?$/.exec(
+    /^(ReadObjects|ChangeObjects|ReadCatalog|ReadGrantedSecrets|QueryInOwnWorkgroup|SignInTo(?:Clusters|Workgroups)|ReadLakeFormation)(\d{12})?$/.exec(
       String(statement.Sid),
     ) ?? [];
   const owner = account === "" ? "" : ` of account ${account}`;
@@ -53,10 +53,19 @@ function wordsOf(statement: Readonly<Record<string, unknown>>): readonly Words[]
         return `read the secret ${code(resource.replace(/^.*:secret:/, "").replace(/-\?{6}$/, ""))}`;
       case "QueryInOwnWorkgroup":
         return "run queries with Amazon Athena, which charges for what they scan";
+      case "SignInToClusters": {
+        const [, cluster = "", database = ""] = /:dbname:([^/]+)\/(.+)$/.exec(resource) ?? [];
+        return `send SQL to the database ${code(database)} of the Redshift cluster ${code(cluster)}`;
+      }
+      case "SignInToWorkgroups":
+        return `send SQL to the Redshift workgroup ${code(resource.replace(/^.*:workgroup\//, ""))}`;
+      case "ReadLakeFormation":
+        return "read what AWS Lake Formation grants to their role";
       default:
         return undefined;
     }
   };
+  // SQL writes where the database lets it, and Lake Formation's grants are not in the settings.
   const isRisky = account !== "" || !["ReadObjects", "ReadCatalog"].includes(kind);
   return list(statement.Resource).flatMap((resource) => {
     const found = words(resource);

@@ -15,7 +15,7 @@ export function report(of: string, review: Review): string {
     ...(review.appsNotChecked === undefined
       ? []
       : [`Running apps were not checked (they can block a change): ${code(review.appsNotChecked)}.`]),
-    ...(access.length > 0 ? ["## Who can read or change what", accessLines(access).join("\n")] : []),
+    ...(access.length > 0 ? ["## Who can do what", accessLines(access).join("\n")] : []),
     ...(changes.length > 0
       ? ["## Changes", ...changes.map(({ concern, lines }) => `### ${concern}\n\n${lines.join("\n")}`)]
       : []),

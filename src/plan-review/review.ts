@@ -2,6 +2,7 @@ import { type AccessChange, accessChanges } from "./access.ts";
 import { type ChangesOfConcern, changesByConcern } from "./changes.ts";
 import { type Costs, costsOf } from "./costs.ts";
 import { differencesOf } from "./differences.ts";
+import { instanceTypeChanges } from "./instance-types.ts";
 import {
   changesOf,
   isCreated,
@@ -19,6 +20,7 @@ import { egressRule } from "./risks/egress.ts";
 import { endpointTimeoutRule } from "./risks/endpoint-timeout.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
 import { instanceLimitRule } from "./risks/instance-limit.ts";
+import { instanceTypesRule } from "./risks/instance-types.ts";
 import { lostRules } from "./risks/lost.ts";
 import { perimeterRule } from "./risks/perimeter.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
@@ -54,6 +56,7 @@ export const rules: readonly Rule[] = [
   egressRule,
   instanceLimitRule,
   endpointTimeoutRule,
+  instanceTypesRule,
   aiRegionsRule,
   refusedUpdateRule,
   runningAppsRule,
@@ -106,7 +109,7 @@ export function reviewOf({ plan, apps, accept }: ReviewProps): Review {
       remove: number((one) => isDestroyed(one) && !isCreated(one)),
     },
     costs: costsOf(plan),
-    access: accessChanges(plan),
+    access: [...accessChanges(plan), ...instanceTypeChanges(plan)],
     drift: driftOf(plan),
     appsNotChecked: "notChecked" in apps && canBeBlockedByApps(plan) ? apps.notChecked : undefined,
     unknownNames: accept.filter((name) => !risks.some((risk) => risk.name === name)),

@@ -17,6 +17,7 @@ import {
   type Resolved,
   type Untyped,
 } from "./problems.ts";
+import { checkRedshift, type RedshiftGrant } from "./redshift.ts";
 
 /** A bucket, or the objects below a prefix of it. */
 export interface BucketGrant {
@@ -65,6 +66,17 @@ export interface AccessSettings {
    * @default none
    */
   readonly athena?: AthenaSettings;
+  /**
+   * Databases of Amazon Redshift that can be queried with its Data API. Each user is a database user of their own, whom
+   * the database's administrator grants what they may read and write: output `redshift_users`. Limit: 1-20.
+   */
+  readonly redshift?: readonly RedshiftGrant[];
+  /**
+   * Whether data can be read that AWS Lake Formation protects. Its administrator grants it, to the roles of the output
+   * `lake_formation_principals`.
+   * @default false
+   */
+  readonly lakeFormation?: boolean;
 }
 
 export type ResolvedAccess = Resolved<AccessSettings, "athena">;
@@ -74,6 +86,8 @@ export const resolveAccess = (access: AccessSettings = {}): ResolvedAccess => ({
   glueDatabases: access.glueDatabases ?? [],
   secrets: access.secrets ?? [],
   athena: access.athena,
+  redshift: access.redshift ?? [],
+  lakeFormation: access.lakeFormation ?? false,
 });
 
 /** The services for which a network without internet needs an endpoint. */
@@ -81,6 +95,8 @@ export interface GrantedServices {
   readonly glue: boolean;
   readonly secrets: boolean;
   readonly athena: boolean;
+  readonly redshift: boolean;
+  readonly lakeFormation: boolean;
 }
 
 /**
@@ -97,6 +113,8 @@ export const everyGrant = (access: ResolvedAccess, teams: readonly { readonly ac
     glue: all.some(({ glueDatabases }) => glueDatabases.length > 0),
     secrets: all.some(({ secrets }) => secrets.length > 0),
     athena: all.some(({ athena }) => athena !== undefined),
+    redshift: all.some(({ redshift }) => redshift.length > 0),
+    lakeFormation: all.some(({ lakeFormation }) => lakeFormation),
   };
 };
 
@@ -185,6 +203,8 @@ const checks: Checks<AccessSettings> = {
   glueDatabases: checkNames(rules.databases, 50, /^[a-z0-9_-]{1,255}$/, "is not the name of a Glue database"),
   secrets: checkNames(rules.secrets, 20, /^[A-Za-z0-9/_+=.@-]{1,512}\*?$/, "is not the name of a secret"),
   athena: checkAthena,
+  redshift: checkRedshift,
+  lakeFormation: checkBoolean,
 };
 
 /** Checks a grant, and that it fits a managed policy. */

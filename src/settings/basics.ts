@@ -1,3 +1,4 @@
+import { mostTeamTypes, teamTags, userTag } from "./names.ts";
 import { type Check, type Checks, isRecord, isString, type Resolved } from "./problems.ts";
 import { checkRegion } from "./reference/regions.ts";
 
@@ -21,7 +22,8 @@ export interface BasicSettings {
   /**
    * Tags on every resource that supports them, in addition to `Project` and `Environment`.
    * Limit: 48; keys of 1-128 and values of 0-256 characters (SageMaker API, `TagKey`, `TagValue`); no `aws:` prefix;
-   * keys must differ in more than case (IAM User Guide: a role's tag keys ignore case).
+   * keys must differ in more than case (IAM User Guide: a role's tag keys ignore case); not `StudioUser`, `JobTeams` and
+   * `JobType1` to `6`, tags of users' roles by which IAM decides.
    * @default none
    */
   readonly tags?: Readonly<Record<string, string>>;
@@ -111,8 +113,10 @@ const caseRule = {
   allowed: "keys that differ in more than the case of their letters",
   source: 'IAM User Guide, "Rules for tagging in IAM and AWS STS": a role\'s tag keys ignore case',
 };
+/** Tags of users' roles, by which IAM decides: every role would have one that is in `tags`. */
+const roleTagKeys = [userTag, teamTags.teams, ...teamTags.instanceTypes];
 const reservedRule = {
-  allowed: `any key but ${ownTagKeys.join(" and ")}, in any case`,
+  allowed: `any key but ${[...ownTagKeys, userTag, teamTags.teams].join(", ")} and ${teamTags.instanceTypes[0]} to ${mostTeamTypes}, in any case`,
   source: "the stack sets these itself",
 };
 
@@ -121,7 +125,7 @@ const checkTags: Check = (tags, report) => {
   const entries = Object.entries(tags);
   if (entries.length + ownTagKeys.length > mostTags) report(tags, `has ${entries.length} tags`, countRule);
 
-  const own = new Set(ownTagKeys.map((key) => key.toLowerCase()));
+  const own = new Set([...ownTagKeys, ...roleTagKeys].map((key) => key.toLowerCase()));
   const seen = new Map<string, string>();
   for (const [key, value] of entries) {
     const at = `[${JSON.stringify(key)}]`;

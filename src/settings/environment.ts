@@ -79,16 +79,18 @@ export interface EnvironmentSettings
   readonly services?: ServiceSettings;
 
   /**
-   * Data of the account that every notebook may use: `{ buckets?, glueDatabases?, secrets?, athena? }`. Private and shared
-   * spaces, jobs and schedules have it. With `endpoints-only`, each service that it needs adds an interface endpoint.
+   * Data of the account that every notebook may use: `{ buckets?, glueDatabases?, secrets?, athena?, redshift?,
+   * lakeFormation? }`. Private and shared spaces, jobs and schedules have it. With `endpoints-only`, each service that
+   * it needs adds an interface endpoint.
    * Limit: one IAM policy, 6,144 characters (IAM User Guide, "IAM and AWS STS quotas").
    * @default none: only the environment's own bucket
    */
   readonly access?: AccessSettings;
 
   /**
-   * Users who may use more data, each `{ name, members, access }`: their private spaces and jobs have the team's access
-   * too, and so have schedules that name the team. A member must be in `userProfiles`. Each team is a managed policy of
+   * Users who may use more data, and more instance types for jobs, each `{ name, members, access,
+   * allowedInstanceTypes? }`: their private spaces and jobs have the team's access too, and so have schedules that name
+   * the team. A member must be in `userProfiles`. Each team is a managed policy of
    * its members' roles, whose number is a quota: 10 a role, or up to 25 when raised.
    * Limit: 100 teams; 10 for each user. Not available with `existing.executionRoleArn` or `existing.domainId`.
    * @default none
@@ -171,7 +173,7 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
     services: resolveServices(settings),
     schedules: (settings.schedules ?? []).map((schedule) => resolveSchedule(schedule, jobs)),
     access: resolveAccess(settings.access),
-    teams: (settings.teams ?? []).map(resolveTeam),
+    teams: (settings.teams ?? []).map((team) => resolveTeam(team, jobs)),
     deployers: settings.deployers ?? [],
     audit: resolveAudit(settings.audit),
     existing: settings.existing ?? {},

@@ -36,6 +36,13 @@ export const deployedPrefixes = [bucketPrefixes.payload, bucketPrefixes.wheels, 
 
 /** Tag of a user's role: the name of the user profile, in lower case. */
 export const userTag = "StudioUser";
+/** Instance types that the teams of one user may add to everybody's for jobs. */
+export const mostTeamTypes = 6;
+/** Tags of a user's role: each such type, and the names of the teams, for people and the plan review. */
+export const teamTags = {
+  instanceTypes: Array.from({ length: mostTeamTypes }, (_, index) => `JobType${index + 1}`),
+  teams: "JobTeams",
+};
 
 /** Names of resources that the stack creates, and `npm run leftovers` finds without Terraform's state. */
 export const awsNames = (prefix: string) => ({

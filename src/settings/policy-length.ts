@@ -15,6 +15,7 @@ const longest = {
 const account = {
   id: "123456789012",
   partition: "aws-us-gov",
+  region: "ap-northeast-1",
   arn: (service: string, resource: string) =>
     `arn:aws-us-gov:${service}:ap-northeast-1:123456789012:${resource}`,
   serviceName: (service: string) => `${service}.ap-northeast-1.amazonaws.com.cn`,

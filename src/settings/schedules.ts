@@ -4,7 +4,7 @@ import { projectFolder } from "../cli/paths.ts";
 import { isNotebook } from "../notebooks/is-notebook.ts";
 import { basicDefaults, prefixOf } from "./basics.ts";
 import { isExisting } from "./existing-lookup.ts";
-import { allowedJobTypes, type JobSettings, jobDefaults, type ResolvedJobs } from "./jobs.ts";
+import { jobDefaults, type ResolvedJobs } from "./jobs.ts";
 import {
   type Check,
   checkBoolean,
@@ -14,15 +14,15 @@ import {
   isRecord,
   isString,
   isWhole,
-  quote,
   type Report,
   type Resolved,
   type Untyped,
 } from "./problems.ts";
-import { checkProcessingInstanceType, defaultImageUri } from "./processing.ts";
+import { defaultImageUri } from "./processing.ts";
 import { isRegion } from "./reference/regions.ts";
 import { checkExpression, checkTimeZone } from "./schedule-expression.ts";
 import { studioDefaults } from "./studio.ts";
+import { checkScheduleType } from "./team-types.ts";
 import { checkScheduleTeam } from "./teams.ts";
 import { checkRunAs, checkScheduleBesideUsers, userNamesOf } from "./user-names.ts";
 
@@ -57,7 +57,7 @@ export interface ScheduleSettings {
    * @default "UTC"
    */
   readonly timeZone?: string;
-  /** Limit: `jobs.allowedInstanceTypes`. @default `jobs.defaultInstanceType` */
+  /** Limit: `jobs.allowedInstanceTypes`, and those of its team or of its user's teams. @default `jobs.defaultInstanceType` */
   readonly instanceType?: string;
   /**
    * Arguments of the notebook, which `mo.cli_args()` reads.
@@ -265,16 +265,6 @@ const checkSecrets: Part = (value, report, { jobs }) => {
   }
 };
 
-const checkType: Part = (value, report, { jobs }) => {
-  checkProcessingInstanceType(value, report, {});
-  const allowed = allowedJobTypes(jobs as JobSettings);
-  if (Array.isArray(allowed) && !allowed.includes(value))
-    report(value, "is not allowed", {
-      allowed: allowed.map(quote).join(", "),
-      source: "jobs.allowedInstanceTypes",
-    });
-};
-
 const checkLimit: Part = (value, report, { jobs }) => {
   const most = typeof jobs.maximumMinutes === "number" ? jobs.maximumMinutes : jobDefaults.maximumMinutes;
   const rule = { allowed: `a whole number of minutes, 1 to ${most}`, source: "jobs.maximumMinutes" };
@@ -288,7 +278,8 @@ const checks: { readonly [Name in keyof Required<ScheduleSettings>]: Part } = {
   lock: (value, report, context) => void checkFile(value, report, folderOf(context)),
   expression: checkExpression,
   timeZone: checkTimeZone,
-  instanceType: checkType,
+  instanceType: (value, report, { schedule, settings }) =>
+    checkScheduleType(value, report, schedule, settings),
   arguments: checkArguments,
   secrets: checkSecrets,
   timeLimitMinutes: checkLimit,

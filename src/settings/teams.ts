@@ -5,6 +5,7 @@ import {
   type ResolvedAccess,
   resolveAccess,
 } from "./access.ts";
+import type { ResolvedJobs } from "./jobs.ts";
 import {
   type Check,
   type Checks,
@@ -18,6 +19,7 @@ import {
   type Untyped,
 } from "./problems.ts";
 import { studioDefaults } from "./studio.ts";
+import { checkTeamTypes, checkTypesOfUsers, membersOf } from "./team-types.ts";
 import { haveRoles, userNamesOf } from "./user-names.ts";
 
 /** People who may use more than everybody. */
@@ -28,6 +30,13 @@ export interface TeamSettings {
   readonly members: readonly string[];
   /** What the members may use in addition to `access`. */
   readonly access: AccessSettings;
+  /**
+   * Instance types that the members' jobs may use in addition to `jobs.allowedInstanceTypes`, and so may schedules that
+   * name the team or run as a member. Not for apps.
+   * Limit: 1-6, together 6 for a user (IAM User Guide, "IAM and AWS STS quotas": one policy names each).
+   * @default none
+   */
+  readonly allowedInstanceTypes?: readonly string[];
 }
 
 export interface ResolvedTeam {
@@ -35,12 +44,20 @@ export interface ResolvedTeam {
   /** In lower case. */
   readonly members: readonly string[];
   readonly access: ResolvedAccess;
+  /** Without those that everybody may use. */
+  readonly allowedInstanceTypes: readonly string[];
 }
 
-export const resolveTeam = ({ access, members, name }: TeamSettings): ResolvedTeam => ({
+export const resolveTeam = (
+  { access, allowedInstanceTypes = [], members, name }: TeamSettings,
+  jobs: ResolvedJobs,
+): ResolvedTeam => ({
   name,
   members: members.map((member) => member.toLowerCase()),
   access: resolveAccess(access),
+  allowedInstanceTypes: allowedInstanceTypes.filter(
+    (type) => jobs.allowedInstanceTypes?.includes(type) === false,
+  ),
 });
 
 const types = "src/settings/teams.ts";
@@ -96,6 +113,7 @@ const checks: Checks<TeamSettings> = {
     });
   },
   access: checkAccess,
+  allowedInstanceTypes: checkTeamTypes,
 };
 
 export const checkTeams: Check = (value, report, settings) => {
@@ -119,17 +137,13 @@ export const checkTeams: Check = (value, report, settings) => {
     report(value, `grant ${buckets.size} buckets, with access`, rules.buckets);
   for (const [member, count] of teamsOf)
     if (count > mostTeamsOfOne) report(member, `is in ${count} teams`, rules.many);
+  checkTypesOfUsers(teams, report, settings);
 };
 
 const bucketsOf = ({ access }: Untyped): readonly unknown[] =>
   isRecord(access) && Array.isArray(access.buckets)
     ? access.buckets.map((bucket: unknown) => (isRecord(bucket) ? bucket.name : undefined))
     : [];
-
-const membersOf = ({ members }: Untyped): readonly string[] =>
-  (Array.isArray(members) ? members : []).flatMap((one) =>
-    typeof one === "string" ? [one.toLowerCase()] : [],
-  );
 
 /** Reports a schedule's `team` that does not exist, or has no effect. */
 export function checkScheduleTeam(

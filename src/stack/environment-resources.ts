@@ -7,6 +7,7 @@ import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { awsNames } from "../settings/names.ts";
 import { repositorySecrets } from "../settings/repositories.ts";
 import { otherAccountsPolicies } from "./access/owner-statements.ts";
+import { grantPrincipals } from "./access/principals.ts";
 import { accessStatements } from "./access/statements.ts";
 import { Workgroups } from "./access/workgroups.ts";
 import { environmentTrail } from "./audit/index.ts";
@@ -157,6 +158,7 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
   });
   return {
     ...scheduleOutputs,
+    ...grantPrincipals({ context, jobRoles, rolesWithAccess: roles.rolesWithAccess }),
     ...studioOutputs({
       ...{ environment, studio, network, role, bucket, lifecycleConfiguration },
       userProfiles: userProfiles.asAnyMap,

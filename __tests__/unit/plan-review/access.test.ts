@@ -40,7 +40,23 @@ describe("a grant in a plan", () => {
     expect(
       lines([change("aws_iam_policy.execution_access_policy", policy("marimo-dev-access", read), null)]),
     ).toEqual(["- Everybody can no longer read `s3://acme-lake/curated/*`."]);
-    expect(report("dev", review(plan([added(tables)])))).toContain("## Who can read or change what");
+    const workgroup = "arn:aws:redshift-serverless:us-east-1:1:workgroup/1234abcd";
+    expect(
+      lines([
+        added(
+          statement("SignInToClusters", "arn:aws:redshift:us-east-1:1:dbname:warehouse/sales"),
+          statement("SignInToWorkgroups", workgroup),
+          statement("QueryRedshift", workgroup),
+          statement("ReadLakeFormation", "*"),
+        ),
+      ]),
+    ).toEqual([
+      expect.stringContaining(
+        "can now send SQL to the database `sales` of the Redshift cluster `warehouse`; " +
+          "send SQL to the Redshift workgroup `1234abcd`; read what AWS Lake Formation grants to their role.",
+      ),
+    ]);
+    expect(report("dev", review(plan([added(tables)])))).toContain("## Who can do what");
     expect(
       lines([change("aws_iam_policy.other", policy("marimo-dev-jobs"), policy("marimo-dev-jobs", read))]),
     ).toEqual([]);
@@ -53,6 +69,8 @@ describe("a grant in a plan", () => {
       "costs money",
       statement("QueryInOwnWorkgroup", "arn:aws:athena:us-east-1:1:workgroup/marimo-dev-user-x"),
     ],
+    ["is SQL", statement("SignInToClusters", "arn:aws:redshift:us-east-1:1:dbname:warehouse/sales")],
+    ["is Lake Formation's", statement("ReadLakeFormation", "*")],
     ["is a secret", statement("ReadGrantedSecrets", "arn:aws:secretsmanager:us-east-1:1:secret:marimo/*")],
   ])("is a risk if it %s", (_, risky) => {
     const name = "data-access:teams_forecasting_policy";

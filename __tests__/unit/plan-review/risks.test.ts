@@ -114,6 +114,11 @@ const perimeter = {
 };
 const spacesAt = "aws_iam_policy.execution_spaces_policy";
 
+const userAt = 'aws_iam_role.users_role["ana"]';
+const typesOf = (...types: readonly string[]) => ({
+  name: "marimo-dev-user-ana",
+  tags: Object.fromEntries(types.map((type, index) => [`JobType${index + 1}`, type])),
+});
 const limitAt = "aws_cloudwatch_event_rule.instance_limit_rule";
 const upTo = (maximum: number): Values => ({
   event_pattern: JSON.stringify({ ResourceConfig: { InstanceCount: [{ numeric: [">", maximum] }] } }),
@@ -297,6 +302,15 @@ const cases: readonly Case[] = [
     harmless: [
       change(workgroupAt("ana"), scans(0), scans(100)),
       change(workgroupAt("ana"), scans(100), null),
+    ],
+  },
+  {
+    what: "more instance types for a user's jobs",
+    risk: "more-instance-types:users_role.ana",
+    changes: [change(userAt, typesOf("ml.m5.large"), typesOf("ml.m5.large", "ml.p5.48xlarge"))],
+    harmless: [
+      change(userAt, typesOf("ml.m5.large", "ml.p5.48xlarge"), typesOf("ml.m5.large")),
+      change(userAt, typesOf("ml.m5.large"), null),
     ],
   },
   {

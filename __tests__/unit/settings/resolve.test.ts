@@ -46,7 +46,7 @@ describe("resolveEnvironment", () => {
         alertAddresses: [],
       },
       schedules: [],
-      access: { buckets: [], glueDatabases: [], secrets: [] },
+      access: { buckets: [], glueDatabases: [], secrets: [], redshift: [], lakeFormation: false },
       teams: [],
       audit: { retentionDays: 365, alertAddresses: [] },
       deployers: [],
@@ -140,12 +140,19 @@ describe("resolveEnvironment", () => {
         featureStore: true,
         mlflowArn: "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-app/app-0123",
       },
-      access: { buckets: [{ name: "acme-lake" }], glueDatabases: ["sales"], secrets: ["marimo/*"] },
+      access: {
+        ...{ buckets: [{ name: "acme-lake" }], glueDatabases: ["sales"], secrets: ["marimo/*"] },
+        ...{ redshift: [{ cluster: "warehouse", database: "sales" }], lakeFormation: true },
+      },
       teams: [
         {
           name: "forecasting",
           members: ["ana"],
-          access: { buckets: [], glueDatabases: ["plans"], secrets: [] },
+          access: {
+            ...{ buckets: [], glueDatabases: ["plans"], secrets: [], redshift: [] },
+            lakeFormation: false,
+          },
+          allowedInstanceTypes: ["ml.g5.12xlarge"],
         },
       ],
       deployers: ["arn:aws:iam::123456789012:role/deploy"],

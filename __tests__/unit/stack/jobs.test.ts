@@ -4,6 +4,7 @@ import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import { projectFolder } from "../../../src/cli/paths.ts";
 import { mostJobInstanceTypes } from "../../../src/settings/jobs.ts";
+import { mostTeamTypes } from "../../../src/settings/names.ts";
 import { processingInstanceTypes } from "../../../src/settings/processing.ts";
 import {
   accountId,
@@ -224,6 +225,15 @@ describe("jobs", () => {
         allowedInstanceTypes: longest.slice(0, mostJobInstanceTypes),
         secrets: Array.from({ length: 20 }, (_, index) => secret(index)),
       },
+      userProfiles: [{ name: "ana" }],
+      teams: [
+        {
+          name: "a",
+          members: ["ana"],
+          access: {},
+          allowedInstanceTypes: longest.slice(mostJobInstanceTypes, mostJobInstanceTypes + mostTeamTypes),
+        },
+      ],
       services: {
         serverlessEndpoints: true,
         mlflowArn: `arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/${"m".repeat(256)}`,
@@ -238,6 +248,7 @@ describe("jobs", () => {
         .replaceAll(/\$\{aws_s3_bucket[^}]*\}/g, "b".repeat(63))
         .replaceAll(/\$\{aws_security_group[^}]*\}/g, "sg-0123456789abcdef0")
         .replaceAll(/\$\{data\.aws_subnet\.network_(subnet-\w+)\.id\}/g, "$1");
+      if (name === "jobs") expect(text).toContain("PrincipalTag/JobType6");
       expect(text.length, name).toBeGreaterThan(1500);
       expect(text.length, name).toBeLessThan(6144);
     }

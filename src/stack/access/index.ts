@@ -2,6 +2,7 @@ import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-p
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
 import { awsNames } from "../../settings/names.ts";
+import type { ResolvedTeam } from "../../settings/teams.ts";
 import { ManagedPolicy } from "../identity/managed-policy.ts";
 import type { ScheduledJobRoles } from "../jobs/index.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
@@ -25,22 +26,32 @@ export function teamPolicies(scope: Construct, props: TeamPoliciesProps): readon
   const { account, environment, prefix } = context;
   if (environment.teams.length === 0) return [];
   const teams = new Construct(scope, "teams");
-  const runAs = new Set(environment.schedules.flatMap((schedule) => schedule.runAs ?? []));
-  return environment.teams.flatMap(({ access, members, name }) => {
+  return environment.teams.flatMap((team) => {
+    const { access, name } = team;
     const workgroup = awsNames(prefix).scheduledTeam(name);
     const statement = accessStatements({ account, access, bucketArn, prefix, workgroup });
     // IAM refuses a policy without statements.
     if (statement.length === 0) return [];
     const { json } = new DataAwsIamPolicyDocument(teams, `${name}_document`, { statement });
-    const jobRole = jobRoles.get(name);
-    const roles = [
-      members.map(awsNames(prefix).user),
-      members.filter((member) => runAs.has(member)).map(awsNames(prefix).scheduledUser),
-      jobRole === undefined ? [] : [jobRole.name],
-    ];
     return new ManagedPolicy(teams, name, {
       ...{ name: awsNames(prefix).teamPolicy(name), json, dependsOn },
-      roles: [roles.flat()],
+      roles: [teamRoles({ context, jobRoles, team })],
     }).attachment;
   });
+}
+
+export interface TeamRolesProps extends Pick<TeamPoliciesProps, "context" | "jobRoles"> {
+  readonly team: ResolvedTeam;
+}
+
+/** Names of the roles with a team's access: of its members, of schedules that run as one, and of schedules with the team. */
+export function teamRoles({ context, jobRoles, team }: TeamRolesProps): string[] {
+  const { environment, prefix } = context;
+  const runAs = new Set(environment.schedules.flatMap((schedule) => schedule.runAs ?? []));
+  const jobRole = jobRoles.get(team.name);
+  return [
+    ...team.members.map(awsNames(prefix).user),
+    ...team.members.filter((member) => runAs.has(member)).map(awsNames(prefix).scheduledUser),
+    ...(jobRole === undefined ? [] : [jobRole.name]),
+  ];
 }

@@ -11,7 +11,7 @@ export interface AccessStatement {
 }
 
 export interface AccessStatementsProps {
-  readonly account: Pick<AwsAccount, "arn" | "id" | "partition" | "serviceName">;
+  readonly account: Pick<AwsAccount, "arn" | "id" | "partition" | "region" | "serviceName">;
   readonly access: ResolvedAccess;
   /** Name prefix of the environment. */
   readonly prefix: string;
@@ -37,6 +37,8 @@ export const accessStatements = (props: AccessStatementsProps): AccessStatement[
     ...glueStatements(props),
     ...secretStatements(props),
     ...(props.access.athena === undefined ? [] : athenaStatements(props)),
+    ...redshiftStatements(props),
+    ...lakeFormationStatements(props),
   ].filter(({ resources }) => resources.length > 0);
 
 export const bucketArn = ({ partition }: Pick<AwsAccount, "partition">, { name }: BucketGrant) =>
@@ -144,5 +146,83 @@ const secretStatements = ({ account, access: { secrets } }: Granted): AccessStat
     resources: secrets.map((name) =>
       account.arn("secretsmanager", `secret:${name.endsWith("*") ? name : `${name}-??????`}`),
     ),
+  },
+];
+
+/**
+ * Queries by the Data API, which asks for the credentials of the database as the caller (Service Authorization Reference,
+ * "Amazon Redshift Data API"). Not by a connection of one's own: security groups have no port 5439.
+ */
+function redshiftStatements({ account, access: { redshift } }: AccessStatementsProps): AccessStatement[] {
+  if (redshift.length === 0) return [];
+  const clusters = redshift.filter(({ cluster }) => cluster !== undefined);
+  const workgroups = unique(
+    redshift.flatMap(({ workgroupId }) =>
+      workgroupId === undefined ? [] : account.arn("redshift-serverless", `workgroup/${workgroupId}`),
+    ),
+  );
+  return [
+    {
+      sid: "SignInToClusters",
+      actions: ["redshift:GetClusterCredentialsWithIAM"],
+      resources: clusters.map(({ cluster, database }) =>
+        account.arn("redshift", `dbname:${cluster}/${database}`),
+      ),
+      condition: [
+        {
+          // A request without a database is for all of them (Amazon Redshift API, GetClusterCredentialsWithIAM).
+          test: "StringEquals",
+          variable: "redshift:DbName",
+          values: unique(clusters.map(({ database }) => database)),
+        },
+      ],
+    },
+    { sid: "SignInToWorkgroups", actions: ["redshift-serverless:GetCredentials"], resources: workgroups },
+    {
+      sid: "QueryRedshift",
+      actions: [
+        "redshift-data:BatchExecuteStatement",
+        "redshift-data:DescribeTable",
+        "redshift-data:ExecuteStatement",
+        "redshift-data:ListDatabases",
+        "redshift-data:ListSchemas",
+        "redshift-data:ListTables",
+      ],
+      resources: [
+        ...unique(clusters.map(({ cluster }) => account.arn("redshift", `cluster:${cluster}`))),
+        ...workgroups,
+      ],
+    },
+    {
+      // These have no resource. A user's spaces and jobs are one user to the Data API.
+      sid: "OwnStatements",
+      actions: [
+        "redshift-data:CancelStatement",
+        "redshift-data:DescribeStatement",
+        "redshift-data:GetStatementResult",
+        "redshift-data:ListStatements",
+      ],
+      resources: ["*"],
+      condition: [
+        {
+          test: "StringEquals",
+          variable: "redshift-data:statement-owner-iam-userid",
+          values: ["&{aws:userid}"],
+        },
+      ],
+    },
+  ];
+}
+
+/** It has no resource: what Lake Formation has granted decides. */
+const lakeFormationStatements = ({
+  account,
+  access: { lakeFormation },
+}: AccessStatementsProps): AccessStatement[] => [
+  {
+    sid: "ReadLakeFormation",
+    actions: ["lakeformation:GetDataAccess"],
+    resources: lakeFormation ? ["*"] : [],
+    condition: [{ test: "StringEquals", variable: "aws:RequestedRegion", values: [account.region] }],
   },
 ];

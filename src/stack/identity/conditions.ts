@@ -1,4 +1,4 @@
-import { awsNames, userTag } from "../../settings/names.ts";
+import { awsNames, teamTags, userTag } from "../../settings/names.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 
 /** Calls that IAM knows no resource for: held to these regions instead. */
@@ -23,6 +23,12 @@ export const userVariable = `&{aws:PrincipalTag/${userTag}}`;
  * statement match other names. AWS's own policies have such a guard (SageMakerStudioProjectUserRolePolicy).
  */
 export const withUserTag = [{ test: "StringLike", variable: `aws:PrincipalTag/${userTag}`, values: ["?*"] }];
+
+/**
+ * In a policy: the instance types that the user's teams add. Without its default, a variable without a tag could make the
+ * whole statement invalid (IAM User Guide, "IAM policy elements: Variables and tags"), which denies.
+ */
+export const teamTypeVariables = teamTags.instanceTypes.map((tag) => `&{aws:PrincipalTag/${tag}, '-'}`);
 
 /**
  * Budgets count what has this tag. Each create with tags needs AddTags as well, so this holds all creates to the value

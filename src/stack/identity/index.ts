@@ -1,6 +1,7 @@
 import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
 import { Construct } from "constructs";
+import { userTypes } from "../../settings/team-types.ts";
 import { teamPolicies } from "../access/index.ts";
 import type { ScheduledJobRoles } from "../jobs/index.ts";
 import { jobRuntimeStatements, jobSecretStatements } from "../jobs/job-role.ts";
@@ -43,6 +44,8 @@ export interface EnvironmentRoles {
   readonly users: UserRoles | undefined;
   /** The policies of all roles. */
   readonly policies: readonly ITerraformDependable[];
+  /** Lists of the names of the roles with what the settings grant to everybody. */
+  readonly rolesWithAccess: readonly (readonly string[])[];
 }
 
 /**
@@ -55,7 +58,10 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
   const arn = environment.existing.executionRoleArn;
   const users =
     arn === undefined
-      ? new UserRoles(scope, "users", { account, prefix, userProfiles, attachedByOthers: attachedLater })
+      ? new UserRoles(scope, "users", {
+          ...{ account, prefix, userProfiles, attachedByOthers: attachedLater },
+          userTypes: userTypes(environment.teams),
+        })
       : undefined;
   const schedulesRunAs = [...new Set(environment.schedules.flatMap(({ runAs }) => runAs ?? []))];
   const scheduled =
@@ -96,5 +102,9 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
   });
   const roles = [users?.role ?? [], scheduled?.role ?? []].flat();
   const teams = teamPolicies(scope, { context, jobRoles, roles, bucketArn: policies.bucketArn });
-  return { role, users, policies: [...role.policies, ...jobPolicies, ...teams] };
+  return {
+    ...{ role, users },
+    policies: [...role.policies, ...jobPolicies, ...teams],
+    rolesWithAccess: [[role.name, ...rolesWithAccess], users?.names ?? [], scheduleRoles],
+  };
 }

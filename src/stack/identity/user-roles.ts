@@ -1,9 +1,17 @@
 import { DataAwsIamPolicyDocument } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
 import { SchedulerScheduleGroup } from "@cdktf/provider-aws/lib/scheduler-schedule-group/index.js";
-import { Fn, type ITerraformDependable, type MapTerraformIterator, TerraformIterator, Token } from "cdktf";
+import {
+  Fn,
+  type ITerraformDependable,
+  type MapTerraformIterator,
+  TerraformIterator,
+  TerraformLocal,
+  Token,
+} from "cdktf";
 import { Construct } from "constructs";
-import { awsNames, userTag } from "../../settings/names.ts";
+import { awsNames, teamTags, userTag } from "../../settings/names.ts";
+import type { UserTypes } from "../../settings/team-types.ts";
 import { attributeOfEach } from "../support/attribute-of-each.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
@@ -15,6 +23,8 @@ export interface UserRolesProps {
   readonly account: AwsAccount;
   /** The names of the user profiles are its keys. */
   readonly userProfiles: MapTerraformIterator;
+  /** What teams add to the instance types of jobs, by the names of users in lower case. @default nothing */
+  readonly userTypes?: ReadonlyMap<string, UserTypes> | undefined;
   /** Policies that AWS may attach later, and that must outlive the roles in a destroy. */
   readonly attachedByOthers: readonly ITerraformDependable[];
 }
@@ -55,12 +65,26 @@ export class UserRoles extends Construct {
       ],
     });
     new SchedulerScheduleGroup(this, "schedules", { forEach: userProfiles, name: nameOf(user) });
+    const tags = { [userTag]: user };
+    const ofTeams = new Map([...(props.userTypes ?? [])].map(([name, types]) => [name, tagsOfTeams(types)]));
     this.role = new IamRole(this, "role", {
       forEach: userProfiles,
       name: nameOf(user),
       description: `Spaces, jobs and schedules of ${userProfiles.key}`,
       assumeRolePolicy: Fn.replace(trust.json, nameOf(placeholder), nameOf(user)),
-      tags: { [userTag]: user },
+      tags:
+        ofTeams.size === 0
+          ? tags
+          : Token.asStringMap(
+              Fn.merge([
+                tags,
+                Fn.lookup(
+                  new TerraformLocal(this, "team_tags", Object.fromEntries(ofTeams)).asAnyMap,
+                  user,
+                  {},
+                ),
+              ]),
+            ),
       // Terraform deletes the role of a removed user before it changes the policies' attachments.
       forceDetachPolicies: true,
       ...(attachedByOthers.length === 0 ? {} : { dependsOn: [...attachedByOthers] }),
@@ -69,3 +93,9 @@ export class UserRoles extends Construct {
     this.names = Token.asList(TerraformIterator.fromResources(this.role).pluckProperty("name"));
   }
 }
+
+/** Names of teams have no spaces, and 10 of them fit a tag's 256 characters. */
+const tagsOfTeams = ({ instanceTypes, teams }: UserTypes): Readonly<Record<string, string>> => ({
+  [teamTags.teams]: teams.join(" "),
+  ...Object.fromEntries(instanceTypes.map((type, index) => [teamTags.instanceTypes[index], type])),
+});

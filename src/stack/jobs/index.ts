@@ -3,6 +3,7 @@ import type { Construct } from "constructs";
 import { projectFolder } from "../../cli/paths.ts";
 import { athenaUsers } from "../../settings/athena.ts";
 import { awsNames } from "../../settings/names.ts";
+import { userTypes } from "../../settings/team-types.ts";
 import { scheduledUserArn } from "../identity/conditions.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
@@ -40,6 +41,7 @@ export function environmentJobs(scope: Construct, props: EnvironmentJobsProps): 
     serverlessEndpoints: environment.services.serverlessEndpoints,
     tags: tagsOf(environment),
     requiredTags: environment.guardRails.requiredTags,
+    userTypes: userTypes(environment.teams),
     existingRoleArn: environment.existing.executionRoleArn,
     ...places,
   });

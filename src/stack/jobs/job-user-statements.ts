@@ -5,6 +5,7 @@ import {
   passedTo,
   tagged,
   tagOfEnvironment,
+  teamTypeVariables,
   userRoleArn,
   userVariable,
   withUserTag,
@@ -22,6 +23,8 @@ export interface JobAccess extends JobRuntime {
   readonly maximumMinutes: number;
   /** @default any */
   readonly allowedInstanceTypes?: readonly string[] | undefined;
+  /** Whether users may also use the types in the tags of their roles. @default false */
+  readonly teamInstanceTypes?: boolean | undefined;
 }
 
 /** Each user, by the tag of their role, or everybody with the one role that exists. */
@@ -153,10 +156,13 @@ export function jobUserStatements(
   ];
 }
 
-/** One list for all kinds of jobs, because it is long. The key has several values, so one other type is enough to refuse. */
+/**
+ * One list for all kinds of jobs, because it is long. The key has several values, so one other type is enough to refuse.
+ * No policy can allow what is denied, so the types of a user's teams are in this list, by the tags of the role.
+ */
 function otherInstanceTypes(
   account: AwsAccount,
-  { allowedInstanceTypes }: JobAccess,
+  { allowedInstanceTypes, teamInstanceTypes }: JobAccess,
   sender: Sender,
 ): DataAwsIamPolicyDocumentStatement[] {
   if (allowedInstanceTypes === undefined) return [];
@@ -164,13 +170,14 @@ function otherInstanceTypes(
     {
       sid: "OtherInstanceTypesOfJobs",
       effect: "Deny",
-      actions: jobKinds.map((kind) => `sagemaker:Create${kind}`),
+      // All kinds in few characters: the longest lists fill the policy.
+      actions: ["sagemaker:Create*Job"],
       resources: [account.arn("sagemaker", `*/${sender.prefix}-*`)],
       condition: [
         {
           test: "ForAnyValue:StringNotEquals",
           variable: "sagemaker:InstanceTypes",
-          values: [...allowedInstanceTypes],
+          values: [...allowedInstanceTypes, ...(teamInstanceTypes === true ? teamTypeVariables : [])],
         },
       ],
     },
@@ -180,8 +187,6 @@ function otherInstanceTypes(
 /** The list denies no request without a type. */
 export const hasInstanceType = ({ allowedInstanceTypes }: JobAccess) =>
   allowedInstanceTypes === undefined ? [] : [isPresent("sagemaker:InstanceTypes")];
-
-const jobKinds = ["HyperParameterTuningJob", "ProcessingJob", "TrainingJob", "TransformJob"];
 
 const pipelines = (account: AwsAccount, prefix: string) =>
   ["", "/execution/*"].map((part) => account.arn("sagemaker", `pipeline/${prefix}-*${part}`));

@@ -3,6 +3,7 @@ import { Construct } from "constructs";
 import type { ResolvedJobs } from "../../settings/jobs.ts";
 import { jobsJson } from "../../settings/names.ts";
 import { imagePython } from "../../settings/processing.ts";
+import type { UserTypes } from "../../settings/team-types.ts";
 import { userRoleArn } from "../identity/conditions.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
 import { SpaceSecurityGroup } from "../network/space-security-group.ts";
@@ -32,6 +33,8 @@ export interface JobsProps {
   readonly tags: Readonly<Record<string, string>>;
   /** Keys of `tags` that each job must have. */
   readonly requiredTags: readonly string[];
+  /** What teams add to the instance types, by the names of users in lower case. @default nothing */
+  readonly userTypes?: ReadonlyMap<string, UserTypes> | undefined;
   /** The one role of everybody, which their jobs run as. @default a role for each user */
   readonly existingRoleArn?: string | undefined;
 }
@@ -56,6 +59,8 @@ export interface JobsJson extends JobPlacement {
   readonly athenaUsers: readonly string[];
   readonly python: string;
   readonly allowedInstanceTypes: readonly string[] | null;
+  /** Types that the teams of a user add, by the user's name in lower case. */
+  readonly teamInstanceTypes: Readonly<Record<string, readonly string[]>>;
   readonly defaultInstanceType: string;
   readonly maximumMinutes: number;
   readonly volumeGb: number;
@@ -97,6 +102,7 @@ export class Jobs extends Construct {
       imageUris: [settings.imageUri, settings.gpuImageUri].filter((uri) => uri !== undefined),
       secrets: settings.secrets,
       allowedInstanceTypes: settings.allowedInstanceTypes,
+      teamInstanceTypes: (props.userTypes?.size ?? 0) > 0,
       maximumMinutes: settings.maximumMinutes,
       ...common,
     };
@@ -134,6 +140,9 @@ export class Jobs extends Construct {
           python: imagePython,
           ...common,
           allowedInstanceTypes: settings.allowedInstanceTypes ?? null,
+          teamInstanceTypes: Object.fromEntries(
+            [...(props.userTypes ?? [])].map(([user, { instanceTypes }]) => [user, instanceTypes]),
+          ),
           defaultInstanceType: settings.defaultInstanceType,
           maximumMinutes: settings.maximumMinutes,
           volumeGb: settings.volumeGb,

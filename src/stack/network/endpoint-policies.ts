@@ -178,6 +178,26 @@ export function interfaceEndpoints(
           }),
         }
       : {}),
+    // The Data API signs in to the database on its own side (a guess), so neither `redshift` nor `redshift-serverless`.
+    ...(granted.redshift
+      ? {
+          redshift_data: service("redshift-data", {
+            sid: "Statements",
+            actions: ["redshift-data:*"],
+            resources: ["*"],
+          }),
+        }
+      : {}),
+    // For credentials of tables that a notebook reads from S3 itself. Athena asks for them on its own side (a guess).
+    ...(granted.lakeFormation
+      ? {
+          lakeformation: service("lakeformation", {
+            sid: "DataOfTheAccount",
+            actions: ["lakeformation:Get*"],
+            resources: ["*"],
+          }),
+        }
+      : {}),
     ...(ai ? { bedrock_runtime: service("bedrock-runtime", aiEndpointStatement) } : {}),
     // One for tokens, one for packages (AWS CodeArtifact User Guide, "Create VPC endpoints for CodeArtifact"), with one
     // policy for both (the same, "Create a VPC endpoint policy for CodeArtifact").

@@ -235,7 +235,9 @@ export class Network extends Construct implements EnvironmentNetwork {
       props.codeArtifact,
       props.secrets ?? [],
       props.services ?? { featureStore: false, mlflowArn: undefined },
-      props.granted ?? { glue: false, secrets: false, athena: false },
+      props.granted ?? {
+        ...{ glue: false, secrets: false, athena: false, redshift: false, lakeFormation: false },
+      },
       props.ai === true,
     );
     for (const [name, { serviceName, statements }] of Object.entries(services)) {

@@ -87,7 +87,9 @@ def secret_problems(options: JobOptions, environment: Environment) -> Iterator[s
             yield f"--secret {secret}: jobs of {environment.name} can read {known} (jobs.secrets)"
 
 
-def problems(options: JobOptions, environment: Environment) -> Iterator[str]:
+def problems(options: JobOptions, environment: Environment, who: Sender | None) -> Iterator[str]:
+    """`who` is None if it is not known, which is another problem."""
+    team_types = who.team_types if who else ()
     yield from image_problems(options, environment)
     yield from secret_problems(options, environment)
     if options.instance not in INSTANCE_TYPES:
@@ -96,10 +98,11 @@ def problems(options: JobOptions, environment: Environment) -> Iterator[str]:
             f"the {len(INSTANCE_TYPES)} types of the SageMaker API (ProcessingInstanceType), such as "
             "ml.m5.large"
         )
-    elif environment.allowed is not None and options.instance not in environment.allowed:
+    elif environment.allowed is not None and options.instance not in (*environment.allowed, *team_types):
         yield (
             f"--instance {options.instance} is not allowed in {environment.name}: it must be one of "
             f"{', '.join(environment.allowed)} (jobs.allowedInstanceTypes)"
+            + (f", or of {', '.join(team_types)} (your teams)" if team_types else "")
         )
     if not 1 <= options.minutes <= environment.max_minutes:
         yield (

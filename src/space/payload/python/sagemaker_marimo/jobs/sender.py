@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ class Sender:
     """The names of jobs and pipelines begin with it and a hyphen: IAM allows no others."""
     folder: str
     """Prefix in the bucket of all that the jobs write: IAM allows no other."""
+    team_types: Sequence[str] = ()
+    """Instance types that the user's teams add to everybody's."""
 
 
 def find(environment: Environment, user: str | None) -> Sender:
@@ -46,7 +49,8 @@ def find(environment: Environment, user: str | None) -> Sender:
         )
     else:
         name = role.removeprefix(roles)
-    return Sender(f"{roles}{name}", f"{environment.prefix}-{name}", folder_of(name))
+    types = environment.team_types.get(name, ())
+    return Sender(f"{roles}{name}", f"{environment.prefix}-{name}", folder_of(name), types)
 
 
 def reader(environment: Environment, user: str | None) -> Sender:

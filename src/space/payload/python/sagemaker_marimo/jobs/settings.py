@@ -49,6 +49,8 @@ class Environment:
     groups: list[str]
     key: str
     allowed: list[str] | None
+    team_types: dict[str, list[str]]
+    """Instance types that the teams of a user add, by the user's name in lower case."""
     instance: str
     max_minutes: int
     volume_gb: int
@@ -148,6 +150,7 @@ def _environment(members: dict[str, Any], payload: str, payload_sha256: str) -> 
         groups=members["securityGroupIds"],
         key=members["encryptionKeyArn"],
         allowed=members["allowedInstanceTypes"],
+        team_types=members["teamInstanceTypes"],
         instance=members["defaultInstanceType"],
         max_minutes=members["maximumMinutes"],
         volume_gb=members["volumeGb"],

@@ -67,12 +67,12 @@ def prepare(
         secrets=options.secrets,
     )
     problems = list(notebook.problems(path, environment.python, marimo))
-    problems += request.problems(job_options, environment)
     who = None
     try:
         who = sender.find(environment, options.user)
     except Refused as refused:
         problems += refused.problems
+    problems += request.problems(job_options, environment, who)
     text = None
     if path.is_file():
         try:

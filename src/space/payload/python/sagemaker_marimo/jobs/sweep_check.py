@@ -41,10 +41,10 @@ def problems(store: Store, plan: Plan, who: Sender) -> Iterator[str]:
 
 
 def limits(
-    plan: Plan, environment: Environment, rows: int, max_cost: float | None, default: float
+    plan: Plan, environment: Environment, who: Sender, rows: int, max_cost: float | None, default: float
 ) -> Iterator[str]:
     """What today's settings refuse of the rows that would start."""
-    yield from request.problems(plan.options, environment)
+    yield from request.problems(plan.options, environment, who)
     yield from sweep_plan.cost_problems(plan, rows, max_cost, default)
 
 

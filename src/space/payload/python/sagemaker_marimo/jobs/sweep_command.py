@@ -191,7 +191,7 @@ def resume(
     states = current.progress().rows
     if parts := current.parts_to_start():
         rows = sweep_check.rows_left(states, parts)
-        if wrong := list(sweep_check.limits(plan, environment, rows, max_cost, DEFAULT_MAX_COST)):
+        if wrong := list(sweep_check.limits(plan, environment, who, rows, max_cost, DEFAULT_MAX_COST)):
             raise SweepError("\n".join(wrong))
     say(f"sweep {name}: {sweep_check.rows_left(states, plan.parts)} of {len(plan.rows)} rows are left")
     current.resume(jobs_request.build(plan.options, environment, plan.source, name, who))
