@@ -142,7 +142,9 @@ describe("every sample notebook", () => {
     ]);
     expect(pins.length).toBeGreaterThan(1);
     const image = ["", "full/"].flatMap((folder) =>
-      readFileSync(join(projectFolder, `src/local-studio/image/${folder}requirements.in`), "utf8").split("\n"),
+      readFileSync(join(projectFolder, `src/local-studio/image/${folder}requirements.in`), "utf8").split(
+        "\n",
+      ),
     );
     for (const [one, version] of pins) {
       if (one === "marimo") expect(version).toBe(marimoDefaults.marimoVersion);

@@ -185,7 +185,9 @@ describe("Athena", () => {
   });
 
   it("reads the partitions that Glue has, and no other folder", async () => {
-    expect(await print('query("SELECT day, sum(count) FROM visits GROUP BY day ORDER BY day")')).toMatchObject({
+    expect(
+      await print('query("SELECT day, sum(count) FROM visits GROUP BY day ORDER BY day")'),
+    ).toMatchObject({
       columns: [
         ["day", "varchar"],
         ["_col1", "bigint"],
@@ -228,7 +230,8 @@ describe("Athena", () => {
   });
 
   it("speaks the dialect of Athena", async () => {
-    const sql = "SELECT date_format(day, '%Y'), approx_distinct(id), cardinality(ARRAY[1, 2]) FROM orders GROUP BY 1";
+    const sql =
+      "SELECT date_format(day, '%Y'), approx_distinct(id), cardinality(ARRAY[1, 2]) FROM orders GROUP BY 1";
     expect(await print(`query(${JSON.stringify(sql)})`)).toMatchObject({
       rows: [
         ["_col0", "_col1", "_col2"],
@@ -236,7 +239,9 @@ describe("Athena", () => {
       ],
     });
     expect(
-      await print(`query("SELECT item FROM orders WHERE id = ? OR item = ?", ExecutionParameters=["1", "no"])`),
+      await print(
+        `query("SELECT item FROM orders WHERE id = ? OR item = ?", ExecutionParameters=["1", "no"])`,
+      ),
     ).toMatchObject({ rows: [["item"], ["chair"]] });
     expect(await print('query("WITH t AS (SELECT 1 AS a) SELECT a FROM t")')).toMatchObject({
       rows: [["a"], ["1"]],
@@ -324,7 +329,9 @@ print(json.dumps([len(ids), [len(page["ResultSet"]["Rows"]) for page in pages]])
     expect(await as("ana", one)).toMatchObject({ state: "SUCCEEDED", rows: [["_col0"], ["2"]] });
     expect(await as("ana", 'query("SELECT * FROM secret.orders")')).toMatchObject({
       state: "FAILED",
-      reason: expect.stringMatching(/^Insufficient permissions.*not authorized to perform: glue:GetTable on resource: .*secret/),
+      reason: expect.stringMatching(
+        /^Insufficient permissions.*not authorized to perform: glue:GetTable on resource: .*secret/,
+      ),
     });
     expect(await as("bo", one)).toMatchObject({
       state: "FAILED",

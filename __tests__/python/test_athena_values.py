@@ -1,14 +1,11 @@
 """Values and types are written as Athena writes them."""
 
-import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "src/local-studio/aws"))
 from athena_values import column_info, csv, text
 
 
