@@ -149,6 +149,8 @@ class Runner:
                 query.end("CANCELLED", "Bytes scanned limit was exceeded")
                 return [], []
         with tempfile.TemporaryDirectory() as folder, _duckdb(query) as connection:
+            if query.is_over:  # it was stopped before there was a connection
+                return [], []
             for table in tables:
                 load(connection, table, Path(folder))
             connection.execute("SET enable_external_access = false; SET lock_configuration = true")
