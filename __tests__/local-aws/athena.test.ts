@@ -97,7 +97,7 @@ tables = {"Effect": "Allow", "Action": "glue:Get*", "Resource": ["arn:aws:glue:u
 files = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": ["arn:aws:s3:::lake", "arn:aws:s3:::lake/*"]}
 for name, statements in {"ana": [athena, results, tables, files], "bo": [athena, results], "cy": [athena, results, tables], "di": [athena]}.items():
     iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
-    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{"Sid": "Own", **one} for one in statements]}))
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}))
 print("{}")
 `;
 

@@ -226,7 +226,9 @@ def _duckdb(query: Query) -> Iterator[duckdb.DuckDBPyConnection]:
     _connections[query.id] = connection
     try:
         # Times of Athena are in UTC.
-        connection.execute("SET threads = 2; SET memory_limit = '1GB'; SET TimeZone = 'UTC'")
+        connection.execute(
+            "SET threads = 2; SET memory_limit = '1GB'; SET TimeZone = 'UTC'; SET integer_division = true"
+        )
         yield connection
     finally:
         del _connections[query.id]
@@ -259,7 +261,7 @@ def _failure(statement: Select, message: str) -> QueryFailedError:
         # Source: Trino's FUNCTION_NOT_FOUND. Guess: the position.
         return QueryFailedError(f"FUNCTION_NOT_FOUND: line 1:8: Function '{found[1]}' not registered", 1303)
     # Guess: code and wording, which are DuckDB's.
-    return QueryFailedError(f"GENERIC_USER_ERROR: {message}")
+    return QueryFailedError(f"GENERIC_USER_ERROR: {message.splitlines()[0]}")
 
 
 def described(query: Query) -> Json:

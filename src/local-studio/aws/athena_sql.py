@@ -17,6 +17,7 @@ _STATEMENTS = (
     *("ALTER", "ANALYZE", "CREATE", "DEALLOCATE", "DELETE", "DESCRIBE", "DROP", "EXECUTE", "EXPLAIN"),
     *("INSERT", "MERGE", "MSCK", "OPTIMIZE", "PREPARE", "SHOW", "UNLOAD", "UPDATE", "USE", "VACUUM"),
 )
+_QUERIES = ("(", "SELECT", "VALUES", "WITH")
 _NAMED = (exp.Alias, exp.Column, exp.Dot, exp.Star)
 
 
@@ -91,6 +92,10 @@ class Select:
         for index, column in enumerate(tree.selects):
             if not isinstance(column, _NAMED):
                 column.replace(exp.alias_(column.copy(), f"_col{index}"))
+        for literal in list(tree.find_all(exp.Literal)):
+            # Source: aoyagikouhei/athena-local, README.md: a number with a point is a double.
+            if not literal.is_string and "." in literal.name:
+                literal.replace(exp.cast(literal.copy(), "double"))
         return tree.sql(dialect="duckdb")
 
 
@@ -98,30 +103,34 @@ def parse(sql: str) -> Select | Show:
     if found := _SHOW.fullmatch(sql):
         return Show(not found[1], found[2])
     try:
-        tokens = sqlglot.tokenize(sql, dialect="athena")
+        # The first tokens have no text: they say which of Athena's two parsers is meant.
+        words = [token for token in sqlglot.tokenize(sql, dialect="athena") if token.text]
+        word = words[0].text if words else "<EOF>"
+        if word.upper() in _STATEMENTS:
+            # Guess: the wording. Athena also runs these.
+            raise MalformedQueryError(
+                f"The local AWS runs SELECT, SHOW TABLES and SHOW DATABASES, not {word}."
+            )
+        if word.upper() not in _QUERIES:
+            # Source: guardian/athena-cli#39. Guess: what is expected.
+            raise MalformedQueryError(f"line 1:1: mismatched input '{word}'. Expecting: 'SELECT', 'WITH'")
         trees = [tree for tree in sqlglot.parse(sql, dialect="athena") if tree is not None]
     except ParseError as error:
         problem: dict[str, Any] = error.errors[0]
-        word = problem["highlight"] or "<EOF>"
-        line, column = problem["line"], max(problem["col"] - len(word) + 1, 1)
+        text = problem["highlight"] or "<EOF>"
+        column = max(problem["col"] - len(text) + 1, 1)
+        expected = problem["description"].removeprefix("Expected ").partition(" but got")[0]
         # Source: guardian/athena-cli#39. Guess: what is expected.
         raise MalformedQueryError(
-            f"line {line}:{column}: mismatched input '{word}'. Expecting: {problem['description']}"
+            f"line {problem['line']}:{column}: mismatched input '{text}'. Expecting: {expected}"
         ) from None
     except SqlglotError as error:
         # Guess: the wording.
         raise MalformedQueryError(f"line 1:1: {error}") from None
-    if len(trees) == 1 and isinstance(trees[0], exp.Query):
-        return Select(sql, trees[0])
-    word = tokens[0].text if tokens else "<EOF>"
-    if len(trees) > 1:
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         # Guess: the wording.
         raise MalformedQueryError("Only one sql statement is allowed.")
-    if word.upper() in _STATEMENTS:
-        # Guess: the wording. Athena also runs these.
-        raise MalformedQueryError(f"The local AWS runs SELECT, SHOW TABLES and SHOW DATABASES, not {word}.")
-    # Source: guardian/athena-cli#39. Guess: what is expected.
-    raise MalformedQueryError(f"line 1:1: mismatched input '{word}'. Expecting: 'SELECT', 'SHOW', 'WITH'")
+    return Select(sql, trees[0])
 
 
 def _is_common_table(table: exp.Table) -> bool:

@@ -76,6 +76,7 @@ def load(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> N
 def _selects(
     connection: duckdb.DuckDBPyConnection, table: Table, folder: Path, columns: list[Json], keys: list[Json]
 ) -> Iterator[str]:
+    source = _reader(table.definition, columns)
     for number, location in enumerate(table.locations):
         paths = []
         for index, (key, content) in enumerate(location.files):
@@ -85,15 +86,15 @@ def _selects(
             paths.append(str(path))
         if not paths:
             continue
-        source = _source(table.definition, paths, columns)
-        found = connection.sql(f"FROM {source}").columns
+        files = source.replace("{files}", f"[{', '.join(map(_literal, paths))}]")
+        found = connection.sql(f"FROM {files}").columns
         present = {one.lower(): one for one in found}
         values = [_cast(one, present.get(one["Name"].lower())) for one in columns]
         values += [
             f"CAST({_literal(value)} AS {_type(key)}) AS {_name(key['Name'])}"
             for key, value in zip(keys, location.partition, strict=True)
         ]
-        yield f"SELECT {', '.join(values)} FROM {source}"  # noqa: S608 - names and texts are quoted
+        yield f"SELECT {', '.join(values)} FROM {files}"  # noqa: S608 - names and texts are quoted
 
 
 def _cast(column: Json, found: str | None) -> str:
@@ -102,23 +103,23 @@ def _cast(column: Json, found: str | None) -> str:
     return f"TRY_CAST({value} AS {_type(column)}) AS {_name(column['Name'])}"
 
 
-def _source(definition: Json, paths: list[str], columns: list[Json]) -> str:
+def _reader(definition: Json, columns: list[Json]) -> str:
+    """DuckDB's function for the table's format, with `{files}` for the list of its files."""
     serde = definition.get("StorageDescriptor", {}).get("SerdeInfo", {})
     library = serde.get("SerializationLibrary", "")
     parameters = {**definition.get("Parameters", {}), **serde.get("Parameters", {})}
-    files = f"[{', '.join(map(_literal, paths))}]"
     if "parquet" in library.lower():
-        return f"read_parquet({files}, union_by_name = true)"
+        return "read_parquet({files}, union_by_name = true)"
     if "json" in library.lower():
         names = ", ".join(f"{_literal(one['Name'])}: {_literal(_type(one))}" for one in columns)
-        return f"read_json({files}, format = 'newline_delimited', columns = {{{names}}})"
+        return f"read_json({{files}}, format = 'newline_delimited', columns = {{{names}}})"
     if library.endswith(("OpenCSVSerde", "LazySimpleSerDe")):
         is_open = library.endswith("OpenCSVSerde")
         delimiter = parameters.get("separatorChar", ",") if is_open else _delimiter(parameters)
         quote = parameters.get("quoteChar", '"') if is_open else ""
         names = ", ".join(f"{_literal(one['Name'])}: 'VARCHAR'" for one in columns)
         return (
-            f"read_csv({files}, auto_detect = false, header = false, null_padding = true, nullstr = '\\N', "
+            f"read_csv({{files}}, auto_detect = false, header = false, null_padding = true, nullstr = '\\N', "
             f"skip = {int(parameters.get('skip.header.line.count', 0))}, delim = {_literal(delimiter)}, "
             f"quote = {_literal(quote)}, escape = {_literal(quote)}, columns = {{{names}}})"
         )
