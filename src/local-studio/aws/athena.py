@@ -6,6 +6,7 @@ what its caller may: Amazon Athena User Guide, "Control access to Amazon S3 from
 """
 
 import re
+from datetime import datetime
 from typing import Any
 
 from moto.athena.models import athena_backends
@@ -15,7 +16,7 @@ from moto.s3.models import s3_backends
 from werkzeug.wrappers import Response
 
 from athena_catalog import database_of, metadata_of, not_found
-from athena_query import Denies, Query, Runner, described, interrupt
+from athena_query import Denies, Query, Runner, interrupt
 from athena_sql import MalformedQueryError, Select, parse
 from athena_tables import Json
 from aws_request import AwsRequest
@@ -115,13 +116,13 @@ class _Athena:
         return {}
 
     def get_query_execution(self, members: Json) -> Json:
-        return {"QueryExecution": described(self._query(members["QueryExecutionId"]))}
+        return {"QueryExecution": _described(self._query(members["QueryExecutionId"]))}
 
     def batch_get_query_execution(self, members: Json) -> Json:
         wanted = members["QueryExecutionIds"]
         known = [one for one in wanted if one in self._athena.executions]
         return {
-            "QueryExecutions": [described(self._query(one)) for one in known],
+            "QueryExecutions": [_described(self._query(one)) for one in known],
             "UnprocessedQueryExecutionIds": [
                 {"QueryExecutionId": one, "ErrorCode": "INVALID_INPUT"} for one in wanted if one not in known
             ],
@@ -199,6 +200,44 @@ class _Athena:
             # Source: aoyagikouhei/athena-local, README.md.
             raise AthenaError(f"QueryExecution {id} was not found")
         return found
+
+
+def _described(query: Query) -> Json:
+    def milliseconds(start: datetime | None, end: datetime | None) -> int:
+        return int((end - start).total_seconds() * 1000) if start and end else 0
+
+    status: Json = {"State": query.status, "SubmissionDateTime": query.submitted}
+    if query.completed:
+        status["CompletionDateTime"] = query.completed
+    if query.reason:
+        status["StateChangeReason"] = query.reason
+    if query.error_kind:
+        status["AthenaError"] = {
+            # Source: Amazon Athena API Reference, AthenaError: 1 is of the system, 2 of the user.
+            "ErrorCategory": 1 if query.error_kind < 1000 else 2,
+            "ErrorType": query.error_kind,
+            "Retryable": False,
+            "ErrorMessage": query.reason,
+        }
+    context = query.request.get("QueryExecutionContext") or {}
+    parameters = query.request.get("ExecutionParameters")
+    return {
+        "QueryExecutionId": query.id,
+        "Query": query.request["QueryString"],
+        "StatementType": "DML" if query.is_select else "UTILITY",
+        "ResultConfiguration": {"OutputLocation": query.location},
+        "QueryExecutionContext": context,
+        "Status": status,
+        "Statistics": {
+            "DataScannedInBytes": query.scanned,
+            "EngineExecutionTimeInMillis": milliseconds(query.started, query.completed),
+            "QueryQueueTimeInMillis": milliseconds(query.submitted, query.started),
+            "TotalExecutionTimeInMillis": milliseconds(query.submitted, query.completed),
+        },
+        "WorkGroup": query.workgroup.name,
+        "EngineVersion": query.workgroup.configuration["EngineVersion"],
+        **({"ExecutionParameters": parameters} if parameters else {}),
+    }
 
 
 def _page(items: list[Any], members: Json, most: int) -> tuple[list[Any], Json]:
