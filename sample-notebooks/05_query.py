@@ -36,6 +36,7 @@ def _(mo):
 @app.cell(hide_code=True)
 def _():
     import importlib.util
+    import logging
     import os
     import sqlite3
 
@@ -47,6 +48,8 @@ def _():
         for name in ("duckdb", "pyathena", "s3fs", "sqlalchemy", "sqlglot")
         if importlib.util.find_spec(name) is None
     ]
+    # The notebook says what Athena refuses: PyAthena would print each traceback as well.
+    logging.getLogger("pyathena").setLevel(logging.CRITICAL)
     return missing, mo, os, pd, sqlite3
 
 
@@ -89,7 +92,7 @@ def _(missing, mo, os, pd, sqlite3):
                 duck.execute(f"CREATE TABLE prices AS FROM read_csv('{file}')")
                 return duck, f"`prices` is `{file}`."
             except (OSError, botocore.exceptions.BotoCoreError, duckdb.Error) as error:
-                reasons.append(f"\n- `{file}` cannot be read: {error}")
+                reasons.append(f"\n- `{file}` cannot be read: {str(error).splitlines()[0]}")
         duck.execute(f"CREATE TABLE prices AS FROM read_csv('{mo.notebook_dir() / 'prices.csv'}')")
         return duck, f"`prices` is the sample `prices.csv`.{''.join(reasons)}"
 

@@ -115,7 +115,7 @@ const print = (expression: string) => run(`print(json.dumps(${expression}))`);
 /** The same with the session of a role. */
 const as = (role: string, expression: string) =>
   run(`
-session = client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/${role}", RoleSessionName="x")["Credentials"]
+session = client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/${role}", RoleSessionName="SageMaker")["Credentials"]
 os.environ.update(AWS_ACCESS_KEY_ID=session["AccessKeyId"], AWS_SECRET_ACCESS_KEY=session["SecretAccessKey"], AWS_SESSION_TOKEN=session["SessionToken"])
 print(json.dumps(${expression}))`);
 

@@ -36,7 +36,7 @@ sessions = {}
 for name, statements in {"ana": [files, athena, tables, databases], "bo": [athena], "cy": [files, athena, tables]}.items():
     iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
     iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}))
-    key = client("sts").assume_role(RoleArn=f"arn:aws:iam::123456789012:role/{name}", RoleSessionName="x")["Credentials"]
+    key = client("sts").assume_role(RoleArn=f"arn:aws:iam::123456789012:role/{name}", RoleSessionName="SageMaker")["Credentials"]
     sessions[name] = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"], "AWS_SESSION_TOKEN": key["SessionToken"]}
 print(json.dumps(sessions))
 `;
