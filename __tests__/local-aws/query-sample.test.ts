@@ -41,14 +41,14 @@ for name, statements in {"ana": [files, athena, tables, databases], "bo": [athen
 print(json.dumps(sessions))
 `;
 
-/** What marimo's data panel shows of the notebook's engine. */
+/** What marimo's data panel shows of the notebook's engine, when all of it is unfolded. */
 const panel = `
 import json, os, sqlalchemy
-from marimo._sql.get_engines import engine_to_data_source_connection, get_engines_from_variables
+from marimo._sql.get_engines import get_engines_from_variables
 engine = sqlalchemy.create_engine(f"awsathena+rest://@athena.us-east-1.amazonaws.com:443/default?work_group=people")
 [(name, found)] = get_engines_from_variables([("athena", engine)])
-databases = engine_to_data_source_connection(name, found).databases
-print(json.dumps([[schema.name, [table.name for table in schema.tables]] for one in databases for schema in one.schemas]))
+databases = found.get_databases(include_schemas=True, include_tables=True, include_table_details=True)
+print(json.dumps([[one.name, schema.name, table.name, [column.name for column in table.columns]] for one in databases for schema in one.schemas for table in schema.tables]))
 `;
 
 let folder: string;
@@ -114,6 +114,8 @@ describe("05_query.py with the image's packages", () => {
   });
 
   it("shows its tables in marimo's data panel", async () => {
-    expect(JSON.parse(await run("ana", ["-c", panel], workgroup))).toContainEqual(["sales", ["orders"]]);
+    expect(JSON.parse(await run("ana", ["-c", panel], workgroup))).toEqual([
+      ["default", "sales", "orders", ["id", "item"]],
+    ]);
   });
 });
