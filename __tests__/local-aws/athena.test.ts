@@ -297,7 +297,8 @@ athena = client("athena")
 sql = "SELECT * FROM UNNEST(sequence(1, 2500)) AS t(x)"
 token = "0123456789abcdef0123456789abcdef"
 ids = {athena.start_query_execution(QueryString=sql, WorkGroup="people", ClientRequestToken=token)["QueryExecutionId"] for _ in range(2)}
-time.sleep(1)
+while athena.get_query_execution(QueryExecutionId=next(iter(ids)))["QueryExecution"]["Status"]["State"] != "SUCCEEDED":
+    time.sleep(0.02)
 pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=next(iter(ids)))
 print(json.dumps([len(ids), [len(page["ResultSet"]["Rows"]) for page in pages]]))`;
     expect(await run(script)).toEqual([1, [1000, 1000, 501]]);
