@@ -134,10 +134,12 @@ def parse(sql: str) -> Select | Show:
 
 
 def _is_common_table(table: exp.Table) -> bool:
-    node: exp.Expr | None = table
-    while node := (None if table.db else node.parent):
+    """Whether a WITH around it defines it."""
+    node: exp.Expr | None = None if table.db else table.parent
+    while node:
         if isinstance(node, exp.Query) and any(one.alias.lower() == table.name.lower() for one in node.ctes):
             return True
+        node = node.parent
     return False
 
 

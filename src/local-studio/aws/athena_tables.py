@@ -131,7 +131,7 @@ def _reader(definition: Json, columns: list[Json]) -> str:
 
 def _delimiter(parameters: Json) -> str:
     """Amazon Athena User Guide, "Lazy Simple SerDe for CSV, TSV, and custom-delimited files"."""
-    found: str = parameters.get("field.delim", parameters.get("serialization.format", "\x01"))
+    found = str(parameters.get("field.delim") or parameters.get("serialization.format") or "\x01")
     return "\x01" if found == "1" else found.replace("\\t", "\t")
 
 
