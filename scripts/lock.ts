@@ -48,7 +48,8 @@ async function main(values: Values): Promise<number> {
       remedy: "correct the settings, then run this command again",
     });
   }
-  const { prefix } = await pythonEnvironment("image", { onProgress: console.error });
+  // The samples import more than the packages that this project itself uses.
+  const { prefix } = await pythonEnvironment("image-full", { onProgress: console.error });
   // The default lock files, without and with `ai`, are always kept: a new environment starts from the first.
   const standard = resolveEnvironment({ name: "default" });
   const withAi = { ...standard, ai: resolveAi({ chatModel: "amazon.nova-lite-v1:0" }, standard.region) };

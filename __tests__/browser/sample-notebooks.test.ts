@@ -141,10 +141,14 @@ describe("every sample notebook", () => {
       version,
     ]);
     expect(pins.length).toBeGreaterThan(1);
-    const image = readFileSync(join(projectFolder, "src/local-studio/image/requirements.in"), "utf8");
+    const image = ["", "full/"].flatMap((folder) =>
+      readFileSync(join(projectFolder, `src/local-studio/image/${folder}requirements.in`), "utf8").split(
+        "\n",
+      ),
+    );
     for (const [one, version] of pins) {
       if (one === "marimo") expect(version).toBe(marimoDefaults.marimoVersion);
-      else expect(image.split("\n")).toContain(`${one}==${version}`);
+      else expect(image).toContain(`${one}==${version}`);
     }
   });
 });
@@ -319,5 +323,15 @@ describe("03_from_jupyter", () => {
       expect(stdout).toContain(both);
       expect(refined).toContain(both);
     }
+  });
+});
+
+// `__tests__/local-aws/query-sample.test.ts` runs it with the image's packages.
+describe("05_query.py", () => {
+  it("says what an image lacks, and queries the sample without it", async () => {
+    const { status, stdout, stderr } = await script("05_query.py", withAws());
+    expect(status, stderr).toBe(0);
+    expect(stdout).toMatch(/^This image has no duckdb, .*Choose SageMaker Distribution 4\.2 or later/);
+    expect(stdout).toContain("6 categories\nYou have no access to Athena. Ask your platform engineer for");
   });
 });

@@ -38,11 +38,30 @@ export function resultsMadeFrom(notebook: string): string | null | undefined {
 }
 
 export interface SampleResultsProps {
-  /** Prefix of the virtual environment that replaces the image. */
+  /** Prefix of the virtual environment that replaces the image, with the packages that the samples import. */
   readonly image: string;
   /** The default lock file of spaces. */
   readonly lockFile: string;
   readonly log: (line: string) => void;
+}
+
+/** Python with the packages of a space in `folder`: marimo's, then the image's. */
+export async function spacePython({
+  folder: environment,
+  image,
+  lockFile,
+}: Omit<SampleResultsProps, "log"> & { readonly folder: string }): Promise<string> {
+  const python = join(environment, "bin/python");
+  const uv = join(image, "bin/uv");
+  await run(uv, ["venv", "--quiet", "--python", join(image, "bin/python"), environment]);
+  await run(uv, ["pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lockFile]);
+  const packages = "import sysconfig; print(sysconfig.get_path('purelib'), end='')";
+  const [own, theirs] = [
+    await run(python, ["-c", packages]),
+    await run(join(image, "bin/python"), ["-c", packages]),
+  ];
+  writeFileSync(join(own, "image.pth"), theirs);
+  return python;
 }
 
 /**
@@ -55,18 +74,7 @@ export async function writeSampleResults({ image, lockFile, log }: SampleResults
   if (changed.length === 0) return;
   const work = mkdtempSync(join(tmpdir(), "sagemaker-marimo-samples-"));
   try {
-    const environment = join(work, "environment");
-    const python = join(environment, "bin/python");
-    const uv = join(image, "bin/uv");
-    await run(uv, ["venv", "--quiet", "--python", join(image, "bin/python"), environment]);
-    await run(uv, ["pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lockFile]);
-    // As in a space: marimo's packages, then the image's.
-    const packages = "import sysconfig; print(sysconfig.get_path('purelib'), end='')";
-    const [own, theirs] = [
-      await run(python, ["-c", packages]),
-      await run(join(image, "bin/python"), ["-c", packages]),
-    ];
-    writeFileSync(join(own, "image.pth"), theirs);
+    const python = await spacePython({ folder: join(work, "environment"), image, lockFile });
     for (const name of [...notebooks.keys(), "prices.csv"]) cpSync(join(folder, name), join(work, name));
     mkdirSync(join(folder, "results"), { recursive: true });
     for (const [name, digest] of changed) {

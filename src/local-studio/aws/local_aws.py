@@ -165,6 +165,16 @@ class LocalAws:
         with self._control_plane.lock:
             return refusal(session, self._control_plane.studio_of(request.region), request)
 
+    def _denies(self, environ: dict[str, Any], region: str) -> Callable[..., str | None]:
+        """What IAM says to further operations of the request's caller."""
+        session = self._session(environ)
+        if session is None:
+            return lambda *_: None
+        from iam import refusal_of
+
+        studio = self._control_plane.studio_of(region)
+        return lambda *operation: refusal_of(session, studio, *operation)
+
     def _answer_faults(self, request: Request) -> Response:
         from faults import parse_rules
 
@@ -236,6 +246,14 @@ class LocalAws:
 
             studio = self._control_plane.studio_of(request.region)
             return endpoint_invocations.answer(studio, request)(environ, log_and_start)
+        if request and request.service_name == "athena":
+            import athena
+
+            if request.name in athena.OPERATIONS:
+                with self._control_plane.lock:
+                    studio = self._control_plane.studio_of(request.region)
+                    sent = athena.answer(studio, request, self._denies(environ, request.region))
+                return sent(environ, log_and_start)
         if request and request.name in bedrock.OPERATIONS:
             return bedrock.answer(request)(environ, log_and_start)
         # moto is not thread-safe. Terraform sends ten requests at a time, so dictionaries would change during

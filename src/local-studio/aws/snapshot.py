@@ -27,6 +27,7 @@ from moto.core.base_backend import BackendDict
 from moto.s3.models import s3_backends
 from moto.s3.utils import _VersionedKeyStore
 
+import athena_query
 from studio import endpoints, processing_jobs
 from studio.processing_jobs import ProcessingJob
 from studio.responses import ControlPlane
@@ -150,6 +151,7 @@ def load(control_plane: ControlPlane, path: Path) -> None:
         raise SnapshotError(f"{path} is damaged: {error}") from error
     for service, account, region, backend in backends:
         get_backend(service)[account][region] = backend
+    athena_query.settle()
     s3_backends.bucket_accounts.update(bucket_accounts)
     for key, stores in studios.items():
         studio = control_plane.studio(*key)
