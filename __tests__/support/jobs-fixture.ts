@@ -21,7 +21,7 @@ import { workFolder } from "../../src/cli/paths.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { AppHost } from "../../src/local-studio/app-host.ts";
 import { type LocalAws, type LocalAwsProps, startLocalAws } from "../../src/local-studio/local-aws.ts";
-import type { JobRuntime } from "../../src/local-studio/processing-job.ts";
+import type { JobRuntime } from "../../src/local-studio/job.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
 import { checksums } from "../../src/settings/names.ts";
 import { checksumsOf, sha256 } from "../../src/stack/storage/checksums.ts";

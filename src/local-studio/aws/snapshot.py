@@ -27,8 +27,7 @@ from moto.core.base_backend import BackendDict
 from moto.s3.models import s3_backends
 from moto.s3.utils import _VersionedKeyStore
 
-from studio import processing_jobs
-from studio.processing_jobs import ProcessingJob
+from studio.jobs import INTERRUPTED, Job
 from studio.responses import ControlPlane
 from studio.state import Studio
 
@@ -46,6 +45,7 @@ _STORES = (
     "app_image_configs",
     "feature_groups",
     "processing_jobs",
+    "training_jobs",
     "pipelines",
 )
 
@@ -74,10 +74,10 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if type(value) in _LOCKS:
             return _LOCKS[type(value)], ()
-        if isinstance(value, ProcessingJob):
+        if isinstance(value, Job):
             # Watchers and threads end with the process.
             state = {**vars(value), "watchers": [], "run": None}
-            return _new, (ProcessingJob,), state
+            return _new, (type(value),), state
         if isinstance(value, _PRIVATE_KEYS):
             return _private_key, (value.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),)
         if isinstance(value, _VersionedKeyStore):
@@ -169,9 +169,9 @@ def _settle(studio: Studio) -> None:
         group.set_status("Created")
     for app in studio.apps.values():
         app.set_status("Deleted")
-    for job in studio.processing_jobs.values():
+    for job in [*studio.processing_jobs.values(), *studio.training_jobs.values()]:
         if not job.is_over:
-            job.set_status("Failed", processing_jobs.INTERRUPTED)
+            job.set_status("Failed", INTERRUPTED)
     for pipeline in studio.pipelines.values():
         for execution in pipeline.executions.values():
             if not execution.is_over:
