@@ -15,7 +15,7 @@ def batch_describe(studio: Studio, request: Members) -> Members:
     for arn in request["ModelPackageArnList"]:
         package = backend.model_packages.get(arn)
         if package:
-            found[arn] = package.gen_response_object() | {"ModelPackageArn": arn}
+            found[arn] = package.gen_response_object()
         else:
             # Guess: the code and the wording.
             missing[arn] = {"ErrorCode": "ValidationException", "ErrorResponse": f"{arn} does not exist."}
