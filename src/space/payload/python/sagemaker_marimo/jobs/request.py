@@ -162,6 +162,8 @@ def build(
             "MARIMO_SOURCE_SHA256": source_sha256,
             "MARIMO_JOB_OUTPUT": output,
             "MARIMO_PREFIX": prefix,
+            # As in the user's space: IAM allows the user's SageMaker resources by it.
+            **({} if sender.prefix == environment.prefix else {"MARIMO_NAME_PREFIX": sender.prefix}),
             # job_run.py replaces each by a variable with the secret's value.
             **dict(f"{names.SECRET_VARIABLE}{secret}".split("=", 1) for secret in options.secrets),
         },
