@@ -134,7 +134,10 @@ describe("the SageMaker Python SDK with the defaults of a space", () => {
     const request = training as Training;
     expect(request).toMatchObject({
       HyperParameters: { epochs: "40" },
-      AlgorithmSpecification: { TrainingInputMode: "File", ContainerEntrypoint: ["/bin/bash"] },
+      AlgorithmSpecification: {
+        ...{ TrainingInputMode: "File", ContainerEntrypoint: ["/bin/bash"] },
+        MetricDefinitions: [{ Name: "validation_rmse", Regex: "validation_rmse=([\\d.]+)" }],
+      },
       InputDataConfig: expect.arrayContaining([
         expect.objectContaining({
           ChannelName: "data",

@@ -41,7 +41,7 @@ def main(source: str) -> None:
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.processing import Processor
     from sagemaker.train import ModelTrainer
-    from sagemaker.train.configs import InputData, SourceCode
+    from sagemaker.train.configs import InputData, MetricDefinition, SourceCode
 
     session = Session(boto3.Session(region_name="us-east-1"))
     common = {"role": ROLE, "sagemaker_session": session}
@@ -54,7 +54,7 @@ def main(source: str) -> None:
         hyperparameters={"epochs": 40},
         input_data_config=[InputData(channel_name="data", data_source="s3://the-bucket/people/bo/data/")],
         **common,
-    )
+    ).with_metric_definitions([MetricDefinition(name="validation_rmse", regex=r"validation_rmse=([\d.]+)")])
     processor = Processor(
         image_uri=IMAGE,
         base_job_name="marimo-dev-bo-process",
