@@ -21,7 +21,7 @@ from .references import check_assumable
 from .state import Members, Resource, Studio
 
 INTERRUPTED = "InternalServerError: We encountered an internal error. Please try again."
-# Source: StoppingCondition and ProcessingStoppingCondition: the default of both.
+# Source: StoppingCondition, MaxRuntimeInSeconds: the default. Guess: the same for processing jobs.
 DEFAULT_SECONDS = 86_400
 
 

@@ -11,7 +11,9 @@ def _backend(studio: Studio) -> SageMakerModelBackend:
 
 
 def batch_describe(studio: Studio, request: Members) -> Members:
-    backend, found, missing = _backend(studio), {}, {}
+    backend = _backend(studio)
+    found: Members = {}
+    missing: Members = {}
     for arn in request["ModelPackageArnList"]:
         package = backend.model_packages.get(arn)
         if package:

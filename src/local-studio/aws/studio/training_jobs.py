@@ -120,6 +120,7 @@ class TrainingJob(jobs.Job):
                 # Source: DescribeTrainingJob, BillableTimeInSeconds. Guess: the same without Spot.
                 seconds = max(1, round((now - start).total_seconds()))
                 self.members |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+        # Source: as above.
         super().set_status(status, failure_reason)
 
     def _enter(self, secondary: str) -> None:
@@ -208,7 +209,8 @@ def _check_algorithm(algorithm: Members) -> None:
 
 
 def _check_channels(studio: Studio, request: Members) -> None:
-    mode, names = request["AlgorithmSpecification"]["TrainingInputMode"], set()
+    mode = request["AlgorithmSpecification"]["TrainingInputMode"]
+    names: set[str] = set()
     for channel in request.get("InputDataConfig", []):
         name, place = channel["ChannelName"], channel["DataSource"].get("S3DataSource", {})
         kinds = place.get("S3DataType"), place.get("S3DataDistributionType", "FullyReplicated")
