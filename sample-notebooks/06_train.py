@@ -58,11 +58,11 @@ def train(data, folder, epochs, pause):
     import csv
     import json
     import time
+    from pathlib import Path
 
     import numpy as np
 
-    with open(data) as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(Path(data).read_text().splitlines()))
     categories = sorted({row["category"] for row in rows})
     features = [
         [1, float(row["stock"]) / 40, *(row["category"] == one for one in categories)] for row in rows
@@ -82,8 +82,7 @@ def train(data, folder, epochs, pause):
         "stock": stock / 40,
         "category": dict(zip(categories, of_categories, strict=True)),
     }
-    with open(f"{folder}/model.json", "w") as file:
-        json.dump(model, file)
+    Path(folder, "model.json").write_text(json.dumps(model))
 
 
 @app.function
@@ -92,12 +91,12 @@ def train_in_job(ml):
     import json
     import os
     import subprocess
+    from pathlib import Path
 
     # The folder belongs to root, and the image's user is another.
     if not os.access(f"{ml}/model", os.W_OK):
-        subprocess.run(["sudo", "-n", "chmod", "a+rwX", f"{ml}/model"], check=True)
-    with open(f"{ml}/input/config/hyperparameters.json") as file:
-        given = json.load(file)
+        subprocess.run(["sudo", "-n", "chmod", "a+rwX", f"{ml}/model"], check=True)  # noqa: S603, S607
+    given = json.loads(Path(ml, "input/config/hyperparameters.json").read_text())
     train(f"{ml}/input/data/data/prices.csv", f"{ml}/model", int(given["epochs"]), float(given["pause"]))
 
 
@@ -231,9 +230,7 @@ def _(ask, inspect, mo, time, training_job):
         """The job, the lines of its log, and what is wrong."""
         job, problem = ask("sagemaker", "describe_training_job", TrainingJobName=name)
         group, lines = "/aws/sagemaker/TrainingJobs", []
-        found, _ = ask(
-            "logs", "describe_log_streams", logGroupName=group, logStreamNamePrefix=f"{name}/"
-        )
+        found, _ = ask("logs", "describe_log_streams", logGroupName=group, logStreamNamePrefix=f"{name}/")
         for stream in found["logStreams"] if found else []:
             events, problem = ask(
                 "logs",
@@ -249,13 +246,11 @@ def _(ask, inspect, mo, time, training_job):
         return job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped")
 
     def register_model(found, job):
-        """Adds the model to your group in the registry. Returns its ARN and None, or None and what is wrong."""
+        """Adds the model to your group in the registry. Returns its ARN, or what is wrong."""
         group = f"{found['names']}-prices"
         tags = [{"Key": key, "Value": value} for key, value in found["tags"].items()]
         # The group may exist already.
-        _, existing = ask(
-            "sagemaker", "create_model_package_group", ModelPackageGroupName=group, Tags=tags
-        )
+        _, existing = ask("sagemaker", "create_model_package_group", ModelPackageGroupName=group, Tags=tags)
         container = {
             "Image": found["imageUri"],
             "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],

@@ -34,7 +34,11 @@ beforeAll(async () => {
   await jobs.provide(files);
   const settings = JSON.parse((await jobs.get(jobsJson)) ?? "");
   await jobs.put(jobsJson, JSON.stringify({ ...settings, roleArn: null, userRoleArnPrefix: userRoles }));
-  const trust = { Effect: "Allow", Principal: { Service: "sagemaker.amazonaws.com" }, Action: "sts:AssumeRole" };
+  const trust = {
+    Effect: "Allow",
+    Principal: { Service: "sagemaker.amazonaws.com" },
+    Action: "sts:AssumeRole",
+  };
   await new IAMClient(jobs.localAws.clientSettings()).send(
     new CreateRoleCommand({
       RoleName: "marimo-dev-user-ana",
@@ -80,7 +84,11 @@ it("shows the metrics of a training job while it runs, and registers its model",
   await page.getByRole("button", { name: "Train it as a job" }).click({ timeout: patience });
   // Metrics, and the job goes on.
   const stat = (label: string, value: RegExp) =>
-    page.locator("marimo-stat, [data-testid=stat], div").filter({ hasText: label }).filter({ hasText: value }).last();
+    page
+      .locator("marimo-stat, [data-testid=stat], div")
+      .filter({ hasText: label })
+      .filter({ hasText: value })
+      .last();
   await stat("Epochs", /[1-9]/).waitFor({ timeout: patience });
   const { TrainingJobSummaries = [] } = await jobs.sagemaker.send(new ListTrainingJobsCommand());
   const [{ TrainingJobName: name = "", TrainingJobStatus } = {}] = TrainingJobSummaries;
@@ -105,7 +113,9 @@ it("stores, changes and deletes the records of a feature group", async () => {
   const marimo = new MarimoPage(page);
   await marimo.open(`${container.url}/marimo/?file=08_features.py`, patience);
   await marimo.waitForKernel(patience);
-  await page.getByRole("button", { name: "Create the group and store these rows" }).click({ timeout: patience });
+  await page
+    .getByRole("button", { name: "Create the group and store these rows" })
+    .click({ timeout: patience });
   await page.getByText("Stored in").waitFor({ timeout: patience });
   await page.getByText("40.93").last().waitFor({ timeout: patience });
   await page.getByRole("button", { name: "Store it" }).click({ timeout: patience });
@@ -162,7 +172,9 @@ describe("with --iam", () => {
     const trained = await script("06_train.py", "--train", await as("ana"));
     expect(trained.status, trained.stdout + trained.stderr).toBe(0);
     expect(trained.stdout).toMatch(/^epoch=10 train_rmse=[\d.]+ validation_rmse=[\d.]+$/m);
-    expect(trained.stdout).toMatch(/^Registered: arn:aws:sagemaker:\S+:model-package\/marimo-dev-ana-prices\/1$/m);
+    expect(trained.stdout).toMatch(
+      /^Registered: arn:aws:sagemaker:\S+:model-package\/marimo-dev-ana-prices\/1$/m,
+    );
     const stored = await script("08_features.py", "--store", await as("ana"));
     expect(stored.status, stored.stdout + stored.stderr).toBe(0);
     expect(stored.stdout).toContain("Stored 20 records, such as {'item': 'Cedar lamp 7'");
@@ -171,9 +183,13 @@ describe("with --iam", () => {
   it("another person is told what is missing, and whom to ask", async () => {
     const trained = await script("06_train.py", "--train", await as("bo"));
     expect(trained.status).toBe(1);
-    expect(trained.stderr).toContain("Your role does not allow `sagemaker:CreateTrainingJob`. Ask the platform engineer");
+    expect(trained.stderr).toContain(
+      "Your role does not allow `sagemaker:CreateTrainingJob`. Ask the platform engineer",
+    );
     const stored = await script("08_features.py", "--store", await as("bo"));
     expect(stored.status).toBe(1);
-    expect(stored.stderr).toContain("Your role does not allow `sagemaker:CreateFeatureGroup`. Ask the platform engineer");
+    expect(stored.stderr).toContain(
+      "Your role does not allow `sagemaker:CreateFeatureGroup`. Ask the platform engineer",
+    );
   });
 });

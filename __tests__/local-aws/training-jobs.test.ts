@@ -62,8 +62,7 @@ async function request(script: string, changes: Changes = {}) {
     ...changes,
   } satisfies CreateTrainingJobCommandInput;
 }
-const send = (one: CreateTrainingJobCommandInput) =>
-  jobs.sagemaker.send(new CreateTrainingJobCommand(one));
+const send = (one: CreateTrainingJobCommandInput) => jobs.sagemaker.send(new CreateTrainingJobCommand(one));
 const create = async (script: string, changes: Changes = {}) => {
   const one = await request(script, changes);
   await send(one);
@@ -72,9 +71,7 @@ const create = async (script: string, changes: Changes = {}) => {
 const look = (TrainingJobName: string) =>
   jobs.sagemaker.send(new DescribeTrainingJobCommand({ TrainingJobName }));
 async function end(name: string): Promise<DescribeTrainingJobCommandOutput> {
-  await expect
-    .poll(async () => (await look(name)).TrainingJobStatus)
-    .toMatch(/^(Completed|Failed|Stopped)$/);
+  await expect.poll(async () => (await look(name)).TrainingJobStatus).toMatch(/^(Completed|Failed|Stopped)$/);
   return look(name);
 }
 const run = async (script: string, changes: Changes = {}) => end(await create(script, changes));
@@ -167,7 +164,9 @@ describe("a training job", () => {
     expect(await jobs.get(`models/${failed.TrainingJobName}/output/model.tar.gz`)).toBeUndefined();
     expect((await run("exit 3")).FailureReason).toBe("AlgorithmError: , exit code: 3");
     const algorithm = { TrainingImage: "image", TrainingInputMode: "File" as const };
-    expect((await run("", { AlgorithmSpecification: algorithm })).FailureReason).toMatch(/^ClientError: .*train/);
+    expect((await run("", { AlgorithmSpecification: algorithm })).FailureReason).toMatch(
+      /^ClientError: .*train/,
+    );
   });
 
   it("uploads files as they are with CompressionType NONE, and keeps checkpoints while it runs", async () => {
@@ -252,29 +251,64 @@ describe("CreateTrainingJob rejects", () => {
     InputDataConfig: [
       {
         ChannelName: "data",
-        DataSource: { S3DataSource: { S3DataType: "S3Prefix" as const, S3Uri: `s3://${bucket}/x`, ...change } },
+        DataSource: {
+          S3DataSource: { S3DataType: "S3Prefix" as const, S3Uri: `s3://${bucket}/x`, ...change },
+        },
       },
     ],
   });
   it.each([
     ["a role that does not exist", { RoleArn: `${role}-of-nobody` }, "Could not assume role"],
-    ["a subnet that does not exist", { VpcConfig: { Subnets: ["subnet-1"], SecurityGroupIds: ["sg-1"] } }, "subnet ID"],
+    [
+      "a subnet that does not exist",
+      { VpcConfig: { Subnets: ["subnet-1"], SecurityGroupIds: ["sg-1"] } },
+      "subnet ID",
+    ],
     ["no image", { AlgorithmSpecification: { TrainingInputMode: "File" } }, "TrainingImage"],
     ["no instance", { ResourceConfig: { VolumeSizeInGB: 1 } }, "InstanceType"],
-    ["a key that does not exist", { OutputDataConfig: { S3OutputPath: `s3://${bucket}/`, KmsKeyId: "none" } }, "KMS key 'none'"],
-    ["a bucket that does not exist", { OutputDataConfig: { S3OutputPath: "s3://nobodys/" } }, "'nobodys' of S3OutputPath"],
+    [
+      "a key that does not exist",
+      { OutputDataConfig: { S3OutputPath: `s3://${bucket}/`, KmsKeyId: "none" } },
+      "KMS key 'none'",
+    ],
+    [
+      "a bucket that does not exist",
+      { OutputDataConfig: { S3OutputPath: "s3://nobodys/" } },
+      "'nobodys' of S3OutputPath",
+    ],
     ["a channel in a bucket that does not exist", s3({ S3Uri: "s3://nobodys/" }), "'nobodys' of data"],
-    ["a channel that it cannot have here", s3({ S3DataType: "ManifestFile" }), "Channel data is not supported"],
-    ["two channels of one name", { InputDataConfig: [...s3({}).InputDataConfig, ...s3({}).InputDataConfig] }, "defined twice"],
+    [
+      "a channel that it cannot have here",
+      s3({ S3DataType: "ManifestFile" }),
+      "Channel data is not supported",
+    ],
+    [
+      "two channels of one name",
+      { InputDataConfig: [...s3({}).InputDataConfig, ...s3({}).InputDataConfig] },
+      "defined twice",
+    ],
     [
       "a key for a volume where there is local storage",
-      { ResourceConfig: { InstanceType: "ml.g5.xlarge", InstanceCount: 1, VolumeSizeInGB: 1, VolumeKmsKeyId: "k" } },
+      {
+        ResourceConfig: {
+          InstanceType: "ml.g5.xlarge",
+          InstanceCount: 1,
+          VolumeSizeInGB: 1,
+          VolumeKmsKeyId: "k",
+        },
+      },
       "VolumeKmsKeyId cannot be requested for ml.g5.xlarge",
     ],
     ["a time limit of 0", { StoppingCondition: { MaxRuntimeInSeconds: 0 } }, "greater than or equal to 1"],
     [
       "an invalid metric",
-      { AlgorithmSpecification: { TrainingImage: "i", TrainingInputMode: "File", MetricDefinitions: [{ Name: "m", Regex: "(" }] } },
+      {
+        AlgorithmSpecification: {
+          TrainingImage: "i",
+          TrainingInputMode: "File",
+          MetricDefinitions: [{ Name: "m", Regex: "(" }],
+        },
+      },
       "Regex of metric m",
     ],
   ] as const)("%s", async (_, changes, message) => {

@@ -83,7 +83,9 @@ export class OutputUpload {
    * @throws PlatformFailure if a file cannot be uploaded
    */
   async upload(now: JobOutput["when"]): Promise<void> {
-    const due = { continuously: ["continuously"], ended: ["continuously", "ended"], completed: undefined }[now];
+    const due = { continuously: ["continuously"], ended: ["continuously", "ended"], completed: undefined }[
+      now
+    ];
     for (const output of this.outputs.filter(({ when }) => due?.includes(when) ?? true)) {
       try {
         await (output.archive ? this.putArchive(output) : this.putFiles(output));

@@ -55,8 +55,8 @@ def install() -> None:
 
 
 def publish(studio: Studio, job: Job) -> None:
-    """The event contains the answer of DescribeProcessingJob or DescribeTrainingJob (SageMaker Developer Guide,
-    "Events that Amazon SageMaker AI sends to Amazon EventBridge")."""
+    """The event contains the answer of DescribeProcessingJob or DescribeTrainingJob (SageMaker Developer
+    Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge")."""
     detail = {name: _as_epoch(value) for name, value in job.describe().items() if name != "Status"}
     event: Event = {
         "version": "0",

@@ -56,9 +56,7 @@ _SAGEMAKER_OTHERS = {
     "InvokeEndpoint": _SAGEMAKER["Endpoint"],
     "InvokeEndpointAsync": _SAGEMAKER["Endpoint"],
     "InvokeEndpointWithResponseStream": _SAGEMAKER["Endpoint"],
-    **dict.fromkeys(
-        ("PutRecord", "GetRecord", "DeleteRecord", "BatchGetRecord"), _SAGEMAKER["FeatureGroup"]
-    ),
+    **dict.fromkeys(("PutRecord", "GetRecord", "DeleteRecord", "BatchGetRecord"), _SAGEMAKER["FeatureGroup"]),
     "BatchDescribeModelPackage": _SAGEMAKER["ModelPackage"],
     "BatchPutMetrics": _SAGEMAKER["TrialComponent"],
     "Search": "*",

@@ -171,7 +171,9 @@ def _run(studio: Studio, job: Job) -> None:
     """Runs the job to its end. It is called in a separate thread."""
     with studio.lock:
         order = {
-            **{"name": job.name, "arn": job.arn, "region": studio.region},
+            "name": job.name,
+            "arn": job.arn,
+            "region": studio.region,
             **job.order(),
             **studio.credentials(job.members["RoleArn"], {}),
         }
@@ -222,8 +224,8 @@ def find(store: dict[str, Any], name: str) -> Job:
 
 def stop(studio: Studio, job: Job) -> None:
     if job.status != "InProgress":
-        # Guess: that both fail for a job that has ended, and the wording.
         kind = job.kind.replace("Job", " job").lower()
+        # Guess: that both fail for a job that has ended, and the wording.
         raise ValidationException(f"The request was rejected because the {kind} is in status {job.status}.")
     # Source: DescribeProcessingJob, ProcessingJobStatus, and DescribeTrainingJob, TrainingJobStatus: the
     # values.

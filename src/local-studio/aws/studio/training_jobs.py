@@ -52,8 +52,11 @@ class TrainingJob(jobs.Job):
                 for one in channels
             },
             "resourceconfig": {
-                **{"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"},
-                **{"current_instance_type": instance, "current_group_name": group},
+                "current_host": "algo-1",
+                "hosts": ["algo-1"],
+                "network_interface_name": "eth0",
+                "current_instance_type": instance,
+                "current_group_name": group,
                 "instance_groups": [
                     {"instance_group_name": group, "instance_type": instance, "hosts": ["algo-1"]}
                 ],
@@ -128,9 +131,7 @@ class TrainingJob(jobs.Job):
         transitions = self.members.setdefault("SecondaryStatusTransitions", [])
         if transitions:
             transitions[-1]["EndTime"] = now
-        transitions.append(
-            {"Status": secondary, "StartTime": now, "StatusMessage": _MESSAGES[secondary]}
-        )
+        transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": _MESSAGES[secondary]})
         self.members |= {"SecondaryStatus": secondary, "LastModifiedTime": now}
 
     def on_event(self, event: Members) -> None:
@@ -148,7 +149,7 @@ class TrainingJob(jobs.Job):
             self._measure(line)
 
     def _measure(self, line: Members) -> None:
-        """DescribeTrainingJob, FinalMetricDataList. Guess: the last value of each, also while the job runs."""
+        """DescribeTrainingJob, FinalMetricDataList. Guess: the last value of each, also in a running job."""
         metrics = {one["MetricName"]: one for one in self.members.get("FinalMetricDataList", [])}
         for definition in self.members["AlgorithmSpecification"].get("MetricDefinitions", []):
             found = re.search(definition["Regex"], line["message"])
@@ -181,7 +182,9 @@ def create(studio: Studio, request: Members) -> Members:
     resources, output = request.get("ResourceConfig", {}), request["OutputDataConfig"]
     if "InstanceType" not in resources or resources.get("InstanceCount", 0) < 1:
         # Guess: AWS also supports other resources. The code and the wording.
-        raise ValidationException("ResourceConfig must have an InstanceType and an InstanceCount of at least 1.")
+        raise ValidationException(
+            "ResourceConfig must have an InstanceType and an InstanceCount of at least 1."
+        )
     jobs.check_volume(resources)
     _check_channels(studio, request)
     jobs.check_bucket(studio, output["S3OutputPath"], "S3OutputPath")
