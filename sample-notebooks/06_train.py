@@ -33,6 +33,7 @@ def _(mo):
 
 @app.cell(hide_code=True)
 def _():
+    import functools
     import inspect
     import io
     import json
@@ -49,7 +50,7 @@ def _():
     import pandas as pd
     import plotly.express as px
 
-    return boto3, botocore, inspect, io, json, mo, os, pd, px, re, redirect_stdout, tempfile, time
+    return boto3, botocore, functools, inspect, io, json, mo, os, pd, px, re, redirect_stdout, tempfile, time
 
 
 @app.function
@@ -129,12 +130,16 @@ def _(io, measured, mo, px, redirect_stdout, tempfile):
 
 
 @app.cell(hide_code=True)
-def _(boto3, botocore, json, os):
+def _(boto3, botocore, functools, json, os):
+    @functools.cache
+    def client_of(service):
+        attempts = botocore.config.Config(connect_timeout=5, retries={"total_max_attempts": 2})
+        return boto3.client(service, config=attempts)
+
     def ask(service, operation, **members):
         """Returns the answer of AWS and None, or None and what is wrong."""
         try:
-            attempts = botocore.config.Config(connect_timeout=5, retries={"total_max_attempts": 2})
-            client = boto3.client(service, config=attempts)
+            client = client_of(service)
             return getattr(client, operation)(**members), None
         except botocore.exceptions.ClientError as error:
             reason = error.response["Error"]

@@ -32,6 +32,7 @@ def _(mo):
 
 @app.cell(hide_code=True)
 def _():
+    import functools
     import os
     import time
     from datetime import UTC, datetime
@@ -42,7 +43,7 @@ def _():
     import marimo as mo
     import pandas as pd
 
-    return UTC, boto3, botocore, datetime, mo, os, pd, time
+    return UTC, boto3, botocore, datetime, functools, mo, os, pd, time
 
 
 @app.cell
@@ -53,12 +54,16 @@ def _(mo, pd):
 
 
 @app.cell(hide_code=True)
-def _(boto3, botocore):
+def _(boto3, botocore, functools):
+    @functools.cache
+    def client_of(service):
+        attempts = botocore.config.Config(connect_timeout=5, retries={"total_max_attempts": 2})
+        return boto3.client(service, config=attempts)
+
     def ask(service, operation, **members):
         """Returns the answer of AWS and None, or None and what is wrong."""
         try:
-            attempts = botocore.config.Config(connect_timeout=5, retries={"total_max_attempts": 2})
-            client = boto3.client(service, config=attempts)
+            client = client_of(service)
             return getattr(client, operation)(**members), None
         except botocore.exceptions.ClientError as error:
             reason = error.response["Error"]
