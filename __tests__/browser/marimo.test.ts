@@ -60,7 +60,10 @@ describe("a space's first app", () => {
       "03_from_jupyter.ipynb",
       "03_from_jupyter.py",
       "04_run_as_a_job.py",
+      "05_query.py",
+      "06_train.py",
       "07_endpoint.py",
+      "08_features.py",
       "__marimo__",
       "prices.csv",
     ]);

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import {
+  BatchDescribeModelPackageCommand,
   CreateFeatureGroupCommand,
   CreateModelPackageCommand,
   CreateModelPackageGroupCommand,
@@ -115,12 +116,20 @@ describe("the feature store", () => {
 });
 
 describe("the model registry", () => {
-  it("deletes model packages, and then their group", async () => {
+  it("describes model packages, and deletes them and then their group", async () => {
     const ModelPackageGroupName = "models";
     await sagemaker.send(new CreateModelPackageGroupCommand({ ModelPackageGroupName }));
     const { ModelPackageArn: ModelPackageName } = await sagemaker.send(
       new CreateModelPackageCommand({ ModelPackageGroupName, ModelPackageDescription: "one" }),
     );
+    const nothing = ModelPackageName?.replace(/1$/, "2") ?? "";
+    const batch = await sagemaker.send(
+      new BatchDescribeModelPackageCommand({ ModelPackageArnList: [ModelPackageName ?? "", nothing] }),
+    );
+    expect(batch.ModelPackageSummaries?.[ModelPackageName ?? ""]).toMatchObject({
+      ...{ ModelPackageGroupName, ModelPackageVersion: 1, ModelPackageStatus: "Completed" },
+    });
+    expect(Object.keys(batch.BatchDescribeModelPackageErrorMap ?? {})).toEqual([nothing]);
     const deleteGroup = () => sagemaker.send(new DeleteModelPackageGroupCommand({ ModelPackageGroupName }));
     await expect(deleteGroup()).rejects.toThrow(/has model packages/);
     await sagemaker.send(new DeleteModelPackageCommand({ ModelPackageName }));

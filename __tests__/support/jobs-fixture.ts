@@ -20,8 +20,8 @@ import { jobSettings } from "../../scripts/bench/job-settings.ts";
 import { workFolder } from "../../src/cli/paths.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { AppHost } from "../../src/local-studio/app-host.ts";
+import type { JobRuntime } from "../../src/local-studio/job.ts";
 import { type LocalAws, type LocalAwsProps, startLocalAws } from "../../src/local-studio/local-aws.ts";
-import type { JobRuntime } from "../../src/local-studio/processing-job.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
 import { checksums } from "../../src/settings/names.ts";
 import { checksumsOf, sha256 } from "../../src/stack/storage/checksums.ts";
@@ -34,7 +34,7 @@ type Changes = Omit<Partial<CreateProcessingJobCommandInput>, "ProcessingJobName
 export { bucket };
 export const role = "arn:aws:iam::123456789012:role/jobs";
 
-/** A local AWS with an app host that runs processing jobs, and with a bucket and a role for the jobs. */
+/** A local AWS with an app host that runs jobs, and with a bucket and a role for the jobs. */
 export class Jobs {
   readonly localAws: LocalAws;
   readonly appHost: AppHost;
@@ -229,8 +229,8 @@ export class Jobs {
   }
 
   /** The lines of the job's log. */
-  async log(name: string): Promise<string[]> {
-    const logGroupName = "/aws/sagemaker/ProcessingJobs";
+  async log(name: string, kind: "ProcessingJobs" | "TrainingJobs" = "ProcessingJobs"): Promise<string[]> {
+    const logGroupName = `/aws/sagemaker/${kind}`;
     const { logStreams } = await this.logs.send(
       new DescribeLogStreamsCommand({ logGroupName, logStreamNamePrefix: `${name}/algo-1-` }),
     );

@@ -13,6 +13,7 @@ import {
   startServer,
   urlOf,
 } from "./http-server.ts";
+import { Job, type JobRuntime } from "./job.ts";
 import type { JobEvent, JobOrder } from "./job-order.ts";
 import type { AppHostAddress } from "./local-aws.ts";
 import {
@@ -25,7 +26,6 @@ import {
   spaceReference,
 } from "./orders.ts";
 import type { SignIn } from "./presigned-urls.ts";
-import { type JobRuntime, ProcessingJob } from "./processing-job.ts";
 import { type AppOrder, Space } from "./space.ts";
 import type { StudioApi } from "./studio-api.ts";
 import { answerStudio } from "./studio-page.ts";
@@ -56,7 +56,7 @@ export class AppHost {
   private readonly access: BrowserAccess;
   private readonly spaces = new Map<string, Promise<Space>>();
   private readonly apps = new Map<string, Space>();
-  private readonly jobs = new Map<string, { readonly job: ProcessingJob; readonly ended: Promise<void> }>();
+  private readonly jobs = new Map<string, { readonly job: Job; readonly ended: Promise<void> }>();
   private readonly log: Log;
   private server: Server | undefined;
 
@@ -179,7 +179,7 @@ export class AppHost {
     if (this.jobs.has(order.arn)) throw new HttpError(409, `The job ${order.arn} is already running.`);
     const report = (event: JobEvent) => void response.write(`${JSON.stringify(event)}\n`);
     const folder = join(this.props.folder, "jobs", order.name);
-    const job = new ProcessingJob(order, this.runtime(), folder, report);
+    const job = new Job(order, this.runtime(), folder, report);
     response.writeHead(200, { "content-type": "application/x-ndjson" });
     const outcome = job.run().catch((error: unknown) => ({
       failureReason: `InternalServerError: ${error instanceof Error ? error.message : error}`,

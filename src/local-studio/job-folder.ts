@@ -1,11 +1,11 @@
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join, resolve, sep } from "node:path";
-import type { JobConfiguration } from "./job-order.ts";
+import { dirname, join, resolve, sep } from "node:path";
+import type { JobOrder } from "./job-order.ts";
 
 /** A failure of SageMaker itself, not of the container. */
 export class PlatformFailure extends Error {}
 
-/** The folder of a processing job, which replaces the container's file system. */
+/** The folder of a job, which replaces the container's file system. */
 export class JobFolder {
   readonly path: string;
 
@@ -22,48 +22,29 @@ export class JobFolder {
     return local;
   }
 
-  /**
-   * SageMaker Developer Guide, "How Amazon SageMaker Processing Provides Configuration Information for Your Processing
-   * Container".
-   */
-  async create(configuration: JobConfiguration): Promise<void> {
+  async create({ files, inputs, message, outputs }: JobOrder): Promise<void> {
     await rm(this.path, { recursive: true, force: true });
-    const config = this.local("/opt/ml/config");
-    const outputs = configuration.ProcessingOutputConfig?.Outputs ?? [];
-    const inputs = configuration.ProcessingInputs ?? [];
-    for (const path of [
-      config,
-      this.local("/opt/ml/output"),
-      ...inputs.map(({ S3Input }) => this.local(S3Input.LocalPath)),
-      ...outputs.map(({ S3Output }) => this.local(S3Output.LocalPath)),
-    ]) {
-      await mkdir(path, { recursive: true });
+    const folders = [dirname(message), ...[...inputs, ...outputs].map(({ path }) => path)];
+    for (const path of folders) await mkdir(this.local(path), { recursive: true });
+    for (const [path, text] of Object.entries(files)) {
+      await mkdir(dirname(this.local(path)), { recursive: true });
+      await writeFile(this.local(path), text);
     }
-    await writeFile(join(config, "processingjobconfig.json"), JSON.stringify(configuration));
-    await writeFile(
-      join(config, "resourceconfig.json"),
-      JSON.stringify({
-        current_host: "algo-1",
-        current_instance_type: configuration.ProcessingResources.ClusterConfig.InstanceType,
-        hosts: ["algo-1"],
-        network_interface_name: "eth0",
-      }),
-    );
     // On AWS these folders belong to root, which the image's user is not (known issue of aws/sagemaker-distribution).
-    for (const { S3Output } of outputs) await chmod(this.local(S3Output.LocalPath), 0o555);
+    for (const { path } of outputs) await chmod(this.local(path), 0o555);
   }
 
   /**
    * The first 1 KB, in UTF-8 (SageMaker Developer Guide, "Save and Access Metadata Information About Your Processing
-   * Job").
+   * Job"). Guess: the same for /opt/ml/output/failure of a training job.
    */
-  async exitMessage(): Promise<string | undefined> {
-    const bytes = await readFile(this.local("/opt/ml/output/message")).catch(() => undefined);
+  async exitMessage(message: string): Promise<string | undefined> {
+    const bytes = await readFile(this.local(message)).catch(() => undefined);
     if (bytes === undefined) return undefined;
     try {
       new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     } catch {
-      throw new PlatformFailure("ClientError: /opt/ml/output/message is not valid UTF-8.");
+      throw new PlatformFailure(`ClientError: ${message} is not valid UTF-8.`);
     }
     // The limit can split a character; `stream` then drops the incomplete one.
     return new TextDecoder().decode(bytes.subarray(0, 1024), { stream: true });

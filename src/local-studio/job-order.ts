@@ -1,40 +1,47 @@
-/** The body of POST /jobs. */
+/** The body of POST /jobs: a processing or a training job. All paths are the container's. */
 export interface JobOrder {
   readonly name: string;
   readonly arn: string;
   readonly region: string;
   /** Variables of the session of the job's role, with `--iam`. @default the rehearsal's own */
   readonly credentials?: Readonly<Record<string, string>> | undefined;
-  readonly configuration: JobConfiguration;
-}
-
-/** The parts of the CreateProcessingJob request that are used here. */
-export interface JobConfiguration {
-  readonly AppSpecification: {
-    readonly ContainerEntrypoint?: readonly string[];
-    readonly ContainerArguments?: readonly string[];
-  };
-  readonly Environment?: Readonly<Record<string, string>>;
-  readonly ProcessingInputs?: readonly { readonly S3Input: S3Place }[];
-  readonly ProcessingOutputConfig?: {
-    readonly KmsKeyId?: string;
-    readonly Outputs?: readonly {
-      readonly S3Output: S3Place & { readonly S3UploadMode: "Continuous" | "EndOfJob" };
-    }[];
-  };
-  readonly ProcessingResources: { readonly ClusterConfig: { readonly InstanceType: string } };
-  readonly StoppingCondition?: { readonly MaxRuntimeInSeconds: number };
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** Time limit of the command. */
+  readonly seconds: number;
+  /** The text of each configuration file by its path. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly inputs: readonly JobInput[];
+  readonly outputs: readonly JobOutput[];
+  /** The file in which the command leaves its message. */
+  readonly message: string;
 }
 
 interface S3Place {
-  readonly S3Uri: string;
-  readonly LocalPath: string;
+  readonly uri: string;
+  readonly path: string;
+}
+
+export interface JobInput extends S3Place {
+  /** Whether the job runs without any object. */
+  readonly optional: boolean;
+}
+
+export interface JobOutput extends S3Place {
+  /** `completed`: only if the command succeeds. */
+  readonly when: "continuously" | "completed" | "ended";
+  /** Whether `uri` becomes one object, a tar file compressed by gzip. */
+  readonly archive: boolean;
+  /** KMS key of the objects. @default the bucket's */
+  readonly keyId?: string | undefined;
 }
 
 export type JobEvent =
   | { readonly accepted: true }
+  | { readonly downloading: true }
   | { readonly started: true }
   | { readonly lines: readonly LogLine[] }
+  | { readonly uploading: true }
   | { readonly outcome: JobOutcome };
 
 export interface LogLine {

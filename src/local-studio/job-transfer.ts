@@ -5,37 +5,37 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GetObjectCommand, PutObjectCommand, paginateListObjectsV2, type S3Client } from "@aws-sdk/client-s3";
+import { capture } from "../cli/processes.ts";
 import { type JobFolder, PlatformFailure } from "./job-folder.ts";
-import type { JobConfiguration } from "./job-order.ts";
+import type { JobInput, JobOutput } from "./job-order.ts";
 
 export async function downloadInputs(
   client: S3Client,
-  { ProcessingInputs }: JobConfiguration,
+  inputs: readonly JobInput[],
   folder: JobFolder,
 ): Promise<void> {
-  for (const { S3Input } of ProcessingInputs ?? []) {
-    const { bucket, key: prefix } = parseUri(S3Input.S3Uri);
+  for (const { uri, path, optional } of inputs) {
+    const { bucket, key: prefix } = parseUri(uri);
+    const root = folder.local(path);
     let found = 0;
     try {
       for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix })) {
         for (const { Key = "" } of page.Contents ?? []) {
           if (Key.endsWith("/")) continue; // the console creates such objects as folders
-          const path = join(folder.local(S3Input.LocalPath), relativeTo(prefix, Key));
-          if (!path.startsWith(folder.local(S3Input.LocalPath) + sep)) continue;
+          const file = join(root, relativeTo(prefix, Key));
+          if (!file.startsWith(root + sep)) continue;
           const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key }));
-          await mkdir(dirname(path), { recursive: true });
-          await pipeline(Body as Readable, createWriteStream(path));
+          await mkdir(dirname(file), { recursive: true });
+          await pipeline(Body as Readable, createWriteStream(file));
           found += 1;
         }
       }
     } catch (error) {
       // AWS's message begins like this: aws-samples/sagemaker-run-notebook#32.
-      throw new PlatformFailure(
-        `ClientError: Failed to download data. ${S3Input.S3Uri}: ${messageOf(error)}`,
-      );
+      throw new PlatformFailure(`ClientError: Failed to download data. ${uri}: ${messageOf(error)}`);
     }
-    if (found === 0) {
-      throw new PlatformFailure(`ClientError: Failed to download data. No objects found in ${S3Input.S3Uri}`);
+    if (found === 0 && !optional) {
+      throw new PlatformFailure(`ClientError: Failed to download data. No objects found in ${uri}`);
     }
   }
 }
@@ -44,19 +44,19 @@ export async function downloadInputs(
 const uploadSeconds = 2;
 
 /**
- * Uploads a job's outputs: continuous ones while the container runs and at its end, the others only if the job
- * completes. AWS does not document whether it uploads those of a failed or stopped job.
+ * Uploads a job's outputs: continuous ones while the container runs and at its end, the others at the end. AWS does not
+ * document whether it uploads the outputs of a processing job that failed or was stopped.
  */
 export class OutputUpload {
   private readonly client: S3Client;
-  private readonly configuration: JobConfiguration;
+  private readonly outputs: readonly JobOutput[];
   private readonly folder: JobFolder;
   /** Size and modification time of each uploaded file, by its path. */
   private readonly uploaded = new Map<string, string>();
 
-  constructor(client: S3Client, configuration: JobConfiguration, folder: JobFolder) {
+  constructor(client: S3Client, outputs: readonly JobOutput[], folder: JobFolder) {
     this.client = client;
-    this.configuration = configuration;
+    this.outputs = outputs;
     this.folder = folder;
   }
 
@@ -66,7 +66,7 @@ export class OutputUpload {
     const uploading = (async () => {
       while (await passes(uploadSeconds, ended.signal)) {
         // A file may vanish meanwhile. What remains is tried again at the end.
-        await this.upload(false).catch(() => {});
+        await this.upload("continuously").catch(() => {});
       }
     })();
     try {
@@ -77,38 +77,59 @@ export class OutputUpload {
     }
   }
 
-  /** @throws PlatformFailure if a file cannot be uploaded */
-  async upload(completed: boolean): Promise<void> {
-    const { Outputs, KmsKeyId } = this.configuration.ProcessingOutputConfig ?? {};
-    for (const { S3Output } of Outputs ?? []) {
-      if (!completed && S3Output.S3UploadMode === "EndOfJob") continue;
-      const { bucket, key } = parseUri(S3Output.S3Uri);
-      const root = this.folder.local(S3Output.LocalPath);
+  /**
+   * Uploads the outputs that are due while the job runs, or at its end.
+   *
+   * @throws PlatformFailure if a file cannot be uploaded
+   */
+  async upload(now: JobOutput["when"]): Promise<void> {
+    const due = { continuously: ["continuously"], ended: ["continuously", "ended"], completed: undefined }[
+      now
+    ];
+    for (const output of this.outputs.filter(({ when }) => due?.includes(when) ?? true)) {
       try {
-        for (const file of await filesBelow(root)) {
-          const path = join(root, file);
-          const { size, mtimeMs } = lstatSync(path);
-          const state = `${size} ${mtimeMs}`;
-          if (this.uploaded.get(path) === state) continue;
-          await this.client.send(
-            new PutObjectCommand({
-              Bucket: bucket,
-              Key: [key.replace(/\/$/, ""), file].filter(Boolean).join("/"),
-              Body: createReadStream(path),
-              ContentLength: size,
-              ServerSideEncryption: KmsKeyId ? "aws:kms" : undefined,
-              SSEKMSKeyId: KmsKeyId || undefined,
-            }),
-          );
-          this.uploaded.set(path, state);
-        }
+        await (output.archive ? this.putArchive(output) : this.putFiles(output));
       } catch (error) {
         // Guess: the wording.
-        throw new PlatformFailure(
-          `ClientError: Failed to upload data. ${S3Output.S3Uri}: ${messageOf(error)}`,
-        );
+        throw new PlatformFailure(`ClientError: Failed to upload data. ${output.uri}: ${messageOf(error)}`);
       }
     }
+  }
+
+  private async putFiles(output: JobOutput): Promise<void> {
+    const root = this.folder.local(output.path);
+    for (const file of await filesBelow(root)) {
+      const path = join(root, file);
+      const { size, mtimeMs } = lstatSync(path);
+      const state = `${size} ${mtimeMs}`;
+      if (this.uploaded.get(path) === state) continue;
+      await this.put(output, [output.uri.replace(/\/$/, ""), file].join("/"), path);
+      this.uploaded.set(path, state);
+    }
+  }
+
+  /** Guess: without files, AWS makes no archive (aws/sagemaker-training-toolkit warns of it). */
+  private async putArchive(output: JobOutput): Promise<void> {
+    const root = this.folder.local(output.path);
+    if ((await filesBelow(root)).length === 0) return;
+    const archive = join(this.folder.path, "archive.tar.gz");
+    const result = await capture("tar", ["-czf", archive, "-C", root, "--", ...(await readdir(root))]);
+    if (result?.status !== 0) throw new Error(result?.stderr ?? "tar cannot be run");
+    await this.put(output, output.uri, archive);
+  }
+
+  private async put({ keyId }: JobOutput, uri: string, path: string): Promise<void> {
+    const { bucket, key } = parseUri(uri);
+    await this.client.send(
+      new PutObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        Body: createReadStream(path),
+        ContentLength: lstatSync(path).size,
+        ServerSideEncryption: keyId ? "aws:kms" : undefined,
+        SSEKMSKeyId: keyId || undefined,
+      }),
+    );
   }
 }
 

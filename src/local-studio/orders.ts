@@ -49,7 +49,8 @@ const texts: Check = (value, member) =>
     ? Object.entries(value as object).flatMap(([key, one]) => text(one, `${member}.${key}`))
     : must("an object", () => false)(value, member);
 
-const place = { S3Uri: must("an S3 URI", matching(/^s3:\/\/./)), LocalPath: text };
+const flag = must("true or false", (value) => typeof value === "boolean");
+const place = { uri: must("an S3 URI", matching(/^s3:\/\/./)), path: text };
 
 export const appOrder = object({
   appArn: arn,
@@ -78,21 +79,12 @@ export const jobOrder = object({
   arn,
   region,
   credentials: optional(texts),
-  configuration: object({
-    AppSpecification: object({
-      ContainerEntrypoint: optional(list(text)),
-      ContainerArguments: optional(list(text)),
-    }),
-    Environment: optional(texts),
-    ProcessingInputs: optional(list(object({ S3Input: object(place) }))),
-    ProcessingOutputConfig: optional(
-      object({
-        KmsKeyId: optional(text),
-        Outputs: optional(list(object({ S3Output: object({ ...place, S3UploadMode: text }) }))),
-      }),
-    ),
-    ProcessingResources: object({ ClusterConfig: object({ InstanceType: text }) }),
-    StoppingCondition: optional(object({ MaxRuntimeInSeconds: number })),
-  }),
+  command: list(text),
+  environment: texts,
+  seconds: number,
+  files: texts,
+  inputs: list(object({ ...place, optional: flag })),
+  outputs: list(object({ ...place, when: text, archive: flag, keyId: optional(text) })),
+  message: text,
 });
 export const jobReference = object({ arn });

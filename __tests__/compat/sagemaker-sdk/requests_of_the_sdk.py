@@ -41,14 +41,20 @@ def main(source: str) -> None:
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.processing import Processor
     from sagemaker.train import ModelTrainer
-    from sagemaker.train.configs import SourceCode
+    from sagemaker.train.configs import InputData, MetricDefinition, SourceCode
 
     session = Session(boto3.Session(region_name="us-east-1"))
     common = {"role": ROLE, "sagemaker_session": session}
     code = SourceCode(source_dir=source, entry_script="train.py")
+    # The training of sample-notebooks/06_train.py.
     trainer = ModelTrainer(
-        training_image=IMAGE, source_code=code, base_job_name="marimo-dev-bo-train", **common
-    )
+        training_image=IMAGE,
+        source_code=code,
+        base_job_name="marimo-dev-bo-train",
+        hyperparameters={"epochs": 40},
+        input_data_config=[InputData(channel_name="data", data_source="s3://the-bucket/people/bo/data/")],
+        **common,
+    ).with_metric_definitions([MetricDefinition(name="validation_rmse", regex=r"validation_rmse=([\d.]+)")])
     processor = Processor(
         image_uri=IMAGE,
         base_job_name="marimo-dev-bo-process",

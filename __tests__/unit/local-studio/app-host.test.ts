@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AppHost } from "../../../src/local-studio/app-host.ts";
-import type { JobRuntime } from "../../../src/local-studio/processing-job.ts";
+import type { JobRuntime } from "../../../src/local-studio/job.ts";
 
 /** Replaces container.py: a JupyterLab that answers each request with its path and its input. */
 const fakeContainer = `
@@ -349,12 +349,11 @@ describe("the app host", () => {
 
 describe("POST /jobs", () => {
   it("reports why a job cannot run", async () => {
-    const configuration = {
-      AppSpecification: {},
-      ProcessingInputs: [{ S3Input: { S3Uri: "s3://b/k", LocalPath: "/../../out" } }],
-      ProcessingResources: { ClusterConfig: { InstanceType: "ml.m5.large" } },
+    const job = {
+      ...{ name: "job", arn: "arn:job", region: "us-east-1", command: ["true"], environment: {}, seconds: 9 },
+      inputs: [{ uri: "s3://b/k", path: "/../../out", optional: false }],
+      ...{ files: {}, outputs: [], message: "/opt/ml/output/message" },
     };
-    const job = { name: "job", arn: "arn:job", region: "us-east-1", configuration };
     const answer = await fetch(`${host.url}/jobs`, {
       method: "POST",
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },

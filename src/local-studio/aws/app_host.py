@@ -29,7 +29,7 @@ class AppHost(Protocol):
     def presigned_url(self, request: dict[str, Any]) -> str | None: ...
 
     def run_job(self, job: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        """Runs a processing job to its end and reports its start and its log lines. Returns the outcome:
+        """Runs a job to its end and reports its progress and its log lines. Returns the outcome:
         `exitCode` and `timedOut`, or `failureReason`; and `exitMessage`, if there is one."""
 
     def stop_job(self, job_arn: str) -> None:

@@ -1,4 +1,4 @@
-"""EventBridge's default bus: the events of processing jobs, and their delivery by rules.
+"""EventBridge's default bus: the events of jobs, and their delivery by rules.
 
 moto delivers to queues and log groups without checking permissions, and does not deliver to topics. Failed
 deliveries are written to standard error. AWS counts them in the metric FailedInvocations.
@@ -21,7 +21,7 @@ import state_machines
 from policies import role_may, role_of, trusts
 from policy_evaluation import Access, is_allowed
 from schedule_expression import occurrences
-from studio.processing_jobs import ProcessingJob
+from studio.jobs import Job
 from studio.state import Studio
 
 _SERVICE = "events.amazonaws.com"
@@ -58,18 +58,14 @@ def install() -> None:
     rule_class.send_to_targets = send
 
 
-def publish(studio: Studio, job: ProcessingJob) -> None:
-    """The event contains the answer of DescribeProcessingJob (SageMaker Developer Guide, "Events that Amazon
-    SageMaker AI sends to Amazon EventBridge")."""
-    detail = {
-        name: int(value.timestamp() * 1000) if isinstance(value, datetime) else value
-        for name, value in job.describe().items()
-        if name != "Status"
-    }
+def publish(studio: Studio, job: Job) -> None:
+    """The event contains the answer of DescribeProcessingJob or DescribeTrainingJob (SageMaker Developer
+    Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge")."""
+    detail = {name: _as_epoch(value) for name, value in job.describe().items() if name != "Status"}
     event: Event = {
         "version": "0",
         "id": str(uuid4()),
-        "detail-type": "SageMaker Processing Job State Change",
+        "detail-type": f"SageMaker {job.kind.removesuffix('Job')} Job State Change",
         "source": "aws.sagemaker",
         "account": studio.account,
         "time": datetime.now(UTC).timestamp(),
@@ -117,6 +113,14 @@ def _scheduled_event(studio: Studio, rule_arn: str, moment: datetime) -> Event:
         "resources": [rule_arn],
         "detail": {},
     }
+
+
+def _as_epoch(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_epoch(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_as_epoch(one) for one in value]
+    return int(value.timestamp() * 1000) if isinstance(value, datetime) else value
 
 
 def _as_sent(event: Event) -> Event:

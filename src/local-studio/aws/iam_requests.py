@@ -16,7 +16,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 
 import iam_s3
 from iam_bedrock import model_accesses
-from iam_resources import fill, templates_of
+from iam_resources import each, fill, templates_of
 from policy_evaluation import Access, Values
 from studio import tags
 from studio.errors import ResourceNotFound
@@ -49,7 +49,11 @@ def accesses(studio: Studio, service: str, operation: str, members: Members) -> 
     context = _context(studio, operation, members) if name == "sagemaker" else _tag_context(members)
     if name == "cloudwatch" and "Namespace" in members:
         context["cloudwatch:namespace"] = members["Namespace"]
-    resources = [_arn(studio, name, operation, template, members) for template in templates]
+    resources = [
+        _arn(studio, name, operation, template, one)
+        for one in each(operation, members)
+        for template in templates
+    ]
     found = [Access(f"{name}:{operation}", one, context | _resource_tags(studio, one)) for one in resources]
     creates = operation.startswith(("Create", "Update"))
     if name == "sagemaker" and operation.startswith("Create") and members.get("Tags"):

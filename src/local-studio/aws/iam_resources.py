@@ -25,7 +25,7 @@ _SAGEMAKER = {
     "Image": "image/{ImageName}",
     "ImageVersion": "image/{ImageName}",
     "Model": "model/{ModelName}",
-    "ModelPackage": "model-package/{ModelPackageName}",
+    "ModelPackage": "model-package/{ModelPackageName|ModelPackageArn|ModelPackageGroupName}",
     "ModelPackageGroup": "model-package-group/{ModelPackageGroupName}",
     "Pipeline": "pipeline/{PipelineName}",
     "PresignedDomainUrl": "user-profile/{DomainId}/{UserProfileName}",
@@ -56,7 +56,8 @@ _SAGEMAKER_OTHERS = {
     "InvokeEndpoint": _SAGEMAKER["Endpoint"],
     "InvokeEndpointAsync": _SAGEMAKER["Endpoint"],
     "InvokeEndpointWithResponseStream": _SAGEMAKER["Endpoint"],
-    **dict.fromkeys(("PutRecord", "GetRecord", "DeleteRecord"), _SAGEMAKER["FeatureGroup"]),
+    **dict.fromkeys(("PutRecord", "GetRecord", "DeleteRecord", "BatchGetRecord"), _SAGEMAKER["FeatureGroup"]),
+    "BatchDescribeModelPackage": _SAGEMAKER["ModelPackage"],
     "BatchPutMetrics": _SAGEMAKER["TrialComponent"],
     "Search": "*",
 }
@@ -157,6 +158,15 @@ def templates_of(service: str, operation: str) -> list[str] | None:
     else:
         found = OTHERS.get(service, {}).get(operation)
     return [found] if isinstance(found, str) else found
+
+
+def each(operation: str, members: Members) -> list[Members]:
+    """The members that name the resources: several where an operation has a batch."""
+    if operation == "BatchGetRecord":
+        return list(members["Identifiers"])
+    if operation == "BatchDescribeModelPackage":
+        return [{"ModelPackageArn": arn} for arn in members["ModelPackageArnList"]]
+    return [members]
 
 
 def fill(template: str, members: Members) -> str:

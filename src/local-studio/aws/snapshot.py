@@ -28,8 +28,8 @@ from moto.s3.models import s3_backends
 from moto.s3.utils import _VersionedKeyStore
 
 import athena_query
-from studio import endpoints, processing_jobs
-from studio.processing_jobs import ProcessingJob
+from studio import endpoints
+from studio.jobs import INTERRUPTED, Job
 from studio.responses import ControlPlane
 from studio.state import Studio
 
@@ -48,6 +48,7 @@ _STORES = (
     "feature_groups",
     "endpoints",
     "processing_jobs",
+    "training_jobs",
     "pipelines",
 )
 
@@ -76,10 +77,10 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if type(value) in _LOCKS:
             return _LOCKS[type(value)], ()
-        if isinstance(value, ProcessingJob):
+        if isinstance(value, Job):
             # Watchers and threads end with the process.
             state = {**vars(value), "watchers": [], "run": None}
-            return _new, (ProcessingJob,), state
+            return _new, (type(value),), state
         if isinstance(value, _PRIVATE_KEYS):
             return _private_key, (value.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),)
         if isinstance(value, _VersionedKeyStore):
@@ -175,9 +176,9 @@ def _settle(studio: Studio) -> None:
             endpoints.restart(studio, endpoint)
     for app in studio.apps.values():
         app.set_status("Deleted")
-    for job in studio.processing_jobs.values():
+    for job in [*studio.processing_jobs.values(), *studio.training_jobs.values()]:
         if not job.is_over:
-            job.set_status("Failed", processing_jobs.INTERRUPTED)
+            job.set_status("Failed", INTERRUPTED)
     for pipeline in studio.pipelines.values():
         for execution in pipeline.executions.values():
             if not execution.is_over:

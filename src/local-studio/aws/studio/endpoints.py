@@ -228,15 +228,13 @@ def _order(studio: Studio, variants: list[Members], arn: str, run: str) -> Membe
         "name": f"endpoint-{run}",
         "arn": arn,
         "region": studio.region,
-        "configuration": {
-            "AppSpecification": {"ContainerEntrypoint": ["python3", str(_MODEL_SERVER), "/opt/ml/model"]},
-            "Environment": {str(key): str(value) for key, value in container.get("Environment", {}).items()},
-            "ProcessingInputs": [{"S3Input": {"S3Uri": data, "LocalPath": "/opt/ml/model"}}],
-            "ProcessingResources": {
-                "ClusterConfig": {"InstanceType": variants[0].get("InstanceType", "serverless")}
-            },
-            "StoppingCondition": {"MaxRuntimeInSeconds": _SECONDS},
-        },
+        "command": ["python3", str(_MODEL_SERVER), "/opt/ml/model"],
+        "environment": {str(key): str(value) for key, value in container.get("Environment", {}).items()},
+        "seconds": _SECONDS,
+        "files": {},
+        "inputs": [{"uri": data, "path": "/opt/ml/model", "optional": False}],
+        "outputs": [],
+        "message": "/opt/ml/output/message",
         **studio.credentials(model.execution_role_arn, {}),
     }
 

@@ -16,6 +16,7 @@ _PAGE = 10
 _NAMES = {
     "StudioLifecycleConfigs": "StudioLifecycleConfigName",
     "ProcessingJobSummaries": "ProcessingJobName",
+    "TrainingJobSummaries": "TrainingJobName",
     "PipelineSummaries": "PipelineName",
     "FeatureGroupSummaries": "FeatureGroupName",
     "Endpoints": "EndpointName",
@@ -140,16 +141,23 @@ def _image_page(key: str, resources: Iterable[Resource], request: Members) -> Me
 
 
 def processing_jobs(studio: Studio, request: Members) -> Members:
+    return _jobs("ProcessingJob", studio.processing_jobs.values(), request)
+
+
+def training_jobs(studio: Studio, request: Members) -> Members:
+    return _jobs("TrainingJob", studio.training_jobs.values(), request)
+
+
+def _jobs(kind: str, jobs: Iterable[Resource], request: Members) -> Members:
     filters = {
-        "NameContains": _contains("ProcessingJobName"),
+        "NameContains": _contains(f"{kind}Name"),
         "StatusEquals": _equals("Status"),
         **_times("CreationTime", "CreationTime"),
         **_times("LastModifiedTime", "LastModifiedTime"),
     }
-    page = _page("ProcessingJobSummaries", studio.processing_jobs.values(), request, filters)
-    page["ProcessingJobSummaries"] = [
-        {**row, "ProcessingJobStatus": row["Status"]} for row in page["ProcessingJobSummaries"]
-    ]
+    key = f"{kind}Summaries"
+    page = _page(key, jobs, request, filters)
+    page[key] = [{**row, f"{kind}Status": row["Status"]} for row in page[key]]
     return page
 
 

@@ -1,4 +1,4 @@
-"""Deletions in the model registry, which moto does not have. moto stores the rest."""
+"""Operations of the model registry that moto does not have. moto stores the rest."""
 
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 
@@ -8,6 +8,20 @@ from .state import Members, Studio
 
 def _backend(studio: Studio) -> SageMakerModelBackend:
     return sagemaker_backends[studio.account][studio.region]
+
+
+def batch_describe(studio: Studio, request: Members) -> Members:
+    backend = _backend(studio)
+    found: Members = {}
+    missing: Members = {}
+    for arn in request["ModelPackageArnList"]:
+        package = backend.model_packages.get(arn)
+        if package:
+            found[arn] = package.gen_response_object()
+        else:
+            # Guess: the code and the wording.
+            missing[arn] = {"ErrorCode": "ValidationException", "ErrorResponse": f"{arn} does not exist."}
+    return {"ModelPackageSummaries": found, "BatchDescribeModelPackageErrorMap": missing}
 
 
 def delete_package(studio: Studio, request: Members) -> None:

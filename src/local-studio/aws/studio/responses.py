@@ -26,6 +26,7 @@ from . import (
     endpoints,
     feature_groups,
     images,
+    jobs,
     lifecycle_configs,
     listing,
     model_registry,
@@ -35,6 +36,7 @@ from . import (
     request_validation,
     spaces,
     tags,
+    training_jobs,
     user_profiles,
 )
 from .errors import UnknownOperationException
@@ -83,6 +85,10 @@ _OPERATIONS: dict[str, Callable[[Studio, Members], Members | None]] = {
     "DescribeProcessingJob": processing_jobs.describe,
     "StopProcessingJob": processing_jobs.stop,
     "ListProcessingJobs": listing.processing_jobs,
+    "CreateTrainingJob": training_jobs.create,
+    "DescribeTrainingJob": training_jobs.describe,
+    "StopTrainingJob": training_jobs.stop,
+    "ListTrainingJobs": listing.training_jobs,
     "CreateFeatureGroup": feature_groups.create,
     "DescribeFeatureGroup": feature_groups.describe,
     "DeleteFeatureGroup": feature_groups.delete,
@@ -92,6 +98,7 @@ _OPERATIONS: dict[str, Callable[[Studio, Members], Members | None]] = {
     "DescribeEndpoint": endpoints.describe,
     "DeleteEndpoint": endpoints.delete,
     "ListEndpoints": listing.endpoints,
+    "BatchDescribeModelPackage": model_registry.batch_describe,
     "DeleteModelPackage": model_registry.delete_package,
     "DeleteModelPackageGroup": model_registry.delete_group,
     "CreatePipeline": pipelines.create,
@@ -112,7 +119,7 @@ _TAG_OPERATIONS: dict[str, Callable[[Resource, Members], Members]] = {
     "AddTags": tags.add,
     "DeleteTags": tags.delete,
 }
-JobWatcher = Callable[[Studio, processing_jobs.ProcessingJob], None]
+JobWatcher = Callable[[Studio, jobs.Job], None]
 
 
 @dataclass
@@ -122,7 +129,7 @@ class ControlPlane:
     app_host: AppHost
     delay: float
     parallel_jobs: int
-    job_watchers: list[JobWatcher]  # watch every processing job
+    job_watchers: list[JobWatcher]  # watch every job
     lock: threading.RLock = field(default_factory=threading.RLock)
     # Returns the variables of a role's session. None: without --iam.
     open_session: OpenSession | None = None
@@ -130,7 +137,7 @@ class ControlPlane:
     jobs: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.jobs = ThreadPoolExecutor(self.parallel_jobs, "processing-job")
+        self.jobs = ThreadPoolExecutor(self.parallel_jobs, "job")
 
     def studio(self, account: str, region: str, partition: str) -> Studio:
         key = (account, region)

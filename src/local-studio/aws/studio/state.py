@@ -81,7 +81,7 @@ class Studio:
     app_host: AppHost
     delay: float  # duration of Pending, Updating and Deleting in seconds
     lock: threading.RLock
-    jobs: ThreadPoolExecutor  # one thread per running processing job
+    jobs: ThreadPoolExecutor  # one thread per running job
     job_watchers: list[Callable[[Any], None]] = field(default_factory=list)  # for every new job
     open_session: OpenSession | None = None  # with --iam
     domains: Store[str] = field(default_factory=Store)
@@ -96,6 +96,7 @@ class Studio:
     endpoints: Store[str] = field(default_factory=Store)
     # Any: the modules of these classes import this one.
     processing_jobs: dict[str, Any] = field(default_factory=dict)
+    training_jobs: dict[str, Any] = field(default_factory=dict)
     pipelines: dict[str, Any] = field(default_factory=dict)
 
     def arn(self, resource: str) -> str:

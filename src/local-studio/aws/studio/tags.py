@@ -8,10 +8,10 @@ _MAX_TAGS = 50
 
 
 def find(studio: Studio, request: Members) -> Resource | None:
-    """Returns the Studio resource with the ARN, or None for a resource of moto (models, training jobs)."""
+    """Returns the Studio resource with the ARN, or None for a resource of moto (such as a model)."""
     arn = request["ResourceArn"]
     resource: Resource
-    for resource in [*studio.resources, *studio.processing_jobs.values()]:
+    for resource in [*studio.resources, *studio.processing_jobs.values(), *studio.training_jobs.values()]:
         if resource.arn == arn and resource.status != "Deleted":
             return resource
     kind = arn.split(":", 5)[5].split("/")[0]
@@ -24,6 +24,7 @@ def find(studio: Studio, request: Members) -> Resource | None:
         "image",
         "app-image-config",
         "processing-job",
+        "training-job",
         "feature-group",
         "endpoint",
         "pipeline",

@@ -170,6 +170,8 @@ def build(
             **dict.fromkeys(
                 ("MARIMO_ATHENA_WORKGROUP", "AWS_ATHENA_WORK_GROUP") if workgroup else (), workgroup
             ),
+            # As in the user's space: IAM allows the user's SageMaker resources by it.
+            **({} if sender.prefix == environment.prefix else {"MARIMO_NAME_PREFIX": sender.prefix}),
             # job_run.py replaces each by a variable with the secret's value.
             **dict(f"{names.SECRET_VARIABLE}{secret}".split("=", 1) for secret in options.secrets),
         },

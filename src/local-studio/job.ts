@@ -10,20 +10,18 @@ import { downloadInputs, OutputUpload } from "./job-transfer.ts";
 import { LogBatch } from "./log-batch.ts";
 import type { SpaceRuntime } from "./space.ts";
 
-/** How the processing jobs of one run are started. */
+/** How the jobs of one run are started. */
 export interface JobRuntime extends SpaceRuntime {
   readonly jobScript?: string | undefined;
   /** Seconds between SIGTERM and SIGKILL. @default 20; on AWS 120 (SageMaker API, "StopTrainingJob") */
   readonly jobGraceSeconds?: number | undefined;
 }
 
-/** 1 day (SageMaker API, "StoppingCondition"). */
-const defaultSeconds = 86_400;
 /** Maximum length of an event in CloudWatch Logs (PutLogEvents: 1 MB including overhead). */
 const longestLine = 1_000_000;
 
-/** One processing job. `job.py` runs the entrypoint in folders like the container's; this class acts as SageMaker. */
-export class ProcessingJob {
+/** One processing or training job. `job.py` runs the entrypoint in folders like the container's; this class acts as SageMaker. */
+export class Job {
   private readonly order: JobOrder;
   private readonly runtime: JobRuntime;
   private readonly folder: JobFolder;
@@ -41,19 +39,20 @@ export class ProcessingJob {
   }
 
   async run(): Promise<JobOutcome> {
-    const { folder } = this;
-    const { configuration } = this.order;
+    const { folder, order } = this;
     const client = this.s3();
-    const outputs = new OutputUpload(client, configuration, folder);
+    const outputs = new OutputUpload(client, order.outputs, folder);
     try {
-      await folder.create(configuration);
-      await downloadInputs(client, configuration, folder);
+      await folder.create(order);
+      if (order.inputs.length > 0) this.report({ downloading: true });
+      await downloadInputs(client, order.inputs, folder);
       if (this.stopped) return {};
       const outcome = await outputs.during(this.runContainer());
       if (this.stopped === "kill") return outcome;
-      const exitMessage = await folder.exitMessage();
+      const exitMessage = await folder.exitMessage(order.message);
       const completed = outcome.exitCode === 0 && !outcome.timedOut && !this.stopped;
-      await outputs.upload(completed);
+      this.report({ uploading: true });
+      await outputs.upload(completed ? "completed" : "ended");
       return { ...outcome, exitMessage: exitMessage || undefined };
     } catch (error) {
       if (error instanceof PlatformFailure) return { failureReason: error.message };
@@ -111,7 +110,6 @@ export class ProcessingJob {
   }
 
   private async runContainer(): Promise<JobOutcome> {
-    const { AppSpecification, Environment, StoppingCondition } = this.order.configuration;
     const { python, jobScript } = this.runtime;
     // The only difference from AWS is the location of /opt/ml.
     const here = (word: string) =>
@@ -126,11 +124,8 @@ export class ProcessingJob {
     const order = {
       home: join(this.folder.path, "home/sagemaker-user"),
       prefix: join(this.folder.path, "opt/conda"),
-      command: [
-        ...(AppSpecification.ContainerEntrypoint ?? []),
-        ...(AppSpecification.ContainerArguments ?? []),
-      ].map(here),
-      environment: { ...this.environment, ...Environment },
+      command: this.order.command.map(here),
+      environment: { ...this.environment, ...this.order.environment },
     };
     child.stdin.write(`${JSON.stringify(order)}\n`);
     if (this.stopped) this.send(this.stopped);
@@ -147,11 +142,10 @@ export class ProcessingJob {
       const event = JSON.parse(line) as ContainerEvent;
       if (event.event === "started") {
         this.report({ started: true });
-        const seconds = StoppingCondition?.MaxRuntimeInSeconds ?? defaultSeconds;
         timer = setTimeout(() => {
           timedOut = true;
           this.stop();
-        }, seconds * 1000);
+        }, this.order.seconds * 1000);
       } else if (event.event === "line") {
         batch.add({ timestamp: event.timestamp, message: event.text.slice(0, longestLine) });
       } else if (event.event === "exited") {
