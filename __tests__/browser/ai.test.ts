@@ -157,6 +157,17 @@ describe("AI by Amazon Bedrock in a space", () => {
     await page.close();
   });
 
+  it("lets a program in the terminal work in the open notebook, as the samples' README says", async () => {
+    const page = await openNotebook("/api/ai/chat");
+    const example = /```bash\n([^`]*marimo pair [^`]*)```/.exec(readFileSync("sample-notebooks/README.md", "utf8"));
+    const marimo = join(space.state, "payload/current/bin/marimo.sh");
+    const script = `marimo() { bash '${marimo}' "$@"; }\n${example?.[1]}`;
+    const { stderr, stdout } = await space.run("bash", ["-c", script]);
+    expect(JSON.parse(stdout), stderr).toMatchObject({ success: true });
+    await page.locator("[data-cell-id] .output", { hasText: /^42$/ }).waitFor({ timeout: patience });
+    await page.close();
+  });
+
   it.each([
     ["access-denied", "You don't have access to the model", `choose one of the environment's models`],
     ["not-subscribed", "aws-marketplace:Subscribe", "an administrator of the AWS account calls the model once"],

@@ -1,3 +1,4 @@
+import { BedrockClient } from "@aws-sdk/client-bedrock";
 import { BudgetsClient } from "@aws-sdk/client-budgets";
 import { CloudTrailClient } from "@aws-sdk/client-cloudtrail";
 import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
@@ -26,6 +27,7 @@ export interface JobClients {
 }
 
 export interface LeftoversClients extends JobClients {
+  readonly bedrock: BedrockClient;
   readonly budgets: BudgetsClient;
   readonly ec2: EC2Client;
   readonly efs: EFSClient;
@@ -45,6 +47,7 @@ export function leftoversClients(region: string): LeftoversClients {
     sfn: new SFNClient(settings),
     sns: new SNSClient(settings),
     sqs: new SQSClient(settings),
+    bedrock: new BedrockClient(settings),
     budgets: new BudgetsClient(settings),
     ec2: new EC2Client(settings),
     efs: new EFSClient(settings),

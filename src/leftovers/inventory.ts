@@ -3,6 +3,7 @@
  * deleted with a resource of another type. A test requires an entry for each type in the synthesized JSON.
  */
 export const inventory: Readonly<Record<string, { readonly kind: string } | { readonly with: string }>> = {
+  aws_bedrock_inference_profile: { kind: "inference profile" },
   aws_budgets_budget: { kind: "budget" },
   aws_budgets_budget_action: { kind: "budget action" },
   aws_cloudtrail: { kind: "trail" },

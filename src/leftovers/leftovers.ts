@@ -1,6 +1,7 @@
 /** Finds an environment's resources in an account by their tags and names, without Terraform's state. */
 import type { Tools } from "../removal/aws.ts";
 import { findTrails } from "./audit.ts";
+import { findInferenceProfiles } from "./bedrock.ts";
 import { findBudgets } from "./budgets.ts";
 import type { LeftoversClients } from "./clients.ts";
 import { findPolicies, findRoles } from "./identity.ts";
@@ -33,6 +34,7 @@ export async function findLeftovers(
     ...(await findBuckets(names, tools)),
     ...(await findLogGroups(names, tools)),
     ...(await findBudgets(names, tools)),
+    ...(await findInferenceProfiles(names, tools)),
     ...(await findRoles(names, tools)),
     ...(await findPolicies(names, tools)),
     ...(await findAliases(names, tools)),

@@ -80,6 +80,13 @@ const roleOf = ({ role }: Block, stack: Synthesized) => {
 
 /** What Terraform's provider asks for, by type. `__tests__/aws/github-roles.test.ts` compares it with real requests. */
 const types: Readonly<Record<string, Type>> = {
+  aws_bedrock_inference_profile: type(
+    "bedrock",
+    "GetInferenceProfile ListTagsForResource",
+    "CreateInferenceProfile TagResource",
+    "DeleteInferenceProfile",
+    () => arn("bedrock", "application-inference-profile/abcd1234efgh"),
+  ),
   aws_budgets_budget: exact(
     "budgets",
     "ViewBudget ListTagsForResource",

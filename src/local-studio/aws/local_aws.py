@@ -179,6 +179,7 @@ class LocalAws:
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         import bedrock
+        import inference_profiles
         import trail
         from aws_request import identify, identify_presigned
         from request_refusals import refusal
@@ -230,6 +231,10 @@ class LocalAws:
 
             with self._control_plane.lock:
                 sent = feature_records.answer(self._control_plane.studio_of(request.region), request)
+            return sent(environ, log_and_start)
+        if request and inference_profiles.handles(request):
+            with self._control_plane.lock:
+                sent = inference_profiles.answer(self._control_plane.studio_of(request.region), request)
             return sent(environ, log_and_start)
         if request and request.name in bedrock.OPERATIONS:
             return bedrock.answer(request)(environ, log_and_start)

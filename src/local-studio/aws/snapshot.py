@@ -47,6 +47,7 @@ _STORES = (
     "feature_groups",
     "processing_jobs",
     "pipelines",
+    "inference_profiles",
 )
 
 

@@ -96,6 +96,7 @@ class Studio:
     # Any: the modules of these classes import this one.
     processing_jobs: dict[str, Any] = field(default_factory=dict)
     pipelines: dict[str, Any] = field(default_factory=dict)
+    inference_profiles: dict[str, Members] = field(default_factory=dict)
 
     def arn(self, resource: str) -> str:
         return f"arn:{self.partition}:sagemaker:{self.region}:{self.account}:{resource}"

@@ -1,0 +1,26 @@
+import { DeleteInferenceProfileCommand, paginateListInferenceProfiles } from "@aws-sdk/client-bedrock";
+import type { Tools } from "../removal/aws.ts";
+import type { LeftoversClients } from "./clients.ts";
+import type { EnvironmentNames, Leftover } from "./leftover.ts";
+
+export async function findInferenceProfiles(
+  { prefix }: EnvironmentNames,
+  { clients: { bedrock } }: Tools<LeftoversClients>,
+): Promise<Leftover[]> {
+  const name = new RegExp(`^${prefix}-[0-9a-f]{16}$`);
+  const found: Leftover[] = [];
+  const query = { typeEquals: "APPLICATION" } as const;
+  for await (const page of paginateListInferenceProfiles({ client: bedrock }, query)) {
+    for (const { inferenceProfileArn = "", inferenceProfileName = "" } of page.inferenceProfileSummaries ??
+      []) {
+      if (!name.test(inferenceProfileName)) continue;
+      found.push({
+        kind: "inference profile",
+        id: inferenceProfileArn,
+        remove: () =>
+          bedrock.send(new DeleteInferenceProfileCommand({ inferenceProfileIdentifier: inferenceProfileArn })),
+      });
+    }
+  }
+  return found;
+}
