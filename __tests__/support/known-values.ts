@@ -118,10 +118,12 @@ export class KnownValues {
 
   private expression(expression: string, each: Each | undefined): unknown {
     if (expression === "path.module") return ".";
-    const hashed = /^substr\(sha256\("(.*)"\), 0, (\d+)\)$/.exec(expression);
-    if (hashed) {
-      const text = String(this.valueOf(hashed[1], each));
-      return createHash("sha256").update(text).digest("hex").slice(0, Number(hashed[2]));
+    // The name of an inference profile.
+    const [, model, owner] =
+      /^substr\(sha256\(join\(" ", \["([^"]*)", (.*)\]\)\), 0, 16\)$/.exec(expression) ?? [];
+    if (owner !== undefined) {
+      const text = owner.startsWith('"') ? JSON.parse(owner) : this.expression(owner, each);
+      return createHash("sha256").update(`${model} ${text}`).digest("hex").slice(0, 16);
     }
     const lower = /^lower\((.*)\)$/.exec(expression)?.[1];
     if (lower !== undefined) return String(this.expression(lower, each)).toLowerCase();

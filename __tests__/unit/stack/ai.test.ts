@@ -83,7 +83,11 @@ describe("the policy of `ai`", () => {
 
   it("allows with `costByUser` only profiles of the user, and models only through a profile", () => {
     const costByUser = true;
-    const found = withAi({ chatModel: `us.${claude}`, autocompleteModel: "amazon.nova-lite-v1:0", costByUser });
+    const found = withAi({
+      chatModel: `us.${claude}`,
+      autocompleteModel: "amazon.nova-lite-v1:0",
+      costByUser,
+    });
     const anyProfile = own("application-inference-profile/*");
     const through = { test: "ArnLike", variable: "bedrock:InferenceProfileArn", values: [anyProfile] };
     const equals = (variable: string, value: string) => ({ test: "StringEquals", variable, values: [value] });
@@ -156,10 +160,16 @@ describe("the inference profiles of `costByUser`", () => {
       [novas, `${novas}_shared`, claudes, `${claudes}_shared`].toSorted(),
     );
     expect(profiles[claudes]).toMatchObject({
-      for_each: "\${local.user_profiles}",
+      for_each: "${local.user_profiles}",
       model_source: [{ copy_from: own(`inference-profile/${chatModel}`) }],
-      tags: { StudioUser: "\${lower(each.key)}" },
+      tags: { StudioUser: "${lower(each.key)}" },
     });
+    const values = new KnownValues(stack as unknown as StackJson, () => "");
+    const names = values
+      .instances("aws_bedrock_inference_profile")
+      .map(({ block, each }) => String(values.valueOf(block.name, each)));
+    expect(new Set(names).size).toBe(6);
+    for (const name of names) expect(name).toMatch(/^marimo-dev-[0-9a-f]{16}$/);
     expect(profiles[`${claudes}_shared`]).toMatchObject({ tags: { StudioUser: "shared spaces" } });
     expect(profiles[novas]).toMatchObject({
       model_source: [{ copy_from: model("us-east-1", "amazon.nova-lite-v1:0") }],
@@ -170,15 +180,18 @@ describe("the inference profiles of `costByUser`", () => {
 
   it("are open to their user only, and the models through them only", () => {
     const values = new KnownValues(stack as unknown as StackJson, () => "");
-    const json = values.valueOf("\${data.aws_iam_policy_document.execution_ai_document.json}", undefined);
+    const json = values.valueOf("${data.aws_iam_policy_document.execution_ai_document.json}", undefined);
     const identity = [JSON.parse(String(json)) as PolicyDocument];
     const arn = (resource: string) => `arn:aws:bedrock:us-east-1:111122223333:${resource}`;
     const profile = arn("application-inference-profile/abcd1234efgh");
     const ask = (resource: string, user: string | undefined, context: Record<string, string>) =>
-      simulate({ identity }, {
-        ...{ action: "bedrock:InvokeModelWithResponseStream", resource, context },
-        tags: user === undefined ? {} : { StudioUser: user },
-      }).allowed;
+      simulate(
+        { identity },
+        {
+          ...{ action: "bedrock:InvokeModelWithResponseStream", resource, context },
+          tags: user === undefined ? {} : { StudioUser: user },
+        },
+      ).allowed;
     const of = (owner: string, environment = "dev") => ({
       "aws:ResourceTag/StudioUser": owner,
       "aws:ResourceTag/Environment": environment,

@@ -41,7 +41,10 @@ def model_accesses(studio: Studio, operation: str, members: Members) -> list[Acc
         source = application["source"]
         through = {**context, "bedrock:inferenceprofilearn": model}
         # Guess: also the system-defined profile that it is a copy of.
-        resources = [*([source] if "inference-profile/" in source else []), application["models"][0]["modelArn"]]
+        resources = [
+            *([source] if "inference-profile/" in source else []),
+            application["models"][0]["modelArn"],
+        ]
         return [
             Access(action, model, {**context, **_tags(application)}),
             *(Access(action, one, through) for one in resources),
@@ -63,7 +66,9 @@ def model_accesses(studio: Studio, operation: str, members: Members) -> list[Acc
 
 
 def _tags(profile: Members | None) -> dict[str, str]:
-    return {f"aws:resourcetag/{key.lower()}": value for key, value in (profile or {"tags": {}})["tags"].items()}
+    return {
+        f"aws:resourcetag/{key.lower()}": value for key, value in (profile or {"tags": {}})["tags"].items()
+    }
 
 
 def _own(studio: Studio, resource: str) -> str:

@@ -11,7 +11,12 @@ from aws_request import AwsRequest
 from request_refusals import members_of
 from studio.state import Members, Studio
 
-_OF_PROFILES = ("CreateInferenceProfile", "GetInferenceProfile", "ListInferenceProfiles", "DeleteInferenceProfile")
+_OF_PROFILES = (
+    "CreateInferenceProfile",
+    "GetInferenceProfile",
+    "ListInferenceProfiles",
+    "DeleteInferenceProfile",
+)
 _OF_TAGS = ("TagResource", "UntagResource", "ListTagsForResource")
 
 
@@ -36,7 +41,9 @@ def answer(studio: Studio, request: AwsRequest) -> Response:
         result = {"inferenceProfileSummaries": [*profiles.values()]}
     elif (profile := find(studio, arn)) is None:
         # Source: an error of each operation. Guess: the wording.
-        return request.refuse(404, "ResourceNotFoundException", f"The inference profile {arn} does not exist.")
+        return request.refuse(
+            404, "ResourceNotFoundException", f"The inference profile {arn} does not exist."
+        )
     else:
         result = _change(studio, operation, profile, members)
     serializer: Any = get_serializer_class(request.service_name, request.protocol)
@@ -58,7 +65,11 @@ def _create(studio: Studio, members: Members) -> Members:
         model = model.partition(".")[2]
     now = datetime.now(UTC)
     studio.inference_profiles[identifier] = {
-        **{"inferenceProfileName": members["inferenceProfileName"], "type": "APPLICATION", "status": "ACTIVE"},
+        **{
+            "inferenceProfileName": members["inferenceProfileName"],
+            "type": "APPLICATION",
+            "status": "ACTIVE",
+        },
         **{"inferenceProfileArn": arn, "inferenceProfileId": identifier, "createdAt": now, "updatedAt": now},
         "models": [{"modelArn": f"arn:{studio.partition}:bedrock:{studio.region}::foundation-model/{model}"}],
         "tags": {one["key"]: one["value"] for one in members.get("tags", [])},

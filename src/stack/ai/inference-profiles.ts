@@ -36,7 +36,8 @@ export class InferenceProfiles extends Construct {
         const owner = source === "foundation-model" ? "" : account.id;
         const copyFrom = `arn:${account.partition}:bedrock:${ai.region}:${owner}:${source}/${model}`;
         // A user's name can have several hyphens in a row, which a profile's name cannot, and is too long beside a model.
-        const nameOf = (user: string) => `${prefix}-${Fn.substr(Fn.sha256(`${model} ${user}`), 0, 16)}`;
+        const nameOf = (user: string) =>
+          `${prefix}-${Fn.substr(Fn.sha256(Fn.join(" ", [model, user])), 0, 16)}`;
         const common = { modelSource: [{ copyFrom }] };
         const resource = model.replaceAll(/[^a-z0-9]+/g, "_");
         const user = Fn.lower(userProfiles.key);

@@ -206,7 +206,8 @@ class StreamHandler(ActivityHandler):
         return {
             name: value
             for name, value in self.proxy_request_headers().items()
-            if name.lower() not in UNFORWARDED_HEADERS and not name.lower().startswith(("marimo-stream", "marimo-reply"))
+            if name.lower() not in UNFORWARDED_HEADERS
+            and not name.lower().startswith(("marimo-stream", "marimo-reply"))
         }
 
     async def _leave(self) -> None:
