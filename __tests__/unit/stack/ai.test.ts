@@ -160,9 +160,9 @@ describe("the inference profiles of `costByUser`", () => {
       [novas, `${novas}_shared`, claudes, `${claudes}_shared`].toSorted(),
     );
     expect(profiles[claudes]).toMatchObject({
-      for_each: "${local.user_profiles}",
+      for_each: `\${local.user_profiles}`,
       model_source: [{ copy_from: own(`inference-profile/${chatModel}`) }],
-      tags: { StudioUser: "${lower(each.key)}" },
+      tags: { StudioUser: `\${lower(each.key)}` },
     });
     const values = new KnownValues(stack as unknown as StackJson, () => "");
     const names = values
@@ -180,7 +180,7 @@ describe("the inference profiles of `costByUser`", () => {
 
   it("are open to their user only, and the models through them only", () => {
     const values = new KnownValues(stack as unknown as StackJson, () => "");
-    const json = values.valueOf("${data.aws_iam_policy_document.execution_ai_document.json}", undefined);
+    const json = values.valueOf(`\${data.aws_iam_policy_document.execution_ai_document.json}`, undefined);
     const identity = [JSON.parse(String(json)) as PolicyDocument];
     const arn = (resource: string) => `arn:aws:bedrock:us-east-1:111122223333:${resource}`;
     const profile = arn("application-inference-profile/abcd1234efgh");
