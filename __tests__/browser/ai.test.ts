@@ -159,7 +159,9 @@ describe("AI by Amazon Bedrock in a space", () => {
 
   it("lets a program in the terminal work in the open notebook, as the samples' README says", async () => {
     const page = await openNotebook("/api/ai/chat");
-    const example = /```bash\n([^`]*marimo pair [^`]*)```/.exec(readFileSync("sample-notebooks/README.md", "utf8"));
+    const example = /```bash\n([^`]*marimo pair [^`]*)```/.exec(
+      readFileSync("sample-notebooks/README.md", "utf8"),
+    );
     const marimo = join(space.state, "payload/current/bin/marimo.sh");
     const script = `marimo() { bash '${marimo}' "$@"; }\n${example?.[1]}`;
     const { stderr, stdout } = await space.run("bash", ["-c", script]);
@@ -170,7 +172,11 @@ describe("AI by Amazon Bedrock in a space", () => {
 
   it.each([
     ["access-denied", "You don't have access to the model", `choose one of the environment's models`],
-    ["not-subscribed", "aws-marketplace:Subscribe", "an administrator of the AWS account calls the model once"],
+    [
+      "not-subscribed",
+      "aws-marketplace:Subscribe",
+      "an administrator of the AWS account calls the model once",
+    ],
     ["no-use-case-form", "the required use-case form", "fills in Anthropic's form once"],
   ] as const)("shows AWS's words and what to do for a refused model (%s)", async (fault, said, remedy) => {
     const page = await openNotebook("/api/ai/chat");
@@ -221,12 +227,15 @@ describe("a reply after 11 s of silence, longer than gateways keep an idle conne
     }
   }
 
-  it.concurrent.for(streaming)("comes in parts, with keep-alives before (%s)", async (profile, { expect }) => {
-    const found = await received(gatewayProfiles[profile].faults, "marimo/api/ai/chat");
-    expect(found.filter(({ text }) => text.includes(": keep-alive")).length).toBeGreaterThan(1);
-    expect(words(found).length).toBeGreaterThan(3);
-    expect(duration(words(found))).toBeGreaterThan(500);
-  });
+  it.concurrent.for(streaming)(
+    "comes in parts, with keep-alives before (%s)",
+    async (profile, { expect }) => {
+      const found = await received(gatewayProfiles[profile].faults, "marimo/api/ai/chat");
+      expect(found.filter(({ text }) => text.includes(": keep-alive")).length).toBeGreaterThan(1);
+      expect(words(found).length).toBeGreaterThan(3);
+      expect(duration(words(found))).toBeGreaterThan(500);
+    },
+  );
 
   describe("through jupyter-server-proxy itself: the control", () => {
     const stock = () => {

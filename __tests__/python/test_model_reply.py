@@ -47,7 +47,7 @@ async def test_an_error_of_marimos_server_is_raised() -> None:
 
 
 class Model:
-    """A fake marimo server, which answers with the queued chunks, and notices when the connection is closed."""
+    """A fake marimo server: sends the queued chunks, and notices when the connection is closed."""
 
     def __init__(self) -> None:
         self.chunks: asyncio.Queue[bytes] = asyncio.Queue()

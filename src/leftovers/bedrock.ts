@@ -18,7 +18,9 @@ export async function findInferenceProfiles(
         kind: "inference profile",
         id: inferenceProfileArn,
         remove: () =>
-          bedrock.send(new DeleteInferenceProfileCommand({ inferenceProfileIdentifier: inferenceProfileArn })),
+          bedrock.send(
+            new DeleteInferenceProfileCommand({ inferenceProfileIdentifier: inferenceProfileArn }),
+          ),
       });
     }
   }

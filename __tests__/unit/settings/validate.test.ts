@@ -824,7 +824,12 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ],
   ["a guardrail's name", ai({ guardrail: { id: "Ours", version: "1" } }), "ai.guardrail.id:"],
   ["version 0 of a guardrail", ai({ guardrail: { id: "abcd", version: "0" } }), "ai.guardrail.version:"],
-  ["costs by user of models elsewhere", ai({ costByUser: true, region: "us-west-2" }), "ai.region:", "costByUser"],
+  [
+    "costs by user of models elsewhere",
+    ai({ costByUser: true, region: "us-west-2" }),
+    "ai.region:",
+    "costByUser",
+  ],
   [
     "costs by user where all have one role",
     ai({ costByUser: true }, { existing: { executionRoleArn: "arn:aws:iam::123456789012:role/studio" } }),

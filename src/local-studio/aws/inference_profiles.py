@@ -58,20 +58,22 @@ def find(studio: Studio, identifier: str) -> Members | None:
 
 def _create(studio: Studio, members: Members) -> Members:
     source, identifier = members["modelSource"]["copyFrom"], secrets.token_hex(6)
-    arn = f"arn:{studio.partition}:bedrock:{studio.region}:{studio.account}:application-inference-profile/{identifier}"
+    place = f"arn:{studio.partition}:bedrock:{studio.region}"
+    arn = f"{place}:{studio.account}:application-inference-profile/{identifier}"
     model = source.rsplit("/", 1)[-1]
     if ":inference-profile/" in source:
         # Guess: in the caller's Region only. AWS lists the profile's Regions.
         model = model.partition(".")[2]
     now = datetime.now(UTC)
     studio.inference_profiles[identifier] = {
-        **{
-            "inferenceProfileName": members["inferenceProfileName"],
-            "type": "APPLICATION",
-            "status": "ACTIVE",
-        },
-        **{"inferenceProfileArn": arn, "inferenceProfileId": identifier, "createdAt": now, "updatedAt": now},
-        "models": [{"modelArn": f"arn:{studio.partition}:bedrock:{studio.region}::foundation-model/{model}"}],
+        "inferenceProfileName": members["inferenceProfileName"],
+        "type": "APPLICATION",
+        "status": "ACTIVE",
+        "inferenceProfileArn": arn,
+        "inferenceProfileId": identifier,
+        "createdAt": now,
+        "updatedAt": now,
+        "models": [{"modelArn": f"{place}::foundation-model/{model}"}],
         "tags": {one["key"]: one["value"] for one in members.get("tags", [])},
         "source": source,
     }
