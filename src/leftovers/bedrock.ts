@@ -7,21 +7,17 @@ export async function findInferenceProfiles(
   { prefix }: EnvironmentNames,
   { clients: { bedrock } }: Tools<LeftoversClients>,
 ): Promise<Leftover[]> {
+  // Of src/stack/ai/inference-profiles.ts.
   const name = new RegExp(`^${prefix}-[0-9a-f]{16}$`);
   const found: Leftover[] = [];
   const query = { typeEquals: "APPLICATION" } as const;
   for await (const page of paginateListInferenceProfiles({ client: bedrock }, query)) {
-    for (const { inferenceProfileArn = "", inferenceProfileName = "" } of page.inferenceProfileSummaries ??
+    for (const { inferenceProfileId: id = "", inferenceProfileName = "" } of page.inferenceProfileSummaries ??
       []) {
       if (!name.test(inferenceProfileName)) continue;
-      found.push({
-        kind: "inference profile",
-        id: inferenceProfileArn,
-        remove: () =>
-          bedrock.send(
-            new DeleteInferenceProfileCommand({ inferenceProfileIdentifier: inferenceProfileArn }),
-          ),
-      });
+      const remove = () =>
+        bedrock.send(new DeleteInferenceProfileCommand({ inferenceProfileIdentifier: id }));
+      found.push({ kind: "inference profile", id, remove });
     }
   }
   return found;

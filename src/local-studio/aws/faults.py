@@ -88,7 +88,8 @@ _ERRORS: dict[str, dict[str, Error]] = {
             "AccessDeniedException",
             "Model access is denied due to IAM user or service role is not authorized to perform the "
             "required AWS Marketplace actions (aws-marketplace:ViewSubscriptions, "
-            "aws-marketplace:Subscribe) to enable access to this model. Refer to the Amazon Bedrock documentation for further details.",
+            "aws-marketplace:Subscribe) to enable access to this model. Refer to "
+            "the Amazon Bedrock documentation for further details.",
         ),
     ),
     # Source: truefoundry/models#934 (including the wording). Guess: the code.
