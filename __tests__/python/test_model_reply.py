@@ -2,13 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import ClassVar
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
 
 from sagemaker_marimo import model_reply
 from sagemaker_marimo.model_reply import PolledReply, with_keep_alives
+from sagemaker_marimo.stream_handler import StreamHandler
 
 pytestmark = pytest.mark.anyio
 
@@ -115,3 +121,70 @@ async def test_a_reply_ends_when_its_page_is_gone(model: Model, monkeypatch: pyt
 async def test_a_server_that_does_not_answer_is_a_bad_gateway() -> None:
     reply = PolledReply("http://127.0.0.1:9/chat", b"question", {}, lambda: None)
     assert (await reply.after(0), reply.status, reply.has_ended) == (b"", 502, True)
+
+
+@pytest.fixture
+async def space(model: Model) -> AsyncIterator[str]:
+    """The address of a handler in front of the model."""
+
+    class Handler(StreamHandler):
+        replies: ClassVar[dict[str, PolledReply]] = {}
+
+        async def prepare(self) -> None:
+            pass
+
+        async def post(self) -> None:
+            await self._reply(0, "")
+
+        def on_finish(self) -> None:
+            pass
+
+        async def ensure_process(self) -> None:
+            pass
+
+        def get_client_uri(self, *_: object) -> str:
+            return model.url
+
+        def check_xsrf_cookie(self) -> None:
+            pass
+
+        def _headers_for_marimo(self) -> dict[str, str]:
+            return {}
+
+        def _record_activity(self) -> None:
+            pass
+
+    sockets = bind_sockets(0, "127.0.0.1")
+    server = HTTPServer(Application([("/chat", Handler, {"state": {}})]))
+    server.add_sockets(sockets)
+    yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}/chat"
+    server.stop()
+
+
+async def test_a_reply_is_sent_as_it_comes(model: Model, space: str) -> None:
+    model.chunks.put_nowait(b"data: 1\n\n")
+    async with aiohttp.ClientSession() as client, client.post(space, data=b"question") as response:
+        assert await response.content.readany() == b"data: 1\n\n"
+        model.chunks.put_nowait(b"data: 2\n\n")
+        assert await response.content.readany() == b"data: 2\n\n"
+        model.chunks.put_nowait(b"")
+        assert (await response.read(), response.content_type) == (b"", "text/event-stream")
+
+
+async def test_a_page_that_names_a_reply_gets_each_piece_whole(model: Model, space: str) -> None:
+    async def ask(after: int, name: str = "r1") -> tuple[int, str | None, bytes]:
+        headers = {"Marimo-Reply": name, "Marimo-Reply-After": str(after)}
+        async with (
+            aiohttp.ClientSession() as client,
+            client.post(space, data=b"question", headers=headers) as response,
+        ):
+            return response.status, response.headers.get("Marimo-Reply"), await response.read()
+
+    model.chunks.put_nowait(b"data: 1\n\n")
+    assert await ask(0) == (200, "more", b"data: 1\n\n")
+    model.chunks.put_nowait(b"data: 2\n\n")
+    assert await ask(9) == (200, "more", b"data: 2\n\n")
+    model.chunks.put_nowait(b"")
+    assert await ask(18) == (200, None, b"")
+    assert model.questions == [b"question"]
+    assert await ask(18, "unknown") == (410, None, b""), "a reply of a server that was restarted"
