@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import ClassVar
 
 import aiohttp
 import pytest
@@ -128,8 +127,6 @@ async def space(model: Model) -> AsyncIterator[str]:
     """The address of a handler in front of the model."""
 
     class Handler(StreamHandler):
-        replies: ClassVar[dict[str, PolledReply]] = {}
-
         async def prepare(self) -> None:
             pass
 
@@ -155,7 +152,8 @@ async def space(model: Model) -> AsyncIterator[str]:
             pass
 
     sockets = bind_sockets(0, "127.0.0.1")
-    server = HTTPServer(Application([("/chat", Handler, {"state": {}})]))
+    handler = type("Handler", (Handler,), {"replies": {}})
+    server = HTTPServer(Application([("/chat", handler, {"state": {}})]))
     server.add_sockets(sockets)
     yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}/chat"
     server.stop()
