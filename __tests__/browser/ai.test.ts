@@ -94,7 +94,7 @@ async function ask(page: Page, text: string): Promise<Request> {
   await page.locator(".cm-editor", { hasText: "Ask anything" }).locator(".cm-content").click();
   await page.keyboard.type(text);
   const [request] = await Promise.all([
-    page.waitForRequest((one) => one.url().endsWith("/api/ai/chat"), { timeout: patience }),
+    page.waitForRequest(/\/api\/ai\/chat(\?|$)/, { timeout: patience }),
     page.keyboard.press("Enter"),
   ]);
   return request;
