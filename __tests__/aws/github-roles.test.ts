@@ -35,6 +35,7 @@ const environments: readonly EnvironmentSettings[] = [
     userProfiles: [{ name: "ana" }, { name: "bo" }],
     images: [{ name: "geo", imageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/geo:1" }],
     jobs: { alertAddresses: ["ana@example.com"] },
+    ai: { chatModel: "amazon.nova-lite-v1:0", costByUser: true },
     guardRails: {
       allowedInstanceTypes: ["ml.t3.medium", "ml.m5.large"],
       maximumSpacesPerUser: 2,
@@ -80,6 +81,7 @@ interface Actions {
 
 /** Allowed actions that the local AWS does not receive, or not under this name, each with its reason. */
 const notRequested: Readonly<Record<string, string>> = {
+  "bedrock:UntagResource": "for a change of tags",
   "budgets:UntagResource": "for a change of tags",
   "iam:CreateServiceLinkedRole": "for CreateDomain, once per account",
   "iam:PassRole": "for CreateDomain, CreateUserProfile and CreateFlowLogs",

@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AthenaClient, CreateNamedQueryCommand, CreateWorkGroupCommand } from "@aws-sdk/client-athena";
+import { BedrockClient, CreateInferenceProfileCommand } from "@aws-sdk/client-bedrock";
 import { BudgetsClient, CreateBudgetActionCommand, CreateBudgetCommand } from "@aws-sdk/client-budgets";
 import { CloudTrailClient, CreateTrailCommand } from "@aws-sdk/client-cloudtrail";
 import { CloudWatchClient, PutMetricAlarmCommand } from "@aws-sdk/client-cloudwatch";
@@ -145,6 +146,12 @@ async function makeParts(environment: string): Promise<void> {
     }),
   );
   await makeJobs(prefix);
+  await new BedrockClient(client).send(
+    new CreateInferenceProfileCommand({
+      inferenceProfileName: `${prefix}-0123456789abcdef`,
+      modelSource: { copyFrom: "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0" },
+    }),
+  );
 }
 
 /** Creates a spent budget, whose action has attached the policy. */

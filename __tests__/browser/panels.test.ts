@@ -8,7 +8,7 @@ import { type GatewayFaults, gatewayProfiles } from "../../src/local-studio/gate
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
 import { launchBrowser, newContext } from "../support/browser.ts";
 import { patience } from "../support/patience.ts";
-import { marimoInstalled } from "../support/space-browser.ts";
+import { marimoInstalled, openPanel } from "../support/space-browser.ts";
 import { type Container, realPayload, runOnOpen, Space, until } from "../support/space-fixture.ts";
 
 const names = ["from_panel", "from_terminal"];
@@ -156,13 +156,6 @@ async function shown(page: Page): Promise<string> {
   }
   await page.locator(".xterm-screen").click();
   return page.evaluate("navigator.clipboard.readText()");
-}
-
-/** Opens one of marimo's panels with the command palette. */
-async function openPanel(page: Page, name: string): Promise<void> {
-  await page.keyboard.press("Control+K");
-  await page.getByPlaceholder("Type to search...").fill(`Helper panel > ${name}`, { timeout: patience });
-  await page.getByRole("option", { name: `Helper panel > ${name}` }).click({ timeout: patience });
 }
 
 /** Prevents page_sockets.js from replacing the browser's WebSocket. */

@@ -70,6 +70,8 @@ describe("the errors of each service", () => {
     ["expired-token", "sts", 403, "ExpiredToken"],
     ["expired-token", "sagemaker", 400, "ExpiredTokenException"],
     ["access-denied", "sagemaker", 403, "AccessDeniedException"],
+    ["not-subscribed", "sagemaker", 403, "AccessDeniedException"],
+    ["no-use-case-form", "sagemaker", 404, "ResourceNotFoundException"],
   ] as const)("%s of %s: %i %s, and no faults for other services", async (fault, service, status, code) => {
     await localAws.setFaults([{ operation: `${service}:*`, fault }]);
     for (const [name, ask] of Object.entries(answers())) {

@@ -30,9 +30,11 @@ import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from "@aws-sdk
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { copyProject } from "../../scripts/bench/project-copy.ts";
 import { projectFolder } from "../../src/cli/paths.ts";
+import { capture } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { AppHost } from "../../src/local-studio/app-host.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
+import { inferenceProfilesJson } from "../../src/settings/names.ts";
 import { notebook } from "../support/notebook-jobs.ts";
 import { StackFixture } from "../support/stack-fixture.ts";
 
@@ -75,7 +77,7 @@ const as = (credentials: Credentials) => ({ ...fixture.client, credentials, maxA
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-iam-"));
   const project = copyProject(
-    '[{ name: "dev", userProfiles: [{ name: "ana" }, { name: "bo" }], homeFileSystemRetention: "Delete", sampleNotebooks: false }]',
+    '[{ name: "dev", userProfiles: [{ name: "ana" }, { name: "bo" }], homeFileSystemRetention: "Delete", sampleNotebooks: false, ai: { chatModel: "us.amazon.nova-pro-v1:0", costByUser: true } }]',
   );
   const image = await pythonEnvironment("image");
   appHost = new AppHost({
@@ -286,6 +288,46 @@ describe("--iam", () => {
     await expect(sagemaker.send(new DescribeModelCommand({ ModelName: "m" }))).rejects.toThrow(
       /sagemaker:DescribeModel on resource: arn:aws:sagemaker:us-east-1:123456789012:model\/m .*\(statement OwnServices of marimo-dev-services allows it on /,
     );
+  });
+
+  it("lets a user call a model only through the user's own inference profile", async () => {
+    const model = "us.amazon.nova-pro-v1:0";
+    const { Body } = await new S3Client(as(ana)).send(
+      new GetObjectCommand({ Bucket: bucket, Key: inferenceProfilesJson }),
+    );
+    const listed = JSON.parse((await Body?.transformToString()) ?? "") as Record<
+      string,
+      { readonly shared: string; readonly users: Readonly<Record<string, string>> }
+    >;
+    const { shared = "", users = {} } = listed[model] ?? {};
+    expect(Object.keys(users)).toEqual(["ana", "bo"]);
+    const { python } = await pythonEnvironment("aws");
+    const script = `
+import json, sys
+import boto3
+client = boto3.client("bedrock-runtime", region_name="us-east-1")
+for model in sys.argv[1:]:
+    try:
+        client.converse(modelId=model, messages=[{"role": "user", "content": [{"text": "x"}]}])
+        print("answered")
+    except client.exceptions.ClientError as error:
+        print(error.response["Error"]["Code"])
+`;
+    const ask = async (who: Credentials) => {
+      const env = {
+        ...process.env,
+        ...{ AWS_ENDPOINT_URL: fixture.localAws.endpoint, AWS_ACCESS_KEY_ID: who.accessKeyId },
+        ...{ AWS_SECRET_ACCESS_KEY: who.secretAccessKey, AWS_SESSION_TOKEN: who.sessionToken },
+      };
+      const models = [users.ana ?? "", users.bo ?? "", shared, model];
+      const ended = await capture(python, ["-c", script, ...models], { env });
+      expect(ended?.status, ended?.stderr).toBe(0);
+      return ended?.stdout.trim().split("\n");
+    };
+    const no = "AccessDeniedException";
+    expect(await ask(ana)).toEqual(["answered", no, no, no]);
+    expect(await ask(bo)).toEqual([no, "answered", no, no]);
+    expect(await ask(await sessionOf("marimo-dev-execution"))).toEqual([no, no, "answered", no]);
   });
 
   it("refuses an operation that its tables do not know", async () => {

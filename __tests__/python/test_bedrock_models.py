@@ -1,12 +1,15 @@
 """The models of the setting `ai` in marimo. ai.test.ts tests them with the real marimo."""
 
 import importlib
+import json
 import sys
 import tomllib
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src/space/payload/server"))
@@ -56,12 +59,40 @@ def test_models_are_defaults_beneath_marimos_own_ones(monkeypatch: pytest.Monkey
 
 def test_each_request_names_the_guardrail_and_keeps_the_rest() -> None:
     request = {"modelId": "a.b"}
-    assert bedrock_models.guarded(request, AI) == request
+    assert bedrock_models.requested(request, AI) == request
     guardrail = {"id": "abcd", "version": "1"}
-    assert bedrock_models.guarded(request, {**AI, "guardrail": guardrail}) == {
+    assert bedrock_models.requested(request, {**AI, "guardrail": guardrail}) == {
         "modelId": "a.b",
         "guardrailConfig": {"guardrailIdentifier": "abcd", "guardrailVersion": "1"},
     }
+
+
+@pytest.mark.parametrize(("place", "arn"), [("people/ana", "arn:ana"), ("shared", "arn:shared")])
+def test_each_request_calls_the_own_inference_profile(
+    place: str, arn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = {"a.b": {"shared": "arn:shared", "users": {"ana": "arn:ana", "bo": "arn:bo"}}}
+    requested_objects = []
+
+    def get_object(**of: str) -> dict[str, Any]:
+        requested_objects.append(of)
+        return {"Body": BytesIO(json.dumps(listed).encode())}
+
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: SimpleNamespace(get_object=get_object))
+    monkeypatch.setenv("MARIMO_BUCKET", "marimo-dev")
+    monkeypatch.setenv("MARIMO_PREFIX", f"s3://marimo-dev/{place}")
+    bedrock_models.own_profiles.cache_clear()
+    ai = {**AI, "costByUser": True}
+    try:
+        assert bedrock_models.requested({"modelId": "a.b"}, AI) == {"modelId": "a.b"}, "without the setting"
+        assert not requested_objects
+        assert bedrock_models.requested({"modelId": "a.b"}, ai) == {"modelId": arn}
+        assert bedrock_models.requested({"modelId": "c.d"}, ai) == {"modelId": "c.d"}, "which IAM then denies"
+        assert requested_objects == [
+            {"Bucket": "marimo-dev", "Key": "marimo/payload/inference-profiles.json"}
+        ], "once"
+    finally:
+        bedrock_models.own_profiles.cache_clear()
 
 
 def test_the_hooks_reach_the_client_of_marimos_provider(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,7 @@ export const ai: Required<AiSettings> = {
   maxTokens: 4096,
   guardrail: { id: "abcd1234efgh", version: "1" },
   allowedModels: ["arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/team1234abcd"],
+  costByUser: true,
 };
 const image: Required<ImageSettings> = { name: "geo", imageUri, gpu: true };
 

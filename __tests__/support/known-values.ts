@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { partitionOf } from "../../src/settings/reference/regions.ts";
 
 export type Block = Readonly<Record<string, unknown>>;
@@ -49,6 +50,7 @@ const ids: Readonly<Record<string, string | number>> = {
 
 /** ARNs without partition, by Terraform type. The attributes in the ARN are in braces. */
 const arns: Readonly<Record<string, string>> = {
+  aws_bedrock_inference_profile: "bedrock:{region}:{account}:application-inference-profile/abcd1234efgh",
   aws_cloudwatch_log_group: "logs:{region}:{account}:log-group:{name}",
   aws_iam_policy: "iam::{account}:policy/{name}",
   aws_iam_role: "iam::{account}:role/{name}",
@@ -126,6 +128,13 @@ export class KnownValues {
 
   private expression(expression: string, each: Each | undefined): unknown {
     if (expression === "path.module") return ".";
+    // The name of an inference profile.
+    const [, model, owner] =
+      /^substr\(sha256\(join\(" ", \["([^"]*)", (.*)\]\)\), 0, 16\)$/.exec(expression) ?? [];
+    if (owner !== undefined) {
+      const text = owner.startsWith('"') ? JSON.parse(owner) : this.expression(owner, each);
+      return createHash("sha256").update(`${model} ${text}`).digest("hex").slice(0, 16);
+    }
     const lower = /^lower\((.*)\)$/.exec(expression)?.[1];
     if (lower !== undefined) return String(this.expression(lower, each)).toLowerCase();
     // The script of a lifecycle configuration.

@@ -25,6 +25,10 @@ const securityGroupText = /^[a-zA-Z0-9 ._\-:/()#,@[\]+=&;{}!$*]*$/;
 
 /** Limits of names and descriptions, by Terraform resource type. */
 const texts: Readonly<Record<string, readonly TextLimit[]>> = {
+  // Amazon Bedrock API, InferenceProfileName.
+  aws_bedrock_inference_profile: [
+    { attribute: "name", max: 64, pattern: /^([0-9a-zA-Z][ _-]?)+$/, unique: "region" },
+  ],
   // AWS Budgets API, BudgetName.
   aws_budgets_budget: [
     { attribute: "name", max: 100, pattern: /^(?!.*\/action\/)[^:\\]+$/, unique: "account" },

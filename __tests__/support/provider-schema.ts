@@ -151,8 +151,8 @@ export class ProviderSchema {
       const names = expression
         // A string may end with an expression of its own.
         .replaceAll(/"[^"]*("|$)/g, "")
-        .replaceAll(/ for key, val in ([\w.-]+): val\.name/g, "$1")
-        .match(/(?<![\w.-])[\w-]+(\[[^\]]*\])?(\.[\w-]+(\[[^\]]*\])?)*(?!\w*\()/g);
+        .replaceAll(/ for key, val in ([\w.-]+): (val\.name|lower\(key\) => val\.arn)/g, "$1")
+        .match(/(?<![\w.-])(?!\d)[\w-]+(\[[^\]]*\])?(\.[\w-]+(\[[^\]]*\])?)*(?!\w*\()/g);
       // A function of literals, such as toset(["ana"]), refers to nothing.
       const others = /^\w+\(/.test(expression) ? [] : [`"${expression}"`];
       return (names ?? others).flatMap((name) => this.reference(stack, name, at));

@@ -408,6 +408,7 @@ const ai: Arbitraries<AiSettings> = {
   maxTokens: mostly(fc.integer({ min: 1, max: 128_000 }), fc.constantFrom(0, 1.5)),
   guardrail: mostly(some(guardrail, ["id", "version"]), fc.constantFrom("x", {})),
   allowedModels: mostly(list(model, 10), fc.constant([])),
+  costByUser: mostly(fc.boolean(), fc.constant("yes")),
 };
 
 const environment: Arbitraries<EnvironmentSettings> = {

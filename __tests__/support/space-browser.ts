@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { expect } from "vitest";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { type Gateway, startGateway } from "../../src/local-studio/gateway.ts";
@@ -83,4 +83,11 @@ export async function useSample(
     await page.close();
     await gateway.close();
   }
+}
+
+/** Opens one of marimo's panels with the command palette. */
+export async function openPanel(page: Page, name: string): Promise<void> {
+  await page.keyboard.press("Control+K");
+  await page.getByPlaceholder("Type to search...").fill(`Helper panel > ${name}`, { timeout: patience });
+  await page.getByRole("option", { name: `Helper panel > ${name}` }).click({ timeout: patience });
 }

@@ -1,4 +1,5 @@
 import { AthenaClient } from "@aws-sdk/client-athena";
+import { BedrockClient } from "@aws-sdk/client-bedrock";
 import { BudgetsClient } from "@aws-sdk/client-budgets";
 import { CloudTrailClient } from "@aws-sdk/client-cloudtrail";
 import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
@@ -28,6 +29,7 @@ export interface JobClients {
 
 export interface LeftoversClients extends JobClients {
   readonly athena: AthenaClient;
+  readonly bedrock: BedrockClient;
   readonly budgets: BudgetsClient;
   readonly ec2: EC2Client;
   readonly efs: EFSClient;
@@ -48,6 +50,7 @@ export function leftoversClients(region: string): LeftoversClients {
     sns: new SNSClient(settings),
     sqs: new SQSClient(settings),
     athena: new AthenaClient(settings),
+    bedrock: new BedrockClient(settings),
     budgets: new BudgetsClient(settings),
     ec2: new EC2Client(settings),
     efs: new EFSClient(settings),

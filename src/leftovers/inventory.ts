@@ -4,6 +4,7 @@
  */
 export const inventory: Readonly<Record<string, { readonly kind: string } | { readonly with: string }>> = {
   aws_athena_workgroup: { kind: "Athena workgroup" },
+  aws_bedrock_inference_profile: { kind: "inference profile" },
   aws_budgets_budget: { kind: "budget" },
   aws_budgets_budget_action: { kind: "budget action" },
   aws_cloudtrail: { kind: "trail" },

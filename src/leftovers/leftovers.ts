@@ -2,6 +2,7 @@
 import type { Tools } from "../removal/aws.ts";
 import { findWorkgroups } from "./athena.ts";
 import { findTrails } from "./audit.ts";
+import { findInferenceProfiles } from "./bedrock.ts";
 import { findBudgets } from "./budgets.ts";
 import type { LeftoversClients } from "./clients.ts";
 import { findPolicies, findRoles } from "./identity.ts";
@@ -35,6 +36,7 @@ export async function findLeftovers(
     ...(await findBuckets(names, tools)),
     ...(await findLogGroups(names, tools)),
     ...(await findBudgets(names, tools)),
+    ...(await findInferenceProfiles(names, tools)),
     ...(await findRoles(names, tools)),
     ...(await findPolicies(names, tools)),
     ...(await findAliases(names, tools)),

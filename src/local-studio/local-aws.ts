@@ -39,7 +39,14 @@ export interface LocalAwsProps {
 export interface FaultRule {
   /** For example `sagemaker:CreateDomain`, `ec2:Delete*` or `*`. */
   readonly operation: string;
-  readonly fault: "throttle" | "error" | "expired-token" | "access-denied" | "latency";
+  readonly fault:
+    | "throttle"
+    | "error"
+    | "expired-token"
+    | "access-denied"
+    | "not-subscribed"
+    | "no-use-case-form"
+    | "latency";
   readonly after?: number | undefined;
   readonly count?: number | undefined;
   readonly probability?: number | undefined;

@@ -1,4 +1,4 @@
-import { bucketPrefixes, jobsJson, payloadPointer } from "../settings/names.ts";
+import { bucketPrefixes, inferenceProfilesJson, jobsJson, payloadPointer } from "../settings/names.ts";
 import { after, before, type ResourceChange, text, valuesOf } from "./plan.ts";
 
 /** In the order in which a review lists them. */
@@ -68,6 +68,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   aws_sns_: kind("Monitoring", ""),
   aws_cloudtrail: kind("Monitoring", "trail"),
   aws_budgets_: kind("Monitoring", ""),
+  aws_bedrock_inference_profile: kind("Space runtime", "inference profile"),
   aws_iam_role: kind("Permissions", "role"),
   aws_iam_role_policy: kind("Permissions", "role policy"),
   aws_iam_policy: kind("Permissions", "policy"),
@@ -95,6 +96,7 @@ export function kindOf(one: ResourceChange): Kind {
     const key = text({ ...before(one), ...after(one) }.key) ?? "";
     if (payloadKey.test(key)) return kind("Space runtime", "payload");
     if (key === jobsJson) return kind("Jobs", "settings of jobs");
+    if (key === inferenceProfilesJson) return kind("Space runtime", "list of inference profiles");
     if (key.startsWith(`${bucketPrefixes.schedules}/`)) return kind("Jobs", "notebook of a schedule");
   }
   const name = names.find((name) => (name.endsWith("_") ? one.type.startsWith(name) : one.type === name));

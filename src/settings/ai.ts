@@ -2,6 +2,7 @@ import { basicDefaults } from "./basics.ts";
 import {
   type Check,
   type Checks,
+  checkBoolean,
   checkList,
   checkParts,
   isRecord,
@@ -11,6 +12,7 @@ import {
   type Resolved,
 } from "./problems.ts";
 import { checkRegion, isRegion } from "./reference/regions.ts";
+import { haveRoles } from "./user-names.ts";
 
 /** A guardrail of the account, in the Region of the models. */
 export interface GuardrailSettings {
@@ -62,6 +64,13 @@ export interface AiSettings {
    * @default only the models above
    */
   readonly allowedModels?: readonly string[];
+  /**
+   * Whether each user, and all shared spaces together, call the models only through inference profiles of their own, with
+   * the tags `Environment` and `StudioUser`. Activate both tags for cost allocation, and the bill says who spent what.
+   * Limit: the models in the environment's Region; not with `existing.executionRoleArn` or `existing.domainId`.
+   * @default false
+   */
+  readonly costByUser?: boolean;
 }
 
 export type ResolvedAi = Resolved<AiSettings, "autocompleteModel" | "guardrail">;
@@ -79,6 +88,7 @@ export const resolveAi = (ai: AiSettings | undefined, region: string): ResolvedA
         maxTokens: ai.maxTokens ?? defaultMaxTokens,
         guardrail: ai.guardrail,
         allowedModels: ai.allowedModels ?? [],
+        costByUser: ai.costByUser ?? false,
       };
 
 /** Every model that the settings allow, each once. */
@@ -138,6 +148,11 @@ const guardrailChecks: Checks<GuardrailSettings> = {
   version: text(/^([1-9][0-9]{0,7}|DRAFT)$/, "is not a version of a guardrail"),
 };
 
+const costRule = {
+  allowed: "costByUser: false, or users with roles of their own",
+  source: "the inference profile that a user may call is chosen by the tag of their role",
+};
+
 const checks: Checks<AiSettings> = {
   region: checkRegion,
   chatModel: checkModel,
@@ -162,6 +177,11 @@ const checks: Checks<AiSettings> = {
       checkModel,
     );
   },
+  costByUser: (value, report, settings) => {
+    checkBoolean(value, report, settings);
+    if (value === true && !haveRoles(settings))
+      report(value, "cannot be combined with `existing.executionRoleArn` or `existing.domainId`", costRule);
+  },
 };
 
 export const checkAi: Check = (value, report, settings) => {
@@ -176,6 +196,13 @@ export const checkAi: Check = (value, report, settings) => {
   const environmentRegion = settings.region ?? basicDefaults.region;
   const region = value.region ?? environmentRegion;
   if (!isRegion(region) || !isRegion(environmentRegion)) return;
+  if (value.costByUser === true && region !== environmentRegion) {
+    const rule = {
+      allowed: "the environment's Region beside costByUser: true",
+      source: "the inference profiles are made in the environment's Region",
+    };
+    report(region, `is not ${environmentRegion}`, rule, ".region");
+  }
   if (settings.egress === "endpoints-only" && region !== environmentRegion) {
     report(
       region,

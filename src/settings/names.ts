@@ -17,6 +17,8 @@ export const {
   payloadPointer,
   /** Key of the object that tells `marimo-job` how to submit jobs: `JobsJson`. */
   jobsJson,
+  /** Key of the object with the ARNs of the inference profiles of `ai.costByUser`: `InferenceProfiles`. */
+  inferenceProfilesJson,
   /** Log group of every processing job in an account and Region. SageMaker chooses its name. */
   jobLogGroup,
   /** Name of the list of a folder's files with their SHA-256, in the format of `sha256sum`. */
@@ -43,6 +45,8 @@ export const teamTags = {
   instanceTypes: Array.from({ length: mostTeamTypes }, (_, index) => `JobType${index + 1}`),
   teams: "JobTeams",
 };
+/** The value of `userTag` on what all shared spaces use together. No user is named so: it has a space. */
+export const sharedSpaces = "shared spaces";
 
 /** Names of resources that the stack creates, and `npm run leftovers` finds without Terraform's state. */
 export const awsNames = (prefix: string) => ({

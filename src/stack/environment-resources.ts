@@ -10,6 +10,7 @@ import { otherAccountsPolicies } from "./access/owner-statements.ts";
 import { grantPrincipals } from "./access/principals.ts";
 import { accessStatements } from "./access/statements.ts";
 import { Workgroups } from "./access/workgroups.ts";
+import { InferenceProfiles } from "./ai/inference-profiles.ts";
 import { environmentTrail } from "./audit/index.ts";
 import type { Trail } from "./audit/trail.ts";
 import { budgetStopPolicy, environmentGuardRails } from "./guard-rails/index.ts";
@@ -112,6 +113,12 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
     "user_profiles",
     Object.fromEntries(environment.userProfiles.map((user) => [user.name, user.defaultInstanceType])),
   );
+  const { ai } = environment;
+  if (ai?.costByUser)
+    new InferenceProfiles(scope, "inference_profiles", {
+      ...{ account, ai, bucket, encryptionKeyArn, prefix },
+      userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
+    });
   const jobRoles = scheduledJobRoles({ context, jobs, bucket, perimeter: network.perimeter });
   const roles = environmentRoles(scope, {
     context,

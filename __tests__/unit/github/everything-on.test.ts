@@ -87,6 +87,13 @@ const types: Readonly<Record<string, Type>> = {
     "DeleteWorkGroup UpdateWorkGroup",
     named("athena", "workgroup/"),
   ),
+  aws_bedrock_inference_profile: type(
+    "bedrock",
+    "GetInferenceProfile ListTagsForResource",
+    "CreateInferenceProfile TagResource",
+    "DeleteInferenceProfile",
+    () => arn("bedrock", "application-inference-profile/abcd1234efgh"),
+  ),
   aws_budgets_budget: exact(
     "budgets",
     "ViewBudget ListTagsForResource",

@@ -305,6 +305,13 @@ describe("the kind of a resource", () => {
       "notebook of a schedule",
     ],
     ["aws_s3_object.settings", { key: "marimo/payload/jobs.json" }, "Jobs", "settings of jobs"],
+    [
+      "aws_s3_object.list",
+      { key: "marimo/payload/inference-profiles.json" },
+      "Space runtime",
+      "list of inference profiles",
+    ],
+    ["aws_bedrock_inference_profile.nova", {}, "Space runtime", "inference profile"],
     ["aws_s3_object.current", { key: "marimo/payload/current" }, "Space runtime", "payload"],
     ["aws_s3_object.result", { key: "shared/jobs/daily/page.html" }, "Storage", "object"],
     ["aws_sns_topic.topic", {}, "Monitoring", "topic"],

@@ -164,6 +164,7 @@ describe("resolveEnvironment", () => {
         maxTokens: 4096,
         guardrail: { id: "abcd1234efgh", version: "1" },
         allowedModels: ["amazon.nova-micro-v1:0"],
+        costByUser: false,
       },
       audit: {
         retentionDays: 30,

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { AiSettings } from "../../../src/settings/ai.ts";
 import { ai as everyAi } from "../../support/every-environment.ts";
+import { KnownValues, type StackJson } from "../../support/known-values.ts";
+import { type PolicyDocument, simulate } from "../../support/policy-simulator.ts";
 import { accountId, partition, resourceNames, statements, synthesize } from "../../support/synthesize.ts";
 
 const claude = "anthropic.claude-sonnet-4-5-20250929-v1:0";
@@ -79,13 +81,55 @@ describe("the policy of `ai`", () => {
     expect(sids({ chatModel: team })).not.toContain("OnlyWithTheGuardrail");
   });
 
+  it("allows with `costByUser` only profiles of the user, and models only through a profile", () => {
+    const costByUser = true;
+    const found = withAi({
+      chatModel: `us.${claude}`,
+      autocompleteModel: "amazon.nova-lite-v1:0",
+      costByUser,
+    });
+    const anyProfile = own("application-inference-profile/*");
+    const through = { test: "ArnLike", variable: "bedrock:InferenceProfileArn", values: [anyProfile] };
+    const equals = (variable: string, value: string) => ({ test: "StringEquals", variable, values: [value] });
+    const common = { actions: ["bedrock:GetInferenceProfile", ...invoke], resources: [anyProfile] };
+    expect(found).toEqual([
+      {
+        ...{ sid: "OwnInferenceProfiles", ...common },
+        condition: [
+          equals("aws:ResourceTag/Environment", "dev"),
+          equals("aws:ResourceTag/StudioUser", "&{aws:PrincipalTag/StudioUser}"),
+          { test: "StringLike", variable: "aws:PrincipalTag/StudioUser", values: ["?*"] },
+        ],
+      },
+      {
+        ...{ sid: "InferenceProfilesOfSharedSpaces", ...common },
+        condition: [
+          equals("aws:ResourceTag/Environment", "dev"),
+          equals("aws:ResourceTag/StudioUser", "shared spaces"),
+          { test: "Null", variable: "aws:PrincipalTag/StudioUser", values: ["true"] },
+        ],
+      },
+      {
+        ...{ sid: "Models", actions: invoke, resources: [model("us-east-1", "amazon.nova-lite-v1:0")] },
+        condition: [through],
+      },
+      { ...common, sid: "InferenceProfiles", resources: [own(`inference-profile/us.${claude}`)] },
+      {
+        ...{ sid: "ModelsOfInferenceProfiles", actions: invoke, resources: [model("*", claude)] },
+        condition: [through],
+      },
+    ]);
+  });
+
   it("is below IAM's limit with the most and the longest models", () => {
     const long = (index: number) => `apac.provider.${String.fromCharCode(97 + index).repeat(58)}-v1:0`;
     const models = Array.from({ length: 13 }, (_, index) => long(index));
     const [chatModel = "", editModel = "", autocompleteModel = "", ...allowedModels] = models;
     const guardrail = { id: "a".repeat(64), version: "99999999" };
     const text = JSON.stringify(
-      withAi({ chatModel, editModel, autocompleteModel, allowedModels, guardrail, region: "ap-southeast-2" }),
+      withAi({
+        ...{ chatModel, editModel, autocompleteModel, allowedModels, guardrail, costByUser: true },
+      }),
     );
     // The references are longer than what they stand for.
     expect(
@@ -98,6 +142,82 @@ describe("the policy of `ai`", () => {
       synthesize({ userProfiles, ai: everyAi }).resource.aws_iam_policy_attachment ?? {},
     ).filter(([name]) => name === "execution_ai_attachment");
     expect(String(attachment?.[1].roles)).toMatch(/execution_role.*users_role/);
+  });
+});
+
+describe("the inference profiles of `costByUser`", () => {
+  const chatModel = `us.${claude}`;
+  const stack = synthesize({
+    userProfiles: [{ name: "Ana" }, { name: "bo--b" }],
+    ai: { chatModel, autocompleteModel: "amazon.nova-lite-v1:0", allowedModels: [team], costByUser: true },
+  });
+  const profiles = stack.resource.aws_bedrock_inference_profile ?? {};
+
+  it("are one of each model for each user and for shared spaces, with their tags", () => {
+    const claudes = "inference_profiles_us_anthropic_claude_sonnet_4_5_20250929_v1_0";
+    const novas = "inference_profiles_amazon_nova_lite_v1_0";
+    expect(Object.keys(profiles).toSorted()).toEqual(
+      [novas, `${novas}_shared`, claudes, `${claudes}_shared`].toSorted(),
+    );
+    expect(profiles[claudes]).toMatchObject({
+      for_each: `\${local.user_profiles}`,
+      model_source: [{ copy_from: own(`inference-profile/${chatModel}`) }],
+      tags: { StudioUser: `\${lower(each.key)}` },
+    });
+    const values = new KnownValues(stack as unknown as StackJson, () => "");
+    const names = values
+      .instances("aws_bedrock_inference_profile")
+      .map(({ block, each }) => String(values.valueOf(block.name, each)));
+    expect(new Set(names).size).toBe(6);
+    for (const name of names) expect(name).toMatch(/^marimo-dev-[0-9a-f]{16}$/);
+    expect(profiles[`${claudes}_shared`]).toMatchObject({ tags: { StudioUser: "shared spaces" } });
+    expect(profiles[novas]).toMatchObject({
+      model_source: [{ copy_from: model("us-east-1", "amazon.nova-lite-v1:0") }],
+    });
+    const without = synthesize({ userProfiles, ai: { chatModel } });
+    expect(without.resource.aws_bedrock_inference_profile).toBeUndefined();
+  });
+
+  it("are open to their user only, and the models through them only", () => {
+    const values = new KnownValues(stack as unknown as StackJson, () => "");
+    const json = values.valueOf(`\${data.aws_iam_policy_document.execution_ai_document.json}`, undefined);
+    const identity = [JSON.parse(String(json)) as PolicyDocument];
+    const arn = (resource: string) => `arn:aws:bedrock:us-east-1:111122223333:${resource}`;
+    const profile = arn("application-inference-profile/abcd1234efgh");
+    const ask = (resource: string, user: string | undefined, context: Record<string, string>) =>
+      simulate(
+        { identity },
+        {
+          ...{ action: "bedrock:InvokeModelWithResponseStream", resource, context },
+          tags: user === undefined ? {} : { StudioUser: user },
+        },
+      ).allowed;
+    const of = (owner: string, environment = "dev") => ({
+      "aws:ResourceTag/StudioUser": owner,
+      "aws:ResourceTag/Environment": environment,
+    });
+    expect(ask(profile, "ana", of("ana"))).toBe(true);
+    expect(ask(profile, undefined, of("shared spaces"))).toBe(true);
+    for (const [user, tags] of [
+      ["ana", of("bo")],
+      ["ana", of("ana", "prod")],
+      ["ana", of("shared spaces")],
+      [undefined, of("ana")],
+      ["", of("")],
+      ["ana", {}],
+    ] as const)
+      expect(ask(profile, user, tags), JSON.stringify([user, tags])).toBe(false);
+    const claudeElsewhere = `arn:aws:bedrock:us-west-2::foundation-model/${claude}`;
+    const through = (one: string) => ({ "bedrock:InferenceProfileArn": one });
+    expect(ask(claudeElsewhere, "ana", through(profile))).toBe(true);
+    expect(ask(claudeElsewhere, "ana", through(arn(`inference-profile/us.${claude}`)))).toBe(false);
+    expect(ask(claudeElsewhere, "ana", {})).toBe(false);
+  });
+
+  it("are listed in the bucket, in a place that only deployers write", () => {
+    const { content, key } = stack.resource.aws_s3_object?.inference_profiles_list ?? {};
+    expect(key).toBe("marimo/payload/inference-profiles.json");
+    expect(content).toMatch(/^\$\{jsonencode\(.*"amazon\.nova-lite-v1:0".*lower\(key\) => val\.arn/s);
   });
 });
 

@@ -3,7 +3,8 @@
 A list of rules, each an object:
 
   operation    which requests match, for example "sagemaker:CreateDomain", "ec2:Delete*" or "*"
-  fault        "throttle", "error" (500), "expired-token", "access-denied" or "latency"
+  fault        "throttle", "error" (500), "expired-token", "access-denied", "not-subscribed",
+               "no-use-case-form" or "latency"
   after        number of matching requests that succeed first (default 0)
   count        maximum number of requests that fail (default: no maximum)
   probability  probability that a matching request fails, greater than 0, up to 1 (default 1)
@@ -24,6 +25,7 @@ from aws_request import AwsRequest
 
 Error = tuple[int, str, str]  # HTTP status, code, message
 
+_PROTOCOLS = ("ec2", "s3", "query", "json", "rest-json", "rest-xml")
 _RATE, _EXPIRED = "Rate exceeded", "The security token included in the request is expired"
 _INTERNAL_FAILURE: Error = (
     500,
@@ -72,13 +74,34 @@ _ERRORS: dict[str, dict[str, Error]] = {
         # Guess: the same as S3 (S3 Control).
         "rest-xml": (400, "ExpiredToken", "The provided token has expired."),
     },
-    "access-denied": {
-        # Source: Amazon Bedrock API Reference, Converse, errors. Guess: the wording, and the same elsewhere.
-        **dict.fromkeys(
-            ("ec2", "s3", "query", "json", "rest-json", "rest-xml"),
-            (403, "AccessDeniedException", "You don't have access to the model with the specified model ID."),
+    # Those of Amazon Bedrock's models.
+    # Source: Amazon Bedrock API Reference, Converse, errors. Guess: the wording, and the same elsewhere.
+    "access-denied": dict.fromkeys(
+        _PROTOCOLS,
+        (403, "AccessDeniedException", "You don't have access to the model with the specified model ID."),
+    ),
+    # Source: aws-samples/sample-host-openclaw-on-amazon-bedrock-agentcore#41 (including the wording).
+    "not-subscribed": dict.fromkeys(
+        _PROTOCOLS,
+        (
+            403,
+            "AccessDeniedException",
+            "Model access is denied due to IAM user or service role is not authorized to perform the "
+            "required AWS Marketplace actions (aws-marketplace:ViewSubscriptions, "
+            "aws-marketplace:Subscribe) to enable access to this model. Refer to "
+            "the Amazon Bedrock documentation for further details.",
         ),
-    },
+    ),
+    # Source: truefoundry/models#934 (including the wording). Guess: the code.
+    "no-use-case-form": dict.fromkeys(
+        _PROTOCOLS,
+        (
+            404,
+            "ResourceNotFoundException",
+            "You have not filled out the required use-case form for this model. Complete the form at "
+            "https://us-east-1.console.aws.amazon.com/bedrock/ before requesting access.",
+        ),
+    ),
 }
 _FAULTS = (*_ERRORS, "latency")
 

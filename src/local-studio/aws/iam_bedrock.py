@@ -2,6 +2,7 @@
 
 import re
 
+import inference_profiles
 from policy_evaluation import Access
 from studio.state import Members, Studio
 
@@ -24,6 +25,9 @@ def model_accesses(studio: Studio, operation: str, members: Members) -> list[Acc
         guardrail = members.get("guardrailIdentifier", "")
         arn = guardrail if guardrail.startswith("arn:") else _own(studio, f"guardrail/{guardrail}")
         return [Access("bedrock:ApplyGuardrail", arn)]
+    if operation == "GetInferenceProfile":
+        arn = members["inferenceProfileIdentifier"]
+        return [Access(f"bedrock:{operation}", arn, _tags(inference_profiles.find(studio, arn)))]
     if operation not in _ACTIONS:
         return None
     action = f"bedrock:{_ACTIONS[operation]}"
@@ -33,6 +37,18 @@ def model_accesses(studio: Studio, operation: str, members: Members) -> list[Acc
     model = members.get("modelId", "")
     if model.startswith("arn:") and "inference-profile/" not in model:
         return [Access(action, model, context)]
+    if application := inference_profiles.find(studio, model):
+        source = application["source"]
+        through = {**context, "bedrock:inferenceprofilearn": model}
+        # Guess: also the system-defined profile that it is a copy of.
+        resources = [
+            *([source] if "inference-profile/" in source else []),
+            application["models"][0]["modelArn"],
+        ]
+        return [
+            Access(action, model, {**context, **_tags(application)}),
+            *(Access(action, one, through) for one in resources),
+        ]
     name = model.rsplit("inference-profile/", 1)[-1]
     if not (found := _PROFILE.fullmatch(name)):
         if model.startswith("arn:"):  # an application profile, whose model is not asked for here
@@ -47,6 +63,12 @@ def model_accesses(studio: Studio, operation: str, members: Members) -> list[Acc
         Access(action, profile, context),
         *(Access(action, _model(studio, region, found[2]), through) for region in regions),
     ]
+
+
+def _tags(profile: Members | None) -> dict[str, str]:
+    return {
+        f"aws:resourcetag/{key.lower()}": value for key, value in (profile or {"tags": {}})["tags"].items()
+    }
 
 
 def _own(studio: Studio, resource: str) -> str:

@@ -174,6 +174,7 @@ def _studio_lines(control_plane: ControlPlane) -> Iterator[str]:
             for resource in studio.resources:
                 if resource.status != "Deleted":
                     yield f"sagemaker {resource.arn.split(':', 5)[5].replace('/', ' ', 1)}"
+            yield from (f"bedrock inference-profile {name}" for name in studio.inference_profiles)
 
 
 def _known_lines(service: str, kinds: list[_Kind], backend: Any) -> Iterator[str]:

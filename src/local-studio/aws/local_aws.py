@@ -189,6 +189,7 @@ class LocalAws:
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         import bedrock
+        import inference_profiles
         import trail
         from aws_request import identify, identify_presigned
         from request_refusals import refusal
@@ -254,6 +255,10 @@ class LocalAws:
                     studio = self._control_plane.studio_of(request.region)
                     sent = athena.answer(studio, request, self._denies(environ, request.region))
                 return sent(environ, log_and_start)
+        if request and inference_profiles.handles(request):
+            with self._control_plane.lock:
+                sent = inference_profiles.answer(self._control_plane.studio_of(request.region), request)
+            return sent(environ, log_and_start)
         if request and request.name in bedrock.OPERATIONS:
             return bedrock.answer(request)(environ, log_and_start)
         # moto is not thread-safe. Terraform sends ten requests at a time, so dictionaries would change during

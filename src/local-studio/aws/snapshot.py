@@ -50,6 +50,7 @@ _STORES = (
     "processing_jobs",
     "training_jobs",
     "pipelines",
+    "inference_profiles",
 )
 
 

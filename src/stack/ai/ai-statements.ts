@@ -1,5 +1,10 @@
-import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import type {
+  DataAwsIamPolicyDocumentStatement,
+  DataAwsIamPolicyDocumentStatementCondition,
+} from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
 import { isApplicationProfile, modelOfProfile, modelsOf, type ResolvedAi } from "../../settings/ai.ts";
+import { sharedSpaces, userTag } from "../../settings/names.ts";
+import { userVariable, withUserTag } from "../identity/conditions.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 
 /** Converse and ConverseStream are authorized by these (Amazon Bedrock API, Converse). */
@@ -10,8 +15,16 @@ const invoke = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"];
  * send requests to (Amazon Bedrock User Guide, "Prerequisites for inference profiles"). No statement has a condition on the
  * Region: for a `global.` profile, `aws:RequestedRegion` is also `unspecified`. An application inference profile does not
  * say which model it has.
+ *
+ * With `costByUser`, a model is open only through an application inference profile, of which a user may call those with
+ * the user's tag. Guess: a call also needs the system-defined profile that one is a copy of; its models stay closed to a
+ * direct call.
  */
-export function aiStatements(account: AwsAccount, ai: ResolvedAi): DataAwsIamPolicyDocumentStatement[] {
+export function aiStatements(
+  account: AwsAccount,
+  ai: ResolvedAi,
+  environment: string,
+): DataAwsIamPolicyDocumentStatement[] {
   const own = (resource: string) => `arn:${account.partition}:bedrock:${ai.region}:${account.id}:${resource}`;
   const model = (region: string, id: string) =>
     `arn:${account.partition}:bedrock:${region}::foundation-model/${id}`;
@@ -19,13 +32,36 @@ export function aiStatements(account: AwsAccount, ai: ResolvedAi): DataAwsIamPol
   const applicationProfiles = models.filter(isApplicationProfile);
   const systemProfiles = models.filter((one) => modelOfProfile(one) !== undefined);
   const direct = models.filter((one) => !applicationProfiles.includes(one) && !systemProfiles.includes(one));
+  const anyApplicationProfile = own("application-inference-profile/*");
   const through = (profiles: readonly string[]) => [
     { test: "ArnLike", variable: "bedrock:InferenceProfileArn", values: [...profiles] },
   ];
-  const { guardrail } = ai;
+  const equals = (variable: string, value: string) => ({ test: "StringEquals", variable, values: [value] });
+  const owned = (sid: string, tag: string, ...condition: DataAwsIamPolicyDocumentStatementCondition[]) => ({
+    ...{ sid, actions: ["bedrock:GetInferenceProfile", ...invoke], resources: [anyApplicationProfile] },
+    condition: [
+      equals("aws:ResourceTag/Environment", environment),
+      equals(`aws:ResourceTag/${userTag}`, tag),
+      ...condition,
+    ],
+  });
+  const { costByUser, guardrail } = ai;
   const guardrailArn = guardrail && own(`guardrail/${guardrail.id}`);
   return [
-    { sid: "Models", actions: invoke, resources: direct.map((id) => model(ai.region, id)) },
+    ...(costByUser
+      ? [
+          owned("OwnInferenceProfiles", userVariable, ...withUserTag),
+          owned("InferenceProfilesOfSharedSpaces", sharedSpaces, {
+            ...{ test: "Null", variable: `aws:PrincipalTag/${userTag}`, values: ["true"] },
+          }),
+        ]
+      : []),
+    {
+      sid: "Models",
+      actions: invoke,
+      resources: direct.map((id) => model(ai.region, id)),
+      ...(costByUser ? { condition: through([anyApplicationProfile]) } : {}),
+    },
     {
       sid: "InferenceProfiles",
       actions: ["bedrock:GetInferenceProfile", ...invoke],
@@ -35,7 +71,7 @@ export function aiStatements(account: AwsAccount, ai: ResolvedAi): DataAwsIamPol
       sid: "ModelsOfInferenceProfiles",
       actions: invoke,
       resources: [...new Set(systemProfiles.map((id) => model("*", modelOfProfile(id) ?? "")))],
-      condition: through([own("inference-profile/*")]),
+      condition: through([costByUser ? anyApplicationProfile : own("inference-profile/*")]),
     },
     {
       sid: "ModelsOfApplicationProfiles",

@@ -119,7 +119,7 @@ export function executionDocuments(
       ...(secrets.length === 0 ? [] : secretStatements(secrets)),
     ],
     access: [...(props.access ?? [])],
-    ai: ai === undefined ? [] : aiStatements(account, ai),
+    ai: ai === undefined ? [] : aiStatements(account, ai, props.environment),
   };
   return Object.fromEntries(
     Object.entries(documents)

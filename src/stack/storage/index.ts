@@ -1,5 +1,5 @@
 import type { Construct } from "constructs";
-import { modelsOf } from "../../settings/ai.ts";
+import { modelsOf, type ResolvedAi } from "../../settings/ai.ts";
 import { athenaUsers } from "../../settings/athena.ts";
 import { lockFileOf } from "../../settings/locks.ts";
 import { HomeFileSystemKey } from "../removal/home-file-system-key.ts";
@@ -83,6 +83,14 @@ export function environmentPayload(scope: Construct, props: EnvironmentPayloadPr
 /** The value of a setting with a list of words; none for an empty list. */
 const words = (list: readonly string[]) => (list.length > 0 ? list.join(" ") : undefined);
 
+/** What bedrock_models.py reads. */
+const spaceModels = (ai: ResolvedAi) => ({
+  ...ai,
+  allowedModels: undefined,
+  models: modelsOf(ai),
+  costByUser: ai.costByUser || undefined,
+});
+
 /** Lines of `settings.env`, which `sagemaker_marimo/state.py` reads. */
 function spaceSettings({
   environment,
@@ -91,7 +99,7 @@ function spaceSettings({
 }: EnvironmentContext): Readonly<Record<string, string>> {
   const { ai, appsFolder, packageIndexUrl, repositories, runOnOpen, transport } = environment;
   const settings: Readonly<Record<string, string | undefined>> = {
-    MARIMO_AI: ai && JSON.stringify({ ...ai, allowedModels: undefined, models: modelsOf(ai) }),
+    MARIMO_AI: ai && JSON.stringify(spaceModels(ai)),
     MARIMO_TRANSPORT: transport,
     // Of MLflow, which finds the server by sagemaker-mlflow.
     MLFLOW_TRACKING_URI: environment.services.mlflowArn,

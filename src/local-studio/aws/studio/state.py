@@ -98,6 +98,7 @@ class Studio:
     processing_jobs: dict[str, Any] = field(default_factory=dict)
     training_jobs: dict[str, Any] = field(default_factory=dict)
     pipelines: dict[str, Any] = field(default_factory=dict)
+    inference_profiles: dict[str, Members] = field(default_factory=dict)
 
     def arn(self, resource: str) -> str:
         return f"arn:{self.partition}:sagemaker:{self.region}:{self.account}:{resource}"

@@ -3,8 +3,13 @@
 src/space/README.md lists the private interfaces that this module uses.
 """
 
+import json
+import os
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+NAMES = Path(__file__).parents[1] / "python/sagemaker_marimo/names.json"
 USER_GUIDE = 'Amazon Bedrock User Guide, "Access Amazon Bedrock foundation models"'
 OWN_CHOICE = "choose one of the environment's models in marimo's settings, under AI: "
 ONCE = "an administrator of the AWS account {}. After some minutes it works for all ({})."
@@ -52,7 +57,7 @@ def set_defaults(ai: dict[str, Any]) -> None:
 
 
 def extend_requests(ai: dict[str, Any]) -> None:
-    """Each request names the guardrail, and each refusal says what to do."""
+    """Each request names the guardrail and the user's inference profile, and each refusal says what to do."""
     from marimo._server.ai.providers import BedrockProvider
 
     create = BedrockProvider.create_provider
@@ -60,7 +65,7 @@ def extend_requests(ai: dict[str, Any]) -> None:
     def create_provider(self: Any, config: Any) -> Any:
         provider = create(self, config)
         events = provider.client.meta.events
-        events.register("provide-client-params.bedrock-runtime", lambda params, **_: guarded(params, ai))
+        events.register("provide-client-params.bedrock-runtime", lambda params, **_: requested(params, ai))
         events.register("after-call.bedrock-runtime", lambda parsed, **_: explain(parsed, ai))
         return provider
 
@@ -68,11 +73,29 @@ def extend_requests(ai: dict[str, Any]) -> None:
     provider.create_provider = create_provider
 
 
-def guarded(params: dict[str, Any], ai: dict[str, Any]) -> dict[str, Any]:
+def requested(params: dict[str, Any], ai: dict[str, Any]) -> dict[str, Any]:
+    """A request with the guardrail, and with the user's own inference profile in place of the model."""
+    if ai.get("costByUser") and (profile := own_profiles().get(params.get("modelId", ""))):
+        params = {**params, "modelId": profile}
     if guardrail := ai.get("guardrail"):
         identifier = {"guardrailIdentifier": guardrail["id"], "guardrailVersion": guardrail["version"]}
         return {**params, "guardrailConfig": identifier}
     return params
+
+
+@cache  # not an error
+def own_profiles() -> dict[str, str]:
+    """The ARNs of the inference profiles that this space's role may call, by model."""
+    import boto3
+    from botocore.config import Config
+
+    bucket, user = os.environ["MARIMO_BUCKET"], os.environ["MARIMO_PREFIX"].partition("/people/")[2]
+    attempts = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
+    s3 = boto3.client("s3", region_name=os.environ.get("MARIMO_REGION"), config=attempts)
+    key = json.loads(NAMES.read_text())["inferenceProfilesJson"]
+    listed = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
+    found = {model: arns["users"].get(user) if user else arns["shared"] for model, arns in listed.items()}
+    return {model: arn for model, arn in found.items() if arn}
 
 
 def explain(parsed: dict[str, Any], ai: dict[str, Any]) -> None:

@@ -37,6 +37,8 @@
     }
     if (pathname.endsWith("/api/kernel/instantiate") && isFromElsewhere)
       return instantiateOnly(new Request(input, init));
+    if (polls && /\/marimo\/api\/ai\/(chat|completion)$/.test(pathname))
+      return modelReply.inPieces(new Request(input, init));
     if (!/\/marimo(-apps)?\/api\//.test(pathname)) return fetch.call(window, input, init);
     return outage.send(input, init);
   };

@@ -24,6 +24,7 @@ from tornado.web import HTTPError
 from sagemaker_marimo import private_interfaces, state
 from sagemaker_marimo.event_stream import EventStreams
 from sagemaker_marimo.image_packages import SAYS
+from sagemaker_marimo.model_reply import AI_REPLIES
 from sagemaker_marimo.packages import requirements_outcome
 from sagemaker_marimo.same_origin import (
     OTHER_ORIGIN,
@@ -34,7 +35,7 @@ from sagemaker_marimo.same_origin import (
     is_same_origin,
 )
 from sagemaker_marimo.server import NotRunningError, Server
-from sagemaker_marimo.stream_handler import AI_REPLIES, StreamHandler
+from sagemaker_marimo.stream_handler import StreamHandler
 from sagemaker_marimo.waiting_page import installation_page, notice, packages_page, server_page
 
 # Seconds in which marimo may not have noticed that another program has changed a notebook.
@@ -229,7 +230,7 @@ class MarimoHandler(StreamHandler):
 def add_script(transport: str) -> Callable[[Any, HTTPServerRequest, str], None]:
     """Inserts the scripts into marimo's page, before marimo's own. The braces keep their names private."""
     here = Path(__file__)
-    names = ("own_connection.js", "outage.js", "event_stream.js", "page_sockets.js")
+    names = ("own_connection.js", "outage.js", "model_reply.js", "event_stream.js", "page_sockets.js")
     script = b"{%s}" % b"".join(here.with_name(name).read_bytes() for name in names)
     data = f'data-transport="{transport}" data-key="{PAGE_KEY}"'
     tag = f"<script {data}>{script.decode()}</script>"
@@ -282,7 +283,7 @@ def show_own_connection(server: Server) -> Callable[..., None]:
 
 def handler_class(name: str) -> type[MarimoHandler]:
     """A handler class for each entry: each entry has its own server, with its own streams."""
-    own = {"entry": name, "server": Server(name), "streams": EventStreams(), "saved": {}}
+    own = {"entry": name, "server": Server(name), "streams": EventStreams(), "replies": {}, "saved": {}}
     return type("MarimoHandler", (MarimoHandler,), own)
 
 

@@ -4,7 +4,6 @@ src/space/README.md lists the private interfaces that this module uses.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
 
@@ -14,13 +13,10 @@ from tornado.web import RequestHandler
 
 from sagemaker_marimo.activity import ActivityHandler
 from sagemaker_marimo.event_stream import EventStream, EventStreams, Refused
+from sagemaker_marimo.model_reply import KEEP_ALIVE, PolledReply, asked, with_keep_alives
 
-# Seconds without events after which a comment is sent: gateways close idle connections after 10 s.
-KEEP_ALIVE = 3.0
-# Seconds after which a poll is answered without events, for the same reason.
+# Seconds after which a poll is answered without events: gateways close idle connections after 10 s.
 POLL = 7.0
-# Their answers are event streams, which the page does not ask for: jupyter-server-proxy would hold them back.
-AI_REPLIES = ("api/ai/chat", "api/ai/completion")
 # Headers that concern the connection itself, and headers that aiohttp sets.
 UNFORWARDED_HEADERS = {
     "connection",
@@ -32,29 +28,9 @@ UNFORWARDED_HEADERS = {
 }
 
 
-async def with_keep_alives(chunks: AsyncIterator[bytes], is_stream: bool) -> AsyncIterator[bytes]:
-    """The chunks, and between two events a comment for each `KEEP_ALIVE` seconds of silence."""
-    ended, last = object(), b"\n\n"
-    reading = asyncio.ensure_future(anext(chunks, ended))
-    try:
-        while True:
-            await asyncio.wait({reading}, timeout=KEEP_ALIVE)
-            if not reading.done():
-                if is_stream and last.endswith(b"\n\n"):
-                    yield b": keep-alive\n\n"
-                continue
-            chunk: Any = reading.result()
-            if chunk is ended:
-                return
-            last = chunk
-            yield chunk
-            reading = asyncio.ensure_future(anext(chunks, ended))
-    finally:
-        reading.cancel()
-
-
 class StreamHandler(ActivityHandler):
     streams: EventStreams
+    replies: dict[str, PolledReply]
     _stream: EventStream | None = None
     _browser_left = False
 
@@ -141,12 +117,11 @@ class StreamHandler(ActivityHandler):
         """Sends the reply of a model as it comes. While the model is silent, comments keep the connection."""
         await self.ensure_process()
         url = self.get_client_uri("http", "127.0.0.1", port, path)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
+        if name := self.request.headers.get("Marimo-Reply"):
+            await self._piece(name, url)
+            return
         try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as client,
-                client.post(url, data=self.request.body, headers=self._headers_for_marimo()) as response,
-            ):
+            async with asked(url, self.request.body, self._headers_for_marimo()) as response:
                 self.set_status(response.status)
                 for name, value in response.headers.items():
                     if name.lower() not in {*UNFORWARDED_HEADERS, "content-encoding", "date", "server"}:
@@ -163,6 +138,27 @@ class StreamHandler(ActivityHandler):
         except (aiohttp.ClientError, TimeoutError):
             if not self._headers_written:
                 self.set_status(HTTPStatus.BAD_GATEWAY)
+
+    async def _piece(self, name: str, url: str) -> None:
+        """Sends what follows the first bytes of a reply, and starts the reply with the first request."""
+        after = self.request.headers.get("Marimo-Reply-After", "")
+        if name not in self.replies and after == "0":
+            self.replies[name] = PolledReply(
+                url, self.request.body, self._headers_for_marimo(), lambda: self.replies.pop(name, None)
+            )
+        reply = self.replies.get(name)
+        if reply is None or not after.isdecimal():
+            self.set_status(HTTPStatus.GONE)
+            return
+        piece = await reply.after(int(after))
+        self._record_activity()
+        self.set_status(reply.status or HTTPStatus.ACCEPTED)
+        self.set_header("Content-Type", reply.content_type or "text/plain")
+        if reply.status >= HTTPStatus.BAD_REQUEST:
+            self.replies.pop(name, None)  # the page may ask again, with another token
+        if not reply.has_ended:
+            self.set_header("Marimo-Reply", "more")
+        self.write(piece)
 
     async def _write(self, data: bytes) -> None:
         self.write(data)
@@ -210,7 +206,8 @@ class StreamHandler(ActivityHandler):
         return {
             name: value
             for name, value in self.proxy_request_headers().items()
-            if name.lower() not in UNFORWARDED_HEADERS and not name.lower().startswith("marimo-stream")
+            if name.lower() not in UNFORWARDED_HEADERS
+            and not name.lower().startswith(("marimo-stream", "marimo-reply"))
         }
 
     async def _leave(self) -> None:
