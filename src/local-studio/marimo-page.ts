@@ -15,6 +15,9 @@ const outputsScript = `(() => {
   return Object.fromEntries(shown.filter(([, one]) => one !== ""));
 })()`;
 
+const stale = ".marimo-cell.needs-run";
+const notRun = '.marimo-cell [data-status="outdated"]';
+
 /** Output text by cell id. */
 type Outputs = Readonly<Record<string, string>>;
 
@@ -45,8 +48,6 @@ export class MarimoPage {
 
   /** Runs the cells that have not run in this session, and waits until all have. */
   async runCells(timeout: number): Promise<void> {
-    const stale = ".marimo-cell.needs-run";
-    const notRun = '.marimo-cell [data-status="outdated"]';
     await this.page.locator(".marimo-cell").first().waitFor({ timeout });
     if ((await this.page.locator(notRun).count()) > 0) {
       // Until the kernel knows the notebook, no cell is stale, and marimo ignores the shortcut. After a reload, the cells
@@ -58,11 +59,17 @@ export class MarimoPage {
       );
       await this.page.keyboard.press("ControlOrMeta+Shift+R");
     }
+    await this.waitForCells(timeout);
+    await this.waitForOutputs(timeout);
+  }
+
+  /** Waits until no cell is queued, running or stale, and each has run in this session. */
+  async waitForCells(timeout: number): Promise<void> {
     const unfinished = this.page.locator(
       `${notRun}, ${stale}, [data-status="queued"], [data-status="running"]`,
     );
+    await this.page.locator(".marimo-cell").first().waitFor({ timeout });
     await unfinished.first().waitFor({ state: "detached", timeout });
-    await this.waitForOutputs(timeout);
   }
 
   /** Waits until the cells' outputs are on the page, of this session or from marimo's session cache. */
