@@ -63,7 +63,7 @@ async function errorsOf(page: Page, url: string): Promise<string[]> {
   await marimo.open(url, patience);
   await marimo.waitForKernel(patience);
   await marimo.waitForIdle(patience);
-  // marimo's page rewrites some Markdown cells, which it then shows as changed since they have run.
+  // Then marimo's page shows each cell of a plain mo.md("""…""") as changed. Guess: its Markdown editor rewrites them.
   await marimo.runStaleCells(patience);
   return [...errors, ...(await page.locator(".marimo-cell.has-error").allInnerTexts())];
 }
