@@ -24,4 +24,5 @@ export const slowFiles = [
   "browser/panels",
   "space/sweep",
   "browser/gateway-stock",
+  "browser/tutorials",
 ].map((name) => `__tests__/${name}.test.ts`);

@@ -9,6 +9,8 @@ import type { StudioClient } from "./studio-client.ts";
 
 /** The notebook that the check opens. */
 export const firstNotebook = "01_explore_data.py";
+/** The step with which a space opens. The benchmark `start` finds its time by this name. */
+export const startAppStep = "start its JupyterLab app";
 /** The step after which a notebook's cells have run. The benchmark `start` finds its time by this name. */
 export const runCellsStep = "run the notebook's cells";
 
@@ -43,7 +45,7 @@ export async function withSpace(
     if (!(keep && (await studio.hasSpace(spaceName)))) {
       await steps.run("create a space", () => studio.createSpace(spaceName, signal));
     }
-    await steps.run("start its JupyterLab app", () => studio.createApp(spaceName, signal));
+    await steps.run(startAppStep, () => studio.createApp(spaceName, signal));
     await work();
   } finally {
     await (keep

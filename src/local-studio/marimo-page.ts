@@ -15,6 +15,10 @@ const outputsScript = `(() => {
   return Object.fromEntries(shown.filter(([, one]) => one !== ""));
 })()`;
 
+const stale = ".marimo-cell.needs-run";
+const notRun = '.marimo-cell [data-status="outdated"]';
+const busy = '[data-status="queued"], [data-status="running"]';
+
 /** Output text by cell id. */
 type Outputs = Readonly<Record<string, string>>;
 
@@ -43,10 +47,14 @@ export class MarimoPage {
     });
   }
 
-  /** Runs the cells that have not run in this session, and waits until all have. */
+  /** Runs the cells that have not run in this session, and waits until all have, and for the slider's. */
   async runCells(timeout: number): Promise<void> {
-    const stale = ".marimo-cell.needs-run";
-    const notRun = '.marimo-cell [data-status="outdated"]';
+    await this.runStaleCells(timeout);
+    await this.waitForOutputs(timeout);
+  }
+
+  /** Runs the cells that have not run in this session or have changed since, and waits until none is left. */
+  async runStaleCells(timeout: number): Promise<void> {
     await this.page.locator(".marimo-cell").first().waitFor({ timeout });
     if ((await this.page.locator(notRun).count()) > 0) {
       // Until the kernel knows the notebook, no cell is stale, and marimo ignores the shortcut. After a reload, the cells
@@ -58,11 +66,14 @@ export class MarimoPage {
       );
       await this.page.keyboard.press("ControlOrMeta+Shift+R");
     }
-    const unfinished = this.page.locator(
-      `${notRun}, ${stale}, [data-status="queued"], [data-status="running"]`,
-    );
+    const unfinished = this.page.locator(`${notRun}, ${stale}, ${busy}`);
     await unfinished.first().waitFor({ state: "detached", timeout });
-    await this.waitForOutputs(timeout);
+  }
+
+  /** Waits until a cell has run, and no cell is queued or running. */
+  async waitForIdle(timeout: number): Promise<void> {
+    await this.page.locator(".marimo-cell .output").first().waitFor({ state: "attached", timeout });
+    await this.page.locator(busy).first().waitFor({ state: "detached", timeout });
   }
 
   /** Waits until the cells' outputs are on the page, of this session or from marimo's session cache. */

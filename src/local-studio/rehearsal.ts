@@ -26,7 +26,7 @@ export const spaceImages = {
   small: { environment: "image", description: "the packages that this project itself uses" },
   full: {
     environment: "image-full",
-    description: "also the image's most used packages, such as matplotlib and duckdb (1.6 GB)",
+    description: "also the image's most used packages, such as matplotlib and duckdb (1.5 GB)",
   },
 } as const satisfies Record<string, { environment: PythonEnvironmentName; description: string }>;
 export type SpaceImage = keyof typeof spaceImages;
