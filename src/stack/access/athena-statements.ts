@@ -19,8 +19,6 @@ const actions = [
   "BatchGetQueryExecution",
   "GetQueryExecution",
   "GetQueryResults",
-  "GetQueryResultsStream",
-  "GetQueryRuntimeStatistics",
   "GetWorkGroup",
   "ListQueryExecutions",
   "StartQueryExecution",
@@ -55,6 +53,13 @@ export function athenaStatements(props: AthenaStatementsProps): AccessStatement[
       resources: ["AwsDataCatalog", "awsdatacatalog"].map((name) =>
         account.arn("athena", `datacatalog/${name}`),
       ),
+    },
+    {
+      // Of the names of databases, for the data panel (Amazon Athena User Guide, "Configure access to databases and
+      // tables in the AWS Glue Data Catalog"). It has no list of fewer.
+      sid: "ListDatabases",
+      actions: ["glue:GetDatabases"],
+      resources: [account.arn("glue", "catalog"), account.arn("glue", "database/*")],
     },
     {
       // Users have these rights in their own folder, and shared spaces here. Schedules have no others.
