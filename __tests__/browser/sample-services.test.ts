@@ -180,7 +180,7 @@ describe("with --iam", () => {
     expect(stored.stdout).toContain("Stored 20 records, such as {'item': 'Cedar lamp 7'");
   });
 
-  it("another person is told what is missing, and whom to ask", async () => {
+  it("another person reads what is missing, and whom to ask", async () => {
     const trained = await script("06_train.py", "--train", await as("bo"));
     expect(trained.status).toBe(1);
     expect(trained.stderr).toContain(

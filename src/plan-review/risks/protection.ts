@@ -24,7 +24,7 @@ interface Protection {
 }
 
 const protections: Readonly<Record<string, Protection>> = {
-  aws_budgets_budget: { without: "Nobody is told when the costs reach the budget." },
+  aws_budgets_budget: { without: "Nobody is notified when the costs reach the budget." },
   aws_budgets_budget_action: { without: "A spent budget stops nothing any more." },
   aws_cloudwatch_metric_alarm: { without: "Its alarm reaches nobody any more." },
   aws_flow_log: { without: "The connections of the network are no longer recorded." },
@@ -38,7 +38,7 @@ const protections: Readonly<Record<string, Protection>> = {
   },
 };
 
-/** Attributes that name a key. Another key is no loss. */
+/** Attributes that name a key. A change to another key is fine. */
 const keys = ["kms_key_id", "kms_master_key_id", "kms_key_arn"];
 
 /** Whether the environment's Studio domain is there before and after the plan. */
