@@ -67,7 +67,8 @@ class Query:
 def settle() -> None:
     """After a restart: ends the queries that were running."""
     for backend in (one for regions in athena_backends.values() for one in regions.values()):
-        for query in backend.executions.values():
+        queries: list[Any] = list(backend.executions.values())
+        for query in queries:
             # Guess: the wording of an internal error.
             query.end("FAILED", "INTERNAL_ERROR_QUERY_ENGINE", 200)
 
