@@ -156,6 +156,7 @@ def test_only_own_and_scheduled_jobs_are_listed(
     sagemaker.jobs = {f"marimo-dev-{name}-x-1": dict(end) for name in ("ana", "bo", "bob", "daily")}
     members: dict[str, Any] = {"role": None, "user_roles": "arn:aws:iam::123456789012:role/marimo-dev-user-"}
     members |= {"prefix": "marimo-dev", "bucket": "bucket", "name": "dev", "schedules": ["daily"]}
+    members |= {"team_types": {}}
     monkeypatch.setattr(settings, "read", lambda *_: type("Environment", (), members))
     lines = said("list", "--user", "Bo")[1].splitlines()
     assert sorted(line.split()[0] for line in lines) == ["marimo-dev-bo-x-1", "marimo-dev-daily-x-1"]

@@ -147,7 +147,13 @@ export class KnownValues {
       return Buffer.from([header, ...paths.map(this.readFile)].join("\n")).toString("base64");
     }
     const [head = "", ...path] = expression.replaceAll(/\[each\.key\]|\[0\]/g, "").split(".");
-    if (head === "local" && path.length === 1) return this.local(path[0] ?? "");
+    if (head === "local" && path.length === 1) {
+      // An attribute of each instance by its key.
+      const local = String(this.stack.locals[path[0] ?? ""]);
+      const [, of, attribute] =
+        /^\$\{\{ for key, val in ([\w.-]+): key => val\.(\w+) \}\}$/.exec(local) ?? [];
+      return of === undefined ? this.local(path[0] ?? "") : this.expression(`${of}.${attribute}`, each);
+    }
     if (head === "each" && each !== undefined && path[0] === "key") return each.key;
     if (head === "each" && each !== undefined && path[0] === "value") {
       return path

@@ -151,7 +151,7 @@ export class ProviderSchema {
       const names = expression
         // A string may end with an expression of its own.
         .replaceAll(/"[^"]*("|$)/g, "")
-        .replaceAll(/ for key, val in ([\w.-]+): (val\.name|lower\(key\) => val\.arn)/g, "$1")
+        .replaceAll(/ for key, val in ([\w.-]+): (val\.name|(?:lower\(key\)|key) => val\.\w+)/g, "$1")
         .match(/(?<![\w.-])(?!\d)[\w-]+(\[[^\]]*\])?(\.[\w-]+(\[[^\]]*\])?)*(?!\w*\()/g);
       // A function of literals, such as toset(["ana"]), refers to nothing.
       const others = /^\w+\(/.test(expression) ? [] : [`"${expression}"`];
@@ -189,7 +189,11 @@ function lifecycleProblems(lifecycle: unknown, schema: BlockSchema, at: string):
 /** Checks that Terraform can convert a value to a type (its documentation, "Types and Values", "Type Conversion"). */
 function typeProblems(type: Type, value: unknown, at: string): readonly string[] {
   // A missing value and a value that is one expression can have any type.
-  if (value === null || type === "dynamic" || (typeof value === "string" && /^\$\{[^}]*\}$/.test(value)))
+  if (
+    value === null ||
+    type === "dynamic" ||
+    (typeof value === "string" && /^\$\{(?:[^{}]|\{[^{}]*\})*\}$/.test(value))
+  )
     return [];
   const wrong = [`${at}: ${JSON.stringify(value)} is not of type ${JSON.stringify(type)}`];
   if (typeof type === "string") {

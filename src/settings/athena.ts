@@ -25,8 +25,9 @@ const checks: Checks<AthenaSettings> = {
 
 export const checkAthena: Check = (value, report, settings) => {
   if (!isRecord(value)) return report(value, "is not an object with settings", rules.athena);
-  // A missing cutoff is reported by its own check.
-  checkParts({ bytesScannedCutoffGb: null, ...value }, checks, report, settings);
+  if (value.bytesScannedCutoffGb === undefined)
+    report(undefined, "is missing", rules.cutoff, ".bytesScannedCutoffGb");
+  checkParts(value, checks, report, settings);
 };
 
 /** The workgroups of an environment, each with the GB that a query may scan. */
