@@ -809,7 +809,7 @@ beforeAll(async () => {
     ENDPOINT: list(conditions("OnlyThroughTheVpc", "StringNotEquals")["aws:SourceVpce"]),
   };
   expect(Object.values(known).every(([one]) => one)).toBe(true);
-  expect(known.ENDPOINT).toHaveLength(5);
+  expect(known.ENDPOINT).toHaveLength(6);
 });
 
 const documentsOf = (addresses: readonly string[], attribute = "policy"): readonly PolicyDocument[] => {
