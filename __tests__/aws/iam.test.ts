@@ -795,6 +795,12 @@ const justified: readonly (Omit<PolicyFinding, "detail"> & {
       /^Unknown condition sagemaker:KeepAlivePeriod for action sagemaker:CreateHyperParameterTuningJob$/,
     reason: "…IfExists: a tuning job has no warm pool, and its statement is that of training jobs",
   },
+  {
+    address: "aws_iam_policy.job_users_jobs_policy.policy",
+    issue: "UNKNOWN_CONDITION_FOR_ACTION",
+    detail: /^Unknown condition sagemaker:InstanceTypes for action sagemaker:Create\w+Job$/,
+    reason: "a Deny: it names the jobs that are allowed by one pattern, and no statement allows the others",
+  },
   ...["logs", "s3", "studio"].map((name) => ({
     address: `aws_vpc_endpoint.network_${name}_endpoint.policy`,
     issue: "RESOURCE_MISMATCH",
