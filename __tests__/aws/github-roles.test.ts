@@ -36,6 +36,7 @@ const environments: readonly EnvironmentSettings[] = [
     images: [{ name: "geo", imageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/geo:1" }],
     jobs: { alertAddresses: ["ana@example.com"] },
     ai: { chatModel: "amazon.nova-lite-v1:0", costByUser: true },
+    access: { athena: { bytesScannedCutoffGb: 10 } },
     guardRails: {
       allowedInstanceTypes: ["ml.t3.medium", "ml.m5.large"],
       maximumSpacesPerUser: 2,
@@ -64,6 +65,7 @@ const changed = environments.map((one) => ({
   ...one,
   ...(one.schedules && { schedules: one.schedules.map((daily) => ({ ...daily, enabled: false })) }),
   ...(one.images && { images: one.images.map((image) => ({ ...image, gpu: true })) }),
+  ...(one.access && { access: { athena: { bytesScannedCutoffGb: 20 } } }),
   ...(one.guardRails && { guardRails: { ...one.guardRails, maximumSpacesPerUser: 3 } }),
   tags: { Team: "a", Owner: "b" },
   idleTimeoutMinutes: 90,
@@ -81,6 +83,7 @@ interface Actions {
 
 /** Allowed actions that the local AWS does not receive, or not under this name, each with its reason. */
 const notRequested: Readonly<Record<string, string>> = {
+  "athena:UntagResource": "for a change of tags",
   "bedrock:UntagResource": "for a change of tags",
   "budgets:UntagResource": "for a change of tags",
   "iam:CreateServiceLinkedRole": "for CreateDomain, once per account",
