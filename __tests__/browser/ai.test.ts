@@ -62,13 +62,15 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Records when each part of an answer to a request of `path` reaches the page. */
+/** Records the body of a request of `path`, and when each part of an answer to a request of `path` reaches the page. */
 const recordParts = (path: string) => `
 window.__parts = [];
 const fetchBefore = window.fetch;
 window.fetch = async (...request) => {
+  const isAsked = String(request[0]?.url ?? request[0]).includes(${JSON.stringify(path)});
+  if (isAsked) window.__body = await (request[0] instanceof Request ? request[0].clone() : new Request(...request)).text();
   const response = await fetchBefore(...request);
-  if (!String(request[0]?.url ?? request[0]).includes(${JSON.stringify(path)})) return response;
+  if (!isAsked) return response;
   const reader = response.clone().body.getReader();
   (async () => {
     for (let part; !(part = await reader.read()).done; ) {
@@ -165,7 +167,7 @@ describe("AI by Amazon Bedrock in a space", () => {
     const marimo = join(space.state, "payload/current/bin/marimo.sh");
     const script = `marimo() { bash '${marimo}' "$@"; }\n${example?.[1]}`;
     const { stderr, stdout } = await space.run("bash", ["-c", script]);
-    expect(JSON.parse(stdout), stderr).toMatchObject({ success: true });
+    expect(JSON.parse(stdout), stdout + stderr).toMatchObject({ success: true });
     await page.locator("[data-cell-id] .output", { hasText: /^42$/ }).waitFor({ timeout: patience });
     await page.close();
   });
@@ -177,7 +179,7 @@ describe("AI by Amazon Bedrock in a space", () => {
       "aws-marketplace:Subscribe",
       "an administrator of the AWS account calls the model once",
     ],
-    ["no-use-case-form", "the required use-case form", "fills in Anthropic's form once"],
+    ["no-use-case-form", "the required use-case form", "fills in the form of Anthropic once"],
   ] as const)("shows AWS's words and what to do for a refused model (%s)", async (fault, said, remedy) => {
     const page = await openNotebook("/api/ai/chat");
     await localAws.setFaults([{ operation: "bedrock-runtime:Converse*", fault }]);
@@ -201,8 +203,8 @@ describe("a reply after 11 s of silence, longer than gateways keep an idle conne
     const asked = await ask(page, "how are you");
     const headers = await asked.allHeaders();
     const kept = Object.entries(headers).filter(([name]) => /^(marimo-|content-type$|accept$)/.test(name));
-    request = { headers: Object.fromEntries(kept), body: asked.postData() ?? "" };
     await page.getByText("You said: how are you").first().waitFor({ timeout: patience });
+    request = { headers: Object.fromEntries(kept), body: await page.evaluate<string>("window.__body") };
     await localAws.setFaults([{ operation: "bedrock-runtime:*", fault: "latency", seconds: 11 }]);
   });
   afterAll(async () => {
@@ -218,6 +220,7 @@ describe("a reply after 11 s of silence, longer than gateways keep an idle conne
       const { body, headers: own } = request;
       const init = { method: "POST", body, headers: { ...own, ...headers } };
       const response = await fetch(`${behind.url}/jupyterlab/default/${path}`, init);
+      if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
       const decoder = new TextDecoder();
       for await (const part of response.body ?? [])
         found.push({ at: performance.now(), text: decoder.decode(part, { stream: true }) });
@@ -246,7 +249,7 @@ describe("a reply after 11 s of silence, longer than gateways keep an idle conne
       const { stdout } = await space.run("ps", ["-eo", "args", "-ww"]);
       const server = stdout.split("\n").find((line) => line.includes(`edit ${space.home}/marimo-notebooks`));
       const port = /--port (\d+)/.exec(server ?? "")?.[1];
-      return `proxy/absolute/${port}/jupyterlab/default/marimo/api/ai/chat`;
+      return `proxy/${port}/jupyterlab/default/marimo/api/ai/chat`;
     };
 
     it.concurrent("comes at its end", async ({ expect }) => {

@@ -38,7 +38,7 @@ const notebook = (...cells: string[]) =>
 describe("npm run notebooks", () => {
   it("passes for the sample notebooks", async () => {
     const result = await command();
-    expect(result?.stdout, result?.stderr).toContain("4 notebooks, 0 failures");
+    expect(result?.stdout, result?.stderr).toContain("8 notebooks, 0 failures");
     expect(result?.status).toBe(0);
   });
 

@@ -17,7 +17,7 @@ REMEDIES = (
     # aws-samples/anthropic-on-aws#252: the first call of a model in an account subscribes to it.
     ("aws-marketplace:", ONCE.format("calls the model once, such as in Bedrock's console", USER_GUIDE)),
     # truefoundry/models#934. Guess: other messages with these words.
-    ("use case", ONCE.format("fills in Anthropic's form once, in Bedrock's console", USER_GUIDE)),
+    ("use case", ONCE.format("fills in the form of Anthropic once, in the console of Bedrock", USER_GUIDE)),
     # Guess: the wording. Such a model has no capacity of its own in the Region.
     (
         "on-demand throughput",
