@@ -117,6 +117,7 @@ const as = (role: string, expression: string) =>
   run(`
 session = client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/${role}", RoleSessionName="SageMaker")["Credentials"]
 os.environ.update(AWS_ACCESS_KEY_ID=session["AccessKeyId"], AWS_SECRET_ACCESS_KEY=session["SecretAccessKey"], AWS_SESSION_TOKEN=session["SessionToken"])
+boto3.setup_default_session()
 print(json.dumps(${expression}))`);
 
 beforeAll(async () => {
