@@ -24,5 +24,4 @@ export const slowFiles = [
   "browser/panels",
   "space/sweep",
   "browser/gateway-stock",
-  "browser/tutorials",
 ].map((name) => `__tests__/${name}.test.ts`);

@@ -298,7 +298,7 @@ def _(epochs, find_environment, instance, mo, set_ended, set_job, start, start_j
     mo.stop(not start.value, mo.md("Press **Train it as a job**. The first metrics appear here in minutes."))
     _found, _problem = find_environment()
     _name, _problem = start_job(_found, instance.value, epochs.value) if _found else (None, _problem)
-    mo.stop(_problem is not None, mo.callout(mo.md(_problem), kind="warn"))
+    mo.stop(_problem is not None, mo.callout(mo.md(_problem or ""), kind="warn"))
     set_ended(None)
     set_job(_name)
     mo.md(f"Started: `{_name}`")
@@ -355,7 +355,7 @@ def _(find_environment, get_ended, mo, register, register_model):
     mo.stop(not register.value)
     _found, _problem = find_environment()
     _arn, _problem = register_model(_found, get_ended()) if _found else (None, _problem)
-    mo.stop(_problem is not None, mo.callout(mo.md(_problem), kind="warn"))
+    mo.stop(_problem is not None, mo.callout(mo.md(_problem or ""), kind="warn"))
     mo.md(f"Registered, waiting for approval: `{_arn}`. Studio lists it under **Models**.")
     return
 

@@ -83,19 +83,20 @@ it("shows the metrics of a training job while it runs, and registers its model",
   await marimo.waitForKernel(patience);
   await page.getByRole("button", { name: "Train it as a job" }).click({ timeout: patience });
   // Metrics, and the job goes on.
-  const stat = (label: string, value: RegExp) =>
+  const epochs = () =>
     page
-      .locator("marimo-stat, [data-testid=stat], div")
-      .filter({ hasText: label })
-      .filter({ hasText: value })
-      .last();
-  await stat("Epochs", /[1-9]/).waitFor({ timeout: patience });
+      .locator("marimo-stat")
+      .evaluateAll((all) => Number(all.find(({ dataset }) => dataset.label === '"Epochs"')?.dataset.value));
+  await expect.poll(epochs).toBeGreaterThan(0);
   const { TrainingJobSummaries = [] } = await jobs.sagemaker.send(new ListTrainingJobsCommand());
   const [{ TrainingJobName: name = "", TrainingJobStatus } = {}] = TrainingJobSummaries;
   expect([name, TrainingJobStatus]).toEqual([expect.stringMatching(/^marimo-dev-ana-train-/), "InProgress"]);
   await page.getByText("Completed", { exact: true }).first().waitFor({ timeout: patience });
   await page.getByRole("button", { name: "Register the model" }).click({ timeout: patience });
-  await page.getByText("Registered, waiting for approval").waitFor({ timeout: patience });
+  // The output, and not the cell's code.
+  await page
+    .locator(".output", { hasText: "Registered, waiting for approval" })
+    .waitFor({ timeout: patience });
   const registered = await jobs.sagemaker.send(
     new DescribeModelPackageCommand({
       ModelPackageName: "arn:aws:sagemaker:us-east-1:123456789012:model-package/marimo-dev-ana-prices/1",
