@@ -118,7 +118,11 @@ def test_the_hooks_reach_the_client_of_marimos_provider(monkeypatch: pytest.Monk
     [
         ("AccessDeniedException", "not authorized to perform: bedrock:InvokeModel", "amazon.nova-lite-v1:0"),
         ("AccessDeniedException", "denied (aws-marketplace:Subscribe)", "calls the model once"),
-        ("ResourceNotFoundException", "Model use case details have not been submitted", "Anthropic's form"),
+        (
+            "ResourceNotFoundException",
+            "Model use case details have not been submitted",
+            "the form of Anthropic",
+        ),
         ("ValidationException", "with on-demand throughput isn't supported", "inference profile"),
         ("ValidationException", "Value at 'messages' failed", None),
         ("ThrottlingException", "Too many tokens", None),

@@ -8,6 +8,7 @@ import {
   isRecord,
   isString,
   isWhole,
+  quote,
   type Report,
   type Resolved,
 } from "./problems.ts";
@@ -181,6 +182,12 @@ const checks: Checks<AiSettings> = {
     checkBoolean(value, report, settings);
     if (value === true && !haveRoles(settings))
       report(value, "cannot be combined with `existing.executionRoleArn` or `existing.domainId`", costRule);
+    if (value === true && typeof settings.name === "string" && settings.name.includes("--")) {
+      report(value, `cannot be combined with the environment's name ${quote(settings.name)}`, {
+        allowed: "costByUser: false, or a name without two hyphens in a row",
+        source: "Amazon Bedrock API, InferenceProfileName",
+      });
+    }
   },
 };
 

@@ -100,7 +100,10 @@ const checks: Checks<TeamSettings> = {
     const users = userNamesOf(settings, studioDefaults.userProfiles);
     const known = new Set(users);
     const rule = {
-      allowed: users.length > 20 ? `one of the ${users.length} users` : users.map(quote).join(", "),
+      allowed:
+        users.length > 20
+          ? `one of the ${users.length} users`
+          : users.map(quote).join(", ") || "nothing, because there are no users",
       source: "userProfiles",
     };
     const seen = new Set<string>();

@@ -836,6 +836,12 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     "ai.costByUser: true cannot be combined",
     "roles of their own",
   ],
+  [
+    "costs by user beside a name that no inference profile can have",
+    ai({ costByUser: true }, { name: "a--b", audit: false }),
+    'ai.costByUser: true cannot be combined with the environment\'s name "a--b"',
+    "two hyphens in a row",
+  ],
   ["no further models", ai({ allowedModels: [] }), "ai.allowedModels: [] lists 0"],
   ["the same model twice", ai({ allowedModels: [nova, nova] }), "ai.allowedModels[1]:", "twice"],
   ["a trail of true", { audit: true }, "audit: true is not an object", "false, or an object"],

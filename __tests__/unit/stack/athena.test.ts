@@ -237,7 +237,7 @@ describe("validation", () => {
     validateEnvironments([{ name: "dev", userProfiles, access: { athena: settings } }]);
   it.each([
     [true, "is not an object with settings"],
-    [{}, "must be a number"],
+    [{}, "is missing"],
     [{ bytesScannedCutoffGb: 0 }, "is out of range"],
     [{ bytesScannedCutoffGb: 1.5 }, "must be a whole number"],
     [{ bytesScannedCutoffGb: 1, limit: 2 }, "unknown key"],
