@@ -11,10 +11,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { copyProject } from "../../scripts/bench/project-copy.ts";
 import { capture } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
-import { AppHost } from "../../src/local-studio/app-host.ts";
-import { networkSettings } from "../../src/local-studio/rehearsal.ts";
 import { patience } from "../support/patience.ts";
-import { StackFixture } from "../support/stack-fixture.ts";
+import type { StackFixture } from "../support/stack-fixture.ts";
+import { StackWithApps } from "../support/stack-with-apps.ts";
 
 const notebook = `import marimo
 
@@ -43,30 +42,20 @@ const settings = `userProfiles: [{ name: "ana" }], homeFileSystemRetention: "Del
   schedules: [${schedule("daily")}, ${schedule("broken", ', arguments: ["--fail", "1"]')}]`;
 
 let fixture: StackFixture;
-let appHost: AppHost;
+let running: StackWithApps;
 let s3: S3Client;
 beforeAll(async () => {
   const project = copyProject(`[{ name: "dev", ${settings} }]`);
   mkdirSync(join(project.folder, "reports"));
   writeFileSync(join(project.folder, "reports/daily.py"), notebook);
   writeFileSync(join(project.folder, "reports/helpers.py"), "answer = 42\n");
-  const image = await pythonEnvironment("image");
-  appHost = new AppHost({
-    folder: join(project.folder, "host"),
-    logs: project.folder,
-    faults: {},
-    runtime: () => ({
-      python: image.python,
-      environment: { ...networkSettings(process.env), ...fixture.localAws.environment },
-    }),
-  });
-  fixture = await StackFixture.startIn(project, "dev", await appHost.start());
+  running = await StackWithApps.start({ project });
+  ({ fixture } = running);
   s3 = new S3Client(fixture.client);
   await fixture.apply();
 });
 afterAll(async () => {
-  await appHost?.close();
-  await fixture?.stop();
+  await running?.stop();
 });
 
 /** Runs the image's AWS CLI as an administrator of this deployment. */

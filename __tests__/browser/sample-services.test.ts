@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
 import {
@@ -12,14 +10,13 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { copyProject } from "../../scripts/bench/project-copy.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
-import { AppHost } from "../../src/local-studio/app-host.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
-import { networkSettings } from "../../src/local-studio/rehearsal.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { bucket, Jobs } from "../support/jobs-fixture.ts";
 import { patience } from "../support/patience.ts";
 import { type Container, realPayload, runOnOpen, Space, until } from "../support/space-fixture.ts";
-import { StackFixture } from "../support/stack-fixture.ts";
+import type { StackFixture } from "../support/stack-fixture.ts";
+import { StackWithApps } from "../support/stack-with-apps.ts";
 
 const userRoles = "arn:aws:iam::123456789012:role/marimo-dev-user-";
 const jobsJson = "marimo/payload/jobs.json";
@@ -129,30 +126,21 @@ it("stores, changes and deletes the records of a feature group", async () => {
 });
 
 describe("with --iam", () => {
-  let folder: string;
-  let appHost: AppHost;
+  let running: StackWithApps;
   let fixture: StackFixture;
   const deployed = "marimo-dev-123456789012-us-east-1";
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-services-"));
-    const project = copyProject(
-      '[{ name: "dev", userProfiles: [{ name: "ana" }, { name: "bo" }], homeFileSystemRetention: "Delete", sampleNotebooks: false }]',
-    );
-    const image = await pythonEnvironment("image");
-    appHost = new AppHost({
-      ...{ folder: join(folder, "host"), logs: folder, faults: {} },
-      runtime: () => ({
-        python: image.python,
-        environment: { ...networkSettings(process.env), ...fixture.localAws.environment },
-      }),
+    running = await StackWithApps.start({
+      project: copyProject(
+        '[{ name: "dev", userProfiles: [{ name: "ana" }, { name: "bo" }], homeFileSystemRetention: "Delete", sampleNotebooks: false }]',
+      ),
+      iam: true,
     });
-    fixture = await StackFixture.startIn(project, "dev", await appHost.start(), { iam: true });
+    ({ fixture } = running);
     await fixture.apply();
   });
   afterAll(async () => {
-    await appHost?.close();
-    await fixture?.stop();
-    rmSync(folder, { recursive: true, force: true });
+    await running?.stop();
   });
 
   /** The variables of a person's session, in ana's space. */

@@ -1,22 +1,18 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { copyProject } from "../../scripts/bench/project-copy.ts";
 import { capture } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
-import { AppHost } from "../../src/local-studio/app-host.ts";
 import { gatewayProfiles } from "../../src/local-studio/gateway-faults.ts";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
-import { networkSettings } from "../../src/local-studio/rehearsal.ts";
 import { StudioClient } from "../../src/local-studio/studio-client.ts";
 import { launchBrowser, newContext } from "../support/browser.ts";
 import { patience } from "../support/patience.ts";
 import { openPanel } from "../support/space-browser.ts";
-import { StackFixture } from "../support/stack-fixture.ts";
+import type { StackFixture } from "../support/stack-fixture.ts";
+import { StackWithApps } from "../support/stack-with-apps.ts";
 
-const settings = `[{
+const environments = `[{
   name: "dev",
   userProfiles: [{ name: "ana" }, { name: "bo" }],
   homeFileSystemRetention: "Delete",
@@ -51,33 +47,29 @@ glue.create_table(DatabaseName="sales", TableInput={"Name": "orders", "TableType
     "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.OpenCSVSerde"}}})
 `;
 
-let folder: string;
-let appHost: AppHost;
+let running: StackWithApps;
 let fixture: StackFixture;
 let browser: Browser;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-two-people-"));
-  const [image, aws] = [await pythonEnvironment("image-full"), await pythonEnvironment("aws")];
-  appHost = new AppHost({
-    ...{ folder: join(folder, "host"), logs: folder, faults: gatewayProfiles["reported-studio"].faults },
-    runtime: () => ({
-      python: image.python,
-      environment: { ...networkSettings(process.env), ...fixture.localAws.environment },
-    }),
+  const { python } = await pythonEnvironment("aws");
+  const { faults } = gatewayProfiles["reported-studio"];
+  running = await StackWithApps.start({
+    project: copyProject(environments),
+    iam: true,
+    image: "image-full",
+    faults,
   });
-  fixture = await StackFixture.startIn(copyProject(settings), "dev", await appHost.start(), { iam: true });
+  ({ fixture } = running);
   const env = { ...process.env, ...fixture.localAws.environment };
-  const made = await capture(aws.python, ["-c", lake, fixture.localAws.endpoint], { env });
+  const made = await capture(python, ["-c", lake, fixture.localAws.endpoint], { env });
   if (made?.status !== 0) throw new Error(made?.stderr);
   await fixture.apply();
   browser = await launchBrowser();
 });
 afterAll(async () => {
   await browser?.close();
-  await appHost?.close();
-  await fixture?.stop();
-  rmSync(folder, { recursive: true, force: true });
+  await running?.stop();
 });
 
 interface Home {

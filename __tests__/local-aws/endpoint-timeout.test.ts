@@ -1,8 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
-import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import {
   CreateEndpointCommand,
   CreateEndpointConfigCommand,
@@ -11,66 +9,34 @@ import {
   paginateListEndpoints,
   SageMakerClient,
 } from "@aws-sdk/client-sagemaker";
-import {
-  CreateStateMachineCommand,
-  SFNClient,
-  ValidateStateMachineDefinitionCommand,
-} from "@aws-sdk/client-sfn";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { workFolder } from "../../src/cli/paths.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
 import { patience } from "../support/patience.ts";
-import {
-  accountId,
-  asIam,
-  dnsSuffix,
-  partition,
-  resource,
-  statements,
-  synthesize,
-} from "../support/synthesize.ts";
+import { RuleMachine } from "../support/rule-machine.ts";
+import { synthesize } from "../support/synthesize.ts";
 
-const stack = synthesize({ services: { instanceEndpoints: { timeoutHours: 1 } } });
-const known = (text: unknown) =>
-  String(text)
-    .replaceAll(partition, "aws")
-    .replaceAll(dnsSuffix, "amazonaws.com")
-    .replaceAll(accountId, "123456789012")
-    .replaceAll(/\$\{data\.aws_service_principal\.account_service_(\w+)\.name\}/g, "$1.amazonaws.com");
-const policy = (document: string) =>
-  known(asIam(Object.values(statements(stack, `endpoint_timeout_${document}`))));
-const name = "marimo-dev-endpoint-timeout";
-const roleArn = `arn:aws:iam::123456789012:role/${name}`;
 /** Instead of an hour. */
 const seconds = 30;
-const definition = known(
-  resource(stack, "aws_sfn_state_machine", "endpoint_timeout_machine").definition,
-).replace("- 3600000)", `- ${seconds * 1000})`);
-
 let folder: string;
 let localAws: LocalAws;
 let sagemaker: SageMakerClient;
-let sfn: SFNClient;
+let machine: RuleMachine;
 beforeAll(async () => {
   mkdirSync(workFolder, { recursive: true });
   folder = mkdtempSync(join(workFolder, "test-endpoint-timeout-"));
   const { python } = await pythonEnvironment("aws");
   localAws = await startLocalAws({ python, log: join(folder, "local-aws.log") });
-  const settings = localAws.clientSettings();
-  sagemaker = new SageMakerClient(settings);
-  const iam = new IAMClient(settings);
-  await iam.send(new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument: policy("trust") }));
-  const document = { RoleName: name, PolicyName: "stop", PolicyDocument: policy("document") };
-  await iam.send(new PutRolePolicyCommand(document));
-  sfn = new SFNClient(settings);
-  const { stateMachineArn } = await sfn.send(new CreateStateMachineCommand({ name, roleArn, definition }));
-  const rule = resource(stack, "aws_cloudwatch_event_rule", "endpoint_timeout_rule");
-  const events = new EventBridgeClient(settings);
-  await events.send(new PutRuleCommand({ Name: name, ScheduleExpression: String(rule.schedule_expression) }));
-  await events.send(
-    new PutTargetsCommand({ Rule: name, Targets: [{ Id: "stop", Arn: stateMachineArn, RoleArn: roleArn }] }),
-  );
+  sagemaker = new SageMakerClient(localAws.clientSettings());
+  machine = new RuleMachine(localAws, {
+    stack: synthesize({ services: { instanceEndpoints: { timeoutHours: 1 } } }),
+    id: "endpoint_timeout",
+    name: "marimo-dev-endpoint-timeout",
+    edit: (definition) => definition.replace("- 3600000)", `- ${seconds * 1000})`),
+  });
+  await machine.create();
+  await machine.allow();
 });
 afterAll(async () => {
   await localAws?.stop();
@@ -133,9 +99,7 @@ describe("the time-out of endpoints on instances", () => {
   });
 
   it("has a definition that Step Functions takes", async () => {
-    const check = async (text: string) =>
-      (await sfn.send(new ValidateStateMachineDefinitionCommand({ definition: text }))).result;
-    expect(await check(definition)).toBe("OK");
-    expect(await check(definition.replace('"StartAt"', '"StartsAt"'))).toBe("FAIL");
+    expect(await machine.check(machine.definition)).toBe("OK");
+    expect(await machine.check(machine.definition.replace('"StartAt"', '"StartsAt"'))).toBe("FAIL");
   });
 });

@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CloudWatchLogsClient, DescribeLogGroupsCommand } from "@aws-sdk/client-cloudwatch-logs";
 import {
@@ -32,11 +31,11 @@ import { copyProject } from "../../scripts/bench/project-copy.ts";
 import { projectFolder } from "../../src/cli/paths.ts";
 import { capture } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
-import { AppHost } from "../../src/local-studio/app-host.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
 import { inferenceProfilesJson } from "../../src/settings/names.ts";
 import { notebook } from "../support/notebook-jobs.ts";
-import { StackFixture } from "../support/stack-fixture.ts";
+import type { StackFixture } from "../support/stack-fixture.ts";
+import { StackWithApps } from "../support/stack-with-apps.ts";
 
 interface Credentials {
   readonly accessKeyId: string;
@@ -54,7 +53,7 @@ interface Recorded {
 
 const bucket = "marimo-dev-123456789012-us-east-1";
 let folder: string;
-let appHost: AppHost;
+let running: StackWithApps;
 let fixture: StackFixture;
 let ana: Credentials;
 let bo: Credentials;
@@ -75,26 +74,18 @@ async function sessionOf(role: string): Promise<Credentials> {
 const as = (credentials: Credentials) => ({ ...fixture.client, credentials, maxAttempts: 1 });
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-iam-"));
-  const project = copyProject(
-    '[{ name: "dev", userProfiles: [{ name: "ana" }, { name: "bo" }], homeFileSystemRetention: "Delete", sampleNotebooks: false, ai: { chatModel: "us.amazon.nova-pro-v1:0", costByUser: true } }]',
-  );
-  const image = await pythonEnvironment("image");
-  appHost = new AppHost({
-    ...{ folder: join(folder, "host"), logs: folder, faults: {} },
-    runtime: () => ({
-      python: image.python,
-      environment: { ...networkSettings(process.env), ...fixture.localAws.environment },
-    }),
+  running = await StackWithApps.start({
+    project: copyProject(
+      '[{ name: "dev", userProfiles: [{ name: "ana" }, { name: "bo" }], homeFileSystemRetention: "Delete", sampleNotebooks: false, ai: { chatModel: "us.amazon.nova-pro-v1:0", costByUser: true } }]',
+    ),
+    iam: true,
   });
-  fixture = await StackFixture.startIn(project, "dev", await appHost.start(), { iam: true });
+  ({ fixture, folder } = running);
   await fixture.apply();
   [ana, bo] = await Promise.all([sessionOf("marimo-dev-user-ana"), sessionOf("marimo-dev-user-bo")]);
 });
 afterAll(async () => {
-  await appHost?.close();
-  await fixture?.stop();
-  rmSync(folder, { recursive: true, force: true });
+  await running?.stop();
 });
 
 /** Records a person's requests between a command and the local AWS. */

@@ -1,56 +1,19 @@
-import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
-import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { CreateProcessingJobCommand } from "@aws-sdk/client-sagemaker";
-import {
-  CreateStateMachineCommand,
-  SFNClient,
-  ValidateStateMachineDefinitionCommand,
-} from "@aws-sdk/client-sfn";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Jobs } from "../support/jobs-fixture.ts";
-import {
-  accountId,
-  asIam,
-  dnsSuffix,
-  partition,
-  resource,
-  statements,
-  synthesize,
-} from "../support/synthesize.ts";
-
-const stack = synthesize();
-const known = (text: unknown) =>
-  String(text)
-    .replaceAll(partition, "aws")
-    .replaceAll(dnsSuffix, "amazonaws.com")
-    .replaceAll(accountId, "123456789012")
-    .replaceAll(/\$\{data\.aws_service_principal\.account_service_(\w+)\.name\}/g, "$1.amazonaws.com");
-const policy = (document: string) =>
-  known(asIam(Object.values(statements(stack, `instance_limit_${document}`))));
-const name = "marimo-dev-instance-limit";
-const roleArn = `arn:aws:iam::123456789012:role/${name}`;
+import { RuleMachine } from "../support/rule-machine.ts";
+import { synthesize } from "../support/synthesize.ts";
 
 let jobs: Jobs;
-let sfn: SFNClient;
-let iam: IAMClient;
+let machine: RuleMachine;
 beforeAll(async () => {
   jobs = await Jobs.start({ parallelJobs: 4 }, { jobGraceSeconds: 1 });
-  const settings = jobs.localAws.clientSettings();
-  const [machine, rule] = [
-    resource(stack, "aws_sfn_state_machine", "instance_limit_machine"),
-    resource(stack, "aws_cloudwatch_event_rule", "instance_limit_rule"),
-  ];
-  iam = new IAMClient(settings);
-  await iam.send(new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument: policy("trust") }));
-  sfn = new SFNClient(settings);
-  const { stateMachineArn } = await sfn.send(
-    new CreateStateMachineCommand({ name, roleArn, definition: known(machine.definition) }),
-  );
-  const events = new EventBridgeClient(settings);
-  await events.send(new PutRuleCommand({ Name: name, EventPattern: known(rule.event_pattern) }));
-  await events.send(
-    new PutTargetsCommand({ Rule: name, Targets: [{ Id: "stop", Arn: stateMachineArn, RoleArn: roleArn }] }),
-  );
+  machine = new RuleMachine(jobs.localAws, {
+    stack: synthesize(),
+    id: "instance_limit",
+    name: "marimo-dev-instance-limit",
+  });
+  await machine.create();
 });
 afterAll(() => jobs?.stop());
 
@@ -77,8 +40,7 @@ describe("the limit of a job's instances", () => {
   });
 
   it("stops a job of the environment that has more, and no other job", async () => {
-    const document = { RoleName: name, PolicyName: "stop", PolicyDocument: policy("document") };
-    await iam.send(new PutRolePolicyCommand(document));
+    await machine.allow();
     const [one, other] = await Promise.all([start("marimo-dev-ana-one", 1), start("marimo-prod-ana-two", 2)]);
     const two = await start("marimo-dev-ana-two", 2);
     await jobs.until(two, ({ ProcessingJobStatus }) => ProcessingJobStatus === "Stopped");
@@ -89,10 +51,7 @@ describe("the limit of a job's instances", () => {
   });
 
   it("has a definition that Step Functions takes", async () => {
-    const machine = resource(stack, "aws_sfn_state_machine", "instance_limit_machine");
-    const check = async (definition: string) =>
-      (await sfn.send(new ValidateStateMachineDefinitionCommand({ definition }))).result;
-    expect(await check(known(machine.definition))).toBe("OK");
-    expect(await check('{"StartAt": 1}')).toBe("FAIL");
+    expect(await machine.check(machine.definition)).toBe("OK");
+    expect(await machine.check('{"StartAt": 1}')).toBe("FAIL");
   });
 });

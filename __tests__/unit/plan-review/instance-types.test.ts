@@ -41,7 +41,7 @@ describe("a team's instance types in a plan", () => {
     ]);
   });
 
-  it("are no news where a user goes, or nothing of it changes", () => {
+  it("are not reported for a user who is removed, or whose types stay the same", () => {
     expect(lines(change(at("ana"), role("ana", large), null))).toEqual([]);
     const other = { ...role("ana", large), description: "x" };
     expect(lines(change(at("ana"), role("ana", large), other))).toEqual([]);
