@@ -34,7 +34,7 @@ export const checkAthena: Check = (value, report, settings) => {
 export interface AthenaWorkgroups {
   /** By user, in lower case. Empty if users have no roles of their own. */
   readonly users: Readonly<Record<string, number>>;
-  /** Of roles that are nobody's: shared spaces, schedules, and the one role of everybody. */
+  /** Of roles that belong to no user: shared spaces, schedules, and the one role of everybody. */
   readonly shared: number | undefined;
   /** By team, of schedules that name it. */
   readonly teams: Readonly<Record<string, number>>;

@@ -63,7 +63,7 @@ export const awsNames = (prefix: string) => ({
    */
   scheduledTeam: (team: string) => `${prefix}-schedules-team.${team}`,
   accessPolicy: `${prefix}-access`,
-  /** Athena workgroup of roles that are nobody's. A user's has the name of the role, and so has a schedule's with a team. */
+  /** Athena workgroup of roles that belong to no user. A user's has the name of the role, and so has a schedule's with a team. */
   sharedWorkgroup: `${prefix}-shared`,
   teamPolicy: (team: string) => `${prefix}-team-${team}`,
   /** Role of sweeps in deployments from before each user had a role. src/removal/jobs.ts repeats it. */

@@ -27,13 +27,9 @@ const protections: Readonly<Record<string, Protection>> = {
   aws_budgets_budget: { without: "Nobody is notified when the costs reach the budget." },
   aws_budgets_budget_action: { without: "A spent budget stops nothing any more." },
   aws_cloudwatch_metric_alarm: { without: "Its alarm reaches nobody any more." },
-  aws_flow_log: { without: "The connections of the network are no longer recorded." },
+  aws_flow_log: { without: "Nothing logs the network's connections any more." },
   aws_s3_bucket_server_side_encryption_configuration: {
     without: "New objects are encrypted with the key of Amazon S3 and not with yours.",
-    of: ["bucket", "aws_s3_bucket", "bucket"],
-  },
-  aws_s3_bucket_versioning: {
-    without: "An object that is overwritten or deleted cannot be restored.",
     of: ["bucket", "aws_s3_bucket", "bucket"],
   },
 };

@@ -10,7 +10,7 @@ export interface AthenaStatementsProps {
   readonly prefix: string;
   /** The environment's bucket. */
   readonly bucketArn: string;
-  /** Workgroup of the roles that are nobody's. */
+  /** Workgroup of the roles that belong to no user. */
   readonly workgroup: string;
 }
 
@@ -55,8 +55,8 @@ export function athenaStatements(props: AthenaStatementsProps): AccessStatement[
       ),
     },
     {
-      // Of the names of databases, for the data panel (Amazon Athena User Guide, "Configure access to databases and
-      // tables in the AWS Glue Data Catalog"). It has no list of fewer.
+      // For the data panel: the names of all databases, because the request cannot be limited to some (Amazon Athena
+      // User Guide, "Configure access to databases and tables in the AWS Glue Data Catalog").
       sid: "ListDatabases",
       actions: ["glue:GetDatabases"],
       resources: [account.arn("glue", "catalog"), account.arn("glue", "database/*")],

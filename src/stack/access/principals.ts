@@ -13,7 +13,7 @@ export interface GrantPrincipalsProps {
 }
 
 /**
- * To whom the administrators of Redshift and Lake Formation must grant what the settings announce. The stack does not:
+ * To whom the administrators of Redshift and Lake Formation must grant what the settings grant. The stack does not:
  * it would have to be an administrator of each database and of the data lake, and Lake Formation has a resource for each
  * user and database, which is 50,000 with 1,000 users and 50 databases.
  */

@@ -17,7 +17,7 @@ export interface AccessStatementsProps {
   readonly prefix: string;
   /** The environment's bucket. */
   readonly bucketArn: string;
-  /** Athena workgroup of the roles that are nobody's. */
+  /** Athena workgroup of the roles that belong to no user. */
   readonly workgroup: string;
 }
 

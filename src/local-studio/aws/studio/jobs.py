@@ -77,7 +77,7 @@ class Job(Resource):
         elif self.status == "Stopping" or outcome.get("timedOut"):
             # Source: StoppingCondition and ProcessingStoppingCondition: after the condition is met, the job
             # is stopped; and aws/sagemaker-python-sdk, session.py, according to which a Stopped job may have
-            # timed out. Guess: that there is no FailureReason, and that the exit status does not matter.
+            # timed out. Guess: it has no FailureReason, and the exit status has no effect.
             self.set_status("Stopped")
         elif status == 0:
             # Source: SageMaker Developer Guide, "How Amazon SageMaker Processing Runs Your Processing
