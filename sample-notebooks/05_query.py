@@ -92,7 +92,10 @@ def _(missing, mo, os, pd, sqlite3):
                 duck.execute(f"CREATE TABLE prices AS FROM read_csv('{file}')")
                 return duck, f"`prices` is `{file}`."
             except (OSError, botocore.exceptions.BotoCoreError, duckdb.Error) as error:
-                reasons.append(f"\n- `{file}` cannot be read: {str(error).splitlines()[0]}")
+                reason = str(error).splitlines()[0]
+                missing_file = reason.startswith("IO Error: No files found")
+                what = "does not exist: upload it to use it" if missing_file else f"cannot be read: {reason}"
+                reasons.append(f"\n- `{file}` {what}")
         duck.execute(f"CREATE TABLE prices AS FROM read_csv('{mo.notebook_dir() / 'prices.csv'}')")
         return duck, f"`prices` is the sample `prices.csv`.{''.join(reasons)}"
 
