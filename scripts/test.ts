@@ -60,9 +60,13 @@ async function main(operand: string | undefined): Promise<number> {
 
 const row = (name: string, seconds: number) => `${seconds.toFixed(1).padStart(7)} s  ${name}`;
 
+const indent = (lines: readonly string[]) => lines.map((line) => `    ${line}`).join("\n");
+
 async function checkerStep(name: "lint" | "typecheck"): Promise<Step> {
   const started = performance.now();
-  const failures = (await checkProject(name)).map((checker) => `${name}: ${checker} (npm run ${name})`);
+  const failures = (await checkProject(name)).map(
+    (check) => `${name}: ${check.name} (npm run ${name})\n${indent(check.output.split("\n").slice(0, 20))}`,
+  );
   return { name, seconds: (performance.now() - started) / 1000, passed: 0, failures };
 }
 

@@ -195,8 +195,14 @@ async function files(suffixes: readonly string[]): Promise<readonly string[]> {
   return found;
 }
 
+/** What a checker found, in its own words. */
+export interface FailedCheck {
+  readonly name: string;
+  readonly output: string;
+}
+
 /** Runs every checker of a command on the project and prints the results. @returns the checkers that found something */
-export async function checkProject(command: Checker["command"]): Promise<readonly string[]> {
+export async function checkProject(command: Checker["command"]): Promise<readonly FailedCheck[]> {
   const failed = await Promise.all(
     checkers
       .filter((checker) => checker.command === command)
@@ -206,7 +212,7 @@ export async function checkProject(command: Checker["command"]): Promise<readonl
         const seconds = ((performance.now() - started) / 1000).toFixed(1);
         if (status !== 0) console.error(output.trimEnd());
         console.log(`${status === 0 ? "✓" : "✗"} ${name} (${seconds} s)`);
-        return status === 0 ? [] : [name];
+        return status === 0 ? [] : [{ name, output: output.trimEnd() }];
       }),
   );
   return failed.flat();
