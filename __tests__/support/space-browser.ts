@@ -19,8 +19,9 @@ export async function marimoInstalled(container: Container): Promise<void> {
 /** Starts the app of a space with these notebooks, `NAME.py` by name, and waits until marimo responds. */
 export async function startSpaceWith(
   notebooks: Readonly<Record<string, string>>,
+  image: "image" | "image-full" = "image",
 ): Promise<{ readonly space: Space; readonly container: Container }> {
-  const { python } = await pythonEnvironment("image");
+  const { python } = await pythonEnvironment(image);
   const space = new Space();
   try {
     for (const [name, text] of Object.entries(notebooks))
