@@ -31,7 +31,7 @@ ${consentVariable} is set to the domain's ID. Otherwise they are kept, with thei
 
 ${optionsHelp(options)}
 
-Exit status: 0 if there are no leftovers, 1 if there are, 2 for an invalid command line.`;
+Exit status: 0 if there are no leftovers, 1 if there are or for an error, 2 for an invalid command line.`;
 
 function problems(values: Values): readonly string[] {
   return values.yes === true && values.remove !== true ? ["--yes requires --remove"] : [];

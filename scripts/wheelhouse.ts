@@ -59,6 +59,7 @@ async function main(values: Values): Promise<number> {
   }
   const environment = resolveEnvironment(settings);
   const lockFile = lockFileOf(environment);
+  const bucket = values.to === undefined ? await bucketOf(environment) : undefined;
   const { prefix } = await pythonEnvironment("image", { onProgress: console.error });
 
   const temporary = mkdtempSync(join(tmpdir(), "sagemaker-marimo-wheels-"));
@@ -70,8 +71,8 @@ async function main(values: Values): Promise<number> {
     console.log(
       `${count} packages for Python ${python}: ${requirementsOf(environment).join(" ")} and dependencies`,
     );
-    if (values.to === undefined) {
-      const target = `s3://${await bucketOf(environment)}/${bucketPrefixes.wheels}/${wheelsKey(lockFile)}/`;
+    if (bucket !== undefined) {
+      const target = `s3://${bucket}/${bucketPrefixes.wheels}/${wheelsKey(lockFile)}/`;
       await run("upload the packages", join(prefix, "bin/aws"), [
         ...["s3", "sync", "--only-show-errors", "--region", environment.region, folder, target],
       ]);

@@ -7,6 +7,7 @@ import {
   paginateListRoles,
 } from "@aws-sdk/client-iam";
 import { paginateListScheduleGroups, SchedulerClient } from "@aws-sdk/client-scheduler";
+import { isWithoutCredentials } from "../cli/problem.ts";
 import { prefixOf } from "../settings/basics.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { valuesOf } from "./plan.ts";
@@ -143,7 +144,10 @@ export async function accountUse(prefix: string, { iam, scheduler }: QuotaClient
 
 export type QuotaCheck = { readonly problems: readonly string[] } | { readonly notChecked: string };
 
-/** Checks the account's quotas with the caller's credentials. A failed call is returned as `notChecked`. */
+/**
+ * Checks the account's quotas with the caller's credentials. A failed call is returned as `notChecked`, but without
+ * credentials nothing can be planned.
+ */
 export async function checkQuotas(
   { name, region }: ResolvedEnvironment,
   /** The folder of the synthesized stack. */
@@ -158,6 +162,7 @@ export async function checkQuotas(
   try {
     return { problems: quotaProblems(name, needs, await accountUse(prefixOf(name), used)) };
   } catch (error) {
+    if (isWithoutCredentials(error)) throw error;
     return { notChecked: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
   }
 }
