@@ -42,7 +42,7 @@ describe("Terraform, killed at any time", () => {
   async function restoreState(): Promise<void> {
     const state = join(stack.folder, "terraform.dev.tfstate");
     if (!existsSync(state) || statSync(state).size > 0 || !existsSync(`${state}.backup`)) return;
-    expect((await stack.leftovers()).output).toContain("replace it with terraform.dev.tfstate.backup");
+    expect((await stack.leftovers()).output).toContain("copy terraform.dev.tfstate.backup over it");
     copyFileSync(`${state}.backup`, state);
   }
 

@@ -5,7 +5,7 @@ import { projectFolder } from "../cli/paths.ts";
 import { Problem } from "../cli/problem.ts";
 import { clientSettings, unlessGone } from "../removal/aws.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
-import { lostItsState, stateFileOf } from "../settings/state-file.ts";
+import { stateFileOf, stateFileProblem } from "../settings/state-file.ts";
 
 interface State {
   readonly resources?: readonly {
@@ -25,9 +25,10 @@ export async function managedIds(
 ): Promise<{ readonly place: string; readonly ids: ReadonlySet<string> }> {
   if (backend.type === "local") {
     const file = stateFileOf(name);
+    const problem = stateFileProblem(name, folder);
+    if (problem !== undefined) throw new Problem(problem);
     const path = join(folder, file);
-    const text = existsSync(path) ? readFileSync(path, "utf8") : "";
-    return { place: file, ids: idsIn(file, text === "" && !lostItsState(name, folder) ? "{}" : text) };
+    return { place: file, ids: idsIn(file, (existsSync(path) && readFileSync(path, "utf8")) || "{}") };
   }
   const { bucket: Bucket, key: Key, region } = backend;
   const s3 = new S3Client(clientSettings(region));
@@ -57,7 +58,7 @@ function parse(place: string, text: string): State {
   } catch (error) {
     throw new Problem({
       message: `The Terraform state ${place} is broken: ${error instanceof Error ? error.message : error}`,
-      remedy: `replace it with ${place}.backup, or with the object's previous version`,
+      remedy: "restore the previous version of the object",
     });
   }
 }

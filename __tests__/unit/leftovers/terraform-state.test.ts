@@ -47,11 +47,13 @@ describe("the IDs in Terraform's state", () => {
     expect([...(await managedIds(dev, lost)).ids]).toEqual([]);
   });
 
-  it("are not returned for a broken state, which a killed Terraform can leave", async () => {
-    for (const text of ["", '{ "version": 4, "resou']) {
+  it("are not returned for a broken state, which a killed Terraform or a full disk can leave", async () => {
+    const cut = '{ "version": 4, "resou';
+    await expect(managedIds(dev, folderWith(cut))).rejects.toThrow(/dev\.tfstate is truncated/);
+    for (const text of ["", cut]) {
       const folder = folderWith(text);
       writeFileSync(join(folder, "terraform.dev.tfstate.backup"), "{}");
-      await expect(managedIds(dev, folder)).rejects.toThrow(/state terraform\.dev\.tfstate is broken/);
+      await expect(managedIds(dev, folder)).rejects.toThrow(/dev\.tfstate is (empty|truncated)/);
     }
   });
 });
