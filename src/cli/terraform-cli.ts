@@ -10,6 +10,11 @@ import { capture } from "./processes.ts";
 /** The S3 backend's `use_lockfile` requires this version. The synthesized `required_version` is the same. */
 const oldest = "1.10.0";
 
+/**
+ * Waits while another run holds the lock of the state, instead of an error at once. As long as a first deployment takes.
+ */
+export const lockTimeout = "-lock-timeout=10m";
+
 export interface TerraformBinary {
   readonly command: string;
   readonly version: string;
@@ -232,5 +237,17 @@ export function providerProblem(output: string, log?: string): Problem | undefin
     remedy:
       "run `terraform providers mirror FOLDER` in a stack's folder on a machine with access, copy FOLDER to this machine, and set it in a Terraform CLI configuration file (`provider_installation { filesystem_mirror { path = … } }`, TF_CLI_CONFIG_FILE)",
     log,
+  });
+}
+
+/** Recognizes that another run kept the state locked, and names that run (Terraform's message has its lock's fields). */
+export function lockProblem(output: string): Problem | undefined {
+  if (!/Error acquiring the state lock/.test(output)) return undefined;
+  const field = (name: string) => new RegExp(`${name}: +(\\S.*)`).exec(output)?.[1] ?? "unknown";
+  return new Problem({
+    message: `Another run has held the lock of the Terraform state for 10 minutes: ${field("Operation")} by ${field("Who")}, since ${field("Created")}.`,
+    remedy:
+      "wait until it has ended, then run this command again. If it was killed, see `Error acquiring the state lock` in " +
+      "scripts/README.md",
   });
 }

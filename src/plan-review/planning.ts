@@ -5,7 +5,13 @@ import { projectFolder } from "../cli/paths.ts";
 import { Problem } from "../cli/problem.ts";
 import { type Program, runProgram } from "../cli/program.ts";
 import type { Steps } from "../cli/steps.ts";
-import { findTerraform, providerProblem, terraformEnvironment } from "../cli/terraform-cli.ts";
+import {
+  findTerraform,
+  lockProblem,
+  lockTimeout,
+  providerProblem,
+  terraformEnvironment,
+} from "../cli/terraform-cli.ts";
 import { resolveEnvironment } from "../settings/environment.ts";
 import { untestedVersionWarning } from "../settings/marimo.ts";
 import { committedProviderLock } from "../settings/provider-lock.ts";
@@ -67,7 +73,7 @@ export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironm
   await steps.run("terraform init", () => runner.terraform(stack, "init", "-input=false", ...readOnly));
   mkdirSync(dirname(saved), { recursive: true });
   const plan = await steps.run("terraform plan", async () => {
-    await runner.terraform(stack, "plan", "-input=false", ...args, `-out=${saved}`);
+    await runner.terraform(stack, "plan", "-input=false", lockTimeout, ...args, `-out=${saved}`);
     return readPlan(await runner.terraform(stack, "show", "-json", saved), saved);
   });
   return { name, region, plan, saved, stack };
@@ -126,6 +132,7 @@ export class Runner {
     const output = `${stderr.trim() || stdout.trim()}`.split("\n").slice(-40).join("\n");
     throw (
       providerProblem(output) ??
+      lockProblem(output) ??
       new Problem({
         message: `\`${program.what}\` failed with status ${status}:\n${output}`,
         remedy: `see the output above. The command ran in ${program.cwd}`,
