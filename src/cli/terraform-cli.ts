@@ -239,15 +239,3 @@ export function providerProblem(output: string, log?: string): Problem | undefin
     log,
   });
 }
-
-/** Recognizes that another run kept the state locked, and names that run (Terraform's message has its lock's fields). */
-export function lockProblem(output: string): Problem | undefined {
-  if (!/Error acquiring the state lock/.test(output)) return undefined;
-  const field = (name: string) => new RegExp(`${name}: +(\\S.*)`).exec(output)?.[1] ?? "unknown";
-  return new Problem({
-    message: `Another run has held the lock of the Terraform state for 10 minutes: ${field("Operation")} by ${field("Who")}, since ${field("Created")}.`,
-    remedy:
-      "wait until it has ended, then run this command again. If it was killed, see `Error acquiring the state lock` in " +
-      "scripts/README.md",
-  });
-}

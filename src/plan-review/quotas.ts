@@ -7,7 +7,6 @@ import {
   paginateListRoles,
 } from "@aws-sdk/client-iam";
 import { paginateListScheduleGroups, SchedulerClient } from "@aws-sdk/client-scheduler";
-import { isWithoutCredentials } from "../cli/problem.ts";
 import { prefixOf } from "../settings/basics.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { valuesOf } from "./plan.ts";
@@ -144,10 +143,7 @@ export async function accountUse(prefix: string, { iam, scheduler }: QuotaClient
 
 export type QuotaCheck = { readonly problems: readonly string[] } | { readonly notChecked: string };
 
-/**
- * Checks the account's quotas with the caller's credentials. A failed call is returned as `notChecked`, but without
- * credentials nothing can be planned.
- */
+/** Checks the account's quotas with the caller's credentials. A failed call is returned as `notChecked`. */
 export async function checkQuotas(
   { name, region }: ResolvedEnvironment,
   /** The folder of the synthesized stack. */
@@ -162,7 +158,6 @@ export async function checkQuotas(
   try {
     return { problems: quotaProblems(name, needs, await accountUse(prefixOf(name), used)) };
   } catch (error) {
-    if (isWithoutCredentials(error)) throw error;
     return { notChecked: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
   }
 }

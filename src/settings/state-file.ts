@@ -7,6 +7,9 @@ import { quote } from "./problems.ts";
 /** Name of the file that a local backend keeps an environment's state in, beside cdktf.json. */
 export const stateFileOf = (environment: string) => `terraform.${environment}.tfstate`;
 
+/** Name of the resource that keeps the account of an environment's state in that state. */
+export const stateAccountName = "state_account";
+
 /** What is wrong with a state file, and what to do. */
 export interface StateFileProblem {
   readonly message: string;

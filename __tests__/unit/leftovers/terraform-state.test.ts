@@ -32,9 +32,17 @@ describe("the IDs in Terraform's state", () => {
     const { place, ids } = await managedIds(dev, folder);
     expect(place).toBe("terraform.dev.tfstate");
     expect([...ids].filter((id) => !id.includes(" "))).toEqual(["vpc-1", "sg-1", "sg-2"]);
+    expect((await managedIds(dev, folder)).account).toBeUndefined();
     // Resources of different types can have the same name, for example a role and a log group.
     expect(ids).toContain("aws_vpc vpc-1");
     expect(ids).not.toContain("aws_security_group vpc-1");
+  });
+
+  it("come with the account that the state belongs to", async () => {
+    const instances = [{ attributes: { id: "1", input: { value: "111122223333", type: "string" } } }];
+    const resource = { mode: "managed", type: "terraform_data", name: "state_account", instances };
+    const folder = folderWith({ version: 4, resources: [resource] });
+    expect((await managedIds(dev, folder)).account).toBe("111122223333");
   });
 
   it("are empty without a state, or with an empty one", async () => {

@@ -20,12 +20,7 @@ import { descendants } from "../../../src/cli/process-tree.ts";
 import { findPython } from "../../../src/cli/python/python-environment.ts";
 import { createRunFolder } from "../../../src/cli/run-folder.ts";
 import { Steps } from "../../../src/cli/steps.ts";
-import {
-  findTerraform,
-  lockProblem,
-  providerProblem,
-  terraformEnvironment,
-} from "../../../src/cli/terraform-cli.ts";
+import { findTerraform, providerProblem, terraformEnvironment } from "../../../src/cli/terraform-cli.ts";
 import { findChromium } from "../../../src/local-studio/chromium.ts";
 import { rehearsalOverride, rehearsedSynthesis } from "../../../src/local-studio/rehearsed-synthesis.ts";
 
@@ -217,32 +212,6 @@ describe("providerProblem", () => {
   });
 });
 
-describe("lockProblem", () => {
-  // Of Terraform 1.11 with an S3 backend.
-  const output = `╷
-│ Error: Error acquiring the state lock
-│ 
-│ Error message: operation error S3: PutObject, https response error
-│ StatusCode: 412, RequestID: 1, HostID: 2, api error PreconditionFailed: At least one of the pre-conditions you specified did not hold
-│ Lock Info:
-│   ID:        0c4f2a9e-0000-0000-0000-000000000000
-│   Path:      acme-terraform/dev.tfstate
-│   Operation: OperationTypeApply
-│   Who:       ana@laptop
-│   Version:   1.11.4
-│   Created:   2026-01-31 12:00:00.1 +0000 UTC
-│   Info:      
-`;
-  it("names the run that holds the lock, and first says to wait", () => {
-    const text = describeError(lockProblem(output));
-    expect(text).toContain(
-      "OperationTypeApply by ana@laptop, since 2026-01-31 12:00:00.1 +0000 UTC.\n  What to do: wait until it has ended",
-    );
-    expect(text).not.toContain("force-unlock");
-    expect(lockProblem("Error: No value for required variable")).toBeUndefined();
-  });
-});
-
 describe("findPython", () => {
   it("prefers the version of the image", async () => {
     program("python3", "echo 3.13.0");
@@ -331,6 +300,14 @@ describe("rehearsalOverride", () => {
           b: { force_destroy: true },
         },
       },
+    });
+  });
+
+  it("lets the account of the local AWS through", () => {
+    const aws = [{ region: "us-east-1", allowed_account_ids: ["111122223333"] }];
+    expect(rehearsalOverride({ resource: {}, provider: { aws } }, "state")).toEqual({
+      terraform: { backend: { local: { path: "state" } } },
+      provider: { aws: [{ allowed_account_ids: [] }] },
     });
   });
 
