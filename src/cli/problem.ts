@@ -39,7 +39,7 @@ const credentialErrors: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether there are no AWS credentials, or AWS does not accept them. */
-export const isWithoutCredentials = (error: unknown): error is Error =>
+const isWithoutCredentials = (error: unknown): error is Error =>
   error instanceof Error && credentialErrors.has(error.name);
 
 /** The text of an error on a terminal. */

@@ -218,6 +218,7 @@ describe("an existing network", () => {
     expect(Object.keys(stack().resource.terraform_data ?? {}).sort()).toEqual([
       "home_file_system_key_step",
       "removal_guard_step",
+      "state_account",
     ]);
     expect(made.sort()).toEqual([
       "aws_cloudwatch_event_rule",
