@@ -1,12 +1,4 @@
-import {
-  copyFileSync,
-  existsSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import {
@@ -132,13 +124,20 @@ describe("Terraform, killed at any time", () => {
     writeFileSync(override, JSON.stringify({ terraform: { backend: { s3 } } }));
     const init = await stack.terraform(["init", "-reconfigure", "-no-color"]);
     expect(init.code, init.output).toBe(0);
-    const lock = { ID: "1", Operation: "OperationTypeApply", Who: "ana@laptop", Created: "2026-01-31T12:00:00Z" };
+    const lock = {
+      ID: "1",
+      Operation: "OperationTypeApply",
+      Who: "ana@laptop",
+      Created: "2026-01-31T12:00:00Z",
+    };
     const Key = "dev.tflock";
     await s3Client.send(new PutObjectCommand({ Bucket, Key, Body: JSON.stringify(lock) }));
     const refused = await stack.terraform(["plan", "-no-color"]);
     expect(refused.code).toBe(1);
     expect(refused.output).toContain("StatusCode: 412");
-    expect(describeError(terraformProblem(refused.output))).toContain("OperationTypeApply by ana@laptop, since 2026");
+    expect(describeError(terraformProblem(refused.output))).toContain(
+      "OperationTypeApply by ana@laptop, since 2026",
+    );
     const waited = await stack.run(
       String(stack.environment.TERRAFORM_BINARY_NAME),
       ["plan", lockTimeout, "-no-color"],

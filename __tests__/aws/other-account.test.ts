@@ -58,7 +58,9 @@ describe("with the credentials of another account than the state's", () => {
   it("npm run plan says so, with what to do", async () => {
     const { code, output } = await plan(others);
     expect(code).toBe(1);
-    expect(output).toContain(`The Terraform state ${belongs}\n  What to do: use credentials for account ${own}`);
+    expect(output).toContain(
+      `The Terraform state ${belongs}\n  What to do: use credentials for account ${own}`,
+    );
   });
 
   it("npx cdktf deploy says so, and changes nothing", async () => {

@@ -100,26 +100,24 @@ describe("npm run verify without a deployment", () => {
 });
 
 describe("without AWS credentials", () => {
-  it.each([
-    ["leftovers"],
-    ["audit", "--person", "ana"],
-    ["move-data"],
-    ["plan"],
-    ["verify"],
-    ["wheelhouse"],
-  ])("npm run %s says so in one sentence", async (script, ...args) => {
-    // A copy, because a plan synthesizes.
-    const project = copyProject();
-    try {
-      const { AWS_PROFILE, ...others } = process.env;
-      const environment = { ...others, HOME: folder, AWS_EC2_METADATA_DISABLED: "true" };
-      const command = startScript(script, args, environment, project.folder);
-      expect(await command.status).toBe(1);
-      const [first = "", ...rest] = command.output.stderr.split("\n").filter((line) => !/^[✓✗] /.test(line));
-      expect(first).toMatch(/^No valid AWS credentials were found: /);
-      expect(rest).toEqual(["  What to do: set AWS_PROFILE, or run aws sso login", ""]);
-    } finally {
-      project.remove();
-    }
-  });
+  it.each([["leftovers"], ["audit", "--person", "ana"], ["move-data"], ["plan"], ["verify"], ["wheelhouse"]])(
+    "npm run %s says so in one sentence",
+    async (script, ...args) => {
+      // A copy, because a plan synthesizes.
+      const project = copyProject();
+      try {
+        const { AWS_PROFILE, ...others } = process.env;
+        const environment = { ...others, HOME: folder, AWS_EC2_METADATA_DISABLED: "true" };
+        const command = startScript(script, args, environment, project.folder);
+        expect(await command.status).toBe(1);
+        const [first = "", ...rest] = command.output.stderr
+          .split("\n")
+          .filter((line) => !/^[✓✗] /.test(line));
+        expect(first).toMatch(/^No valid AWS credentials were found: /);
+        expect(rest).toEqual(["  What to do: set AWS_PROFILE, or run aws sso login", ""]);
+      } finally {
+        project.remove();
+      }
+    },
+  );
 });

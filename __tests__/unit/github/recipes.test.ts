@@ -64,7 +64,10 @@ describe.each(recipes)("the recipe for %s", (recipe) => {
   });
 
   it("waits for the lock of the state", () => {
-    const applies = commands().join("\n").match(/terraform .*apply.*/g) ?? [];
+    const applies =
+      commands()
+        .join("\n")
+        .match(/terraform .*apply.*/g) ?? [];
     expect(applies).toHaveLength(1);
     for (const command of applies) expect(command).toContain(lockTimeout);
   });

@@ -71,8 +71,8 @@ describe("the deployment", () => {
 
   it.each([
     [
-      `environment: ${expression("inputs.environment")}\n    #`,
-      "#",
+      `    environment: ${expression("inputs.environment")}\n`,
+      "",
       "apply is not in the protected environment",
     ],
     ["needs: plan", "needs: synthesize", "a job does not wait"],
@@ -129,7 +129,7 @@ describe("the deployment", () => {
   });
 
   it.each([
-    [expression("matrix.environment"), "all", "environments share a queue, or have none"],
+    [`environment-${expression("matrix.environment")}`, "all", "environments share a queue, or have none"],
     ["      queue: max\n", "", "a newer run cancels a waiting one"],
     ["queue: max\n", "queue: max\n      cancel-in-progress: true\n", "a newer run cancels a running one"],
   ])("has its queue reported with %j replaced", (part, replacement, problem) => {

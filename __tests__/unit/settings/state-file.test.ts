@@ -27,7 +27,8 @@ it("refuses an empty state with a backup, as Terraform leaves it that was killed
 
 it("refuses a truncated state, and names a backup only where there is a whole one", () => {
   const cut = { "terraform.dev.tfstate": '{ "version": 4, "resou' };
-  const move = /mv terraform\.dev\.tfstate terraform\.dev\.tfstate\.broken.*leftovers -- --environment dev --remove/;
+  const move =
+    /mv terraform\.dev\.tfstate terraform\.dev\.tfstate\.broken.*leftovers -- --environment dev --remove/;
   const copy = /copy terraform\.dev\.tfstate\.backup over it.*leftovers -- --environment dev\.$/;
   for (const [files, remedy, other] of [
     [cut, move, copy],

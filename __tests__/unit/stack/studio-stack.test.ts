@@ -66,7 +66,7 @@ describe("the stack", () => {
       lifecycle: { ignore_changes: ["input"] },
     });
     expect(JSON.parse(text).locals.state_account_check).toContain(
-      `((terraform_data.state_account.input == ${current}) ? terraform_data.state_account.input : tobool("The Terraform state belongs to`,
+      `(terraform_data.state_account.input == ${current}) ? terraform_data.state_account.input : tobool("The Terraform state belongs to`,
     );
   });
 
