@@ -6,9 +6,10 @@ import { listOf, type Options, optionsHelp, type Values } from "../src/cli/comma
 import { environmentOption } from "../src/cli/environment-option.ts";
 import { onInterrupt } from "../src/cli/interrupt.ts";
 import { Problem } from "../src/cli/problem.ts";
-import { enterRehearsal, lockPatience, rehearsalOptions } from "../src/cli/rehearsal-option.ts";
+import { enterRehearsal, rehearsalOptions } from "../src/cli/rehearsal-option.ts";
 import { createRunFolder } from "../src/cli/run-folder.ts";
 import { Steps } from "../src/cli/steps.ts";
+import { lockTimeout } from "../src/cli/terraform-cli.ts";
 import { type Session, writeExports } from "../src/local-studio/session.ts";
 import { acceptOption, acceptProblems } from "../src/plan-review/accept-option.ts";
 import { planEnvironment, Runner, runningAppsIfNeeded } from "../src/plan-review/planning.ts";
@@ -63,7 +64,6 @@ async function main(values: Values): Promise<number> {
       environmentName: session.environmentName,
       output: join(folder.path, "cdktf.out"),
       save: (of) => join(folder.path, `${of}.tfplan`),
-      args: [lockPatience],
       ...{ steps, runner },
     });
     const apps = await runningAppsIfNeeded(plan, { region, ask: true, steps, signal });
@@ -83,30 +83,26 @@ async function main(values: Values): Promise<number> {
       filter: (path) => !basename(path).startsWith(".terraform"),
     });
     await steps.run("terraform apply", () =>
-      runner.terraform(stack, "apply", "-input=false", lockPatience, saved),
+      runner.terraform(stack, "apply", "-input=false", lockTimeout, saved),
     );
     writeExports(session);
     console.log(`Applied to the rehearsal of ${name}.`);
     return 0;
   } catch (error) {
     if (signal.aborted) return 130;
-    throw conflictProblem(error) ?? error;
+    throw staleProblem(error) ?? error;
   } finally {
     folder.remove();
   }
 }
 
-/** Recognizes Terraform's errors about a state that another terminal changed or locked. */
-function conflictProblem(error: unknown): Problem | undefined {
-  const output = error instanceof Problem ? error.message : "";
-  const message = /Saved plan is stale/.test(output)
-    ? "Another terminal changed the rehearsal after this plan was made: nothing was applied."
-    : /Error acquiring the state lock/.test(output)
-      ? "Terraform in another terminal has held the state lock for more than 2 minutes: nothing was applied."
-      : undefined;
-  return (
-    message && new Problem({ message, remedy: "run this command again when the other terminal is done" })
-  );
+/** Recognizes Terraform's error about a state that another terminal changed. */
+function staleProblem(error: unknown): Problem | undefined {
+  if (!(error instanceof Problem) || !/Saved plan is stale/.test(error.message)) return undefined;
+  return new Problem({
+    message: "Another terminal changed the rehearsal after this plan was made: nothing was applied.",
+    remedy: "run this command again when the other terminal is done",
+  });
 }
 
 async function confirmed({ environmentName }: Session, signal: AbortSignal): Promise<boolean> {

@@ -1,9 +1,9 @@
 import { CloudTrailClient } from "@aws-sdk/client-cloudtrail";
 import { S3Client } from "@aws-sdk/client-s3";
-import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { dataEvents, managementEvents } from "../src/audit/events.ts";
 import { auditTable, inOrder } from "../src/audit/record.ts";
 import { roleNamesOf } from "../src/audit/who.ts";
+import { callerAccount } from "../src/cli/caller-account.ts";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
@@ -62,7 +62,7 @@ async function main(values: Values): Promise<number> {
   const from = new Date(to.getTime() - Number(values.days ?? defaultDays) * 86_400_000);
   const query = { roleNames: roleNamesOf(environment, person), from, to };
   const settings = clientSettings(region);
-  const { Account: account = "" } = await new STSClient(settings).send(new GetCallerIdentityCommand({}));
+  const account = await callerAccount(environment);
   const bucket = trailBucketName({ prefix: prefixOf(name), account, region });
   const management = await managementEvents(query, new CloudTrailClient(settings));
   const data =

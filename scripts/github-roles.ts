@@ -10,7 +10,7 @@ import { resolveEnvironment } from "../src/settings/environment.ts";
 
 const options = {
   ...environmentOption,
-  account: { value: "ID", help: "the environment's AWS account" },
+  account: { value: "ID", help: "the environment's AWS account (default: its setting `account`)" },
   repository: {
     value: "OWNER/NAME",
     help: "the GitHub repository whose workflow assumes the roles; OWNER@ID/NAME@ID if its tokens have immutable\nsubject claims, as those of all repositories do that were created since 15 July 2026",
@@ -36,11 +36,17 @@ Exit status: 0 if the documents were written, 1 if a step failed, 2 for an inval
 
 const defaultFolder = "cdktf.out/roles";
 const name = String.raw`[\w.-]+`;
+const accountOf = (values: Values) => String(values.account ?? chosenEnvironment(values).account ?? "");
 
 function problems(values: Values): readonly string[] {
   const reviewers = listOf(values.reviewer);
   const rules = [
-    ["account", values.account, /^\d{12}$/, "the 12 digits of an AWS account ID"],
+    [
+      "account",
+      accountOf(values),
+      new RegExp(`^${chosenEnvironment(values).account ?? String.raw`\d{12}`}$`),
+      "the 12 digits of an AWS account ID, and that of the setting `account` if there is one",
+    ],
     [
       "repository",
       values.repository,
@@ -64,7 +70,7 @@ function problems(values: Values): readonly string[] {
 async function main(values: Values): Promise<number> {
   const environment = resolveEnvironment(chosenEnvironment(values));
   const folder = typeof values.to === "string" ? values.to : defaultFolder;
-  const props = { environment, account: String(values.account), repository: String(values.repository) };
+  const props = { environment, account: accountOf(values), repository: String(values.repository) };
   const boundary = missingBoundary(props);
   if (boundary !== undefined) {
     throw new Problem({

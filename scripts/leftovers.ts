@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import { setTimeout } from "node:timers/promises";
-import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
+import { callerAccount, wrongAccount } from "../src/cli/caller-account.ts";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
@@ -10,7 +10,7 @@ import { leftoversClients } from "../src/leftovers/clients.ts";
 import type { Leftover } from "../src/leftovers/leftover.ts";
 import { findLeftovers } from "../src/leftovers/leftovers.ts";
 import { managedIds } from "../src/leftovers/terraform-state.ts";
-import { clientSettings, whyItStopped } from "../src/removal/aws.ts";
+import { whyItStopped } from "../src/removal/aws.ts";
 import { consentVariable } from "../src/removal/guard.ts";
 import { artifactBucketName, prefixOf } from "../src/settings/basics.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
@@ -31,7 +31,7 @@ ${consentVariable} is set to the domain's ID. Otherwise they are kept, with thei
 
 ${optionsHelp(options)}
 
-Exit status: 0 if there are no leftovers, 1 if there are, 2 for an invalid command line.`;
+Exit status: 0 if there are no leftovers, 1 if there are or for an error, 2 for an invalid command line.`;
 
 function problems(values: Values): readonly string[] {
   return values.yes === true && values.remove !== true ? ["--yes requires --remove"] : [];
@@ -41,9 +41,10 @@ async function main(values: Values): Promise<number> {
   const environment = resolveEnvironment(chosenEnvironment(values));
   const { name, region } = environment;
   const prefix = prefixOf(name);
-  const sts = new STSClient(clientSettings(region));
-  const { Account: account = "" } = await sts.send(new GetCallerIdentityCommand({}));
+  const account = await callerAccount(environment);
   const state = await managedIds(environment);
+  if (state.account !== undefined && state.account !== account)
+    throw wrongAccount(`The Terraform state ${state.place}`, state.account, account);
   const tools = {
     clients: leftoversClients(region),
     log: (line: string) => console.error(line),

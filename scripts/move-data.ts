@@ -1,5 +1,5 @@
 import { S3Client } from "@aws-sdk/client-s3";
-import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
+import { callerAccount } from "../src/cli/caller-account.ts";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
@@ -28,10 +28,11 @@ Requires s3:ListBucket, s3:GetObject, s3:GetObjectTagging, s3:PutObject, s3:PutO
 bucket, and kms:Decrypt and kms:GenerateDataKey on its key.`;
 
 async function main(values: Values): Promise<number> {
-  const { existing, name, region, userProfiles } = resolveEnvironment(chosenEnvironment(values));
+  const environment = resolveEnvironment(chosenEnvironment(values));
+  const { existing, name, region, userProfiles } = environment;
   const settings = clientSettings(region);
   const prefix = prefixOf(name);
-  const { Account: account = "" } = await new STSClient(settings).send(new GetCallerIdentityCommand({}));
+  const account = await callerAccount(environment);
   const bucket = existing.bucket ?? artifactBucketName({ prefix, account, region });
   const place = { s3: new S3Client(settings), bucket };
   const moves = await findMoves(place, {

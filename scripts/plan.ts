@@ -6,7 +6,7 @@ import { environmentOption } from "../src/cli/environment-option.ts";
 import { onInterrupt } from "../src/cli/interrupt.ts";
 import { projectFolder } from "../src/cli/paths.ts";
 import { Problem } from "../src/cli/problem.ts";
-import { enterRehearsal, lockPatience, rehearsalOptions } from "../src/cli/rehearsal-option.ts";
+import { enterRehearsal, rehearsalOptions } from "../src/cli/rehearsal-option.ts";
 import { createRunFolder } from "../src/cli/run-folder.ts";
 import { Steps } from "../src/cli/steps.ts";
 import { acceptOption, acceptProblems } from "../src/plan-review/accept-option.ts";
@@ -128,7 +128,6 @@ async function planned(
   const { name, plan, region, saved } = await planEnvironment({
     ...{ environmentName: session?.environmentName ?? text(values.environment), output, ...tools },
     save: (of) => fileOf("save", `${of}.tfplan`),
-    args: session === undefined ? undefined : [lockPatience],
     synthesized: values.synthesized === true,
   });
   if (session === undefined) console.error(`written: ${saved}`);

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
+import { callerAccount } from "../src/cli/caller-account.ts";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
@@ -59,6 +59,7 @@ async function main(values: Values): Promise<number> {
   }
   const environment = resolveEnvironment(settings);
   const lockFile = lockFileOf(environment);
+  const bucket = values.to === undefined ? await bucketOf(environment) : undefined;
   const { prefix } = await pythonEnvironment("image", { onProgress: console.error });
 
   const temporary = mkdtempSync(join(tmpdir(), "sagemaker-marimo-wheels-"));
@@ -70,8 +71,8 @@ async function main(values: Values): Promise<number> {
     console.log(
       `${count} packages for Python ${python}: ${requirementsOf(environment).join(" ")} and dependencies`,
     );
-    if (values.to === undefined) {
-      const target = `s3://${await bucketOf(environment)}/${bucketPrefixes.wheels}/${wheelsKey(lockFile)}/`;
+    if (bucket !== undefined) {
+      const target = `s3://${bucket}/${bucketPrefixes.wheels}/${wheelsKey(lockFile)}/`;
       await run("upload the packages", join(prefix, "bin/aws"), [
         ...["s3", "sync", "--only-show-errors", "--region", environment.region, folder, target],
       ]);
@@ -89,10 +90,10 @@ function wheelsKey(lockFile: string): string {
   return createHash("sha256").update(readFileSync(lockFile)).digest("hex").slice(0, 16);
 }
 
-async function bucketOf({ existing, name, region }: ResolvedEnvironment): Promise<string> {
-  if (existing.bucket !== undefined) return existing.bucket;
-  const { Account: account = "" } = await new STSClient({ region }).send(new GetCallerIdentityCommand({}));
-  return artifactBucketName({ prefix: prefixOf(name), account, region });
+async function bucketOf(environment: ResolvedEnvironment): Promise<string> {
+  const { existing, name, region } = environment;
+  const account = await callerAccount(environment);
+  return existing.bucket ?? artifactBucketName({ prefix: prefixOf(name), account, region });
 }
 
 async function download(props: {

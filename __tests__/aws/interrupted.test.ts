@@ -1,7 +1,17 @@
-import { copyFileSync, existsSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { setTimeout } from "node:timers/promises";
+import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  DeleteObjectCommand,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describeError } from "../../src/cli/problem.ts";
+import { lockTimeout } from "../../src/cli/terraform-cli.ts";
+import { terraformProblem } from "../../src/cli/terraform-problems.ts";
 import { consentVariable } from "../../src/removal/guard.ts";
 import { StackFixture } from "../support/stack-fixture.ts";
 
@@ -42,7 +52,7 @@ describe("Terraform, killed at any time", () => {
   async function restoreState(): Promise<void> {
     const state = join(stack.folder, "terraform.dev.tfstate");
     if (!existsSync(state) || statSync(state).size > 0 || !existsSync(`${state}.backup`)) return;
-    expect((await stack.leftovers()).output).toContain("replace it with terraform.dev.tfstate.backup");
+    expect((await stack.leftovers()).output).toContain("copy terraform.dev.tfstate.backup over it");
     copyFileSync(`${state}.backup`, state);
   }
 
@@ -87,6 +97,62 @@ describe("Terraform, killed at any time", () => {
     expect(code, output).toBe(0);
     expect(await stack.state()).toEqual([]);
     expect(await stack.localAws.inventory()).toEqual([]);
+  });
+
+  it("leaves a truncated state on a full disk, whose message says what works", async () => {
+    await stack.apply();
+    const state = join(stack.folder, "terraform.dev.tfstate");
+    writeFileSync(state, readFileSync(state).subarray(0, 4096));
+    rmSync(`${state}.backup`);
+    const remedy =
+      "mv terraform.dev.tfstate terraform.dev.tfstate.broken) and run: npm run leftovers -- --environment dev --remove";
+    for (const refused of [await stack.leftovers(["--remove", "--yes"]), await stack.destroy()]) {
+      expect(refused.code, refused.output).toBe(1);
+      expect(refused.output.replaceAll(/\s+/g, " ")).toContain(remedy);
+    }
+    renameSync(state, `${state}.broken`);
+    expect(await removeLeftovers()).toBeGreaterThan(50);
+    expect(await stack.localAws.inventory()).toEqual([]);
+  });
+
+  it("waits for the lock of another run in an S3 backend, and without -lock-timeout fails at once", async () => {
+    const Bucket = "our-terraform-locks";
+    const s3Client = new S3Client(stack.client);
+    await s3Client.send(new CreateBucketCommand({ Bucket }));
+    const s3 = { bucket: Bucket, key: "dev", region: "us-east-1", use_lockfile: true, use_path_style: true };
+    const override = join(stack.stackFolder, "backend_override.tf.json");
+    writeFileSync(override, JSON.stringify({ terraform: { backend: { s3 } } }));
+    const init = await stack.terraform(["init", "-reconfigure", "-no-color"]);
+    expect(init.code, init.output).toBe(0);
+    const lock = {
+      ID: "1",
+      Operation: "OperationTypeApply",
+      Who: "ana@laptop",
+      Created: "2026-01-31T12:00:00Z",
+    };
+    const Key = "dev.tflock";
+    await s3Client.send(new PutObjectCommand({ Bucket, Key, Body: JSON.stringify(lock) }));
+    const refused = await stack.terraform(["plan", "-no-color"]);
+    expect(refused.code).toBe(1);
+    expect(refused.output).toContain("StatusCode: 412");
+    expect(describeError(terraformProblem(refused.output))).toContain(
+      "OperationTypeApply by ana@laptop, since 2026",
+    );
+    const waited = await stack.run(
+      String(stack.environment.TERRAFORM_BINARY_NAME),
+      ["plan", lockTimeout, "-no-color"],
+      stack.stackFolder,
+      {},
+      async (child, lines) => {
+        while (child.exitCode === null && !lines.some((line) => line.includes("Acquiring state lock")))
+          await setTimeout(100);
+        await s3Client.send(new DeleteObjectCommand({ Bucket, Key }));
+      },
+    );
+    expect(waited.code, waited.output).toBe(0);
+    expect(waited.output).toContain("Acquiring state lock");
+    await s3Client.send(new DeleteBucketCommand({ Bucket }));
+    rmSync(override);
   });
 
   it("leaves a lock in an S3 backend, which force-unlock releases with the ID of the message", async () => {

@@ -63,7 +63,7 @@ describe("npm run plan", () => {
     expect(status, output).toBe(0);
     const after = await review();
     expect(after.status, after.stderr).toBe(0);
-    expect(after.stdout).toBe("# Plan review: `dev`\n\nNo changes.\n\n");
+    expect(after.stdout).toBe("# Plan review: `dev` in account `123456789012`\n\nNo changes.\n\n");
   });
 
   it("reports what users lose if the domain is replaced, until the risk is accepted", async () => {

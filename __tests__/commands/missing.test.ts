@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { copyProject } from "../../scripts/bench/project-copy.ts";
 import { startScript } from "../support/command.ts";
 
 let folder: string;
@@ -96,4 +97,27 @@ describe("npm run verify without a deployment", () => {
     expect(await command.status).toBe(1);
     expect(command.output.stderr).toContain('The step "find the Studio domain" failed');
   });
+});
+
+describe("without AWS credentials", () => {
+  it.each([["leftovers"], ["audit", "--person", "ana"], ["move-data"], ["plan"], ["verify"], ["wheelhouse"]])(
+    "npm run %s says so in one sentence",
+    async (script, ...args) => {
+      // A copy, because a plan synthesizes.
+      const project = copyProject();
+      try {
+        const { AWS_PROFILE, ...others } = process.env;
+        const environment = { ...others, HOME: folder, AWS_EC2_METADATA_DISABLED: "true" };
+        const command = startScript(script, args, environment, project.folder);
+        expect(await command.status).toBe(1);
+        const [first = "", ...rest] = command.output.stderr
+          .split("\n")
+          .filter((line) => !/^[✓✗] /.test(line));
+        expect(first).toMatch(/^No valid AWS credentials were found: /);
+        expect(rest).toEqual(["  What to do: set AWS_PROFILE, or run aws sso login", ""]);
+      } finally {
+        project.remove();
+      }
+    },
+  );
 });

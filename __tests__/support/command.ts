@@ -13,7 +13,7 @@ export interface Command {
 
 /** Runs one of `scripts/` like its `npm run` command, but without npm, so that signals reach the script. */
 export function startScript(
-  script: "start" | "verify" | "bench",
+  script: string,
   args: readonly string[],
   environment: NodeJS.ProcessEnv = process.env,
   folder = root,

@@ -142,6 +142,7 @@ export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
     { name: "vision", members: ["bo"], access: { glueDatabases: ["images"] } },
   ],
   permissionsBoundaryArn,
+  account: "123456789012",
   awsProviderVersion: "~> 5.100",
   backend: { type: "s3", bucket: "acme-terraform" },
   homeFileSystemRetention: "Delete",

@@ -538,6 +538,8 @@ const environment: Arbitraries<EnvironmentSettings> = {
     fc.constantFrom("~> 5.100", "5.100.0", ">= 5.100.0, < 7.0.0"),
     fc.constantFrom("~> 5.0", ">= 5.100", "7.0.0", "latest", 5),
   ),
+  // The account of the local AWS.
+  account: mostly(fc.constant("123456789012"), fc.constantFrom("12345678901", 123456789012)),
   backend: mostly(
     fc.oneof(fc.constant({ type: "local" }), some(s3Backend, ["type", "bucket"])),
     fc.constantFrom({ type: "gcs" }, { type: "local", bucket: "x" }, { type: "s3" }),

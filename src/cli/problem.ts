@@ -27,6 +27,21 @@ export class StepFailure extends Error {
   }
 }
 
+/**
+ * The SDK's errors without credentials, and AWS's for those that it does not accept (AWS General Reference, "Common
+ * errors"; Amazon S3 API Reference, "Error responses"; Amazon EC2 API Reference, "Error codes").
+ */
+const credentialErrors: ReadonlySet<string> = new Set([
+  ...["CredentialsProviderError", "ProviderError", "TokenProviderError"],
+  ...["AuthFailure", "IncompleteSignature", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken"],
+  ...["ExpiredToken", "ExpiredTokenException", "InvalidSignatureException", "MissingAuthenticationToken"],
+  ...["RequestExpired", "SignatureDoesNotMatch", "UnrecognizedClientException"],
+]);
+
+/** Whether there are no AWS credentials, or AWS does not accept them. */
+const isWithoutCredentials = (error: unknown): error is Error =>
+  error instanceof Error && credentialErrors.has(error.name);
+
 /** The text of an error on a terminal. */
 export function describeError(error: unknown): string {
   if (error instanceof Problem) {
@@ -36,9 +51,13 @@ export function describeError(error: unknown): string {
       ...(error.log ? [`  Log: ${error.log}`] : []),
     ].join("\n");
   }
-  if (error instanceof Error && error.name === "CredentialsProviderError") {
-    return "No valid AWS credentials were found.\n  What to do: set AWS_PROFILE, or run aws sso login";
+  const cause = error instanceof StepFailure ? error.cause : error;
+  if (isWithoutCredentials(cause)) {
+    return `No valid AWS credentials were found: ${cause.message}\n  What to do: set AWS_PROFILE, or run aws sso login`;
   }
   if (error instanceof StepFailure) return `The step "${error.step}" failed: ${error.message}`;
+  // Every error of a request by the SDK has this member, also one without an answer.
+  if (error instanceof Error && "$metadata" in error)
+    return `A request to AWS failed: ${error.name}: ${error.message}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -10,9 +10,6 @@ export const rehearsalOptions = {
   run: { value: "RUN", help: "with --rehearsal: which one, if several are running" },
 } as const satisfies Options;
 
-/** Waits while Terraform in another terminal holds the lock of the rehearsal's state. */
-export const lockPatience = "-lock-timeout=2m";
-
 /** Finds the selected rehearsal and points this process to it. */
 export function enterRehearsal({ environment, run }: Values): Session {
   const session = findSession({ environmentName: text(environment), run: text(run) });

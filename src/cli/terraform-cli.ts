@@ -10,6 +10,11 @@ import { capture } from "./processes.ts";
 /** The S3 backend's `use_lockfile` requires this version. The synthesized `required_version` is the same. */
 const oldest = "1.10.0";
 
+/**
+ * Waits while another run holds the lock of the state, instead of an error at once. As long as a first deployment takes.
+ */
+export const lockTimeout = "-lock-timeout=10m";
+
 export interface TerraformBinary {
   readonly command: string;
   readonly version: string;

@@ -4,7 +4,7 @@ import { Problem } from "../cli/problem.ts";
 import { capture } from "../cli/processes.ts";
 import { runProgram } from "../cli/program.ts";
 import { createRunFolder } from "../cli/run-folder.ts";
-import { findTerraform, terraformEnvironment } from "../cli/terraform-cli.ts";
+import { findTerraform, lockTimeout, terraformEnvironment } from "../cli/terraform-cli.ts";
 import type { StepProps } from "./plan.ts";
 import { loadPlan, planAgain, stateBackend } from "./saved-plan.ts";
 
@@ -27,7 +27,7 @@ export async function apply({ environment, context, output, signal, sha256 }: Ap
     const found = await terraformEnvironment({ command, runFolder: folder.path, providerVersion });
     for (const words of [
       ["init", "-input=false", "-lockfile=readonly"],
-      ["apply", "-input=false", saved],
+      ["apply", "-input=false", lockTimeout, saved],
     ]) {
       const program = {
         command: [command, ...words],

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { projectFolder } from "../cli/paths.ts";
 import { Problem } from "../cli/problem.ts";
-import { providerProblem } from "../cli/terraform-cli.ts";
+import { lockTimeout, providerProblem } from "../cli/terraform-cli.ts";
 import { consentVariable } from "../removal/guard.ts";
 import { type RehearsedState, readState } from "./rehearsed-state.ts";
 import { rehearsalVariable, type SynthesisProps, synthesizedStack } from "./rehearsed-synthesis.ts";
@@ -157,7 +157,7 @@ export class Deployment {
         CDKTF_DISABLE_PLUGIN_CACHE_ENV: "1",
         CI: "1",
         // Waits for an apply in another terminal.
-        TF_CLI_ARGS_destroy: "-lock-timeout=10m",
+        TF_CLI_ARGS_destroy: lockTimeout,
         // A killed provider leaves its socket behind. The path of a socket is limited to 104 bytes on macOS and to 108
         // on Linux; Terraform adds a name of up to 17.
         ...(temporary.length <= 80 ? { TMPDIR: temporary } : {}),

@@ -5,7 +5,9 @@ import { withoutLifecycleRules } from "./lifecycle-rules.ts";
 
 /** The parts of the stack's JSON that a rehearsal needs. */
 interface SynthesizedStack {
-  readonly provider: { readonly aws: readonly { readonly region: string }[] };
+  readonly provider: {
+    readonly aws: readonly { readonly region: string; readonly allowed_account_ids?: readonly string[] }[];
+  };
   readonly resource: Readonly<Record<string, Readonly<Record<string, SynthesizedResource>>>>;
 }
 
@@ -69,7 +71,7 @@ export function synthesizedStack(folder: string): SynthesizedStack {
 
 /** The differences from a deployment to AWS, as an override file that Terraform merges into the synthesized one. */
 export function rehearsalOverride(
-  stack: Pick<SynthesizedStack, "resource">,
+  stack: Pick<SynthesizedStack, "resource"> & Partial<SynthesizedStack>,
   statePath: string,
   complete = false,
 ): object {
@@ -85,6 +87,10 @@ export function rehearsalOverride(
   }
   if (!complete) Object.assign(resource, withoutLifecycleRules(stack.resource));
   const terraform = { backend: { local: { path: statePath } } };
+  // The local AWS has an account of its own.
+  const provider = stack.provider?.aws.some((one) => one.allowed_account_ids)
+    ? { provider: { aws: [{ allowed_account_ids: [] }] } }
+    : {};
   // Terraform rejects an empty `resource`.
-  return Object.keys(resource).length === 0 ? { terraform } : { terraform, resource };
+  return { terraform, ...provider, ...(Object.keys(resource).length === 0 ? {} : { resource }) };
 }

@@ -148,18 +148,28 @@ export function hasMark(marks: unknown): boolean {
   return marks === true;
 }
 
-/** The managed resources of a type in the prior state, in all modules. */
-export function priorResources(plan: Plan, type: string): readonly StateResource[] {
+/** The resources of a type in the prior state, in all modules. */
+export function priorResources(
+  plan: Plan,
+  type: string,
+  mode: "managed" | "data" = "managed",
+): readonly StateResource[] {
   const found: StateResource[] = [];
   const visit = (module: Module | undefined) => {
     for (const resource of module?.resources ?? []) {
-      if (resource.type === type && resource.mode !== "data") found.push(resource);
+      if (resource.type === type && (resource.mode ?? "managed") === mode) found.push(resource);
     }
     for (const child of module?.child_modules ?? []) visit(child);
   };
   visit(plan.prior_state?.values?.root_module);
   return found;
 }
+
+/** The account of the credentials that made the plan, if its configuration reads it. */
+export const accountOf = (plan: Plan): string | undefined =>
+  priorResources(plan, "aws_caller_identity", "data")
+    .map(({ values }) => text(values?.account_id))
+    .find(Boolean);
 
 /**
  * Whether the configuration sets an attribute, rather than the provider. True if the resource is not in the root

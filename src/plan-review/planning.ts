@@ -1,11 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { callerAccount } from "../cli/caller-account.ts";
 import { chosenEnvironment } from "../cli/environment-option.ts";
 import { projectFolder } from "../cli/paths.ts";
 import { Problem } from "../cli/problem.ts";
 import { type Program, runProgram } from "../cli/program.ts";
 import type { Steps } from "../cli/steps.ts";
-import { findTerraform, providerProblem, terraformEnvironment } from "../cli/terraform-cli.ts";
+import { findTerraform, lockTimeout, terraformEnvironment } from "../cli/terraform-cli.ts";
+import { terraformProblem } from "../cli/terraform-problems.ts";
 import { resolveEnvironment } from "../settings/environment.ts";
 import { untestedVersionWarning } from "../settings/marimo.ts";
 import { committedProviderLock } from "../settings/provider-lock.ts";
@@ -55,7 +57,8 @@ export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironm
   const stack = join(output, "stacks", name);
   const warning = untestedVersionWarning(environment);
   if (warning) console.warn(warning);
-  await steps.run("check the account's quotas", async () => {
+  await steps.run("check the account and its quotas", async () => {
+    await callerAccount(environment);
     const quotas = await checkQuotas(environment, stack);
     if ("notChecked" in quotas) console.warn(`The account's quotas were not checked: ${quotas.notChecked}`);
     else if (quotas.problems.length > 0)
@@ -67,7 +70,7 @@ export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironm
   await steps.run("terraform init", () => runner.terraform(stack, "init", "-input=false", ...readOnly));
   mkdirSync(dirname(saved), { recursive: true });
   const plan = await steps.run("terraform plan", async () => {
-    await runner.terraform(stack, "plan", "-input=false", ...args, `-out=${saved}`);
+    await runner.terraform(stack, "plan", "-input=false", lockTimeout, ...args, `-out=${saved}`);
     return readPlan(await runner.terraform(stack, "show", "-json", saved), saved);
   });
   return { name, region, plan, saved, stack };
@@ -125,7 +128,7 @@ export class Runner {
     if (status === 0) return stdout;
     const output = `${stderr.trim() || stdout.trim()}`.split("\n").slice(-40).join("\n");
     throw (
-      providerProblem(output) ??
+      terraformProblem(output) ??
       new Problem({
         message: `\`${program.what}\` failed with status ${status}:\n${output}`,
         remedy: `see the output above. The command ran in ${program.cwd}`,

@@ -7,9 +7,9 @@ import type { Review, Risk } from "./review.ts";
 
 /** The review as Markdown. `of` is its subject. */
 export function report(of: string, review: Review): string {
-  const { access, risks, changes, drift } = review;
+  const { access, account, risks, changes, drift } = review;
   const sections = [
-    `# Plan review: ${code(of)}`,
+    `# Plan review: ${code(of)}${account === undefined ? "" : ` in account ${code(account)}`}`,
     summary(review),
     ...(risks.length > 0 ? ["## Risks", ...risks.map(riskText)] : []),
     ...(review.appsNotChecked === undefined

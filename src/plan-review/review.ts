@@ -4,6 +4,7 @@ import { type Costs, costsOf } from "./costs.ts";
 import { differencesOf } from "./differences.ts";
 import { instanceTypeChanges } from "./instance-types.ts";
 import {
+  accountOf,
   changesOf,
   isCreated,
   isDestroyed,
@@ -72,6 +73,8 @@ export interface Risk extends Finding {
 }
 
 export interface Review {
+  /** The account of the credentials that made the plan, if its configuration reads it. */
+  readonly account: string | undefined;
   readonly risks: readonly Risk[];
   readonly changes: readonly ChangesOfConcern[];
   readonly counts: Readonly<Record<"add" | "change" | "replace" | "remove", number>>;
@@ -100,6 +103,7 @@ export function reviewOf({ plan, apps, accept }: ReviewProps): Review {
   const number = (is: (one: ResourceChange) => boolean) => all.filter(is).length;
   const changes = changesByConcern(plan);
   return {
+    account: accountOf(plan),
     risks,
     changes,
     counts: {

@@ -1,4 +1,4 @@
-import { checkKeyArn } from "./arns.ts";
+import { checkAccountId, checkKeyArn } from "./arns.ts";
 import { type AthenaSettings, checkAthena } from "./athena.ts";
 import { basicDefaults } from "./basics.ts";
 import { checkBucketName } from "./bucket-name.ts";
@@ -134,10 +134,6 @@ const rules = {
     allowed: "1 to 512 characters that end with a slash and do not begin with one, without * ? $ and %{",
     source: "IAM User Guide: policies read * ? and $; without the slash it would include longer names",
   },
-  account: {
-    allowed: "the 12 digits of an account, in quotes",
-    source: "AWS Account Management API, AccountId",
-  },
   databases: {
     allowed: "1 to 50 names of 1 to 255 lower-case letters, digits, hyphens and underscores",
     source: "AWS Glue API, NameString; Amazon Athena User Guide, names of databases",
@@ -173,10 +169,7 @@ const bucketChecks: Checks<BucketGrant> = {
       source: "AWS KMS API, KeyArn",
       regionSource: "Amazon S3 User Guide, SSE-KMS: the key is in the bucket's region",
     }),
-  account: (value, report) => {
-    if (typeof value !== "string" || !/^\d{12}$/.test(value))
-      report(value, "is not the ID of an account", rules.account);
-  },
+  account: checkAccountId,
 };
 
 const checkBuckets: Check = (value, report, settings) => {

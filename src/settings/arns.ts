@@ -1,5 +1,5 @@
 import { basicDefaults } from "./basics.ts";
-import { isString, type Report, type Untyped } from "./problems.ts";
+import { type Check, isString, type Report, type Untyped } from "./problems.ts";
 import { isRegion } from "./reference/regions.ts";
 
 const keyRule = {
@@ -100,6 +100,15 @@ export function checkPrincipalArn(value: unknown, report: Report): void {
     report(value, "is not the ARN of a role or user", rule);
   }
 }
+
+export const checkAccountId: Check = (value, report) => {
+  if (typeof value !== "string" || !/^\d{12}$/.test(value)) {
+    report(value, "is not the ID of an account", {
+      allowed: "the 12 digits of an account, in quotes",
+      source: "AWS Account Management API, AccountId",
+    });
+  }
+};
 
 /** The account in an ARN; `aws` in that of AWS's own managed policies. */
 export const accountOf = (arn: string): string => arn.split(":")[4] ?? "";

@@ -1,4 +1,4 @@
-import { checkKeyArn } from "./arns.ts";
+import { checkAccountId, checkKeyArn } from "./arns.ts";
 import { basicDefaults } from "./basics.ts";
 import { checkBucketName } from "./bucket-name.ts";
 import {
@@ -49,6 +49,13 @@ export type BackendSettings = LocalBackendSettings | S3BackendSettings;
 /** Terraform itself. */
 export interface TerraformSettings {
   /**
+   * AWS account of the environment. Terraform, its backend in S3 and the commands refuse the credentials of any other.
+   * Limit: 12 digits (AWS Account Management API, AccountId).
+   * @default none: Terraform refuses to plan with the credentials of another account than the state's
+   */
+  readonly account?: string;
+
+  /**
    * Version constraint of Terraform's AWS provider. This project was run with 5.100.0; the schema of 6.62.0 was
    * compared. A state that 6.x has written may not work with 5.x again.
    * Limit: 5.100.0 to below 7.0.0, starting with the lowest version that it allows.
@@ -63,7 +70,7 @@ export interface TerraformSettings {
   readonly backend?: BackendSettings;
 }
 
-export interface ResolvedTerraform extends Omit<Resolved<TerraformSettings>, "backend"> {
+export interface ResolvedTerraform extends Omit<Resolved<TerraformSettings, "account">, "backend"> {
   readonly backend: LocalBackendSettings | Resolved<S3BackendSettings, "kmsKeyId">;
 }
 
@@ -73,11 +80,12 @@ export const terraformDefaults = { awsProviderVersion: "~> 5.100", backend: { ty
 const defaultStateKey = (environment: string): string => `sagemaker-marimo/${environment}.tfstate`;
 
 export function resolveTerraform(
-  { awsProviderVersion, backend = terraformDefaults.backend }: TerraformSettings,
+  { account, awsProviderVersion, backend = terraformDefaults.backend }: TerraformSettings,
   name: string,
   region: string,
 ): ResolvedTerraform {
   return {
+    account,
     awsProviderVersion: awsProviderVersion ?? terraformDefaults.awsProviderVersion,
     backend:
       backend.type === "local"
@@ -157,6 +165,7 @@ export function stateObjectOf(settings: Untyped): string | undefined {
 }
 
 export const terraformChecks: Checks<TerraformSettings> = {
+  account: checkAccountId,
   awsProviderVersion: checkProviderVersion,
   backend: checkBackend,
 };

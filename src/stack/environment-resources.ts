@@ -32,6 +32,7 @@ import { studioOutputs } from "./studio/outputs.ts";
 import { AwsAccount } from "./support/aws-account.ts";
 import type { EnvironmentContext } from "./support/environment-context.ts";
 import type { Outputs } from "./support/outputs.ts";
+import { checkStateAccount } from "./support/state-account.ts";
 
 /** What every domain needs, whether the stack creates it or it exists. */
 interface CommonParts {
@@ -49,6 +50,7 @@ interface CommonParts {
  */
 export function environmentResources(scope: Construct, environment: ResolvedEnvironment): Outputs {
   const account = new AwsAccount(scope, "account", { region: environment.region });
+  checkStateAccount(scope, account);
   const context: EnvironmentContext = {
     environment,
     prefix: prefixOf(environment.name),

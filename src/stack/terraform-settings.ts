@@ -6,7 +6,8 @@ import { tagsOf } from "./support/environment-context.ts";
 
 /** Sets a stack's Terraform version, AWS provider and backend. */
 export function configureTerraform(stack: TerraformStack, environment: ResolvedEnvironment): void {
-  const { awsProviderVersion, backend, name, region } = environment;
+  const { account, awsProviderVersion, backend, name, region } = environment;
+  const allowedAccounts = account === undefined ? {} : { allowedAccountIds: [account] };
   // 1.10 is the first version with `use_lockfile`.
   stack.addOverride("terraform.required_version", ">= 1.10");
   // The bindings require exactly the version that they were generated from.
@@ -21,6 +22,7 @@ export function configureTerraform(stack: TerraformStack, environment: ResolvedE
       key,
       region: bucketRegion,
       encrypt: true,
+      ...allowedAccounts,
       ...(kmsKeyId === undefined ? {} : { kmsKeyId }),
     }).addOverride("use_lockfile", true);
   }
@@ -29,6 +31,7 @@ export function configureTerraform(stack: TerraformStack, environment: ResolvedE
     // With the default of 25, the provider retries for 51 minutes when EC2 reports an expired token (provider issue
     // 15618). Pauses double from at most 1 s, so 8 attempts take two minutes at most.
     maxRetries: 8,
+    ...allowedAccounts,
     defaultTags: [{ tags: tagsOf(environment) }],
   });
 }

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { lockTimeout } from "../../../src/cli/terraform-cli.ts";
 import { recipeCommands, recipes } from "../../support/recipes.ts";
 
 let folder: string;
@@ -60,6 +61,15 @@ describe.each(recipes)("the recipe for %s", (recipe) => {
     const { failed, calls } = run(commands(), status);
     expect(failed).toBe(true);
     expect(calls.some((call) => call.startsWith("terraform"))).toBe(false);
+  });
+
+  it("waits for the lock of the state", () => {
+    const applies =
+      commands()
+        .join("\n")
+        .match(/terraform .*apply.*/g) ?? [];
+    expect(applies).toHaveLength(1);
+    for (const command of applies) expect(command).toContain(lockTimeout);
   });
 
   it("installs packages without their scripts", () => {

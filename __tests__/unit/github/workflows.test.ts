@@ -14,6 +14,7 @@ interface Step {
 interface Job {
   readonly if?: string;
   readonly needs?: string;
+  readonly concurrency?: Readonly<Record<string, unknown>>;
   readonly environment?: string;
   readonly uses?: string;
   readonly with?: Readonly<Record<string, string>>;
@@ -70,8 +71,8 @@ describe("the deployment", () => {
 
   it.each([
     [
-      `environment: ${expression("inputs.environment")}\n    #`,
-      "#",
+      `    environment: ${expression("inputs.environment")}\n`,
+      "",
       "apply is not in the protected environment",
     ],
     ["needs: plan", "needs: synthesize", "a job does not wait"],
@@ -108,6 +109,33 @@ describe("the deployment", () => {
     });
     const asked = [...text("deploy.yml").matchAll(/\bmatrix\.(\w+)/g)].map(([, key]) => key);
     expect([...new Set(asked)].sort()).toEqual(Object.keys(entry).sort());
+  });
+
+  /** Why two runs could use an environment at the same time, or why one could be cancelled. */
+  const queueProblems = (source = text("deploy.yml")) => {
+    const { group, queue, ...others } = workflow("deploy.yml", source).jobs.environment?.concurrency ?? {};
+    const name = `environment-${expression("matrix.environment")}-${expression("github.event.pull_request.number || 'main'")}`;
+    return [
+      ...(group === name ? [] : ["environments share a queue, or have none"]),
+      ...(queue === "max" ? [] : ["a newer run cancels a waiting one"]),
+      ...(Object.keys(others).length === 0 ? [] : ["a newer run cancels a running one"]),
+    ];
+  };
+
+  it("has one queue for each environment, in which nothing is cancelled", () => {
+    expect(queueProblems()).toEqual([]);
+    // Another group inside it could wait for itself.
+    expect(text("environment.yml")).not.toContain("concurrency:");
+  });
+
+  it.each([
+    [`environment-${expression("matrix.environment")}`, "all", "environments share a queue, or have none"],
+    ["      queue: max\n", "", "a newer run cancels a waiting one"],
+    ["queue: max\n", "queue: max\n      cancel-in-progress: true\n", "a newer run cancels a running one"],
+  ])("has its queue reported with %j replaced", (part, replacement, problem) => {
+    const source = text("deploy.yml");
+    expect(source).toContain(part);
+    expect(queueProblems(source.replace(part, replacement))).toEqual([problem]);
   });
 
   it("is the only one that assumes a role", () => {

@@ -32,9 +32,17 @@ describe("the IDs in Terraform's state", () => {
     const { place, ids } = await managedIds(dev, folder);
     expect(place).toBe("terraform.dev.tfstate");
     expect([...ids].filter((id) => !id.includes(" "))).toEqual(["vpc-1", "sg-1", "sg-2"]);
+    expect((await managedIds(dev, folder)).account).toBeUndefined();
     // Resources of different types can have the same name, for example a role and a log group.
     expect(ids).toContain("aws_vpc vpc-1");
     expect(ids).not.toContain("aws_security_group vpc-1");
+  });
+
+  it("come with the account that the state belongs to", async () => {
+    const instances = [{ attributes: { id: "1", input: { value: "111122223333", type: "string" } } }];
+    const resource = { mode: "managed", type: "terraform_data", name: "state_account", instances };
+    const folder = folderWith({ version: 4, resources: [resource] });
+    expect((await managedIds(dev, folder)).account).toBe("111122223333");
   });
 
   it("are empty without a state, or with an empty one", async () => {
@@ -47,11 +55,13 @@ describe("the IDs in Terraform's state", () => {
     expect([...(await managedIds(dev, lost)).ids]).toEqual([]);
   });
 
-  it("are not returned for a broken state, which a killed Terraform can leave", async () => {
-    for (const text of ["", '{ "version": 4, "resou']) {
+  it("are not returned for a broken state, which a killed Terraform or a full disk can leave", async () => {
+    const cut = '{ "version": 4, "resou';
+    await expect(managedIds(dev, folderWith(cut))).rejects.toThrow(/dev\.tfstate is truncated/);
+    for (const text of ["", cut]) {
       const folder = folderWith(text);
       writeFileSync(join(folder, "terraform.dev.tfstate.backup"), "{}");
-      await expect(managedIds(dev, folder)).rejects.toThrow(/state terraform\.dev\.tfstate is broken/);
+      await expect(managedIds(dev, folder)).rejects.toThrow(/dev\.tfstate is (empty|truncated)/);
     }
   });
 });

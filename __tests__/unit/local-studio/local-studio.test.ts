@@ -303,6 +303,14 @@ describe("rehearsalOverride", () => {
     });
   });
 
+  it("lets the account of the local AWS through", () => {
+    const aws = [{ region: "us-east-1", allowed_account_ids: ["111122223333"] }];
+    expect(rehearsalOverride({ resource: {}, provider: { aws } }, "state")).toEqual({
+      terraform: { backend: { local: { path: "state" } } },
+      provider: { aws: [{ allowed_account_ids: [] }] },
+    });
+  });
+
   it("has no empty `resource`, which Terraform would reject", () => {
     expect(rehearsalOverride({ resource: { aws_vpc: { vpc: {} } } }, "state")).toEqual({
       terraform: { backend: { local: { path: "state" } } },

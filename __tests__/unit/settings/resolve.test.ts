@@ -170,6 +170,7 @@ describe("resolveEnvironment", () => {
         retentionDays: 30,
         alertAddresses: ["security@example.com"],
       },
+      account: "123456789012",
       awsProviderVersion: "~> 6.62",
       backend: {
         type: "s3",

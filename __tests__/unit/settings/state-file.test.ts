@@ -20,9 +20,27 @@ const lost = { "terraform.dev.tfstate": "", "terraform.dev.tfstate.backup": '{ "
 it("refuses an empty state with a backup, as Terraform leaves it that was killed, and says what to do", () => {
   expect(problemsWith(lost)).toEqual([
     expect.stringMatching(
-      /^environments\[0\] "dev": terraform\.dev\.tfstate is empty: .*Copy terraform\.dev\.tfstate\.backup over it/,
+      /^environments\[0\] "dev": terraform\.dev\.tfstate is empty: .*copy terraform\.dev\.tfstate\.backup over it/,
     ),
   ]);
+});
+
+it("refuses a truncated state, and names a backup only where there is a whole one", () => {
+  const cut = { "terraform.dev.tfstate": '{ "version": 4, "resou' };
+  const move =
+    /mv terraform\.dev\.tfstate terraform\.dev\.tfstate\.broken.*leftovers -- --environment dev --remove/;
+  const copy = /copy terraform\.dev\.tfstate\.backup over it.*leftovers -- --environment dev\.$/;
+  for (const [files, remedy, other] of [
+    [cut, move, copy],
+    [{ ...cut, "terraform.dev.tfstate.backup": '{ "vers' }, move, copy],
+    [{ ...cut, "terraform.dev.tfstate.backup": "{}" }, copy, move],
+  ] as const) {
+    const [problem, ...others] = problemsWith(files);
+    expect(problem).toMatch(/"dev": terraform\.dev\.tfstate is truncated: /);
+    expect(problem).toMatch(remedy);
+    expect(problem).not.toMatch(other);
+    expect(others).toEqual([]);
+  }
 });
 
 it("takes none, a first one that was never written, a whole one, and one elsewhere", () => {

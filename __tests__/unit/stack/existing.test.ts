@@ -218,6 +218,7 @@ describe("an existing network", () => {
     expect(Object.keys(stack().resource.terraform_data ?? {}).sort()).toEqual([
       "home_file_system_key_step",
       "removal_guard_step",
+      "state_account",
     ]);
     expect(made.sort()).toEqual([
       "aws_cloudwatch_event_rule",
@@ -292,7 +293,8 @@ describe("an existing domain", () => {
 
   it("gets payload and one lifecycle configuration for each app, and nothing of Studio or a network is made", () => {
     const made = Object.keys(attached().resource).filter((type) => !/^aws_(s3|kms)/.test(type));
-    expect(made).toEqual(["aws_sagemaker_studio_lifecycle_config"]);
+    expect(made).toEqual(["aws_sagemaker_studio_lifecycle_config", "terraform_data"]);
+    expect(resourceNames(attached(), "terraform_data")).toEqual(["state_account"]);
     expect(resourceNames(attached(), "aws_sagemaker_studio_lifecycle_config")).toEqual([
       "lifecycle_configuration_code_editor_domain",
       "lifecycle_configuration_domain",

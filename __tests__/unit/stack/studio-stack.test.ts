@@ -50,6 +50,26 @@ describe("the stack", () => {
     ]);
   });
 
+  it("lets Terraform and its backend take credentials of the environment's account only", () => {
+    const backend = { type: "s3", bucket: "acme-states" } as const;
+    const one = synthesize({ account: "111122223333", backend });
+    expect(one.provider.aws).toEqual([expect.objectContaining({ allowed_account_ids: ["111122223333"] })]);
+    expect(one.terraform.backend).toMatchObject({ s3: { allowed_account_ids: ["111122223333"] } });
+    expect(synthesize({ backend }).text).not.toContain("allowed_account_ids");
+  });
+
+  it("keeps the account in the state, and compares that of the credentials with it", () => {
+    const { resource, text } = synthesize();
+    const current = "data.aws_caller_identity.account_identity.account_id";
+    expect(resource.terraform_data?.state_account).toMatchObject({
+      input: expression(current),
+      lifecycle: { ignore_changes: ["input"] },
+    });
+    expect(JSON.parse(text).locals.state_account_check).toContain(
+      `(terraform_data.state_account.input == ${current}) ? terraform_data.state_account.input : tobool("The Terraform state belongs to`,
+    );
+  });
+
   it("names everything by where it is, without hashes", () => {
     const stack = synthesize();
     for (const name of Object.values(stack.resource).flatMap((ofType) => Object.keys(ofType))) {
