@@ -14,6 +14,7 @@ import { acceptOption, acceptProblems } from "../src/plan-review/accept-option.t
 import { planEnvironment, Runner, runningAppsIfNeeded } from "../src/plan-review/planning.ts";
 import { report, unknownNamesText } from "../src/plan-review/report.ts";
 import { reviewOf, reviewStatus, statusOf } from "../src/plan-review/review.ts";
+import { allRules } from "../src/plan-review/risks/index.ts";
 
 const options = {
   ...rehearsalOptions,
@@ -34,8 +35,8 @@ ${optionsHelp(options)}
 Exit status: 0 if the plan was applied or has no changes, 4 if the answer was not yes, 3 if a risk was not accepted, 1 for
 an error or if an --accept names no risk of this plan, 2 for an invalid command line, 130 if interrupted.`;
 
-const problems = (values: Values): readonly string[] => [
-  ...acceptProblems(values),
+const problems = async (values: Values): Promise<readonly string[]> => [
+  ...acceptProblems(values, await allRules()),
   ...(values.rehearsal === undefined
     ? [
         "--rehearsal is required: this command applies to rehearsals only. To deploy to AWS, run npx cdktf deploy ENVIRONMENT",
@@ -67,7 +68,7 @@ async function main(values: Values): Promise<number> {
       ...{ steps, runner },
     });
     const apps = await runningAppsIfNeeded(plan, { region, ask: true, steps, signal });
-    const review = reviewOf({ plan, apps, accept: listOf(values.accept) });
+    const review = reviewOf({ plan, apps, rules: await allRules(), accept: listOf(values.accept) });
     console.log(report(name, review));
     if (review.unknownNames.length > 0) console.error(unknownNamesText(review));
     const status = statusOf(review);

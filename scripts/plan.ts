@@ -14,6 +14,7 @@ import { type Plan, readPlan, regionOf, text } from "../src/plan-review/plan.ts"
 import { planEnvironment, Runner, runningAppsIfNeeded } from "../src/plan-review/planning.ts";
 import { report, unknownNamesText } from "../src/plan-review/report.ts";
 import { reviewOf, statusOf } from "../src/plan-review/review.ts";
+import { allRules } from "../src/plan-review/risks/index.ts";
 
 const options = {
   ...environmentOption,
@@ -58,12 +59,12 @@ Requires Terraform, and AWS credentials that can read the deployed resources and
 and sagemaker:ListSpaces, the review also finds running apps that block a change.
 A saved plan contains sensitive values in plain text: protect it like the state.`;
 
-function problems(values: Values): readonly string[] {
+async function problems(values: Values): Promise<readonly string[]> {
   const withPlan = ["in", "ask-aws"].filter((name) => values[name] !== undefined);
   const withoutPlan = ["environment", "save", "synthesized"].filter((name) => values[name] !== undefined);
   const notRehearsed = ["plan", "save", "synthesized"].filter((name) => values[name] !== undefined);
   return [
-    ...acceptProblems(values),
+    ...acceptProblems(values, await allRules()),
     ...(values.plan === undefined
       ? withPlan.map((name) => `--${name} requires --plan`)
       : withoutPlan.map((name) => `--${name} cannot be combined with --plan`)),
@@ -98,7 +99,7 @@ async function main(values: Values): Promise<number> {
         ? await planned(values, { folder: folder.path, steps, runner })
         : await readSaved(resolve(file), values, steps, runner);
     const apps = await runningAppsIfNeeded(plan, { region, ask, steps, signal });
-    const review = reviewOf({ plan, apps, accept: listOf(values.accept) });
+    const review = reviewOf({ plan, apps, rules: await allRules(), accept: listOf(values.accept) });
     const markdown = report(of, review);
     console.log(markdown);
     if (out !== undefined) {

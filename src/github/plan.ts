@@ -5,6 +5,7 @@ import { Steps } from "../cli/steps.ts";
 import { planEnvironment, Runner, runningAppsIfNeeded } from "../plan-review/planning.ts";
 import { report } from "../plan-review/report.ts";
 import { reviewOf, reviewStatus, statusOf } from "../plan-review/review.ts";
+import { allRules } from "../plan-review/risks/index.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { acceptancesOf, labelOf, mergedAs } from "./acceptances.ts";
 import type { JobContext } from "./context.ts";
@@ -29,6 +30,8 @@ export async function plan({ environment, context, output, signal }: StepProps):
   const backend = stateBackend(environment);
   const pullRequest = context.pullRequest ?? (await mergedAs(github, context.commit));
   const acceptances = pullRequest === undefined ? [] : await acceptancesOf(github, pullRequest);
+  // Before the plan, which takes minutes.
+  const rules = await allRules();
   const folder = createRunFolder();
   try {
     const steps = new Steps();
@@ -42,8 +45,8 @@ export async function plan({ environment, context, output, signal }: StepProps):
     });
     const apps = await runningAppsIfNeeded(plan, { region, ask: true, steps, signal });
     const labels = new Set(acceptances.map(({ label }) => label));
-    const names = reviewOf({ plan, apps, accept: [] }).risks.map(({ name }) => name);
-    const review = reviewOf({ plan, apps, accept: names.filter((name) => labels.has(labelOf(name))) });
+    const names = reviewOf({ plan, apps, rules, accept: [] }).risks.map(({ name }) => name);
+    const review = reviewOf({ plan, apps, rules, accept: names.filter((name) => labels.has(labelOf(name))) });
     const markdown = report(environment.name, review);
     console.log(markdown);
     const { risks } = review;
