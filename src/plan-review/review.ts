@@ -27,6 +27,8 @@ export interface Risk extends Finding {
 export interface Review {
   readonly risks: readonly Risk[];
   readonly changes: readonly ChangesOfConcern[];
+  /** Every change of a managed resource. */
+  readonly resources: readonly ResourceChange[];
   readonly counts: Readonly<Record<"add" | "change" | "replace" | "remove", number>>;
   readonly costs: Costs;
   readonly access: readonly AccessChange[];
@@ -58,6 +60,7 @@ export function reviewOf(props: ReviewProps): Review {
   return {
     risks,
     changes,
+    resources: all,
     counts: {
       add: number((one) => isCreated(one) && !isDestroyed(one)),
       change: number(isUpdated),
