@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log, Region, Result } from "sarif";
 import { projectFolder } from "../cli/paths.ts";
+import { kindOf, nameOf } from "./kinds.ts";
+import { code } from "./markdown.ts";
 import type { Review, Risk } from "./review.ts";
 import type { Rule } from "./risks/rule.ts";
 
@@ -35,7 +37,7 @@ export function reviewSarif({ subject, review, rules, file = settingsFile }: Sar
               id: name,
               shortDescription: { text: title },
               fullDescription: { text: title },
-              help: { text: `To accept such a risk, add --accept and its name, which begins with ${name}:.` },
+              help: { text: `To accept such a risk, add --accept and its name, which begins with ${name}.` },
             })),
           },
         },
@@ -57,11 +59,16 @@ export function reviewSarif({ subject, review, rules, file = settingsFile }: Sar
   };
 }
 
-const resultOf = ({ rule, name, reason, lost, instead, accepted }: Risk): Result => ({
+const resultOf = ({ rule, name, about, reason, lost, instead, accepted }: Risk): Result => ({
   ruleId: rule,
   level: accepted ? "note" : "error",
   message: {
-    text: [reason, ...(lost === undefined ? [] : [`Lost: ${lost}.`]), `Instead: ${instead}.`, `Name: ${name}.`].join(" "),
+    text: [
+      `${kindOf(about).noun} ${code(nameOf(about))}: ${reason}`,
+      ...(lost === undefined ? [] : [`Lost: ${lost}.`]),
+      `Instead: ${instead}.`,
+      `To accept it: ${code(`--accept ${name}`)}`,
+    ].join(" "),
   },
   suppressions: accepted ? [{ kind: "external", status: "accepted", justification: "accepted by name" }] : [],
 });

@@ -1,11 +1,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { workFolder } from "../../../src/cli/paths.ts";
+import { projectFolder, workFolder } from "../../../src/cli/paths.ts";
 import { acceptProblems } from "../../../src/plan-review/accept-option.ts";
 import { report } from "../../../src/plan-review/report.ts";
 import { statusOf } from "../../../src/plan-review/review.ts";
 import { allRules, rules } from "../../../src/plan-review/risks/index.ts";
+import { codeBlocks, readDoc } from "../../support/docs.ts";
 import { change, plan, review } from "../../support/plan-fixture.ts";
 
 let folder: string;
@@ -56,6 +57,14 @@ describe("a team's own rules", () => {
     const own = await allRules(folder);
     expect(() => review(plan([]), { rules: own })).toThrow(/broken\.ts: the rule "broken" failed: .*such/);
   });
+});
+
+it("are written as the documentation shows", async () => {
+  const [example = ""] = codeBlocks(readDoc("src/plan-review/README.md"), "ts");
+  write("documented.ts", example.replaceAll(/"\.\.\/(.*?\.ts)"/g, `"${join(projectFolder, "src/plan-review")}/$1"`));
+  const endpoint = plan([change("aws_vpc_endpoint.s3", { id: "e" }, null)]);
+  const found = review(endpoint, { rules: await allRules(folder) }).risks.map(({ name }) => name);
+  expect(found).toEqual(["removed-endpoint:s3"]);
 });
 
 describe("the example, which is active", () => {
