@@ -13,7 +13,7 @@ import { Steps } from "../src/cli/steps.ts";
 import { type Session, writeExports } from "../src/local-studio/session.ts";
 import { acceptOption, acceptProblems } from "../src/plan-review/accept-option.ts";
 import { regionOf, text } from "../src/plan-review/plan.ts";
-import { planEnvironment, type PlannedEnvironment, Runner, runningAppsIfNeeded } from "../src/plan-review/planning.ts";
+import { planEnvironment, Runner, runningAppsIfNeeded } from "../src/plan-review/planning.ts";
 import { report, unknownNamesText } from "../src/plan-review/report.ts";
 import { reviewOf, reviewStatus, statusOf } from "../src/plan-review/review.ts";
 import { allRules } from "../src/plan-review/risks/index.ts";
@@ -51,9 +51,9 @@ const problems = async (values: Values): Promise<readonly string[]> => [
   ...(values.plan === undefined && values.rehearsal === undefined
     ? ["--plan FILE or --rehearsal is required. To deploy to AWS without a saved plan, run npx cdktf deploy"]
     : []),
-  ...(["plan", "in"].filter((name) => values[name] !== undefined && values.rehearsal !== undefined)).map(
-    (name) => `--${name} cannot be combined with --rehearsal`,
-  ),
+  ...["plan", "in"]
+    .filter((name) => values[name] !== undefined && values.rehearsal !== undefined)
+    .map((name) => `--${name} cannot be combined with --rehearsal`),
   ...["run", "yes"]
     .filter((name) => values[name] !== undefined && values.rehearsal === undefined)
     .map((name) => `--${name} requires --rehearsal`),
@@ -120,10 +120,7 @@ async function main(values: Values): Promise<number> {
   }
 }
 
-async function savedPlanOf(
-  values: Values,
-  tools: { readonly steps: Steps; readonly runner: Runner },
-): Promise<PlannedEnvironment> {
+async function savedPlanOf(values: Values, tools: { readonly steps: Steps; readonly runner: Runner }) {
   const name = chosenEnvironment(values).name;
   const saved = resolve(text(values.plan) ?? "");
   const stack = resolve(text(values.in) ?? join(projectFolder, "cdktf.out/stacks", name));

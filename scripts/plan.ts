@@ -8,7 +8,13 @@ import { enterRehearsal, lockPatience, rehearsalOptions } from "../src/cli/rehea
 import { createRunFolder } from "../src/cli/run-folder.ts";
 import { Steps } from "../src/cli/steps.ts";
 import { acceptOption, acceptProblems } from "../src/plan-review/accept-option.ts";
-import { applyStep, fromProject, rehearsed, savedPlan, type Target } from "../src/plan-review/apply-command.ts";
+import {
+  applyStep,
+  fromProject,
+  rehearsed,
+  savedPlan,
+  type Target,
+} from "../src/plan-review/apply-command.ts";
 import { type Plan, regionOf, text } from "../src/plan-review/plan.ts";
 import { planEnvironment, Runner, runningAppsIfNeeded } from "../src/plan-review/planning.ts";
 import { unknownNamesText } from "../src/plan-review/report.ts";

@@ -78,7 +78,10 @@ const fingerprint = (subject: string, name: string) =>
   `${createHash("sha256").update(`${subject}\n${name}`).digest("hex").slice(0, 16)}:1`;
 
 /** The line with the environment's name, or else the first. */
-function regionOf(file: string, environment: string): Required<Pick<Region, "startLine" | "startColumn" | "endLine" | "endColumn">> {
+function regionOf(
+  file: string,
+  environment: string,
+): Required<Pick<Region, "startLine" | "startColumn" | "endLine" | "endColumn">> {
   const lines = file === settingsFile ? readFileSync(join(projectFolder, file), "utf8").split("\n") : [];
   const index = lines.findIndex((line) => /name"?: *["'](.*?)["']/.exec(line)?.[1] === environment);
   const line = Math.max(index, 0);

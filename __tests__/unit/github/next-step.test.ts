@@ -30,7 +30,10 @@ describe("what applies a plan of the workflow", () => {
   });
 
   it("first accepts the risks by labels, and plans again", () => {
-    expect(step(removed)?.command.split("\n")).toEqual([...labels, "gh run rerun 12 --failed --repo our/team"]);
+    expect(step(removed)?.command.split("\n")).toEqual([
+      ...labels,
+      "gh run rerun 12 --failed --repo our/team",
+    ]);
     expect(step(removed)?.words).toBe(
       "These commands accept all risks above. The last one plans again in this run:",
     );

@@ -61,7 +61,10 @@ describe("a team's own rules", () => {
 
 it("are written as the documentation shows", async () => {
   const [example = ""] = codeBlocks(readDoc("src/plan-review/README.md"), "ts");
-  write("documented.ts", example.replaceAll(/"\.\.\/(.*?\.ts)"/g, `"${join(projectFolder, "src/plan-review")}/$1"`));
+  write(
+    "documented.ts",
+    example.replaceAll(/"\.\.\/(.*?\.ts)"/g, `"${join(projectFolder, "src/plan-review")}/$1"`),
+  );
   const endpoint = plan([change("aws_vpc_endpoint.s3", { id: "e" }, null)]);
   const found = review(endpoint, { rules: await allRules(folder) }).risks.map(({ name }) => name);
   expect(found).toEqual(["removed-endpoint:s3"]);
