@@ -20,8 +20,8 @@ const help = `usage: npm run github -- plan|apply [options]
 
 Runs the steps of .github/workflows/environment.yml, with the stacks that its first job synthesized into cdktf.out.
 
-  plan    plan an environment, and write the review to the run's summary; on the main branch, save the plan beside the
-          state. The label "accept NAME" on the pull request accepts the risk NAME
+  plan    plan an environment, and write the review to the run's summary, and as JSON and SARIF into cdktf.out/plan; on the
+          main branch, save the plan beside the state. The label "accept NAME" on the pull request accepts the risk NAME
   apply   apply the plan of this run, whose SHA-256 is in PLAN_SHA256
 
 ${optionsHelp(options)}

@@ -1,19 +1,27 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { runCommand } from "../src/cli/command.ts";
 import { listOf, type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { environmentOption } from "../src/cli/environment-option.ts";
 import { onInterrupt } from "../src/cli/interrupt.ts";
 import { projectFolder } from "../src/cli/paths.ts";
-import { Problem } from "../src/cli/problem.ts";
 import { enterRehearsal, rehearsalOptions } from "../src/cli/rehearsal-option.ts";
 import { createRunFolder } from "../src/cli/run-folder.ts";
 import { Steps } from "../src/cli/steps.ts";
 import { acceptOption, acceptProblems } from "../src/plan-review/accept-option.ts";
-import { type Plan, readPlan, regionOf, text } from "../src/plan-review/plan.ts";
+import {
+  applyStep,
+  fromProject,
+  rehearsed,
+  savedPlan,
+  type Target,
+} from "../src/plan-review/apply-command.ts";
+import { type Plan, regionOf, text } from "../src/plan-review/plan.ts";
 import { planEnvironment, Runner, runningAppsIfNeeded } from "../src/plan-review/planning.ts";
-import { report, unknownNamesText } from "../src/plan-review/report.ts";
+import { unknownNamesText } from "../src/plan-review/report.ts";
 import { reviewOf, statusOf } from "../src/plan-review/review.ts";
+import { allRules } from "../src/plan-review/risks/index.ts";
+import { readSavedPlan } from "../src/plan-review/saved-plan.ts";
+import { type WriteProps, writeReview } from "../src/plan-review/write.ts";
 
 const options = {
   ...environmentOption,
@@ -22,9 +30,17 @@ const options = {
     value: "FILE",
     help: "write the review to FILE as Markdown (default: cdktf.out/plan/ENVIRONMENT.md)",
   },
+  json: {
+    value: "FILE",
+    help: "write the review to FILE as JSON (default: cdktf.out/plan/ENVIRONMENT.json)",
+  },
+  sarif: {
+    value: "FILE",
+    help: "write the risks to FILE as SARIF, for code scanning (default: cdktf.out/plan/ENVIRONMENT.sarif)",
+  },
   save: {
     value: "FILE",
-    help: "save the plan for terraform apply (default: cdktf.out/plan/ENVIRONMENT.tfplan)",
+    help: "save the plan, which npm run apply applies (default: cdktf.out/plan/ENVIRONMENT.tfplan)",
   },
   plan: {
     value: "FILE",
@@ -48,7 +64,8 @@ const help = `usage: npm run plan -- [options]
 
 Synthesizes an environment of src/environments.ts, plans it with Terraform, and reviews the plan. The review lists the
 risks first, with what is lost, for whom, and what to do instead. Then it lists all changes by area, and the change of the
-fixed monthly cost. It is printed and written to a Markdown file. Nothing is applied.
+fixed monthly cost. It ends with the command that applies this plan and accepts its risks. It is printed, and written as
+Markdown, JSON and SARIF (src/plan-review/README.md). Nothing is applied.
 
 ${optionsHelp(options)}
 
@@ -58,12 +75,12 @@ Requires Terraform, and AWS credentials that can read the deployed resources and
 and sagemaker:ListSpaces, the review also finds running apps that block a change.
 A saved plan contains sensitive values in plain text: protect it like the state.`;
 
-function problems(values: Values): readonly string[] {
+async function problems(values: Values): Promise<readonly string[]> {
   const withPlan = ["in", "ask-aws"].filter((name) => values[name] !== undefined);
   const withoutPlan = ["environment", "save", "synthesized"].filter((name) => values[name] !== undefined);
   const notRehearsed = ["plan", "save", "synthesized"].filter((name) => values[name] !== undefined);
   return [
-    ...acceptProblems(values),
+    ...acceptProblems(values, await allRules()),
     ...(values.plan === undefined
       ? withPlan.map((name) => `--${name} requires --plan`)
       : withoutPlan.map((name) => `--${name} cannot be combined with --plan`)),
@@ -74,13 +91,17 @@ function problems(values: Values): readonly string[] {
   ];
 }
 
-interface Planned {
-  /** The subject of the review. */
-  readonly of: string;
+interface Planned extends Pick<WriteProps, "subject" | "file" | "paths"> {
   readonly plan: Plan;
-  readonly out: string | undefined;
   readonly region: string | undefined;
   readonly ask: boolean;
+  /** Where the plan can be applied. @default nowhere */
+  readonly target?: Target | undefined;
+}
+
+interface Tools {
+  readonly steps: Steps;
+  readonly runner: Runner;
 }
 
 async function main(values: Values): Promise<number> {
@@ -91,21 +112,16 @@ async function main(values: Values): Promise<number> {
   const folder = createRunFolder();
   const steps = new Steps();
   try {
-    const runner = new Runner(folder.path, signal);
-    const file = text(values.plan);
-    const { of, plan, out, region, ask } =
-      file === undefined
-        ? await planned(values, { folder: folder.path, steps, runner })
-        : await readSaved(resolve(file), values, steps, runner);
+    const tools = { steps, runner: new Runner(folder.path, signal) };
+    const { plan, region, ask, target, ...written } =
+      values.plan === undefined
+        ? await planned(values, folder.path, tools)
+        : await readSaved(resolve(text(values.plan) ?? ""), values, tools);
     const apps = await runningAppsIfNeeded(plan, { region, ask, steps, signal });
-    const review = reviewOf({ plan, apps, accept: listOf(values.accept) });
-    const markdown = report(of, review);
-    console.log(markdown);
-    if (out !== undefined) {
-      mkdirSync(dirname(out), { recursive: true });
-      writeFileSync(out, markdown);
-      console.error(`written: ${out}`);
-    }
+    const rules = await allRules();
+    const review = reviewOf({ plan, apps, rules, accept: listOf(values.accept) });
+    const next = target && applyStep(target, review);
+    console.log(writeReview({ ...written, review, rules, next }));
     if (review.unknownNames.length > 0) console.error(unknownNamesText(review));
     return statusOf(review);
   } catch (error) {
@@ -116,46 +132,41 @@ async function main(values: Values): Promise<number> {
   }
 }
 
-async function planned(
-  values: Values,
-  { folder, ...tools }: { readonly folder: string; readonly steps: Steps; readonly runner: Runner },
-): Promise<Planned> {
+/** The path of each format, and of the saved plan. */
+const pathsOf = (values: Values, byDefault: (extension: string) => string | undefined) => {
+  const path = (option: string, extension: string) => {
+    const given = text(values[option]) ?? byDefault(extension);
+    return given && resolve(given);
+  };
+  return { markdown: path("out", "md"), json: path("json", "json"), sarif: path("sarif", "sarif") };
+};
+
+async function planned(values: Values, folder: string, tools: Tools): Promise<Planned> {
   const session = values.rehearsal === undefined ? undefined : enterRehearsal(values);
   // The rehearsal's folder contains the applied stack, so a plan needs another folder.
   const output = join(session === undefined ? projectFolder : folder, "cdktf.out");
-  const fileOf = (option: "out" | "save", file: string) =>
-    resolve(text(values[option]) ?? join(session?.folder ?? output, "plan", file));
+  const file = (name: string) => join(session?.folder ?? output, "plan", name);
   const { name, plan, region, saved } = await planEnvironment({
     ...{ environmentName: session?.environmentName ?? text(values.environment), output, ...tools },
-    save: (of) => fileOf("save", `${of}.tfplan`),
+    save: (of) => resolve(text(values.save) ?? file(`${of}.tfplan`)),
     synthesized: values.synthesized === true,
   });
   if (session === undefined) console.error(`written: ${saved}`);
-  return { of: name, plan, out: fileOf("out", `${name}.md`), region, ask: true };
+  return {
+    ...{ subject: name, plan, region, ask: true },
+    paths: pathsOf(values, (extension) => file(`${name}.${extension}`)),
+    target: session === undefined ? savedPlan(saved, "--environment", name) : rehearsed(session.run),
+  };
 }
 
-async function readSaved(file: string, values: Values, steps: Steps, runner: Runner): Promise<Planned> {
-  let content: Buffer;
-  try {
-    content = readFileSync(file);
-  } catch (error) {
-    const message = `--plan: ${error instanceof Error ? error.message : error}`;
-    throw new Problem({ message, remedy: "pass a file that `terraform plan -out` wrote" });
-  }
-  // A plan file is a zip archive.
-  const saved = content.subarray(0, 2).toString("latin1") === "PK";
+async function readSaved(file: string, values: Values, tools: Tools): Promise<Planned> {
   const folder = resolve(text(values.in) ?? dirname(file));
-  const json = saved
-    ? await steps.run("terraform show", () => runner.terraform(folder, "show", "-json", file))
-    : content.toString("utf8");
-  const plan = readPlan(json, file);
-  const out = text(values.out);
+  const { plan, isAppliable } = await readSavedPlan({ file, folder, ...tools });
   return {
-    of: file.split("/").at(-1) ?? file,
-    plan,
-    out: out === undefined ? undefined : resolve(out),
-    region: regionOf(plan),
-    ask: values["ask-aws"] === true,
+    ...{ subject: basename(file), file: fromProject(file), plan },
+    ...{ region: regionOf(plan), ask: values["ask-aws"] === true },
+    paths: pathsOf(values, () => undefined),
+    target: isAppliable ? savedPlan(file, "--in", fromProject(folder)) : undefined,
   };
 }
 

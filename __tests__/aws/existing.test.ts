@@ -45,6 +45,7 @@ import { leaveOutLifecycleRules } from "../../src/local-studio/lifecycle-rules.t
 import { type LocalAws, startLocalAws } from "../../src/local-studio/local-aws.ts";
 import type { Plan } from "../../src/plan-review/plan.ts";
 import { reviewOf } from "../../src/plan-review/review.ts";
+import { rules } from "../../src/plan-review/risks/index.ts";
 import type { EnvironmentSettings } from "../../src/settings/environment.ts";
 
 const region = "us-east-1";
@@ -273,7 +274,7 @@ async function applyReviewed(run: Awaited<ReturnType<typeof terraformIn>>): Prom
   const plan = JSON.parse((await run("show", "-json", "reviewed.tfplan")).output) as Plan;
   const applied = await run("apply", "reviewed.tfplan");
   expect(applied.status, applied.output).toBe(0);
-  return reviewOf({ plan, apps: { running: [] }, accept: [] }).risks.map(({ name }) => name);
+  return reviewOf({ plan, apps: { running: [] }, rules, accept: [] }).risks.map(({ name }) => name);
 }
 
 describe("existing resources", () => {

@@ -107,6 +107,9 @@ describe("a run on the main branch", () => {
     run("1");
     expect(await plan(step())).toBe(0);
     expect(summary()).toContain("# Plan review: `dev`");
+    expect(summary()).toMatch(
+      /```bash\ngh api repos\/our\/team\/actions\/runs\/1\/pending_deployments .*\n```\n$/,
+    );
     const sha256 = outputOf() ?? "";
     expect(await apply({ ...step(), sha256 })).toBe(0);
     expect(await applied()).toBe("one");
@@ -117,6 +120,7 @@ describe("a run on the main branch", () => {
     expect(await plan(step())).toBe(0);
     expect(outputOf()).toBeUndefined();
     expect(summary()).toContain("No changes.");
+    expect(summary()).not.toContain("## Apply");
   });
 
   it("does not apply its plan after another apply", async () => {
@@ -157,6 +161,13 @@ describe("a run on the main branch", () => {
     expect(outputOf()).toBeUndefined();
     const risk = /Stops the apply:\*\* `([^`]+)`/.exec(summary())?.[1] ?? "";
     expect(risk).toMatch(/:work$/);
+    expect(summary()).toContain(
+      `gh pr edit 7 --add-label 'accept ${risk}' --repo our/team\ngh run rerun 7 --failed`,
+    );
+    const written = (extension: string) =>
+      JSON.parse(readFileSync(join(base, `plan/dev.${extension}`), "utf8"));
+    expect(written("json").risks).toMatchObject([{ name: risk, accepted: false }]);
+    expect(written("sarif").runs[0].results).toMatchObject([{ level: "error" }]);
     github.label(7, "labeled", "ana", labelOf(risk));
     run("7");
     expect(await plan(step())).toBe(0);

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { capture } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { findTerraform, terraformEnvironment } from "../../src/cli/terraform-cli.ts";
 import { leaveOutLifecycleRules } from "../../src/local-studio/lifecycle-rules.ts";
@@ -17,6 +18,16 @@ const settings: EnvironmentSettings = {
   userProfiles: [{ name: "ana" }, { name: "bo" }],
 };
 
+const packages = { marimoVersion: "0.25.1", extraPackages: ["humanize==4.12.3"] };
+const frequent: Partial<EnvironmentSettings> = {
+  ...packages,
+  transport: "sse",
+  sampleNotebooks: false,
+  idleTimeoutMinutes: 120,
+  defaultInstanceType: "ml.m5.large",
+  userProfiles: [{ name: "ana", defaultInstanceType: "ml.t3.large" }, { name: "bo" }, { name: "cy" }],
+};
+
 let project: Clone;
 let localAws: LocalAws;
 let environment: NodeJS.ProcessEnv;
@@ -25,6 +36,12 @@ const review = (...args: string[]) => project.run("scripts/plan.ts", args, envir
 const reviewOf = (changed: Partial<EnvironmentSettings>, ...args: string[]) => {
   project.settings = { ...settings, ...changed };
   return review(...args);
+};
+/** Runs the command with which a review ends, as printed. */
+const paste = async ({ stdout }: { readonly stdout: string }) => {
+  const command = /\n## Apply\n[\s\S]*```bash\n([\s\S]*)\n```\n\n$/.exec(stdout)?.[1] ?? "false";
+  const options = { cwd: project.folder, env: { ...process.env, ...environment }, timeout: 500_000 };
+  return { command, ...(await capture("bash", ["-c", command], options)) };
 };
 /** Applies the plan that the last review saved. */
 const apply = () =>
@@ -58,9 +75,13 @@ describe("npm run plan", () => {
     expect(await localAws.inventory()).toEqual([]);
   });
 
-  it("saves a plan that Terraform can apply, and finds no changes afterwards", async () => {
-    const { status, output } = await apply();
-    expect(status, output).toBe(0);
+  it("ends with a command that applies the saved plan, and finds no changes afterwards", async () => {
+    const { command, status, stderr } = await paste(await review("--environment", "dev"));
+    expect(command).toBe("npm run apply -- --environment dev --plan cdktf.out/plan/dev.tfplan");
+    expect(status, stderr).toBe(0);
+    const again = await project.run("scripts/apply.ts", command.split(" ").slice(4), environment);
+    expect(again.status).toBe(1);
+    expect(again.stderr).toContain("The state has changed since this plan was made: nothing was applied.");
     const after = await review();
     expect(after.status, after.stderr).toBe(0);
     expect(after.stdout).toBe("# Plan review: `dev` in account `123456789012`\n\nNo changes.\n\n");
@@ -118,19 +139,11 @@ describe("npm run plan", () => {
   });
 
   it("finds no update of the domain in frequent changes, which can be applied", async () => {
-    const packages = { marimoVersion: "0.25.1", extraPackages: ["humanize==4.12.3"] };
     const usual = readFileSync(project.lockFile(settings), "utf8");
     const lock =
       lockHeader(resolveEnvironment({ ...settings, ...packages })) + usual.split("\n").slice(1).join("\n");
     writeFileSync(project.lockFile({ ...settings, ...packages }), lock);
-    const { status, stdout, stderr } = await reviewOf({
-      ...packages,
-      transport: "sse",
-      sampleNotebooks: false,
-      idleTimeoutMinutes: 120,
-      defaultInstanceType: "ml.m5.large",
-      userProfiles: [{ name: "ana", defaultInstanceType: "ml.t3.large" }, { name: "bo" }, { name: "cy" }],
-    });
+    const { status, stdout, stderr } = await reviewOf(frequent);
     expect(status, stderr + stdout).toBe(4);
     expect(stdout).toContain("No risks found.");
     expect(stdout).toMatch(/- change the payload from version `[0-9a-f]{16}` to version `[0-9a-f]{16}`/);
@@ -139,6 +152,23 @@ describe("npm run plan", () => {
     expect(stdout).not.toContain("aws_sagemaker_domain");
     const { status: applied, output } = await apply();
     expect(applied, output).toBe(0);
+  });
+
+  it("ends with a command that accepts the risks, without which nothing is applied", async () => {
+    const removed = await reviewOf({ ...frequent, userProfiles: frequent.userProfiles?.slice(0, 2) ?? [] });
+    expect(removed.status, removed.stderr).toBe(3);
+    const name = "replaced-user-profile:studio_profiles.cy";
+    const json = JSON.parse(readFileSync(join(project.folder, "cdktf.out/plan/dev.json"), "utf8"));
+    expect(json.risks.map((risk: { name: string }) => risk.name)).toContain(name);
+    const refused = await project.run("scripts/apply.ts", ["--plan", json.apply.split(" ")[7]], environment);
+    expect(refused.status, refused.stderr).toBe(3);
+    expect(refused.stderr).toContain("Nothing was applied.");
+    const { command, status, stderr } = await paste(removed);
+    expect(command).toBe(json.apply);
+    expect(command).toContain(`--plan cdktf.out/plan/dev.tfplan --accept ${name}`);
+    expect(status, stderr).toBe(0);
+    const after = await review();
+    expect(after.status, after.stdout).toBe(0);
   });
 
   it("predicts an update of the domain that the provider cannot make", async () => {

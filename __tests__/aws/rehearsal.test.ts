@@ -109,8 +109,11 @@ describe("a running rehearsal", () => {
     );
     // Control: neither command has applied anything.
     expect(await profiles(first)).toEqual(["ana"]);
-    const applied = await apply("--yes");
-    expect(applied.status, applied.stderr).toBe(0);
+    // The review ends with the command.
+    const command = /\n(npm run apply -- --rehearsal --run \S+)\n```\n\n$/.exec(planned.stdout)?.[1];
+    const options = { cwd: project.folder, timeout: 300_000 };
+    const applied = await capture("bash", ["-c", `${command} --yes`], options);
+    expect(applied?.status, applied?.stderr).toBe(0);
     expect(await profiles(first)).toEqual(["ana", "bo"]);
 
     project.settings = people("ana", "bo", "cy");

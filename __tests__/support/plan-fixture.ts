@@ -1,5 +1,6 @@
 import type { Action, Plan, ResourceChange, Values } from "../../src/plan-review/plan.ts";
 import { type ReviewProps, reviewOf } from "../../src/plan-review/review.ts";
+import { rules } from "../../src/plan-review/risks/index.ts";
 
 type Before = Values | null;
 
@@ -58,7 +59,7 @@ export function plan(
 }
 
 export const review = (of: Plan, props: Partial<Omit<ReviewProps, "plan">> = {}) =>
-  reviewOf({ plan: of, apps: { running: [] }, accept: [], ...props });
+  reviewOf({ plan: of, apps: { running: [] }, rules, accept: [], ...props });
 
 /** Returns the names of the risks of a plan. */
 export const risksOf = (...args: Parameters<typeof plan>): readonly string[] =>

@@ -9,7 +9,7 @@ export interface Command {
   readonly operands?: readonly string[] | undefined;
   readonly help: string;
   /** Additional checks of the values. @default none */
-  readonly problems?: ((values: Values) => readonly string[]) | undefined;
+  readonly problems?: ((values: Values) => readonly string[] | Promise<readonly string[]>) | undefined;
   /** Resolves to the exit status. */
   readonly run: (values: Values, operand: string | undefined) => Promise<number>;
 }
@@ -26,7 +26,7 @@ export async function runCommand(command: Command): Promise<void> {
       console.log(command.help);
       return 0;
     }
-    const all = [...problems, ...(command.problems?.(values) ?? [])];
+    const all = [...problems, ...((await command.problems?.(values)) ?? [])];
     if (all.length === 0) return command.run(values, operand);
     console.error([...all.map((problem) => `- ${problem}`), `See ${command.name} -- --help`].join("\n"));
     return 2;

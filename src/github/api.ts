@@ -23,6 +23,10 @@ export class GitHub {
     this.props = props;
   }
 
+  get repository(): string {
+    return this.props.repository;
+  }
+
   /** All pages of a list (GitHub, "Using pagination in the REST API": the header `link` contains the next page). */
   async list<Item>(path: string): Promise<readonly Item[]> {
     const items: Item[] = [];

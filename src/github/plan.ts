@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { createRunFolder } from "../cli/run-folder.ts";
 import { Steps } from "../cli/steps.ts";
 import { planEnvironment, Runner, runningAppsIfNeeded } from "../plan-review/planning.ts";
-import { report } from "../plan-review/report.ts";
 import { reviewOf, reviewStatus, statusOf } from "../plan-review/review.ts";
+import { allRules } from "../plan-review/risks/index.ts";
+import { writeReview } from "../plan-review/write.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { acceptancesOf, labelOf, mergedAs } from "./acceptances.ts";
 import type { JobContext } from "./context.ts";
+import { nextStep } from "./next-step.ts";
 import { savePlan, sha256, stateBackend } from "./saved-plan.ts";
 import { summaryOf } from "./summary.ts";
 
@@ -29,6 +31,8 @@ export async function plan({ environment, context, output, signal }: StepProps):
   const backend = stateBackend(environment);
   const pullRequest = context.pullRequest ?? (await mergedAs(github, context.commit));
   const acceptances = pullRequest === undefined ? [] : await acceptancesOf(github, pullRequest);
+  // Before the plan, which takes minutes.
+  const rules = await allRules();
   const folder = createRunFolder();
   try {
     const steps = new Steps();
@@ -42,9 +46,17 @@ export async function plan({ environment, context, output, signal }: StepProps):
     });
     const apps = await runningAppsIfNeeded(plan, { region, ask: true, steps, signal });
     const labels = new Set(acceptances.map(({ label }) => label));
-    const names = reviewOf({ plan, apps, accept: [] }).risks.map(({ name }) => name);
-    const review = reviewOf({ plan, apps, accept: names.filter((name) => labels.has(labelOf(name))) });
-    const markdown = report(environment.name, review);
+    const names = reviewOf({ plan, apps, rules, accept: [] }).risks.map(({ name }) => name);
+    const review = reviewOf({ plan, apps, rules, accept: names.filter((name) => labels.has(labelOf(name))) });
+    const { name } = environment;
+    const { repository } = github;
+    const next = nextStep({
+      ...{ environment: name, review, labelled: pullRequest },
+      context: { event, runId, repository },
+    });
+    const file = (extension: string) => join(output, "plan", `${name}.${extension}`);
+    const paths = { markdown: undefined, json: file("json"), sarif: file("sarif") };
+    const markdown = writeReview({ subject: name, review, rules, next, paths });
     console.log(markdown);
     const { risks } = review;
     appendFileSync(context.summary, summaryOf({ report: markdown, risks, acceptances, pullRequest }));

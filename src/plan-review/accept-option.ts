@@ -1,5 +1,5 @@
 import { listOf, type Options, type Values } from "../cli/command-line.ts";
-import { rules } from "./review.ts";
+import type { Rule } from "./risks/rule.ts";
 
 /** The option of commands that review a plan. */
 export const acceptOption = {
@@ -11,7 +11,7 @@ export const acceptOption = {
 } as const satisfies Options;
 
 /** The names that no plan can have, because they do not begin with a rule. */
-export const acceptProblems = ({ accept }: Values): readonly string[] =>
+export const acceptProblems = ({ accept }: Values, rules: readonly Rule[]): readonly string[] =>
   listOf(accept)
     .filter((name) => !rules.some((rule) => name.startsWith(`${rule.name}:`)))
     .map(

@@ -1,12 +1,13 @@
 import { accessLines } from "./access.ts";
+import type { NextStep } from "./apply-command.ts";
 import type { Costs } from "./costs.ts";
 import { kindOf, nameOf } from "./kinds.ts";
 import { code, codes, count, joinFirst } from "./markdown.ts";
 import { prices } from "./prices.ts";
 import type { Review, Risk } from "./review.ts";
 
-/** The review as Markdown. `of` is its subject. */
-export function report(of: string, review: Review): string {
+/** The review as Markdown. `of` is its subject. It ends with `next`. */
+export function report(of: string, review: Review, next?: NextStep): string {
   const { access, account, risks, changes, drift } = review;
   const sections = [
     `# Plan review: ${code(of)}${account === undefined ? "" : ` in account ${code(account)}`}`,
@@ -23,6 +24,7 @@ export function report(of: string, review: Review): string {
       ? [`Changed outside Terraform since the last apply: ${joinFirst(drift.map(code), 12)}.`]
       : []),
     ...(changes.length > 0 ? ["## Monthly cost", ...costText(review.costs)] : []),
+    ...(next === undefined ? [] : ["## Apply", next.words, `\`\`\`bash\n${next.command}\n\`\`\``]),
   ];
   return `${sections.join("\n\n")}\n`;
 }

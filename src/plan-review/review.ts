@@ -13,59 +13,12 @@ import {
   type Plan,
   type ResourceChange,
 } from "./plan.ts";
-import { accessRule } from "./risks/access.ts";
-import { aiRegionsRule } from "./risks/ai.ts";
-import { queryLimitRule } from "./risks/athena.ts";
-import { auditRule } from "./risks/audit.ts";
-import { egressRule } from "./risks/egress.ts";
-import { endpointTimeoutRule } from "./risks/endpoint-timeout.ts";
-import { publicRule, trafficRule } from "./risks/exposure.ts";
-import { instanceLimitRule } from "./risks/instance-limit.ts";
-import { instanceTypesRule } from "./risks/instance-types.ts";
-import { lostRules } from "./risks/lost.ts";
-import { perimeterRule } from "./risks/perimeter.ts";
-import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
-import { protectionRule } from "./risks/protection.ts";
-import { retentionRule } from "./risks/retention.ts";
 import type { Finding, Rule } from "./risks/rule.ts";
-import { scheduleRightsRule } from "./risks/schedule-rights.ts";
-import { sharedRoleRule } from "./risks/shared-role.ts";
-import {
-  canBeBlockedByApps,
-  lifecycleRule,
-  refusedUpdateRule,
-  removedImageRule,
-  runningAppsRule,
-} from "./risks/studio.ts";
+import { canBeBlockedByApps } from "./risks/studio.ts";
 import type { RunningApps } from "./running-apps.ts";
 
-/** Every rule, in the order of the review. Losses that cannot be undone come first. */
-export const rules: readonly Rule[] = [
-  ...lostRules,
-  retentionRule,
-  auditRule,
-  protectionRule,
-  publicRule,
-  permissionsRule,
-  unknownPermissionsRule,
-  sharedRoleRule,
-  scheduleRightsRule,
-  accessRule,
-  queryLimitRule,
-  trafficRule,
-  perimeterRule,
-  egressRule,
-  instanceLimitRule,
-  endpointTimeoutRule,
-  instanceTypesRule,
-  aiRegionsRule,
-  refusedUpdateRule,
-  runningAppsRule,
-  removedImageRule,
-  lifecycleRule,
-];
-
 export interface Risk extends Finding {
+  readonly rule: string;
   /** The name for `--accept`: the rule, and the resource's address without its type. */
   readonly name: string;
   readonly title: string;
@@ -77,6 +30,8 @@ export interface Review {
   readonly account: string | undefined;
   readonly risks: readonly Risk[];
   readonly changes: readonly ChangesOfConcern[];
+  /** Every change of a managed resource. */
+  readonly resources: readonly ResourceChange[];
   readonly counts: Readonly<Record<"add" | "change" | "replace" | "remove", number>>;
   readonly costs: Costs;
   readonly access: readonly AccessChange[];
@@ -93,12 +48,15 @@ export interface Review {
 export interface ReviewProps {
   readonly plan: Plan;
   readonly apps: RunningApps;
+  /** From `allRules`. */
+  readonly rules: readonly Rule[];
   /** Names of the accepted risks. */
   readonly accept: readonly string[];
 }
 
-export function reviewOf({ plan, apps, accept }: ReviewProps): Review {
-  const risks = risksOf(plan, apps, accept);
+export function reviewOf(props: ReviewProps): Review {
+  const { plan, apps, accept } = props;
+  const risks = risksOf(props);
   const all = changesOf(plan);
   const number = (is: (one: ResourceChange) => boolean) => all.filter(is).length;
   const changes = changesByConcern(plan);
@@ -106,6 +64,7 @@ export function reviewOf({ plan, apps, accept }: ReviewProps): Review {
     account: accountOf(plan),
     risks,
     changes,
+    resources: all,
     counts: {
       add: number((one) => isCreated(one) && !isDestroyed(one)),
       change: number(isUpdated),
@@ -143,7 +102,7 @@ function driftOf(plan: Plan): readonly string[] {
     .map(({ address }) => address);
 }
 
-function risksOf(plan: Plan, apps: RunningApps, accept: readonly string[]): readonly Risk[] {
+function risksOf({ plan, apps, rules, accept }: ReviewProps): readonly Risk[] {
   const taken = new Map<string, number>();
   return rules.flatMap(({ name: rule, title, find }) =>
     find(plan, apps).map((finding) => {
@@ -152,7 +111,7 @@ function risksOf(plan: Plan, apps: RunningApps, accept: readonly string[]): read
       const times = (taken.get(plain) ?? 0) + 1;
       taken.set(plain, times);
       const name = times === 1 ? plain : `${plain}.${times}`;
-      return { ...finding, name, title, accepted: accept.includes(name) };
+      return { ...finding, name, rule, title, accepted: accept.includes(name) };
     }),
   );
 }

@@ -7,6 +7,9 @@ import { environmentEntry, environmentsVariable } from "../../../src/github/role
 import { resolveEnvironment } from "../../../src/settings/environment.ts";
 
 interface Step {
+  readonly id?: string;
+  readonly if?: string;
+  readonly "continue-on-error"?: boolean;
   readonly uses?: string;
   readonly run?: string;
   readonly with?: Readonly<Record<string, string>>;
@@ -161,6 +164,52 @@ describe("a job that can have a token of another service", () => {
     const open = (name: string) => text(name).replaceAll(" --ignore-scripts", "");
     expect(scripts("environment.yml", open("environment.yml"))).toEqual(["npm ci", "npm ci"]);
     expect(scripts("notebooks.yml", open("notebooks.yml"))).toEqual(["npm ci"]);
+  });
+});
+
+/** Violations of how the review gets into code scanning. */
+function scanningProblems(source = text("environment.yml")): readonly string[] {
+  const { jobs } = workflow("environment.yml", source);
+  const scanning = jobs["code-scanning"];
+  const upload = scanning?.steps?.find(({ uses }) => uses?.startsWith("github/codeql-action/upload-sarif@"));
+  const writers = Object.entries(jobs).flatMap(([name, { permissions = {} }]) =>
+    permissions["security-events"] === "write" ? [name] : [],
+  );
+  const kept = jobs.plan?.steps?.find(({ id }) => id === "review");
+  const rules: readonly (readonly [boolean, string])[] = [
+    [writers.join() === "code-scanning", "another job may write security events"],
+    [scanning?.needs === "plan" && !!scanning.if?.includes("!cancelled()"), "it skips a plan with a risk"],
+    [kept?.if === expression("!cancelled()"), "the review of a plan with a risk is not kept"],
+    [upload?.["continue-on-error"] === true, "it fails without code scanning"],
+    [!scanning?.steps?.some(({ run }) => run !== undefined), "it runs commands with its permission"],
+    [jobs.apply?.needs === "plan", "the apply waits for it"],
+  ];
+  return rules.flatMap(([is, problem]) => (is ? [] : [problem]));
+}
+
+describe("code scanning", () => {
+  it("gets each review, in a job that can do nothing else, and never stops the deployment", () => {
+    expect(scanningProblems()).toEqual([]);
+    const { permissions } = workflow("deploy.yml").jobs.environment ?? {};
+    const nested = Object.values(workflow("environment.yml").jobs).map((job) => job.permissions ?? {});
+    // GitHub rejects a call that grants less than a job of the called workflow requests.
+    expect(permissions).toEqual(Object.assign({}, ...nested));
+  });
+
+  it.each([
+    ["continue-on-error: true", "continue-on-error: false", "it fails without code scanning"],
+    ["!cancelled() && needs", "needs", "it skips a plan with a risk"],
+    ["!cancelled() }}", "success() }}", "the review of a plan with a risk is not kept"],
+    ["      issues: read\n", "      security-events: write\n", "another job may write security events"],
+    [
+      "      security-events: write\n    steps:\n",
+      "      security-events: write\n    steps:\n      - run: npm ci\n",
+      "it runs commands with its permission",
+    ],
+  ])("is reported with %j replaced", (part, replacement, problem) => {
+    const source = text("environment.yml");
+    expect(source).toContain(part);
+    expect(scanningProblems(source.replace(part, replacement))).toEqual([problem]);
   });
 });
 

@@ -8,6 +8,7 @@ import { readPlan } from "../../../src/plan-review/plan.ts";
 import { dollars, prices } from "../../../src/plan-review/prices.ts";
 import { report, unknownNamesText } from "../../../src/plan-review/report.ts";
 import { statusOf } from "../../../src/plan-review/review.ts";
+import { rules } from "../../../src/plan-review/risks/index.ts";
 import { isWithin } from "../../../src/plan-review/traffic.ts";
 import { readDoc } from "../../support/docs.ts";
 import { change, plan, replaced, review } from "../../support/plan-fixture.ts";
@@ -82,14 +83,14 @@ describe("the exit status", () => {
 
   it("rejects names that no plan can have before there is a plan", () => {
     expect(
-      acceptProblems({ accept: [risk, "replaced-user-profile", "replaced:studio_profiles.ana"] }),
+      acceptProblems({ accept: [risk, "replaced-user-profile", "replaced:studio_profiles.ana"] }, rules),
     ).toEqual(
       ["replaced-user-profile", "replaced:studio_profiles.ana"].map(
         (name) =>
           `--accept must be a name from a review, such as replaced-domain:studio_domain, got "${name}"`,
       ),
     );
-    expect(acceptProblems({})).toEqual([]);
+    expect(acceptProblems({}, rules)).toEqual([]);
   });
 
   it("gives unique names to two risks that would have the same name", () => {

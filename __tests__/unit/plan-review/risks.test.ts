@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Plan, ResourceChange, Values } from "../../../src/plan-review/plan.ts";
-import { rules } from "../../../src/plan-review/review.ts";
+import { rules } from "../../../src/plan-review/risks/index.ts";
 import { change, plan, replaced, review, risksOf } from "../../support/plan-fixture.ts";
 
 const domain = {
