@@ -1,5 +1,25 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import {
+  AuthorizeSecurityGroupIngressCommand,
+  DescribeSecurityGroupsCommand,
+  EC2Client,
+} from "@aws-sdk/client-ec2";
+import {
+  AttachRolePolicyCommand,
+  CreatePolicyCommand,
+  DetachRolePolicyCommand,
+  IAMClient,
+  ListRolePoliciesCommand,
+  PutRolePolicyCommand,
+  TagRoleCommand,
+} from "@aws-sdk/client-iam";
+import {
+  DeletePublicAccessBlockCommand,
+  ListBucketsCommand,
+  PutBucketVersioningCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
@@ -64,6 +84,65 @@ describe("npm run plan", () => {
     const after = await review();
     expect(after.status, after.stderr).toBe(0);
     expect(after.stdout).toBe("# Plan review: `dev`\n\nNo changes.\n\n");
+  });
+
+  it("shows what was changed outside of Terraform, and reverts all but managed policies on roles", async () => {
+    const clients = localAws.clientSettings();
+    const [iam, ec2] = [new IAMClient(clients), new EC2Client(clients)];
+    const s3 = new S3Client({ ...clients, forcePathStyle: true });
+    const everything = JSON.stringify({
+      Version: "2012-10-17",
+      Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }],
+    });
+    const roles = ["marimo-dev-execution", "marimo-dev-user-ana", "marimo-dev-vpc-flow-logs"];
+    for (const RoleName of roles)
+      await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: "evil", PolicyDocument: everything }));
+    const RoleName = "marimo-dev-user-bo";
+    await iam.send(new TagRoleCommand({ RoleName, Tags: [{ Key: "StudioUser", Value: "ana" }] }));
+    const { Policy } = await iam.send(
+      new CreatePolicyCommand({ PolicyName: "by-hand", PolicyDocument: everything }),
+    );
+    const attachment = { RoleName, PolicyArn: Policy?.Arn };
+    await iam.send(new AttachRolePolicyCommand(attachment));
+    const groups = await ec2.send(
+      new DescribeSecurityGroupsCommand({
+        Filters: [{ Name: "group-name", Values: ["marimo-dev-everyone", "marimo-dev-user-ana"] }],
+      }),
+    );
+    expect(groups.SecurityGroups).toHaveLength(2);
+    const ssh = {
+      ...{ IpProtocol: "tcp", FromPort: 22, ToPort: 22 },
+      IpRanges: [{ CidrIp: "0.0.0.0/0" }],
+    };
+    for (const { GroupId } of groups.SecurityGroups ?? [])
+      await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: [ssh] }));
+    const { Buckets } = await s3.send(new ListBucketsCommand({}));
+    const Bucket = Buckets?.map(({ Name }) => Name).find((name) => name?.startsWith("marimo-dev-"));
+    await s3.send(
+      new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: "Suspended" } }),
+    );
+    await s3.send(new DeletePublicAccessBlockCommand({ Bucket }));
+
+    const found = await review();
+    console.log(found.stdout);
+    expect(found.status, found.stderr).toBe(3);
+    await iam.send(new DetachRolePolicyCommand(attachment));
+    const rest = await review();
+    expect(rest.status, rest.stderr).toBe(4);
+    const { status, output } = await apply();
+    expect(status, output).toBe(0);
+    for (const name of [...roles, RoleName]) {
+      const { PolicyNames } = await iam.send(new ListRolePoliciesCommand({ RoleName: name }));
+      expect(PolicyNames, name).not.toContain("evil");
+    }
+    expect((await review()).stdout).toBe("# Plan review: `dev`\n\nNo changes.\n\n");
+  });
+
+  it("leaves no change behind after types are shown again", async () => {
+    const { status, stderr } = await reviewOf({ guardRails: { allowedInstanceTypes: "any" } });
+    expect(status, stderr).toBe(3);
+    expect((await apply()).status).toBe(0);
+    expect((await review()).stdout).toBe("# Plan review: `dev`\n\nNo changes.\n\n");
   });
 
   it("reports what users lose if the domain is replaced, until the risk is accepted", async () => {

@@ -11,7 +11,7 @@ export interface Plan {
   readonly complete?: boolean;
   readonly errored?: boolean;
   readonly resource_changes?: readonly ResourceChange[];
-  /** Changes made outside Terraform since the last apply. */
+  /** What differs from the state that the last apply left. Much of it is what AWS computes. */
   readonly resource_drift?: readonly ResourceChange[];
   /** The attributes that cause this plan's changes. */
   readonly relevant_attributes?: readonly {
@@ -148,12 +148,12 @@ export function hasMark(marks: unknown): boolean {
   return marks === true;
 }
 
-/** The managed resources of a type in the prior state, in all modules. */
-export function priorResources(plan: Plan, type: string): readonly StateResource[] {
+/** The managed resources in the prior state, of a type or of all types, in all modules. */
+export function priorResources(plan: Plan, type?: string): readonly StateResource[] {
   const found: StateResource[] = [];
   const visit = (module: Module | undefined) => {
     for (const resource of module?.resources ?? []) {
-      if (resource.type === type && resource.mode !== "data") found.push(resource);
+      if ([undefined, resource.type].includes(type) && resource.mode !== "data") found.push(resource);
     }
     for (const child of module?.child_modules ?? []) visit(child);
   };
