@@ -81,8 +81,14 @@ describe("the execution role", () => {
         const expected =
           own.length === 0
             ? { inline: [{}], names: [] }
-            : { inline: undefined, names: [own.map((one) => expression(`aws_iam_role_policy.${one}.name`))] };
-        const found = { inline: block.inline_policy, names: list.map(({ policy_names }) => policy_names) };
+            : {
+                inline: undefined,
+                names: [own.map((one) => expression(`aws_iam_role_policy.${one}.name`)).sort()],
+              };
+        const found = {
+          inline: block.inline_policy,
+          names: list.map(({ policy_names }) => (policy_names as string[]).toSorted()),
+        };
         expect(found, `${name}: ${role}`).toEqual(expected);
       }
     }

@@ -51,7 +51,7 @@ describe("guard-rails", () => {
     expect(JSON.stringify(allowed)).not.toMatch(/p[345]|metal/);
     // Control: any type.
     const any = withGuardRails({ allowedInstanceTypes: "any" });
-    expect(any.text).not.toMatch(/hidden_instance_types|guard_rails/);
+    expect(any.text).not.toContain("guard_rails");
   });
 
   it("deny other instance types than the allowed, and Studio hides them", () => {
