@@ -36,7 +36,7 @@ export interface Drift {
   readonly risks: readonly (Finding & { readonly rule: Rule })[];
 }
 
-/** Rules for what is weaker or wider than it was, whoever changed it. The others are about applying a change. */
+/** Rules for what is weaker or wider than it was. The others are about applying a change. */
 const rules: readonly Rule[] = [
   retentionRule,
   auditRule,
@@ -118,7 +118,10 @@ const onlyWith = (one: ResourceChange, is: (name: string) => boolean): ResourceC
 function outcomeOf(plan: Plan, about: ResourceChange, difference: Difference): Outcome {
   const planned = plannedFor(plan, about).flatMap(differencesOf);
   const same = planned.find(({ path }) => path === difference.path);
-  if (same !== undefined) return same.after === difference.before ? "reverted" : "changed";
+  if (same !== undefined) {
+    // The provider writes "" for what an empty block leaves out.
+    return (same.after || "nothing") === difference.before ? "reverted" : "changed";
+  }
   if (planned.some((one) => attributeOf(one) === attributeOf(difference))) return "changed";
   const isTakenBack =
     attributeOf(difference) === "inline_policy" &&

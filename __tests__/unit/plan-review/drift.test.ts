@@ -48,7 +48,7 @@ describe("a change outside of Terraform", () => {
     expect(outcomes(cause("tags"))).toEqual(["kept"]);
   });
 
-  it("is kept if the configuration ignores it, and is no change of the plan", () => {
+  it("is kept if the configuration ignores it, and the plan has no change", () => {
     const ignored = { drift: [tagged], configured: { "aws_vpc.v": ["tags"] } };
     expect(outcomes(ignored)).toEqual(["kept"]);
     expect(text(ignored)).toBe(
@@ -206,7 +206,8 @@ describe("a policy that is put on a role by hand", () => {
 
   it("is removed if it is inline, by the role or by its list of inline policies", () => {
     const drift = with_({ inline_policy: inline("write", "evil") });
-    const byRole = [change("aws_iam_role.r", role({ inline_policy: inline("evil") }), role())];
+    const empty = { inline_policy: [{ name: "", policy: "" }] };
+    const byRole = [change("aws_iam_role.r", role({ inline_policy: inline("evil") }), role(empty))];
     const byList = [
       change(
         "aws_iam_role_policies_exclusive.only",
@@ -217,6 +218,7 @@ describe("a policy that is put on a role by hand", () => {
     for (const planned of [byRole, byList]) {
       const shown = text({ drift, planned, existing: own });
       expect(shown).toContain("  - `inline_policy.name`: `nothing` → `evil`. This plan reverts it.\n");
+      expect(shown).toContain("No other risks found.");
       expect(shown).toContain("**Risk until then** (`wider-permissions`): It `allows * on *`.\n");
     }
     expect(outcomes({ drift, existing: own })).toEqual(["kept"]);
