@@ -11,7 +11,6 @@ import {
   type Plan,
   priorResources,
   type ResourceChange,
-  type Values,
   valuesOf,
 } from "./plan.ts";
 import { queryLimitRule } from "./risks/athena.ts";
@@ -70,10 +69,8 @@ export function driftOf(plan: Plan): readonly Drift[] {
 
 /** A risk that applying the plan does not end. */
 function asKept<T extends Finding>(finding: T): T {
-  const { name, managed_policy_arns: arns } = after(finding.about);
-  const old = list(before(finding.about).managed_policy_arns);
-  const added = list(arns).filter((arn) => !old.includes(arn));
-  const commands = added.map((arn) =>
+  const { name, managed_policy_arns: attached } = after(finding.about);
+  const commands = list(attached).map((arn) =>
     code(`aws iam detach-role-policy --role-name ${name} --policy-arn ${arn}`),
   );
   return {
@@ -148,11 +145,8 @@ function meaningful(plan: Plan, one: ResourceChange): ResourceChange | undefined
       .map(({ attribute }) => attribute[0]),
   );
   const isRole = one.type === "aws_iam_role";
-  const [old, now] = [before(one), after(one)].map((values) =>
-    isRole ? { ...values, ...foreignRights(plan, values) } : values,
-  );
   const changed = onlyWith(
-    { ...one, change: { ...one.change, before: old, after: now } },
+    isRole ? withForeignRights(plan, one) : one,
     (name) =>
       planned.has(name) ||
       causes.has(name) ||
@@ -162,21 +156,31 @@ function meaningful(plan: Plan, one: ResourceChange): ResourceChange | undefined
   return differencesOf(changed).length > 0 ? changed : undefined;
 }
 
-/** A role's policies that no resource of the plan gives it. */
-function foreignRights(plan: Plan, { name, managed_policy_arns: managed, inline_policy: inline }: Values) {
-  const known = [
+/** Of a role's policies, those that it got and that no resource of the plan gives it. */
+function withForeignRights(plan: Plan, one: ResourceChange): ResourceChange {
+  const [old, now] = [before(one), after(one)];
+  const given = [
+    ...list(old.managed_policy_arns),
     ...priorResources(plan, "aws_iam_policy_attachment").map(({ values }) => values?.policy_arn),
     // AWS Budgets attaches its policy when the budget is spent.
     ...priorResources(plan, "aws_budgets_budget_action").flatMap(({ values }) =>
       [...JSON.stringify(values?.definition ?? []).matchAll(/"policy_arn":"([^"]+)"/g)].map(([, arn]) => arn),
     ),
   ];
-  const ours = priorResources(plan, "aws_iam_role_policy").filter(({ values }) => values?.role === name);
+  const own = priorResources(plan, "aws_iam_role_policy")
+    .filter(({ values }) => values?.role === now.name)
+    .map(({ values }) => values?.name);
+  const [inlineBefore, inlineAfter] = [old, now].map((values) => list(values.inline_policy).map(valuesOf));
+  const foreign = (inlineAfter ?? []).filter(({ name }) => name && !own.includes(name));
+  const replaced = (inlineBefore ?? []).filter(({ name }) => foreign.some((policy) => policy.name === name));
+  const attached = list(now.managed_policy_arns).filter((arn) => !given.includes(arn));
   return {
-    managed_policy_arns: list(managed).filter((arn) => !known.includes(arn)),
-    inline_policy: list(inline)
-      .map(valuesOf)
-      .filter((policy) => policy.name && !ours.some(({ values }) => values?.name === policy.name)),
+    ...one,
+    change: {
+      ...one.change,
+      before: { ...old, managed_policy_arns: [], inline_policy: replaced },
+      after: { ...now, managed_policy_arns: attached, inline_policy: foreign },
+    },
   };
 }
 

@@ -202,6 +202,15 @@ describe("a policy that is put on a role by hand", () => {
   it("is not one that the stack or AWS Budgets attaches", () => {
     const drift = with_({ inline_policy: inline("write"), managed_policy_arns: [arn("ours"), arn("stop")] });
     expect(drifted({ drift, existing: own }).drift).toEqual([]);
+    // The last apply took the policies away, and what is gone allows nothing.
+    const gone = [
+      change(
+        "aws_iam_role.r",
+        role({ inline_policy: inline("evil"), managed_policy_arns: [arn("old")] }),
+        role(),
+      ),
+    ];
+    expect(drifted({ drift: gone, existing: own }).drift).toEqual([]);
   });
 
   it("is removed if it is inline, by the role or by its list of inline policies", () => {
