@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { synthesizeEvery } from "../../support/every-environment.ts";
 import {
   accountId,
   arn,
@@ -301,10 +302,11 @@ describe("the security groups of the spaces", () => {
     expect(stack.text).not.toContain("0.0.0.0/0");
   });
 
-  it("have no rule as a resource of its own, which each person would add to every plan", () => {
-    const rules = ["ingress", "egress"].flatMap((direction) =>
-      Object.values(synthesize().resource[`aws_vpc_security_group_${direction}_rule`] ?? {}),
-    );
-    expect(rules.filter((rule) => "for_each" in rule)).toEqual([]);
+  it("list all rules themselves, so that Terraform removes others, and each person adds none to every plan", () => {
+    for (const [name, { resource }] of synthesizeEvery()) {
+      expect(Object.keys(resource).filter((type) => /security_group_.*rule/.test(type))).toEqual([]);
+      for (const [group, { egress, ingress }] of Object.entries(resource.aws_security_group ?? {}))
+        expect([egress, ingress], `${name}: ${group}`).toEqual([expect.any(Array), expect.any(Array)]);
+    }
   });
 });
