@@ -136,11 +136,7 @@ describe("npm run plan", () => {
     const [, section = ""] = /## Changed outside of Terraform\n\n([\s\S]*?)\n\n## /.exec(found.stdout) ?? [];
     const short = section.replaceAll(/ \(`aws_[^`]+`\)/g, "").replaceAll(/`\{"Version[^`]+`/g, "DOCUMENT");
     expect(short.split("\n- ").map((item, index) => (index === 0 ? item : `- ${item}`))).toEqual([
-      `- 2 roles: \`marimo-dev-execution\`; \`marimo-dev-user-ana\`
-  - \`inline_policy.name\`: \`nothing\` → \`evil\`. This plan reverts it.
-  - \`inline_policy.policy\`: \`nothing\` → DOCUMENT. This plan reverts it.
-  - **Risk until then** (\`wider-permissions\`): It \`allows * on *\`.`,
-      `- role \`marimo-dev-vpc-flow-logs\`
+      `- 3 roles: \`marimo-dev-execution\`; \`marimo-dev-vpc-flow-logs\`; \`marimo-dev-user-ana\`
   - \`inline_policy.name\`: \`nothing\` → \`evil\`. This plan reverts it.
   - \`inline_policy.policy\`: \`nothing\` → DOCUMENT. This plan reverts it.
   - **Risk until then** (\`wider-permissions\`): It \`allows * on *\`.`,
@@ -171,7 +167,7 @@ describe("npm run plan", () => {
     await iam.send(new DetachRolePolicyCommand(attachment));
     const rest = await review();
     expect(rest.status, rest.stderr).toBe(4);
-    expect(rest.stdout).toContain("6 changes outside of Terraform made a resource less safe");
+    expect(rest.stdout).toContain("8 changes outside of Terraform made a resource less safe");
     expect(rest.stdout).toContain("No other risks found.");
     const { status, output } = await apply();
     expect(status, output).toBe(0);
