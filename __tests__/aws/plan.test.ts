@@ -1,5 +1,26 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import {
+  AuthorizeSecurityGroupIngressCommand,
+  DescribeSecurityGroupsCommand,
+  EC2Client,
+} from "@aws-sdk/client-ec2";
+import {
+  AttachRolePolicyCommand,
+  CreatePolicyCommand,
+  DetachRolePolicyCommand,
+  IAMClient,
+  ListRolePoliciesCommand,
+  PutRolePolicyCommand,
+  TagRoleCommand,
+} from "@aws-sdk/client-iam";
+import {
+  DeleteBucketEncryptionCommand,
+  DeletePublicAccessBlockCommand,
+  ListBucketsCommand,
+  PutBucketVersioningCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { capture } from "../../src/cli/processes.ts";
@@ -87,6 +108,97 @@ describe("npm run plan", () => {
     expect(after.stdout).toBe("# Plan review: `dev` in account `123456789012`\n\nNo changes.\n\n");
   });
 
+  it("shows what was changed outside of Terraform, and reverts all but managed policies on roles", async () => {
+    const clients = localAws.clientSettings();
+    const [iam, ec2] = [new IAMClient(clients), new EC2Client(clients)];
+    const s3 = new S3Client({ ...clients, forcePathStyle: true });
+    const everything = JSON.stringify({
+      Version: "2012-10-17",
+      Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }],
+    });
+    const roles = ["marimo-dev-execution", "marimo-dev-user-ana", "marimo-dev-vpc-flow-logs"];
+    for (const RoleName of roles)
+      await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: "evil", PolicyDocument: everything }));
+    const RoleName = "marimo-dev-user-bo";
+    await iam.send(new TagRoleCommand({ RoleName, Tags: [{ Key: "StudioUser", Value: "ana" }] }));
+    const { Policy } = await iam.send(
+      new CreatePolicyCommand({ PolicyName: "by-hand", PolicyDocument: everything }),
+    );
+    const attachment = { RoleName, PolicyArn: Policy?.Arn };
+    await iam.send(new AttachRolePolicyCommand(attachment));
+    const groups = await ec2.send(
+      new DescribeSecurityGroupsCommand({
+        Filters: [{ Name: "group-name", Values: ["marimo-dev-everyone", "marimo-dev-user-ana"] }],
+      }),
+    );
+    expect(groups.SecurityGroups).toHaveLength(2);
+    const ssh = {
+      ...{ IpProtocol: "tcp", FromPort: 22, ToPort: 22 },
+      IpRanges: [{ CidrIp: "0.0.0.0/0" }],
+    };
+    for (const { GroupId } of groups.SecurityGroups ?? [])
+      await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: [ssh] }));
+    const { Buckets } = await s3.send(new ListBucketsCommand({}));
+    const Bucket = Buckets?.map(({ Name }) => Name).find((name) => name?.startsWith("marimo-dev-"));
+    await s3.send(
+      new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: "Suspended" } }),
+    );
+    await s3.send(new DeletePublicAccessBlockCommand({ Bucket }));
+    await s3.send(new DeleteBucketEncryptionCommand({ Bucket }));
+
+    const found = await review();
+    expect(found.status, found.stderr).toBe(3);
+    expect([...found.stdout.matchAll(/`--accept (\S+)`/g)].map(([, name]) => name)).toEqual([
+      "wider-permissions:users_role.bo",
+    ]);
+    expect(found.stdout).toContain(
+      "run `aws iam detach-role-policy --role-name marimo-dev-user-bo --policy-arn arn:aws:iam::123456789012:policy/by-hand`",
+    );
+    const [, section = ""] = /## Changed outside of Terraform\n\n([\s\S]*?)\n\n## /.exec(found.stdout) ?? [];
+    const short = section.replaceAll(/ \(`aws_[^`]+`\)/g, "").replaceAll(/`\{"Version[^`]+`/g, "DOCUMENT");
+    expect(short.split("\n- ").map((item, index) => (index === 0 ? item : `- ${item}`))).toEqual([
+      `- 3 roles: \`marimo-dev-execution\`; \`marimo-dev-vpc-flow-logs\`; \`marimo-dev-user-ana\`
+  - \`inline_policy.name\`: \`nothing\` → \`evil\`. This plan reverts it.
+  - \`inline_policy.policy\`: \`nothing\` → DOCUMENT. This plan reverts it.
+  - **Risk until then** (\`wider-permissions\`): It \`allows * on *\`.`,
+      `- role \`marimo-dev-user-bo\`
+  - \`managed_policy_arns\`: adds \`arn:aws:iam::123456789012:policy/by-hand\`. This plan keeps it.`,
+      `- role \`marimo-dev-user-bo\`
+  - \`tags.StudioUser\`: \`bo\` → \`ana\`. This plan reverts it.`,
+      `- public access block \`${Bucket}\`
+  - deleted. This plan creates it again.
+  - **Risk until then** (\`public-exposure\`): The bucket is no longer protected from public access.`,
+      `- S3 bucket server side encryption configuration \`${Bucket}\`
+  - deleted. This plan creates it again.
+  - **Risk until then** (\`lost-protection\`): New objects are encrypted with the key of Amazon S3 and not with yours.`,
+      `- S3 bucket versioning \`${Bucket}\`
+  - \`versioning_configuration.status\`: \`Enabled\` → \`Suspended\`. This plan reverts it.
+  - **Risk until then** (\`weaker-retention\`): Versioning is no longer enabled: overwritten or deleted objects cannot be restored.`,
+      `- security group \`marimo-dev-everyone\`
+  - \`ingress.cidr_blocks\`: \`nothing\` → \`["0.0.0.0/0"]\`. This plan reverts it.
+  - \`ingress.from_port\`: \`nothing\` → \`22\`. This plan reverts it.
+  - \`ingress.protocol\`: \`nothing\` → \`tcp\`. This plan reverts it.
+  - \`ingress.to_port\`: \`nothing\` → \`22\`. This plan reverts it.
+  - **Risk until then** (\`public-exposure\`): It allows inbound traffic from everywhere: \`tcp port 22 from 0.0.0.0/0\`.`,
+      `- security group \`marimo-dev-user-ana\`
+  - \`ingress\`: adds \`{"cidr_blocks":["0.0.0.0/0"],"from_port":22,"protocol":"tcp","to_port":22}\`. This plan reverts it.
+  - **Risk until then** (\`public-exposure\`): It allows inbound traffic from everywhere: \`tcp port 22 from 0.0.0.0/0\`.`,
+    ]);
+
+    await iam.send(new DetachRolePolicyCommand(attachment));
+    const rest = await review();
+    expect(rest.status, rest.stderr).toBe(4);
+    expect(rest.stdout).toContain("8 changes outside of Terraform made a resource less safe");
+    expect(rest.stdout).toContain("No other risks found.");
+    const { status, output } = await apply();
+    expect(status, output).toBe(0);
+    for (const name of [...roles, RoleName]) {
+      const { PolicyNames } = await iam.send(new ListRolePoliciesCommand({ RoleName: name }));
+      expect(PolicyNames, name).not.toContain("evil");
+    }
+    expect((await review()).stdout).toBe("# Plan review: `dev` in account `123456789012`\n\nNo changes.\n\n");
+  });
+
   it("reports what users lose if the domain is replaced, until the risk is accepted", async () => {
     const out = join(project.folder, "review.md");
     const moved = { vpcCidr: "10.9.0.0/16" };
@@ -169,6 +281,13 @@ describe("npm run plan", () => {
     expect(status, stderr).toBe(0);
     const after = await review();
     expect(after.status, after.stdout).toBe(0);
+  });
+
+  it("leaves no change behind after types are shown again", async () => {
+    const { status, stderr } = await reviewOf({ guardRails: { allowedInstanceTypes: "any" } });
+    expect(status, stderr).toBe(3);
+    expect((await apply()).status).toBe(0);
+    expect((await review()).stdout).toBe("# Plan review: `dev` in account `123456789012`\n\nNo changes.\n\n");
   });
 
   it("predicts an update of the domain that the provider cannot make", async () => {

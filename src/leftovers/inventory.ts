@@ -19,6 +19,7 @@ export const inventory: Readonly<Record<string, { readonly kind: string } | { re
   aws_iam_policy_attachment: { with: "aws_iam_policy" },
   aws_iam_role: { kind: "role" },
   aws_iam_role_policy: { with: "aws_iam_role" },
+  aws_iam_role_policies_exclusive: { with: "aws_iam_role" },
   aws_internet_gateway: { kind: "internet gateway" },
   aws_kms_alias: { kind: "key alias" },
   aws_kms_key: { kind: "key" },
@@ -51,5 +52,4 @@ export const inventory: Readonly<Record<string, { readonly kind: string } | { re
   aws_subnet: { kind: "subnet" },
   aws_vpc: { kind: "VPC" },
   aws_vpc_endpoint: { kind: "VPC endpoint" },
-  aws_vpc_security_group_ingress_rule: { kind: "security group rule" },
 };

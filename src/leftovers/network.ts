@@ -13,7 +13,6 @@ import {
   DescribeInternetGatewaysCommand,
   DescribeNatGatewaysCommand,
   DescribeRouteTablesCommand,
-  DescribeSecurityGroupRulesCommand,
   DescribeSecurityGroupsCommand,
   DescribeSubnetsCommand,
   DescribeVpcEndpointsCommand,
@@ -22,8 +21,6 @@ import {
   DisassociateRouteTableCommand,
   type EC2Client,
   ReleaseAddressCommand,
-  RevokeSecurityGroupEgressCommand,
-  RevokeSecurityGroupIngressCommand,
   type RouteTable,
   type SecurityGroup,
 } from "@aws-sdk/client-ec2";
@@ -63,7 +60,6 @@ export async function findNetwork(
   const gateways = await ec2.send(new DescribeInternetGatewaysCommand({ Filters }));
   const subnets = await ec2.send(new DescribeSubnetsCommand({ Filters }));
   const tables = await ec2.send(new DescribeRouteTablesCommand({ Filters }));
-  const rules = await ec2.send(new DescribeSecurityGroupRulesCommand({ Filters }));
   // SageMaker's groups do not have the tags.
   const groups = await ec2.send(
     new DescribeSecurityGroupsCommand(
@@ -111,18 +107,6 @@ export async function findNetwork(
           await ec2.send(new DetachInternetGatewayCommand({ InternetGatewayId: id, VpcId }));
         }
         await ec2.send(new DeleteInternetGatewayCommand({ InternetGatewayId: id }));
-      },
-    })),
-    ...(rules.SecurityGroupRules ?? []).map(({ GroupId, IsEgress, SecurityGroupRuleId: id = "" }) => ({
-      kind: "security group rule",
-      id,
-      note: `of ${GroupId}`,
-      remove: () => {
-        const rule = { GroupId, SecurityGroupRuleIds: [id] };
-        return unlessGone(async () => {
-          if (IsEgress) await ec2.send(new RevokeSecurityGroupEgressCommand(rule));
-          else await ec2.send(new RevokeSecurityGroupIngressCommand(rule));
-        });
       },
     })),
     ...groupsToRemove(removable, tools),

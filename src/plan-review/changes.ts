@@ -23,7 +23,7 @@ export interface ChangesOfConcern {
 /** Most attributes listed for one resource. The rest are counted. */
 const mostDifferences = 12;
 /** Most resources listed for one kind and verb. The rest are counted. */
-const mostOfAKind = 20;
+export const mostOfAKind = 20;
 
 export function changesByConcern(plan: Plan): readonly ChangesOfConcern[] {
   const changes = changesOf(plan);
@@ -82,7 +82,7 @@ function linesOf(changes: readonly ResourceChange[]): readonly string[] {
   });
 }
 
-function groupBy<T>(values: readonly T[], key: (value: T) => string): readonly (readonly T[])[] {
+export function groupBy<T>(values: readonly T[], key: (value: T) => string): readonly (readonly T[])[] {
   const groups = new Map<string, T[]>();
   for (const one of values) groups.set(key(one), [...(groups.get(key(one)) ?? []), one]);
   return [...groups.values()];
@@ -135,11 +135,11 @@ const isShown = (one: ResourceChange) => (difference: Difference) =>
 const isForcing = ({ change }: ResourceChange, path: string) =>
   (change.replace_paths ?? []).some((parts) => path.split(/[.[]/)[0] === parts[0]);
 
-function describeDifference({ path, before, after, items }: Difference): string {
+export function describeDifference({ path, before, after, items }: Difference): string {
   const what = labels[path.replace(/^user_settings\./, "")];
   const name = what === undefined ? code(path) : `${what} (${code(path)})`;
   // Policies (JSON) and scripts (base64) are one long line. The risks say what a policy allows.
-  if (/(^|_)policy$/.test(path) && before.startsWith("{")) return `${name}: the document changes`;
+  if (/(^|[_.])policy$/.test(path) && before.startsWith("{")) return `${name}: the document changes`;
   if (path === "studio_lifecycle_config_content") return `${name}: the script changes`;
   if (items !== undefined) {
     const listed = (verb: string, values: readonly string[]) =>

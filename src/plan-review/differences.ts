@@ -5,7 +5,7 @@ export interface Difference {
   readonly path: string;
   readonly before: string;
   readonly after: string;
-  /** What a list of plain values has more and less, if all of it is known and not sensitive. */
+  /** What a list has more and less, if all of it is known and not sensitive. */
   readonly items?: { readonly added: readonly string[]; readonly removed: readonly string[] };
 }
 
@@ -82,12 +82,15 @@ function partOf(sides: Sides, key: string): Sides {
   };
 }
 
-/** The keys of both sides, or undefined if a side is a plain value or a list of plain values. */
+/** The keys of both sides, or undefined if a side is a plain value, or a list of plain values or of another length. */
 function keysOf({ before, after, unknown: marks }: Sides): readonly string[] | undefined {
   const sides = [before, after].filter((side) => side !== null && side !== undefined);
   if (sides.length === 0 && !isContainer(marks)) return undefined;
   if (!sides.every(isContainer)) return undefined;
   if (sides.some((side) => Array.isArray(side) && side.some((item) => !isContainer(item)))) return undefined;
+  // Items of another list are not those at the same place: most such lists are sets, in the order of their hashes.
+  const lengths = sides.flatMap((side) => (Array.isArray(side) ? side.length : []));
+  if (lengths.length === 2 && lengths[0] !== lengths[1] && Math.max(...lengths) > 1) return undefined;
   const keys = [...new Set([...sides, ...(isContainer(marks) ? [marks] : [])].flatMap(Object.keys))];
   return keys.length === 0 ? undefined : keys;
 }
@@ -113,12 +116,18 @@ const isContainer = (value: unknown): value is object => typeof value === "objec
 
 function itemsOf({ before, after }: Sides): Pick<Difference, "items"> {
   if (!Array.isArray(before) || !Array.isArray(after)) return {};
-  const [old, now] = [before.map(shown), after.map(shown)];
+  const items = (side: readonly unknown[]) => side.map((item) => shown(withoutEmpty(item)));
+  const [old, now] = [items(before), items(after)];
   const added = now.filter((one) => !old.includes(one));
   const removed = old.filter((one) => !now.includes(one));
   // Neither: only the order changes.
   return added.length + removed.length === 0 ? {} : { items: { added, removed } };
 }
+
+const withoutEmpty = (item: unknown) =>
+  isContainer(item) && !Array.isArray(item)
+    ? Object.fromEntries(Object.entries(item).filter(([, value]) => !isEmpty(value)))
+    : item;
 
 function shown(value: unknown): string {
   if (value === null || value === undefined) return "nothing";

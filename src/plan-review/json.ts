@@ -1,4 +1,5 @@
 import type { NextStep } from "./apply-command.ts";
+import type { Outcome } from "./drift.ts";
 import { kindOf } from "./kinds.ts";
 import type { Action } from "./plan.ts";
 import { prices } from "./prices.ts";
@@ -23,7 +24,11 @@ export interface ReviewJson {
     readonly less: readonly string[];
   }[];
   /** Resources that were changed outside Terraform. */
-  readonly drift: readonly { readonly address: string }[];
+  readonly drift: readonly {
+    readonly address: string;
+    /** What the plan does with the change. `changed`: it sets a third value. */
+    readonly outcome: Outcome;
+  }[];
   /** Why running apps were not checked, if one could block this plan. */
   readonly appsNotChecked: string | null;
   readonly monthlyCost: {
@@ -79,7 +84,7 @@ export const reviewJson = (subject: string, review: Review, next?: NextStep): Re
     concern: kindOf(one).concern,
   })),
   access: review.access.map(({ who, more, less }) => ({ who, more, less })),
-  drift: review.drift.map((address) => ({ address })),
+  drift: review.drift.map(({ about, outcome }) => ({ address: about.address, outcome })),
   appsNotChecked: review.appsNotChecked ?? null,
   monthlyCost: {
     currency: "USD",

@@ -71,6 +71,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   aws_bedrock_inference_profile: kind("Space runtime", "inference profile"),
   aws_iam_role: kind("Permissions", "role"),
   aws_iam_role_policy: kind("Permissions", "role policy"),
+  aws_iam_role_policies_exclusive: kind("Permissions", "list of a role's inline policies"),
   aws_iam_policy: kind("Permissions", "policy"),
   aws_iam_policy_attachment: kind("Permissions", "attachment of a policy"),
   aws_iam_: kind("Permissions", ""),

@@ -11,7 +11,7 @@ export interface Plan {
   readonly complete?: boolean;
   readonly errored?: boolean;
   readonly resource_changes?: readonly ResourceChange[];
-  /** Changes made outside Terraform since the last apply. */
+  /** What differs from the state that the last apply left. Much of it is what AWS computes. */
   readonly resource_drift?: readonly ResourceChange[];
   /** The attributes that cause this plan's changes. */
   readonly relevant_attributes?: readonly {
@@ -148,16 +148,17 @@ export function hasMark(marks: unknown): boolean {
   return marks === true;
 }
 
-/** The resources of a type in the prior state, in all modules. */
+/** The resources in the prior state, of a type or of all types, in all modules. */
 export function priorResources(
   plan: Plan,
-  type: string,
+  type?: string,
   mode: "managed" | "data" = "managed",
 ): readonly StateResource[] {
   const found: StateResource[] = [];
   const visit = (module: Module | undefined) => {
     for (const resource of module?.resources ?? []) {
-      if (resource.type === type && (resource.mode ?? "managed") === mode) found.push(resource);
+      const isOfType = type === undefined || resource.type === type;
+      if (isOfType && (resource.mode ?? "managed") === mode) found.push(resource);
     }
     for (const child of module?.child_modules ?? []) visit(child);
   };

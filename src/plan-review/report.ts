@@ -1,8 +1,12 @@
 import { accessLines } from "./access.ts";
 import type { NextStep } from "./apply-command.ts";
+import { describeDifference, groupBy, mostOfAKind } from "./changes.ts";
 import type { Costs } from "./costs.ts";
+import { differencesOf } from "./differences.ts";
+import type { Drift, Outcome } from "./drift.ts";
 import { kindOf, nameOf } from "./kinds.ts";
 import { code, codes, count, joinFirst } from "./markdown.ts";
+import { isDestroyed } from "./plan.ts";
 import { prices } from "./prices.ts";
 import type { Review, Risk } from "./review.ts";
 
@@ -17,11 +21,9 @@ export function report(of: string, review: Review, next?: NextStep): string {
       ? []
       : [`Running apps were not checked (they can block a change): ${code(review.appsNotChecked)}.`]),
     ...(access.length > 0 ? ["## Who can do what", accessLines(access).join("\n")] : []),
+    ...(drift.length > 0 ? ["## Changed outside of Terraform", driftText(drift)] : []),
     ...(changes.length > 0
       ? ["## Changes", ...changes.map(({ concern, lines }) => `### ${concern}\n\n${lines.join("\n")}`)]
-      : []),
-    ...(drift.length > 0
-      ? [`Changed outside Terraform since the last apply: ${joinFirst(drift.map(code), 12)}.`]
       : []),
     ...(changes.length > 0 ? ["## Monthly cost", ...costText(review.costs)] : []),
     ...(next === undefined ? [] : ["## Apply", next.words, `\`\`\`bash\n${next.command}\n\`\`\``]),
@@ -29,19 +31,29 @@ export function report(of: string, review: Review, next?: NextStep): string {
   return `${sections.join("\n\n")}\n`;
 }
 
-function summary({ risks, counts, changed, costs }: Review): string {
-  if (!changed) return "No changes.";
+function summary({ risks, counts, changed, costs, drift }: Review): string {
   const totals = Object.entries(counts).flatMap(([verb, number]) =>
     number > 0 ? [`${number} to ${verb}`] : [],
   );
   const open = risks.filter(({ accepted }) => !accepted).length;
   const accepted = risks.length - open;
+  const ending = drift.filter((one) => one.outcome !== "kept" && one.risks.length > 0).length;
+  if (!changed && risks.length === 0) return "No changes.";
   return [
-    totals.length > 0 ? `**${totals.join(", ")}.**` : "**Only outputs or the Terraform state change.**",
+    !changed
+      ? "No changes."
+      : totals.length > 0
+        ? `**${totals.join(", ")}.**`
+        : "**Only outputs or the Terraform state change.**",
+    ...(ending > 0
+      ? [
+          `**${count(ending, "change")} outside of Terraform made a resource less safe until this plan is applied.**`,
+        ]
+      : []),
     risks.length === 0
-      ? "No risks found."
+      ? `No ${ending > 0 ? "other " : ""}risks found.`
       : `${count(risks.length, "risk")}${accepted > 0 ? `, ${accepted} of them accepted` : ""}${open > 0 ? ": accept each one by name, or change the configuration" : ""}.`,
-    `Fixed monthly cost: ${dollars(costs.total)}.`,
+    ...(changed ? [`Fixed monthly cost: ${dollars(costs.total)}.`] : []),
   ].join(" ");
 }
 
@@ -56,6 +68,41 @@ function riskText({ name, title, about, reason, lost, instead, accepted }: Risk)
     `- **Instead:** ${instead}.`,
     ...(accepted ? [] : [`- **To accept it:** ${code(`--accept ${name}`)}`]),
   ].join("\n");
+}
+
+const outcomes: Readonly<Record<Outcome, string>> = {
+  reverted: "This plan reverts it",
+  changed: "This plan changes it",
+  kept: "This plan keeps it",
+};
+
+/** One list item for each resource, and for equal changes of several resources. */
+function driftText(drift: readonly Drift[]): string {
+  const details = ({ about, outcome, risks }: Drift) =>
+    [
+      ...(isDestroyed(about)
+        ? [`deleted. ${outcome === "kept" ? "This plan does not create it" : "This plan creates it"} again`]
+        : differencesOf(about).map((one) => `${describeDifference(one)}. ${outcomes[outcome]}`)),
+      ...(outcome === "kept"
+        ? []
+        : risks.map(
+            ({ reason, rule }) => `**Risk until then** (${code(rule.name)}): ${reason.replace(/\.$/, "")}`,
+          )),
+    ]
+      .map((line) => `  - ${line}.`)
+      .join("\n");
+  const groups = groupBy(drift, (one) => `${kindOf(one.about).noun}\n${details(one)}`);
+  return groups
+    .flatMap(([first, ...others]) => {
+      if (first === undefined) return [];
+      const { about } = first;
+      const names = [about, ...others.map((one) => one.about)].map((one) =>
+        nameOf(one) === one.address ? code(one.address) : `${code(nameOf(one))} (${code(one.address)})`,
+      );
+      const noun = kindOf(about).noun;
+      return `- ${others.length === 0 ? noun : `${count(names.length, noun)}:`} ${joinFirst(names, mostOfAKind)}\n${details(first)}`;
+    })
+    .join("\n");
 }
 
 function costText({ fixed, total, usage, otherRegion }: Costs): readonly string[] {

@@ -1,7 +1,7 @@
 import { type AccessChange, accessChanges } from "./access.ts";
 import { type ChangesOfConcern, changesByConcern } from "./changes.ts";
 import { type Costs, costsOf } from "./costs.ts";
-import { differencesOf } from "./differences.ts";
+import { type Drift, driftOf } from "./drift.ts";
 import { instanceTypeChanges } from "./instance-types.ts";
 import {
   accountOf,
@@ -35,8 +35,7 @@ export interface Review {
   readonly counts: Readonly<Record<"add" | "change" | "replace" | "remove", number>>;
   readonly costs: Costs;
   readonly access: readonly AccessChange[];
-  /** Addresses of the resources that were changed outside Terraform. */
-  readonly drift: readonly string[];
+  readonly drift: readonly Drift[];
   /** Why running apps were not checked, if one could block this plan. */
   readonly appsNotChecked?: string | undefined;
   /** Names of `--accept` that match no risk of this plan. */
@@ -56,7 +55,8 @@ export interface ReviewProps {
 
 export function reviewOf(props: ReviewProps): Review {
   const { plan, apps, accept } = props;
-  const risks = risksOf(props);
+  const drift = driftOf(plan);
+  const risks = risksOf(props, drift);
   const all = changesOf(plan);
   const number = (is: (one: ResourceChange) => boolean) => all.filter(is).length;
   const changes = changesByConcern(plan);
@@ -73,7 +73,7 @@ export function reviewOf(props: ReviewProps): Review {
     },
     costs: costsOf(plan),
     access: [...accessChanges(plan), ...instanceTypeChanges(plan)],
-    drift: driftOf(plan),
+    drift,
     appsNotChecked: "notChecked" in apps && canBeBlockedByApps(plan) ? apps.notChecked : undefined,
     unknownNames: accept.filter((name) => !risks.some((risk) => risk.name === name)),
     // `applyable` also covers changes that no list contains, such as an upgrade of the state's format.
@@ -81,39 +81,21 @@ export function reviewOf(props: ReviewProps): Review {
   };
 }
 
-/**
- * Resources that were deleted outside Terraform, or changed in an attribute that causes this plan's changes. The list
- * in the plan also contains attributes that AWS sets after each apply. Terraform's own output leaves those out, too.
- */
-function driftOf(plan: Plan): readonly string[] {
-  const relevant = new Set(
-    (plan.relevant_attributes ?? []).map(({ resource, attribute }) => `${resource} ${attribute[0]}`),
-  );
-  return (plan.resource_drift ?? [])
-    .filter(
-      (one) =>
-        isDestroyed(one) ||
-        differencesOf(one).some(({ path }) =>
-          [one.address, one.address.replace(/\[.*$/s, "")].some((address) =>
-            relevant.has(`${address} ${path.split(/[.[]/)[0]}`),
-          ),
-        ),
-    )
-    .map(({ address }) => address);
-}
-
-function risksOf({ plan, apps, rules, accept }: ReviewProps): readonly Risk[] {
+function risksOf({ plan, apps, rules, accept }: ReviewProps, drift: readonly Drift[]): readonly Risk[] {
   const taken = new Map<string, number>();
-  return rules.flatMap(({ name: rule, title, find }) =>
-    find(plan, apps).map((finding) => {
-      const plain = `${rule}:${slugOf(finding.about)}`;
-      // One rule can have two findings for a resource, and two addresses can have the same slug.
-      const times = (taken.get(plain) ?? 0) + 1;
-      taken.set(plain, times);
-      const name = times === 1 ? plain : `${plain}.${times}`;
-      return { ...finding, name, rule, title, accepted: accept.includes(name) };
-    }),
-  );
+  const found = [
+    ...rules.flatMap((rule) => rule.find(plan, apps).map((finding) => ({ ...finding, rule }))),
+    // What the plan reverts is a risk only until it is applied.
+    ...drift.filter(({ outcome }) => outcome === "kept").flatMap((one) => one.risks),
+  ];
+  return found.map(({ rule, ...finding }) => {
+    const plain = `${rule.name}:${slugOf(finding.about)}`;
+    // One rule can have two findings for a resource, and two addresses can have the same slug.
+    const times = (taken.get(plain) ?? 0) + 1;
+    taken.set(plain, times);
+    const name = times === 1 ? plain : `${plain}.${times}`;
+    return { ...finding, name, rule: rule.name, title: rule.title, accepted: accept.includes(name) };
+  });
 }
 
 /** The Terraform address without its type, in characters that need no quoting in a shell: `studio_profiles.ana`. */

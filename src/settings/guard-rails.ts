@@ -45,9 +45,8 @@ export interface BudgetSettings {
 export interface GuardRailSettings {
   /**
    * Instance types that apps may use, or "any". IAM denies all others (condition key `sagemaker:InstanceTypes`), and
-   * Studio hides them from the users in `userProfiles`, except the eight that AWS provider 5.100.0 does not know. The provider
-   * cannot send an empty list: after the setting is removed, only `aws sagemaker update-user-profile` shows hidden
-   * types again.
+   * Studio hides them from the users in `userProfiles`, except the eight that AWS provider 5.100.0 does not know.
+   * With every type allowed it hides `ml.geospatial.interactive`, because the provider cannot send an empty list.
    * Limit: SageMaker API, `AppInstanceType`; must include every `defaultInstanceType`.
    * @default those of a small team: t3, m5 to 4xlarge, r5 to 2xlarge, g4dn.xlarge and g5.xlarge, and every `defaultInstanceType`
    */

@@ -73,8 +73,8 @@ const bucketOf = ({ bucket }: Block, stack: Synthesized) => {
   return bucketArn(String(found === undefined ? bucket : stack.resource.aws_s3_bucket?.[found]?.bucket));
 };
 const bucket = (read: string, write: string) => exact("s3", read, write, write, bucketOf);
-const roleOf = ({ role }: Block, stack: Synthesized) => {
-  const found = /aws_iam_role\.(\w+)\.name/.exec(String(role))?.[1] ?? "";
+const roleOf = ({ role, role_name }: Block, stack: Synthesized) => {
+  const found = /aws_iam_role\.(\w+)\.name/.exec(String(role ?? role_name))?.[1] ?? "";
   return iam(`role/${stack.resource.aws_iam_role?.[found]?.name}`);
 };
 
@@ -188,6 +188,7 @@ const types: Readonly<Record<string, Type>> = {
     ({ name }) => iam(`role/${name}`),
   ),
   aws_iam_role_policy: type("iam", "GetRolePolicy", "PutRolePolicy", "DeleteRolePolicy", roleOf),
+  aws_iam_role_policies_exclusive: type("iam", "ListRolePolicies", "", "DeleteRolePolicy", roleOf),
   aws_internet_gateway: type(
     "ec2",
     "DescribeInternetGateways",
@@ -353,13 +354,6 @@ const types: Readonly<Record<string, Type>> = {
     "CreateVpcEndpoint CreateTags",
     "DeleteVpcEndpoints",
     ec2("vpc-endpoint"),
-  ),
-  aws_vpc_security_group_ingress_rule: type(
-    "ec2",
-    "DescribeSecurityGroupRules",
-    "AuthorizeSecurityGroupIngress CreateTags",
-    "RevokeSecurityGroupIngress",
-    ec2("security-group"),
   ),
 };
 

@@ -111,7 +111,7 @@ describe("the review as JSON", () => {
       [nameOf("bo"), true],
     ]);
     expect(monthlyCost.fixed).toEqual([{ address: "aws_kms_key.k", monthly: 1 }]);
-    expect(drift).toEqual([{ address: "aws_vpc.v" }]);
+    expect(drift).toEqual([{ address: "aws_vpc.v", outcome: "kept" }]);
     expect(apply).toBeNull();
     const unchecked = { notChecked: "no credentials" };
     const endsApps = change(

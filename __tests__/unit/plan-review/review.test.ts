@@ -236,24 +236,6 @@ describe("the differences of a change", () => {
   });
 });
 
-describe("a change outside Terraform", () => {
-  const drift = (more: object) =>
-    review({
-      ...plan([]),
-      resource_drift: [change("aws_vpc.v", { id: "v", tags: { A: "a" } }, { id: "v", tags: { A: "b" } })],
-      ...more,
-    }).drift;
-
-  it("is listed if it causes a change of the plan or the resource was deleted", () => {
-    expect(drift({})).toEqual([]);
-    expect(drift({ relevant_attributes: [{ resource: "aws_vpc.v", attribute: ["id"] }] })).toEqual([]);
-    expect(drift({ relevant_attributes: [{ resource: "aws_vpc.v", attribute: ["tags", "A"] }] })).toEqual([
-      "aws_vpc.v",
-    ]);
-    expect(drift({ resource_drift: [change("aws_vpc.v", { id: "v" }, null)] })).toEqual(["aws_vpc.v"]);
-  });
-});
-
 describe("a value of a plan", () => {
   it.each([
     ["a`b", "``a`b``"],

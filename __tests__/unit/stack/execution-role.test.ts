@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { synthesizeEvery } from "../../support/every-environment.ts";
 import {
   accountId,
   arn,
@@ -66,6 +67,31 @@ describe("the execution role", () => {
       "network_flow_logs_write",
     ]);
     expect(stack.text).not.toContain("FullAccess");
+  });
+
+  it("keeps no inline policy that is added by hand, as each role of the stack", () => {
+    for (const [name, stack] of synthesizeEvery()) {
+      const { aws_iam_role: roles = {}, aws_iam_role_policies_exclusive: lists = {} } = stack.resource;
+      const { aws_iam_role_policy: policies = {} } = stack.resource;
+      for (const [role, block] of Object.entries(roles)) {
+        const isOf = (named: unknown) => named === expression(`aws_iam_role.${role}.name`);
+        const own = Object.keys(policies).filter((policy) => isOf(policies[policy]?.role));
+        const list = Object.values(lists).filter(({ role_name }) => isOf(role_name));
+        // Without a resource and a request for each person.
+        const expected =
+          own.length === 0
+            ? { inline: [{}], names: [] }
+            : {
+                inline: undefined,
+                names: [own.map((one) => expression(`aws_iam_role_policy.${one}.name`)).sort()],
+              };
+        const found = {
+          inline: block.inline_policy,
+          names: list.map(({ policy_names }) => (policy_names as string[]).toSorted()),
+        };
+        expect(found, `${name}: ${role}`).toEqual(expected);
+      }
+    }
   });
 
   it("may change spaces and apps that are its own, or nobody's", () => {

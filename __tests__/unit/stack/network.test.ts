@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { synthesizeEvery } from "../../support/every-environment.ts";
 import {
   accountId,
   arn,
@@ -100,13 +101,18 @@ describe("the network", () => {
       ],
       security_group_ids: [expression("aws_security_group.network_endpoints_group.id")],
     });
-    expect(
-      resource(stack, "aws_vpc_security_group_ingress_rule", "network_endpoints_https_in"),
-    ).toMatchObject({
-      cidr_ipv4: "10.0.0.0/16",
-      from_port: 443,
-      to_port: 443,
+    // Terraform removes all other rules.
+    expect(resource(stack, "aws_security_group", "network_endpoints_group")).toMatchObject({
+      ingress: [{ cidr_blocks: ["10.0.0.0/16"], from_port: 443, to_port: 443 }],
+      egress: [],
     });
+    // The rule as a resource of its own would take it from the group when it is destroyed.
+    expect(JSON.parse(stack.text).removed).toEqual([
+      {
+        from: "aws_vpc_security_group_ingress_rule.network_endpoints_https_in",
+        lifecycle: [{ destroy: false }],
+      },
+    ]);
   });
 
   it("reaches CodeArtifact by its two endpoints where packages come from there, and has no such endpoints otherwise", () => {
@@ -296,10 +302,11 @@ describe("the security groups of the spaces", () => {
     expect(stack.text).not.toContain("0.0.0.0/0");
   });
 
-  it("have no rule as a resource of its own, which each person would add to every plan", () => {
-    const rules = ["ingress", "egress"].flatMap((direction) =>
-      Object.values(synthesize().resource[`aws_vpc_security_group_${direction}_rule`] ?? {}),
-    );
-    expect(rules.filter((rule) => "for_each" in rule)).toEqual([]);
+  it("list all rules themselves, so that Terraform removes others, and each person adds none to every plan", () => {
+    for (const [name, { resource }] of synthesizeEvery()) {
+      expect(Object.keys(resource).filter((type) => /security_group_.*rule/.test(type))).toEqual([]);
+      for (const [group, { egress, ingress }] of Object.entries(resource.aws_security_group ?? {}))
+        expect([egress, ingress], `${name}: ${group}`).toEqual([expect.any(Array), expect.any(Array)]);
+    }
   });
 });

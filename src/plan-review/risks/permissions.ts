@@ -142,9 +142,10 @@ function attached(plan: Plan, about: ResourceChange): Finding[] {
   const attachedBefore = list(before(about).managed_policy_arns);
   const more = list(after(about).managed_policy_arns).filter((arn) => !attachedBefore.includes(arn));
   const [old, now] = [before(about), after(about)].map((values) => text(values.permissions_boundary));
+  // An empty block stands for no inline policy.
   const inline = (values: Values) =>
     (Array.isArray(values.inline_policy) ? values.inline_policy : []).flatMap(
-      (one) => text(valuesOf(one).policy) ?? [],
+      (one) => text(valuesOf(one).policy) || [],
     );
   const known = !isUnknown(about, "inline_policy") && !isSensitive(about, "inline_policy");
   const wider = known ? widenings(together(inline(before(about))), together(inline(after(about)))) : [];

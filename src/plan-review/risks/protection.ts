@@ -1,3 +1,4 @@
+import { differencesOf } from "../differences.ts";
 import { code, joinFirst } from "../markdown.ts";
 import {
   after,
@@ -28,6 +29,10 @@ const protections: Readonly<Record<string, Protection>> = {
   aws_budgets_budget_action: { without: "A spent budget stops nothing any more." },
   aws_cloudwatch_metric_alarm: { without: "Its alarm reaches nobody any more." },
   aws_flow_log: { without: "Nothing logs the network's connections any more." },
+  aws_iam_role_policies_exclusive: {
+    without: "Terraform no longer removes inline policies that are added to the role by hand.",
+    of: ["role_name", "aws_iam_role", "name"],
+  },
   aws_s3_bucket_server_side_encryption_configuration: {
     without: "New objects are encrypted with the key of Amazon S3 and not with yours.",
     of: ["bucket", "aws_s3_bucket", "bucket"],
@@ -35,7 +40,7 @@ const protections: Readonly<Record<string, Protection>> = {
 };
 
 /** Attributes that name a key. A change to another key is fine. */
-const keys = ["kms_key_id", "kms_master_key_id", "kms_key_arn"];
+const isKey = (path: string) => /(^|\.)(kms_key_id|kms_master_key_id|kms_key_arn)$/.test(path);
 
 /** Whether the environment's Studio domain is there before and after the plan. */
 export const environmentStays = (plan: Plan): boolean =>
@@ -58,10 +63,8 @@ function lostKey(one: ResourceChange): string | undefined {
     !after(one).enable_key_rotation
   )
     return "AWS no longer replaces the key's material each year.";
-  const gone = keys.filter((key) => text(before(one)[key]) && after(one)[key] === null);
-  return gone.length > 0
-    ? `It is no longer encrypted with ${code(String(before(one)[gone[0] ?? ""]))}.`
-    : undefined;
+  const gone = differencesOf(one).find(({ path, after }) => isKey(path) && ["nothing", ""].includes(after));
+  return gone && `It is no longer encrypted with ${code(gone.before)}.`;
 }
 
 /** Roles that stay, and from which a policy with Deny statements is detached. The policy itself may stay. */

@@ -7,6 +7,7 @@ import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js"
 import { Fn, Token } from "cdktf";
 import { Construct } from "constructs";
 import type { ResolvedBudget } from "../../settings/guard-rails.ts";
+import { onlyInlinePolicies } from "../identity/inline-policies.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 
@@ -134,6 +135,7 @@ export class Budget extends Construct {
       role: role.name,
       policy: attach.json,
     });
+    onlyInlinePolicies(role, [attachPolicy]);
     new BudgetsBudgetAction(this, "stop", {
       budgetName: name,
       actionType: "APPLY_IAM_POLICY",

@@ -15,6 +15,7 @@ import { artifactStatements, type BucketAccess } from "./bucket-statements.ts";
 import { codeArtifactStatements } from "./code-artifact-statements.ts";
 import { listJobStatements, spaceStatements, studioLogStatements } from "./common-statements.ts";
 import { describeImageStatements } from "./image-statements.ts";
+import { noInlinePolicies } from "./inline-policies.ts";
 import { ManagedPolicy } from "./managed-policy.ts";
 import { perimeterStatement } from "./perimeter.ts";
 import { secretStatements } from "./secret-statements.ts";
@@ -85,6 +86,7 @@ export class ExecutionRole extends Construct implements EnvironmentRole {
       name: awsNames(prefix).executionRole,
       description: "Studio spaces and the notebooks in them",
       assumeRolePolicy: trust.json,
+      inlinePolicy: noInlinePolicies,
       ...(attachedByOthers.length === 0
         ? {}
         : { forceDetachPolicies: true, dependsOn: [...attachedByOthers] }),

@@ -4,6 +4,7 @@ import { Construct } from "constructs";
 import { awsNames, userTag } from "../../settings/names.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
+import { noInlinePolicies } from "./inline-policies.ts";
 import { sagemakerTrust } from "./service-trust.ts";
 
 export interface ScheduleRolesProps {
@@ -35,6 +36,7 @@ export class ScheduleRoles extends Construct {
       name: awsNames(prefix).scheduledUser(user.value),
       description: `Scheduled notebooks with the rights of ${user.value}`,
       assumeRolePolicy: trust.json,
+      inlinePolicy: noInlinePolicies,
       tags: { [userTag]: user.value },
       forceDetachPolicies: true,
     });

@@ -15,6 +15,7 @@ import type { UserTypes } from "../../settings/team-types.ts";
 import { attributeOfEach } from "../support/attribute-of-each.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
+import { noInlinePolicies } from "./inline-policies.ts";
 import { sagemakerStatement, serviceTrust } from "./service-trust.ts";
 
 export interface UserRolesProps {
@@ -72,6 +73,7 @@ export class UserRoles extends Construct {
       name: nameOf(user),
       description: `Spaces, jobs and schedules of ${userProfiles.key}`,
       assumeRolePolicy: Fn.replace(trust.json, nameOf(placeholder), nameOf(user)),
+      inlinePolicy: noInlinePolicies,
       tags:
         ofTeams.size === 0
           ? tags

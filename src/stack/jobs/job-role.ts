@@ -10,6 +10,7 @@ import { readStatements } from "../identity/bucket-statements.ts";
 import { codeArtifactStatements } from "../identity/code-artifact-statements.ts";
 import { inRegion } from "../identity/conditions.ts";
 import { pullImageStatements } from "../identity/image-statements.ts";
+import { onlyInlinePolicies } from "../identity/inline-policies.ts";
 import { perimeterStatement } from "../identity/perimeter.ts";
 import { secretStatements } from "../identity/secret-statements.ts";
 import { sagemakerTrust } from "../identity/service-trust.ts";
@@ -72,7 +73,7 @@ export class JobRole extends Construct {
     });
     this.arn = role.arn;
     this.name = role.name;
-    this.policies = Object.entries({
+    const policies = Object.entries({
       artifacts: [
         ...artifacts(account, props),
         ...(props.perimeter === undefined ? [] : [perimeterStatement(props.perimeter)]),
@@ -86,6 +87,8 @@ export class JobRole extends Construct {
       const { json } = new DataAwsIamPolicyDocument(this, `${name}_document`, { statement });
       return new IamRolePolicy(this, name, { name, role: role.name, policy: json });
     });
+    onlyInlinePolicies(role, policies);
+    this.policies = policies;
   }
 }
 

@@ -20,6 +20,7 @@ import { type AthenaWorkgroups, workgroupOfSchedule } from "../../settings/athen
 import { awsNames, folders as bucketFolders, bucketPrefixes, checksums } from "../../settings/names.ts";
 import { longestSchedulePrefix, type ResolvedSchedule } from "../../settings/schedules.ts";
 import { passedTo, scheduledUserArn, tagged } from "../identity/conditions.ts";
+import { onlyInlinePolicies } from "../identity/inline-policies.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import { checksumsOf, sha256 } from "../storage/checksums.ts";
@@ -185,11 +186,12 @@ export class Schedules extends Construct {
         { sid: "DeadLetters", actions: ["sqs:SendMessage"], resources: [queueArn] },
       ],
     });
-    const policy: ITerraformDependable = new IamRolePolicy(this, "policy", {
+    const policy = new IamRolePolicy(this, "policy", {
       name: "jobs",
       role: role.name,
       policy: document.json,
     });
+    onlyInlinePolicies(role, [policy]);
     return { arn: role.arn, name: role.name, policy };
   }
 

@@ -6,6 +6,7 @@ import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js"
 import { Construct } from "constructs";
 import { awsNames } from "../../settings/names.ts";
 import { inRegion } from "../identity/conditions.ts";
+import { onlyInlinePolicies } from "../identity/inline-policies.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 
@@ -65,6 +66,7 @@ export class FlowLogs extends Construct {
       role: role.name,
       policy: write.json,
     });
+    onlyInlinePolicies(role, [policy]);
 
     new FlowLog(this, "log", {
       vpcId: props.vpcId,

@@ -10,7 +10,7 @@ import { SecurityGroup } from "@cdktf/provider-aws/lib/security-group/index.js";
 import { Subnet } from "@cdktf/provider-aws/lib/subnet/index.js";
 import { Vpc } from "@cdktf/provider-aws/lib/vpc/index.js";
 import { VpcEndpoint } from "@cdktf/provider-aws/lib/vpc-endpoint/index.js";
-import { VpcSecurityGroupIngressRule } from "@cdktf/provider-aws/lib/vpc-security-group-ingress-rule/index.js";
+import { TerraformStack } from "cdktf";
 import { Construct } from "constructs";
 import type { BucketGrant, GrantedServices } from "../../settings/access.ts";
 import type { CodeArtifactRepository } from "../../settings/code-artifact.ts";
@@ -219,16 +219,26 @@ export class Network extends Construct implements EnvironmentNetwork {
       name: `${prefix}-endpoints`,
       description: "Interface endpoints of the VPC",
       vpcId: vpc.id,
+      // In the group itself, Terraform removes rules that are added by hand.
+      ingress: [
+        {
+          description: "HTTPS from the VPC",
+          protocol: "tcp",
+          fromPort: 443,
+          toPort: 443,
+          cidrBlocks: [props.vpcCidr],
+        },
+      ],
+      egress: [],
       tags: { Name: `${prefix}-endpoints` },
     });
-    new VpcSecurityGroupIngressRule(this, "endpoints_https_in", {
-      securityGroupId: group.id,
-      description: "HTTPS from the VPC",
-      ipProtocol: "tcp",
-      fromPort: 443,
-      toPort: 443,
-      cidrIpv4: props.vpcCidr,
-    });
+    // The rule was a resource of its own. Destroyed, it would take the same rule from the group.
+    TerraformStack.of(this).addOverride("removed", [
+      {
+        from: `aws_vpc_security_group_ingress_rule.${TerraformStack.of(this).getLogicalId(this.node)}_endpoints_https_in`,
+        lifecycle: [{ destroy: false }],
+      },
+    ]);
     const confining: string[] = [];
     const services = interfaceEndpoints(
       account,

@@ -15,6 +15,7 @@ import {
 } from "../../settings/images.ts";
 import { awsNames } from "../../settings/names.ts";
 import { pullImageStatements } from "../identity/image-statements.ts";
+import { onlyInlinePolicies } from "../identity/inline-policies.ts";
 import { sagemakerTrust } from "../identity/service-trust.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
@@ -69,6 +70,7 @@ export class CustomImages extends Construct {
       statement: pullImageStatements(account, uris),
     });
     const pull = new IamRolePolicy(this, "pull", { name: "pull", role: role.name, policy: json });
+    onlyInlinePolicies(role, [pull]);
 
     // AWS wants an image detached before it is deleted (SageMaker Developer Guide, "Detach and clean up custom image
     // resources"). With this, Terraform deletes one only after it has changed the profiles.

@@ -115,12 +115,16 @@ export class StudioDomain extends Construct {
       },
     };
     const { allowedInstanceTypes = studioInstanceTypes } = props;
-    const hiddenInstanceTypes = providerInstanceTypes.filter((type) => !allowedInstanceTypes.includes(type));
+    // Hiding refuses nothing by itself: `GuardRails` does.
+    const hidden = providerInstanceTypes.filter((type) => !allowedInstanceTypes.includes(type));
     const portal = {
       studioWebPortal: "ENABLED",
       defaultLandingUri: "studio::",
-      // Hiding refuses nothing by itself: `GuardRails` does.
-      ...(hiddenInstanceTypes.length > 0 ? { studioWebPortalSettings: { hiddenInstanceTypes } } : {}),
+      // The provider sends no empty list: types that were hidden would stay so, and each plan would differ. Guess: only the
+      // geospatial image of Studio Classic runs on this type.
+      studioWebPortalSettings: {
+        hiddenInstanceTypes: hidden.length > 0 ? hidden : ["ml.geospatial.interactive"],
+      },
     };
 
     this.domain = new SagemakerDomain(this, "domain", {

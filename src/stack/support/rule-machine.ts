@@ -6,6 +6,7 @@ import { IamRole } from "@cdktf/provider-aws/lib/iam-role/index.js";
 import { IamRolePolicy } from "@cdktf/provider-aws/lib/iam-role-policy/index.js";
 import { SfnStateMachine } from "@cdktf/provider-aws/lib/sfn-state-machine/index.js";
 import { Construct } from "constructs";
+import { onlyInlinePolicies } from "../identity/inline-policies.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
 import type { AwsAccount } from "./aws-account.ts";
 import { skipChecks } from "./skip-checks.ts";
@@ -63,6 +64,7 @@ export class RuleMachine extends Construct {
       role: role.name,
       policy: document.json,
     });
+    onlyInlinePolicies(role, [policy]);
     const machine = new SfnStateMachine(this, "machine", {
       name,
       roleArn: role.arn,
