@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
-import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
+import { chosenEnvironment, environmentOrRemovedOption, removed } from "../src/cli/environment-option.ts";
 import { Problem } from "../src/cli/problem.ts";
 import { Steps } from "../src/cli/steps.ts";
 import { leftoversClients } from "../src/leftovers/clients.ts";
@@ -14,9 +14,10 @@ import { clientSettings, whyItStopped } from "../src/removal/aws.ts";
 import { consentVariable } from "../src/removal/guard.ts";
 import { artifactBucketName, prefixOf } from "../src/settings/basics.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
+import { removedWarning } from "../src/state/removed.ts";
 
 const options = {
-  ...environmentOption,
+  ...environmentOrRemovedOption,
   remove: { help: "delete the leftovers, after you confirm with the environment's name" },
   yes: { help: "with --remove: delete without confirmation" },
   help: { help: "show this help" },
@@ -40,6 +41,7 @@ function problems(values: Values): readonly string[] {
 async function main(values: Values): Promise<number> {
   const environment = resolveEnvironment(chosenEnvironment(values));
   const { name, region } = environment;
+  for (const other of removed) if (other.name !== name) console.warn(removedWarning(other));
   const prefix = prefixOf(name);
   const sts = new STSClient(clientSettings(region));
   const { Account: account = "" } = await sts.send(new GetCallerIdentityCommand({}));

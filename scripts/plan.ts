@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { runCommand } from "../src/cli/command.ts";
 import { listOf, type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
-import { environmentOption } from "../src/cli/environment-option.ts";
+import { environmentOrRemovedOption, removed } from "../src/cli/environment-option.ts";
 import { onInterrupt } from "../src/cli/interrupt.ts";
 import { projectFolder } from "../src/cli/paths.ts";
 import { Problem } from "../src/cli/problem.ts";
@@ -14,9 +14,10 @@ import { type Plan, readPlan, regionOf, text } from "../src/plan-review/plan.ts"
 import { planEnvironment, Runner, runningAppsIfNeeded } from "../src/plan-review/planning.ts";
 import { report, unknownNamesText } from "../src/plan-review/report.ts";
 import { reviewOf, statusOf } from "../src/plan-review/review.ts";
+import type { RemovedEnvironment } from "../src/state/removed.ts";
 
 const options = {
-  ...environmentOption,
+  ...environmentOrRemovedOption,
   ...acceptOption,
   out: {
     value: "FILE",
@@ -48,7 +49,8 @@ const help = `usage: npm run plan -- [options]
 
 Synthesizes an environment of src/environments.ts, plans it with Terraform, and reviews the plan. The review lists the
 risks first, with what is lost, for whom, and what to do instead. Then it lists all changes by area, and the change of the
-fixed monthly cost. It is printed and written to a Markdown file. Nothing is applied.
+fixed monthly cost. It is printed and written to a Markdown file. Nothing is applied. For an environment that is in a state
+file, but not in src/environments.ts any more, it plans the destroy.
 
 ${optionsHelp(options)}
 
@@ -81,6 +83,8 @@ interface Planned {
   readonly out: string | undefined;
   readonly region: string | undefined;
   readonly ask: boolean;
+  /** Other environments that are in a state file, but not in the settings. */
+  readonly others?: readonly RemovedEnvironment[];
 }
 
 async function main(values: Values): Promise<number> {
@@ -93,12 +97,12 @@ async function main(values: Values): Promise<number> {
   try {
     const runner = new Runner(folder.path, signal);
     const file = text(values.plan);
-    const { of, plan, out, region, ask } =
+    const { of, plan, out, region, ask, others } =
       file === undefined
         ? await planned(values, { folder: folder.path, steps, runner })
         : await readSaved(resolve(file), values, steps, runner);
     const apps = await runningAppsIfNeeded(plan, { region, ask, steps, signal });
-    const review = reviewOf({ plan, apps, accept: listOf(values.accept) });
+    const review = reviewOf({ plan, apps, accept: listOf(values.accept), removed: others });
     const markdown = report(of, review);
     console.log(markdown);
     if (out !== undefined) {
@@ -132,7 +136,8 @@ async function planned(
     synthesized: values.synthesized === true,
   });
   if (session === undefined) console.error(`written: ${saved}`);
-  return { of: name, plan, out: fileOf("out", `${name}.md`), region, ask: true };
+  const others = session === undefined ? removed.filter((one) => one.name !== name) : [];
+  return { of: name, plan, out: fileOf("out", `${name}.md`), region, ask: true, others };
 }
 
 async function readSaved(file: string, values: Values, steps: Steps, runner: Runner): Promise<Planned> {

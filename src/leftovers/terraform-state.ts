@@ -5,53 +5,51 @@ import { projectFolder } from "../cli/paths.ts";
 import { Problem } from "../cli/problem.ts";
 import { clientSettings, unlessGone } from "../removal/aws.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
-import { lostItsState, stateFileOf } from "../settings/state-file.ts";
+import { leftBehind, lostItsState, stateFileOf } from "../settings/state-file.ts";
+import { idsIn, type State } from "../state/state.ts";
 
-interface State {
-  readonly resources?: readonly {
-    readonly mode: string;
-    readonly type: string;
-    readonly instances: readonly { readonly attributes?: { readonly id?: unknown } }[];
-  }[];
-}
-
-/**
- * The IDs of the managed resources in an environment's Terraform state, each also with its type, as in `aws_iam_role
- * one`, and the location of the state. Without a state there are none.
- */
+/** The IDs of the managed resources in an environment's Terraform state, and the location of the state. */
 export async function managedIds(
-  { backend, name }: Pick<ResolvedEnvironment, "backend" | "name">,
+  environment: Pick<ResolvedEnvironment, "backend" | "name">,
   folder = projectFolder,
 ): Promise<{ readonly place: string; readonly ids: ReadonlySet<string> }> {
-  if (backend.type === "local") {
-    const file = stateFileOf(name);
-    const path = join(folder, file);
-    const text = existsSync(path) ? readFileSync(path, "utf8") : "";
-    return { place: file, ids: idsIn(file, text === "" && !lostItsState(name, folder) ? "{}" : text) };
-  }
-  const { bucket: Bucket, key: Key, region } = backend;
-  const s3 = new S3Client(clientSettings(region));
-  const answer = await unlessGone(() => s3.send(new GetObjectCommand({ Bucket, Key })));
-  const place = `s3://${Bucket}/${Key}`;
-  return { place, ids: idsIn(place, (await answer?.Body?.transformToString()) ?? "{}") };
+  const { backend, name } = environment;
+  const problem = leftBehind(environment, folder);
+  // Everything in that state would be a leftover.
+  if (problem) throw new Problem({ message: problem, remedy: "see above; nothing was searched" });
+  const { place, text } =
+    backend.type === "local" ? localState(name, folder) : await remoteState(backend);
+  return { place, ids: idsIn(text === undefined ? {} : parseState(place, text)) };
 }
 
-function idsIn(place: string, text: string): ReadonlySet<string> {
-  const { resources = [] } = parse(place, text);
-  return new Set(
-    resources
-      .filter(({ mode }) => mode === "managed")
-      .flatMap(({ type, instances }) =>
-        instances
-          .map(({ attributes }) => attributes?.id)
-          .filter((id): id is string => typeof id === "string")
-          .flatMap((id) => [id, `${type} ${id}`]),
-      ),
-  );
+export interface StateText {
+  readonly place: string;
+  /** Undefined if there is no state. */
+  readonly text: string | undefined;
+}
+
+/** The state file of an environment. */
+export function localState(name: string, folder = projectFolder): StateText {
+  const place = stateFileOf(name);
+  const path = join(folder, place);
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  return { place, text: text === "" && !lostItsState(name, folder) ? undefined : text };
+}
+
+/** The state in a bucket. */
+export async function remoteState(object: {
+  readonly bucket: string;
+  readonly key: string;
+  readonly region: string;
+}): Promise<StateText> {
+  const { bucket: Bucket, key: Key, region } = object;
+  const s3 = new S3Client(clientSettings(region));
+  const answer = await unlessGone(() => s3.send(new GetObjectCommand({ Bucket, Key })));
+  return { place: `s3://${Bucket}/${Key}`, text: await answer?.Body?.transformToString() };
 }
 
 /** A broken state must not be taken for an empty one, because all resources would then be leftovers. */
-function parse(place: string, text: string): State {
+export function parseState(place: string, text: string): State {
   try {
     return JSON.parse(text) as State;
   } catch (error) {

@@ -1,14 +1,15 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { chosenEnvironment } from "../cli/environment-option.ts";
+import { chosenEnvironment, removed } from "../cli/environment-option.ts";
 import { projectFolder } from "../cli/paths.ts";
 import { Problem } from "../cli/problem.ts";
 import { type Program, runProgram } from "../cli/program.ts";
 import type { Steps } from "../cli/steps.ts";
 import { findTerraform, providerProblem, terraformEnvironment } from "../cli/terraform-cli.ts";
-import { resolveEnvironment } from "../settings/environment.ts";
+import { type ResolvedEnvironment, resolveEnvironment } from "../settings/environment.ts";
 import { untestedVersionWarning } from "../settings/marimo.ts";
 import { committedProviderLock } from "../settings/provider-lock.ts";
+import { removedProblem, removedRemedy } from "../state/removed.ts";
 import { listRunningApps } from "./list-running-apps.ts";
 import { type Plan, priorResources, readPlan, text } from "./plan.ts";
 import { checkQuotas } from "./quotas.ts";
@@ -39,7 +40,10 @@ export interface PlannedEnvironment {
   readonly stack: string;
 }
 
-/** Synthesizes an environment, unless it is synthesized, and plans it, with this process's credentials and environment variables. */
+/**
+ * Synthesizes an environment, unless it is synthesized, and plans it, with this process's credentials and environment
+ * variables. The plan of a removed environment is its destroy.
+ */
 export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironment> {
   const { output, steps, runner, args = [] } = props;
   if (props.synthesized !== true) {
@@ -53,24 +57,30 @@ export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironm
   const environment = resolveEnvironment(chosenEnvironment({ environment: props.environmentName }));
   const { name, region, awsProviderVersion } = environment;
   const stack = join(output, "stacks", name);
+  const old = removed.find((one) => one.name === name);
+  if (old !== undefined && old.resources === undefined)
+    throw new Problem({ message: removedProblem(old), remedy: removedRemedy(old) });
   const warning = untestedVersionWarning(environment);
   if (warning) console.warn(warning);
-  await steps.run("check the account's quotas", async () => {
-    const quotas = await checkQuotas(environment, stack);
-    if ("notChecked" in quotas) console.warn(`The account's quotas were not checked: ${quotas.notChecked}`);
-    else if (quotas.problems.length > 0)
-      throw new Problem({ message: quotas.problems.join("\n"), remedy: "see above; nothing was planned" });
-  });
+  if (old === undefined) await steps.run("check the account's quotas", () => refuseQuotas(environment, stack));
   runner.providerVersion = awsProviderVersion;
   const saved = props.save(name);
   const readOnly = committedProviderLock(name) === undefined ? [] : ["-lockfile=readonly"];
   await steps.run("terraform init", () => runner.terraform(stack, "init", "-input=false", ...readOnly));
   mkdirSync(dirname(saved), { recursive: true });
   const plan = await steps.run("terraform plan", async () => {
-    await runner.terraform(stack, "plan", "-input=false", ...args, `-out=${saved}`);
+    const destroy = old === undefined ? [] : ["-destroy"];
+    await runner.terraform(stack, "plan", "-input=false", ...destroy, ...args, `-out=${saved}`);
     return readPlan(await runner.terraform(stack, "show", "-json", saved), saved);
   });
   return { name, region, plan, saved, stack };
+}
+
+async function refuseQuotas(environment: ResolvedEnvironment, stack: string): Promise<void> {
+  const quotas = await checkQuotas(environment, stack);
+  if ("notChecked" in quotas) console.warn(`The account's quotas were not checked: ${quotas.notChecked}`);
+  else if (quotas.problems.length > 0)
+    throw new Problem({ message: quotas.problems.join("\n"), remedy: "see above; nothing was planned" });
 }
 
 /** The running apps of the plan's domains, if the plan has a change that a running app can block. */
@@ -115,7 +125,7 @@ export class Runner {
         providerVersion: this.providerVersion,
       })),
     };
-    const words = [terraform, command, ...(command === "show" ? [] : ["-no-color"]), ...args];
+    const words = [terraform, ...command.split(" "), ...(command === "show" ? [] : ["-no-color"]), ...args];
     return this.run({ what: `terraform ${command}`, command: words, cwd, environment });
   }
 

@@ -1,3 +1,4 @@
+import type { RemovedEnvironment } from "../state/removed.ts";
 import { type AccessChange, accessChanges } from "./access.ts";
 import { type ChangesOfConcern, changesByConcern } from "./changes.ts";
 import { type Costs, costsOf } from "./costs.ts";
@@ -25,6 +26,7 @@ import { lostRules } from "./risks/lost.ts";
 import { perimeterRule } from "./risks/perimeter.ts";
 import { permissionsRule, unknownPermissionsRule } from "./risks/permissions.ts";
 import { protectionRule } from "./risks/protection.ts";
+import { removedRule } from "./risks/removed.ts";
 import { retentionRule } from "./risks/retention.ts";
 import type { Finding, Rule } from "./risks/rule.ts";
 import { scheduleRightsRule } from "./risks/schedule-rights.ts";
@@ -40,6 +42,7 @@ import type { RunningApps } from "./running-apps.ts";
 
 /** Every rule, in the order of the review. Losses that cannot be undone come first. */
 export const rules: readonly Rule[] = [
+  removedRule,
   ...lostRules,
   retentionRule,
   auditRule,
@@ -92,10 +95,13 @@ export interface ReviewProps {
   readonly apps: RunningApps;
   /** Names of the accepted risks. */
   readonly accept: readonly string[];
+  /** Other environments that are in a state file, but not in the settings. @default none */
+  readonly removed?: readonly RemovedEnvironment[] | undefined;
 }
 
-export function reviewOf({ plan, apps, accept }: ReviewProps): Review {
-  const risks = risksOf(plan, apps, accept);
+export function reviewOf(props: ReviewProps): Review {
+  const { plan, apps, accept } = props;
+  const risks = risksOf(props);
   const all = changesOf(plan);
   const number = (is: (one: ResourceChange) => boolean) => all.filter(is).length;
   const changes = changesByConcern(plan);
@@ -139,10 +145,10 @@ function driftOf(plan: Plan): readonly string[] {
     .map(({ address }) => address);
 }
 
-function risksOf(plan: Plan, apps: RunningApps, accept: readonly string[]): readonly Risk[] {
+function risksOf({ plan, apps, accept, removed = [] }: ReviewProps): readonly Risk[] {
   const taken = new Map<string, number>();
   return rules.flatMap(({ name: rule, title, find }) =>
-    find(plan, apps).map((finding) => {
+    find(plan, apps, removed).map((finding) => {
       const plain = `${rule}:${slugOf(finding.about)}`;
       // One rule can have two findings for a resource, and two addresses can have the same slug.
       const times = (taken.get(plain) ?? 0) + 1;

@@ -1,6 +1,7 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { projectFolder } from "../cli/paths.ts";
+import { countOf, parsed } from "../state/state.ts";
 import type { ResolvedEnvironment } from "./environment.ts";
 import { quote } from "./problems.ts";
 
@@ -19,19 +20,45 @@ export function lostItsState(environment: string, folder = projectFolder): boole
 }
 
 /**
- * Environments whose next plan would make everything anew, or whose destroy would leave all of it, one message each.
+ * Environments whose next plan would create everything a second time, or whose destroy would leave all of it, one message
+ * each.
  */
 export function checkStateFiles(
   environments: readonly Pick<ResolvedEnvironment, "name" | "backend">[],
   folder = projectFolder,
 ): string[] {
   return environments.flatMap(({ name, backend }, index) => {
-    const file = stateFileOf(name);
-    return backend.type === "local" && lostItsState(name, folder)
-      ? [
-          `environments[${index}] ${quote(name)}: ${file} is empty: Terraform was killed while it wrote it, and would take it ` +
-            `for no state. Copy ${file}.backup over it, then run: npm run leftovers -- --environment ${name}.`,
-        ]
-      : [];
+    const problem = backend.type === "local" ? lost(name, folder) : leftBehind({ name, backend }, folder);
+    return problem === undefined ? [] : [`environments[${index}] ${quote(name)}: ${problem}`];
   });
+}
+
+function lost(name: string, folder: string): string | undefined {
+  const file = stateFileOf(name);
+  return lostItsState(name, folder)
+    ? `${file} is empty: Terraform was killed while it wrote it, and would take it for no state. ` +
+        `Copy ${file}.backup over it, then run: npm run leftovers -- --environment ${name}.`
+    : undefined;
+}
+
+/** The problem of an environment with a local state whose resources its backend does not have. */
+export function leftBehind(
+  { name, backend }: Pick<ResolvedEnvironment, "name" | "backend">,
+  folder = projectFolder,
+): string | undefined {
+  const file = stateFileOf(name);
+  const count = backend.type === "local" ? 0 : resourcesIn(join(folder, file));
+  if (backend.type === "local" || count === 0) return undefined;
+  return (
+    `${file} ${count === undefined ? "is broken" : `has ${count} resources`}, but the backend is ` +
+    `s3://${backend.bucket}/${backend.key}, and a deploy would create everything a second time. ` +
+    `Move the state there: npm run state -- migrate --environment ${name}`
+  );
+}
+
+/** The number of resources in a state file, 0 if there is no file or an empty one, or undefined if it is broken. */
+function resourcesIn(file: string): number | undefined {
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const state = text === "" ? {} : parsed(text);
+  return state && countOf(state);
 }
