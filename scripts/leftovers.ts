@@ -6,6 +6,7 @@ import { type Options, optionsHelp, type Values } from "../src/cli/command-line.
 import { chosenEnvironment, environmentOrRemovedOption, removed } from "../src/cli/environment-option.ts";
 import { Problem } from "../src/cli/problem.ts";
 import { Steps } from "../src/cli/steps.ts";
+import { environments } from "../src/environments.ts";
 import { leftoversClients } from "../src/leftovers/clients.ts";
 import type { Leftover } from "../src/leftovers/leftover.ts";
 import { findLeftovers } from "../src/leftovers/leftovers.ts";
@@ -14,6 +15,7 @@ import { clientSettings, whyItStopped } from "../src/removal/aws.ts";
 import { consentVariable } from "../src/removal/guard.ts";
 import { artifactBucketName, prefixOf } from "../src/settings/basics.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
+import { removedInBuckets } from "../src/state/buckets.ts";
 import { removedWarning } from "../src/state/removed.ts";
 
 const options = {
@@ -42,6 +44,7 @@ async function main(values: Values): Promise<number> {
   const environment = resolveEnvironment(chosenEnvironment(values));
   const { name, region } = environment;
   for (const other of removed) if (other.name !== name) console.warn(removedWarning(other));
+  for (const warning of await removedInBuckets(environments)) console.warn(warning);
   const prefix = prefixOf(name);
   const sts = new STSClient(clientSettings(region));
   const { Account: account = "" } = await sts.send(new GetCallerIdentityCommand({}));

@@ -9,11 +9,13 @@ import { Problem } from "../src/cli/problem.ts";
 import { enterRehearsal, lockPatience, rehearsalOptions } from "../src/cli/rehearsal-option.ts";
 import { createRunFolder } from "../src/cli/run-folder.ts";
 import { Steps } from "../src/cli/steps.ts";
+import { environments } from "../src/environments.ts";
 import { acceptOption, acceptProblems } from "../src/plan-review/accept-option.ts";
 import { type Plan, readPlan, regionOf, text } from "../src/plan-review/plan.ts";
 import { planEnvironment, Runner, runningAppsIfNeeded } from "../src/plan-review/planning.ts";
 import { report, unknownNamesText } from "../src/plan-review/report.ts";
 import { reviewOf, statusOf } from "../src/plan-review/review.ts";
+import { removedInBuckets } from "../src/state/buckets.ts";
 import type { RemovedEnvironment } from "../src/state/removed.ts";
 
 const options = {
@@ -136,6 +138,8 @@ async function planned(
     synthesized: values.synthesized === true,
   });
   if (session === undefined) console.error(`written: ${saved}`);
+  if (session === undefined)
+    for (const warning of await removedInBuckets(environments)) console.warn(warning);
   const others = session === undefined ? removed.filter((one) => one.name !== name) : [];
   return { of: name, plan, out: fileOf("out", `${name}.md`), region, ask: true, others };
 }

@@ -145,6 +145,7 @@ describe("a local state beside a new S3 backend", () => {
 });
 
 describe("an environment that is not in the settings any more", () => {
+  const trial = { ...settings, name: "trial", vpcCidr: "10.1.0.0/16" };
   const risk = `removed-environment:${file}`;
   let inventory: readonly string[];
 
@@ -166,7 +167,7 @@ describe("an environment that is not in the settings any more", () => {
     copyFileSync(path(`${file}.moved-to-s3`), path(file));
     rmSync(join(project.stack, "lifecycle_rules_override.tf.json"));
     rmSync(join(project.stack, ".terraform/terraform.tfstate"));
-    project.settings = { ...settings, name: "trial", vpcCidr: "10.1.0.0/16" };
+    project.settings = trial;
     await s3.send(
       new PutObjectCommand({ Bucket: "marimo-dev-123456789012-us-east-1", Key: "results/a", Body: "a" }),
     );
@@ -183,6 +184,18 @@ describe("an environment that is not in the settings any more", () => {
     expect(review.status, review.stderr).toBe(3);
     expect(review.stdout).toContain(risk);
     expect((await plan("--environment", "trial", "--accept", risk)).status).toBe(4);
+  });
+
+  it("is named by leftovers if its state is in the bucket of other environments", async () => {
+    project.settings = { ...settings, name: "trial", backend: { type: "s3", bucket: Bucket } };
+    const warning = new RegExp(`warning: s3://${Bucket}/${Key} has \\d+ resources, and no environment`);
+    expect((await leftovers("--environment", "trial")).stderr).toMatch(warning);
+    // Control: an environment's own state.
+    project.settings = inS3;
+    rmSync(path(file));
+    expect((await leftovers("--environment", "dev")).stderr).not.toContain("warning");
+    copyFileSync(path(`${file}.moved-to-s3`), path(file));
+    project.settings = trial;
   });
 
   it("is searched for leftovers by its old name: its resources are those of its state", async () => {

@@ -70,7 +70,7 @@ export interface ResolvedTerraform extends Omit<Resolved<TerraformSettings>, "ba
 export const terraformDefaults = { awsProviderVersion: "~> 5.100", backend: { type: "local" } } as const;
 
 /** Key of an environment's state in its bucket. */
-const defaultStateKey = (environment: string): string => `sagemaker-marimo/${environment}.tfstate`;
+export const defaultStateKey = (environment: string): string => `sagemaker-marimo/${environment}.tfstate`;
 
 export function resolveTerraform(
   { awsProviderVersion, backend = terraformDefaults.backend }: TerraformSettings,

@@ -27,7 +27,11 @@ export class RemovedStack extends NamedStack {
     const scripts = new RemovalScripts(this, "removal_scripts");
     for (const [step, input] of Object.entries(inputs)) {
       const script = steps[step];
-      if (script !== undefined) new RemovalStep(this, step, { scripts, ...script, input });
+      if (script === undefined) continue;
+      // Its script gets the input of the state. With the same input here, Terraform would take the step for unchanged and
+      // replace its dependencies in the state, so the guard would not be first (hashicorp/terraform,
+      // node_resource_plan_instance.go: "If this plan resulted in a NoOp").
+      new RemovalStep(this, step, { scripts, ...script, input }).addOverride("input", "from the state");
     }
     // An apply would destroy everything without the guard. Before a destroy, Terraform only warns of a precondition, which
     // must name a value, even where the answer is known.

@@ -98,7 +98,8 @@ describe("the stack of a removed environment", () => {
   it("has the steps of the removal as the environment's own stack has them", () => {
     for (const name of names) {
       const { depends_on: _, ...step } = resource(own, "terraform_data", name);
-      expect(resource(stack, "terraform_data", name), name).toEqual(step);
+      // Another input keeps the order that is in the state.
+      expect(resource(stack, "terraform_data", name), name).toEqual({ ...step, input: "from the state" });
     }
     // A new step must be here too.
     const steps = Object.entries(own.resource.terraform_data ?? {}).filter(([, { provisioner }]) => provisioner);
