@@ -10,6 +10,7 @@ import { localState, remoteState } from "../src/leftovers/terraform-state.ts";
 import { text } from "../src/plan-review/plan.ts";
 import { Runner } from "../src/plan-review/planning.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
+import { movedFileOf } from "../src/settings/state-file.ts";
 import { checkLock, copyState, describe, forgetBackend, found, setAside, stepOf } from "../src/state/migration.ts";
 
 const options = {
@@ -78,7 +79,7 @@ async function main(values: Values, operand: string | undefined): Promise<number
     console.log(`${describe(from)}.\n${describe(to)}.`);
     if (values.yes !== true) {
       const copy = step === "copied" ? "" : `copy ${from.place} to ${to.place}, compare the copy, and `;
-      const rest = isFile ? `keep the file as ${from.place}.moved-to-s3` : `keep ${from.place} as it is`;
+      const rest = isFile ? `keep the file as ${movedFileOf(name)}` : `keep ${from.place} as it is`;
       console.log(`Nothing was changed. To ${copy}${rest}: add --yes`);
       return 1;
     }

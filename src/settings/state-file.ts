@@ -8,6 +8,9 @@ import { quote } from "./problems.ts";
 /** Name of the file that a local backend keeps an environment's state in, beside cdktf.json. */
 export const stateFileOf = (environment: string) => `terraform.${environment}.tfstate`;
 
+/** Name under which `npm run state` keeps that file. */
+export const movedFileOf = (environment: string) => `${stateFileOf(environment)}.moved-to-s3`;
+
 /**
  * Whether Terraform was killed while it wrote its state anew: it leaves a file without a byte and a backup beside it,
  * and takes that for no state. Where there is no backup there was none yet: Terraform makes the file for its lock, and
@@ -34,11 +37,18 @@ export function checkStateFiles(
 }
 
 function lost(name: string, folder: string): string | undefined {
-  const file = stateFileOf(name);
-  return lostItsState(name, folder)
-    ? `${file} is empty: Terraform was killed while it wrote it, and would take it for no state. ` +
-        `Copy ${file}.backup over it, then run: npm run leftovers -- --environment ${name}.`
-    : undefined;
+  const [file, moved] = [stateFileOf(name), movedFileOf(name)];
+  if (lostItsState(name, folder)) {
+    return (
+      `${file} is empty: Terraform was killed while it wrote it, and would take it for no state. ` +
+      `Copy ${file}.backup over it, then run: npm run leftovers -- --environment ${name}.`
+    );
+  }
+  if (resourcesIn(join(folder, file)) !== 0 || !existsSync(join(folder, moved))) return undefined;
+  return (
+    `${file} was moved to S3, but the backend is local, and a deploy would create everything a second time. ` +
+    `Set the S3 backend again. If the environment was destroyed since, delete ${moved}.`
+  );
 }
 
 /** The problem of an environment with a local state whose resources its backend does not have. */

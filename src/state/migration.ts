@@ -5,7 +5,7 @@ import { Problem } from "../cli/problem.ts";
 import { parseState, remoteState, type StateText } from "../leftovers/terraform-state.ts";
 import type { Runner } from "../plan-review/planning.ts";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
-import { stateFileOf } from "../settings/state-file.ts";
+import { movedFileOf, stateFileOf } from "../settings/state-file.ts";
 import { countOf, idsIn, type State } from "./state.ts";
 
 export type S3Backend = Extract<ResolvedEnvironment["backend"], { readonly type: "s3" }>;
@@ -96,7 +96,7 @@ export async function copyState({ from, backend, step, runner, folder }: CopyPro
 
 /** Renames a state file that was copied, and returns its new name. A file is never replaced. */
 export function setAside(environment: string, folder = projectFolder): string {
-  const name = `${stateFileOf(environment)}.moved-to-s3`;
+  const name = movedFileOf(environment);
   let kept = name;
   for (let number = 2; existsSync(join(folder, kept)); number += 1) kept = `${name}-${number}`;
   renameSync(join(folder, stateFileOf(environment)), join(folder, kept));
