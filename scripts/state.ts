@@ -11,7 +11,15 @@ import { text } from "../src/plan-review/plan.ts";
 import { Runner } from "../src/plan-review/planning.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
 import { movedFileOf } from "../src/settings/state-file.ts";
-import { checkLock, copyState, describe, forgetBackend, found, setAside, stepOf } from "../src/state/migration.ts";
+import {
+  checkLock,
+  copyState,
+  describe,
+  forgetBackend,
+  found,
+  setAside,
+  stepOf,
+} from "../src/state/migration.ts";
 
 const options = {
   ...environmentOption,
@@ -19,7 +27,10 @@ const options = {
     value: "s3://BUCKET/KEY",
     help: "copy the state from this object, which is kept (default: terraform.ENVIRONMENT.tfstate)",
   },
-  "from-region": { value: "REGION", help: "with --from: Region of its bucket (default: that of the new one)" },
+  "from-region": {
+    value: "REGION",
+    help: "with --from: Region of its bucket (default: that of the new one)",
+  },
   yes: { help: "copy the state; without it, nothing is changed" },
   help: { help: "show this help" },
 } as const satisfies Options;
@@ -45,7 +56,9 @@ const object = /^s3:\/\/([^/]+)\/(.+)$/;
 function problems(values: Values): readonly string[] {
   const { from, "from-region": region } = values;
   return [
-    ...(from !== undefined && !object.test(String(from)) ? [`--from must be s3://BUCKET/KEY, got "${from}"`] : []),
+    ...(from !== undefined && !object.test(String(from))
+      ? [`--from must be s3://BUCKET/KEY, got "${from}"`]
+      : []),
     ...(region !== undefined && from === undefined ? ["--from-region requires --from"] : []),
   ];
 }

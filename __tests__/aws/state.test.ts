@@ -125,7 +125,10 @@ describe("a local state beside a new S3 backend", () => {
     const continued = await migrate("--yes");
     expect(continued.status, continued.stderr).toBe(0);
     expect(readFileSync(path(`${file}.moved-to-s3`), "utf8")).toBe(before);
-    expect(await migrate("--yes")).toMatchObject({ status: 0, stdout: expect.stringContaining("nothing to move") });
+    expect(await migrate("--yes")).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining("nothing to move"),
+    });
 
     const { status, stdout, stderr } = await plan();
     expect(status, stdout + stderr).toBe(0);
@@ -239,7 +242,10 @@ describe("an environment that is not in the settings any more", () => {
 
 it("accepts a whole command line only", async () => {
   writeFileSync(path("src/environments.ts"), "export const environments = [{ name: 'dev' }];\n");
-  for (const args of [["--from", "bucket"], ["--from-region", "eu-west-1"]])
+  for (const args of [
+    ["--from", "bucket"],
+    ["--from-region", "eu-west-1"],
+  ])
     expect((await migrate(...args)).status).toBe(2);
   expect((await project.run("scripts/state.ts", [], environment)).status).toBe(2);
 });

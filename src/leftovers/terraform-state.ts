@@ -17,8 +17,7 @@ export async function managedIds(
   const problem = leftBehind(environment, folder);
   // Everything in that state would be a leftover.
   if (problem) throw new Problem({ message: problem, remedy: "see above; nothing was searched" });
-  const { place, text } =
-    backend.type === "local" ? localState(name, folder) : await remoteState(backend);
+  const { place, text } = backend.type === "local" ? localState(name, folder) : await remoteState(backend);
   return { place, ids: idsIn(text === undefined ? {} : parseState(place, text)) };
 }
 

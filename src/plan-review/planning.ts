@@ -62,7 +62,8 @@ export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironm
     throw new Problem({ message: removedProblem(old), remedy: removedRemedy(old) });
   const warning = untestedVersionWarning(environment);
   if (warning) console.warn(warning);
-  if (old === undefined) await steps.run("check the account's quotas", () => refuseQuotas(environment, stack));
+  if (old === undefined)
+    await steps.run("check the account's quotas", () => refuseQuotas(environment, stack));
   runner.providerVersion = awsProviderVersion;
   const saved = props.save(name);
   const readOnly = committedProviderLock(name) === undefined ? [] : ["-lockfile=readonly"];

@@ -10,7 +10,9 @@ import { countOf } from "./state.ts";
  * Warnings about states with resources in the buckets of the settings, under the default key of an environment that is not
  * in the settings any more.
  */
-export async function removedInBuckets(environments: readonly EnvironmentSettings[]): Promise<readonly string[]> {
+export async function removedInBuckets(
+  environments: readonly EnvironmentSettings[],
+): Promise<readonly string[]> {
   const backends = environments.flatMap((settings) => {
     const { backend } = resolveEnvironment(settings);
     return backend.type === "s3" ? [backend] : [];
@@ -25,7 +27,9 @@ export async function removedInBuckets(environments: readonly EnvironmentSetting
           warnings.push(...(await warningsAbout(name, backend)));
     } catch (error) {
       const reason = error instanceof Error ? error.message : error;
-      warnings.push(`warning: s3://${backend.bucket} was not searched for states of removed environments: ${reason}`);
+      warnings.push(
+        `warning: s3://${backend.bucket} was not searched for states of removed environments: ${reason}`,
+      );
     }
   }
   return warnings;

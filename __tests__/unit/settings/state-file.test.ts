@@ -57,7 +57,9 @@ it("accepts such a backend once nothing is left behind", () => {
 it("refuses a local backend whose state was moved to S3", () => {
   const moved = { "terraform.dev.tfstate.moved-to-s3": JSON.stringify({ resources: [groups] }) };
   expect(problemsWith(moved)).toEqual([
-    expect.stringMatching(/terraform\.dev\.tfstate was moved to S3, but the backend is local.* delete terraform/),
+    expect.stringMatching(
+      /terraform\.dev\.tfstate was moved to S3, but the backend is local.* delete terraform/,
+    ),
   ]);
   // Someone has moved it back.
   expect(problemsWith({ ...moved, ...stateOf(groups) })).toEqual([]);

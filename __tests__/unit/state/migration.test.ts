@@ -48,7 +48,10 @@ describe("the step of a migration", () => {
 
   it("is refused if the newer state lacks a resource of the older one", () => {
     const [fewer, more] = [state("a", 8, "one"), state("a", 7, "one", "two")];
-    for (const refused of [() => stepOf(local(more), remote(fewer)), () => stepOf(local(fewer), remote(more))])
+    for (const refused of [
+      () => stepOf(local(more), remote(fewer)),
+      () => stepOf(local(fewer), remote(more)),
+    ])
       expect(refused).toThrow(/is the newer one, but does not have these of \S+: aws_vpc two\. Nothing was/);
   });
 });

@@ -1,19 +1,23 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { resolveEnvironment } from "../../../src/settings/environment.ts";
 import { RemovedStack } from "../../../src/stack/removed-stack.ts";
-import { removedEnvironments, removedWarning } from "../../../src/state/removed.ts";
 import { StudioStack } from "../../../src/stack/studio-stack.ts";
+import { removedEnvironments, removedWarning } from "../../../src/state/removed.ts";
 import { plan, review } from "../../support/plan-fixture.ts";
 import { resource, type Synthesized, synthesizeApp } from "../../support/synthesize.ts";
-import { readFileSync } from "node:fs";
 
 const vpc = (region: string) => ({ arn: `arn:aws-cn:ec2:${region}:123456789012:vpc/vpc-1` });
 const resources = [
   { mode: "data", type: "aws_region", name: "r", instances: [{ attributes: { id: "us-east-1" } }] },
-  { mode: "managed", type: "aws_iam_role", name: "r", instances: [{ attributes: { arn: "arn:aws-cn:iam::123456789012:role/r" } }] },
+  {
+    mode: "managed",
+    type: "aws_iam_role",
+    name: "r",
+    instances: [{ attributes: { arn: "arn:aws-cn:iam::123456789012:role/r" } }],
+  },
   { mode: "managed", type: "aws_vpc", name: "v", instances: [{ attributes: vpc("cn-north-1") }] },
   {
     mode: "managed",
@@ -58,7 +62,9 @@ describe("a state file that no environment owns", () => {
   });
 
   it("is named in a warning, also if it is broken", () => {
-    expect(removedIn({ "terraform.a.tfstate": text, "terraform.b.tfstate": "{" }).map(removedWarning)).toEqual([
+    expect(
+      removedIn({ "terraform.a.tfstate": text, "terraform.b.tfstate": "{" }).map(removedWarning),
+    ).toEqual([
       'warning: terraform.a.tfstate has 3 resources, and no environment in src/environments.ts has the name "a". If you ' +
         "renamed it, undo that, because a name cannot change. To destroy it, run npm run plan -- --environment a, then " +
         "npx cdktf destroy a.",
@@ -79,9 +85,13 @@ describe("a state file that no environment owns", () => {
 describe("the stack of a removed environment", () => {
   const read = (name: string) => (outdir: string) =>
     JSON.parse(readFileSync(join(outdir, "stacks", name, "cdk.tf.json"), "utf8")) as Synthesized;
-  const own = synthesizeApp((app) => new StudioStack(app, resolveEnvironment({ name: "prod" })), read("prod"), {
-    assets: false,
-  });
+  const own = synthesizeApp(
+    (app) => new StudioStack(app, resolveEnvironment({ name: "prod" })),
+    read("prod"),
+    {
+      assets: false,
+    },
+  );
   const names = ["home_file_system_cleanup_step", "home_file_system_key_step", "removal_guard_step"];
   const inputOf = (name: string) => resource(own, "terraform_data", name).input as Record<string, string>;
   const [environment] = removedIn({ "terraform.prod.tfstate": text });
@@ -102,7 +112,9 @@ describe("the stack of a removed environment", () => {
       expect(resource(stack, "terraform_data", name), name).toEqual({ ...step, input: "from the state" });
     }
     // A new step must be here too.
-    const steps = Object.entries(own.resource.terraform_data ?? {}).filter(([, { provisioner }]) => provisioner);
+    const steps = Object.entries(own.resource.terraform_data ?? {}).filter(
+      ([, { provisioner }]) => provisioner,
+    );
     expect(steps.map(([name]) => name).sort()).toEqual(names);
   });
 
