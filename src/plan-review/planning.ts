@@ -126,7 +126,7 @@ export class Runner {
         providerVersion: this.providerVersion,
       })),
     };
-    const words = [terraform, ...command.split(" "), ...(command === "show" ? [] : ["-no-color"]), ...args];
+    const words = [terraform, command, ...(command === "show" ? [] : ["-no-color"]), ...args];
     return this.run({ what: `terraform ${command}`, command: words, cwd, environment });
   }
 

@@ -98,7 +98,7 @@ const typeRule = {
   source: "src/settings/terraform.ts",
 };
 /** Terraform's lock is an object beside the state, whose key is this much longer. */
-const lockSuffix = ".tflock";
+export const lockSuffix = ".tflock";
 const keyRule = {
   allowed:
     `1 to ${1024 - lockSuffix.length} bytes, no slash at either end, no segment "." or "..", no control characters, ` +

@@ -25,12 +25,13 @@ describe("the step of a migration", () => {
     expect(stepOf(local(state("a", 7, "one", "two")), remote(state("a", 6, "one")))).toBe("copy");
   });
 
-  it("overwrites only a state without resources", () => {
-    expect(stepOf(local(state("a", 7, "one")), remote(state("b", 9)))).toBe("overwrite");
-    expect(stepOf(local(state("a", 7, "one")), remote({}))).toBe("overwrite");
+  it("is a copy over another state only if that has no resources", () => {
+    expect(stepOf(local(state("a", 7, "one")), remote(state("b", 9)))).toBe("copy");
+    expect(stepOf(local(state("a", 7, "one")), remote({}))).toBe("copy");
   });
 
-  it("is over if the backend has the state, also after later applies", () => {
+  it("is over if the backend has the state, also after later applies, and as Terraform copies it", () => {
+    expect(stepOf(local(state("a", 7, "one")), remote(state("b", 1, "one")))).toBe("copied");
     expect(stepOf(local(state("a", 7, "one")), remote(state("a", 7, "one")))).toBe("copied");
     expect(stepOf(local(state("a", 7, "one")), remote(state("a", 9, "one", "two")))).toBe("copied");
   });
