@@ -59,8 +59,10 @@ function missing(state: State, other: State): readonly string[] {
   return [...idsIn(state)].filter((id) => id.includes(" ") && !ids.has(id));
 }
 
-export const describe = ({ place, state = {} }: FoundState): string =>
-  `${place} (serial ${serialOf(state)}) has ${countOf(state)} resources`;
+export const describe = ({ place, state }: FoundState): string =>
+  state === undefined
+    ? `${place} does not exist`
+    : `${place} (serial ${serialOf(state)}) has ${countOf(state)} resources`;
 
 const serialOf = ({ serial = 0 }: State) => serial;
 
