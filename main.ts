@@ -6,6 +6,7 @@ import { untestedVersionWarning } from "./src/settings/marimo.ts";
 import { checkProviderLocks, copyProviderLocks } from "./src/settings/provider-lock.ts";
 import { checkStateFiles } from "./src/settings/state-file.ts";
 import { validateEnvironments } from "./src/settings/validate.ts";
+import { removedEnvironments, removedWarning } from "./src/state/removed.ts";
 
 const { CDKTF_OUTDIR, SAGEMAKER_MARIMO_REHEARSAL } = process.env;
 // Loaded only in a rehearsal, whose variables `npm start` sets and prints.
@@ -21,7 +22,12 @@ const resolved = wrong.length > 0 ? [] : environments.map(resolveEnvironment);
 const problems =
   wrong.length > 0
     ? wrong
-    : [...checkLocks(resolved), ...checkStateFiles(resolved), ...checkProviderLocks(resolved)];
+    : [
+        ...checkLocks(resolved),
+        // A rehearsal has a state of its own.
+        ...(rehearsal ? [] : checkStateFiles(resolved)),
+        ...checkProviderLocks(resolved),
+      ];
 if (problems.length > 0) {
   console.error(`src/environments.ts: ${problems.length} to correct, nothing was synthesized\n`);
   for (const problem of problems) console.error(`- ${problem}`);
@@ -34,6 +40,8 @@ if (problems.length > 0) {
   // Node.js parses each CommonJS file that ES modules import, cdktf and the bindings, for its exports before it runs it.
   const require = createRequire(import.meta.url);
   const { App } = require("cdktf") as typeof import("cdktf");
+  const { RemovedStack } =
+    require("./src/stack/removed-stack.ts") as typeof import("./src/stack/removed-stack.ts");
   const { StudioStack } =
     require("./src/stack/studio-stack.ts") as typeof import("./src/stack/studio-stack.ts");
   const app = new App();
@@ -41,7 +49,11 @@ if (problems.length > 0) {
   for (const warning of chosen.flatMap((environment) => untestedVersionWarning(environment) ?? []))
     console.warn(warning);
   for (const environment of chosen) new StudioStack(app, environment);
+  const removed = rehearsal ? [] : removedEnvironments(environments);
+  for (const environment of removed) console.warn(removedWarning(environment));
+  const destroyable = removed.filter(({ resources }) => resources !== undefined);
+  for (const environment of destroyable) new RemovedStack(app, environment);
   app.synth();
-  copyProviderLocks(chosen, app.outdir);
+  copyProviderLocks([...chosen, ...destroyable], app.outdir);
   rehearsal?.writeOverride();
 }

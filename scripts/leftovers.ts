@@ -3,9 +3,10 @@ import { setTimeout } from "node:timers/promises";
 import { callerAccount, wrongAccount } from "../src/cli/caller-account.ts";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
-import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
+import { chosenEnvironment, environmentOrRemovedOption, removed } from "../src/cli/environment-option.ts";
 import { Problem } from "../src/cli/problem.ts";
 import { Steps } from "../src/cli/steps.ts";
+import { environments } from "../src/environments.ts";
 import { leftoversClients } from "../src/leftovers/clients.ts";
 import type { Leftover } from "../src/leftovers/leftover.ts";
 import { findLeftovers } from "../src/leftovers/leftovers.ts";
@@ -14,9 +15,11 @@ import { whyItStopped } from "../src/removal/aws.ts";
 import { consentVariable } from "../src/removal/guard.ts";
 import { artifactBucketName, prefixOf } from "../src/settings/basics.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
+import { removedInBuckets } from "../src/state/buckets.ts";
+import { removedWarning } from "../src/state/removed.ts";
 
 const options = {
-  ...environmentOption,
+  ...environmentOrRemovedOption,
   remove: { help: "delete the leftovers, after you confirm with the environment's name" },
   yes: { help: "with --remove: delete without confirmation" },
   help: { help: "show this help" },
@@ -40,6 +43,8 @@ function problems(values: Values): readonly string[] {
 async function main(values: Values): Promise<number> {
   const environment = resolveEnvironment(chosenEnvironment(values));
   const { name, region } = environment;
+  for (const other of removed) if (other.name !== name) console.warn(removedWarning(other));
+  for (const warning of await removedInBuckets(environments)) console.warn(warning);
   const prefix = prefixOf(name);
   const account = await callerAccount(environment);
   const state = await managedIds(environment);

@@ -1,12 +1,13 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { runCommand } from "../src/cli/command.ts";
 import { listOf, type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
-import { environmentOption } from "../src/cli/environment-option.ts";
+import { environmentOrRemovedOption, removed } from "../src/cli/environment-option.ts";
 import { onInterrupt } from "../src/cli/interrupt.ts";
 import { projectFolder } from "../src/cli/paths.ts";
 import { enterRehearsal, rehearsalOptions } from "../src/cli/rehearsal-option.ts";
 import { createRunFolder } from "../src/cli/run-folder.ts";
 import { Steps } from "../src/cli/steps.ts";
+import { environments } from "../src/environments.ts";
 import { acceptOption, acceptProblems } from "../src/plan-review/accept-option.ts";
 import {
   applyStep,
@@ -22,9 +23,11 @@ import { reviewOf, statusOf } from "../src/plan-review/review.ts";
 import { allRules } from "../src/plan-review/risks/index.ts";
 import { readSavedPlan } from "../src/plan-review/saved-plan.ts";
 import { type WriteProps, writeReview } from "../src/plan-review/write.ts";
+import { removedInBuckets } from "../src/state/buckets.ts";
+import type { RemovedEnvironment } from "../src/state/removed.ts";
 
 const options = {
-  ...environmentOption,
+  ...environmentOrRemovedOption,
   ...acceptOption,
   out: {
     value: "FILE",
@@ -65,7 +68,8 @@ const help = `usage: npm run plan -- [options]
 Synthesizes an environment of src/environments.ts, plans it with Terraform, and reviews the plan. The review lists the
 risks first, with what is lost, for whom, and what to do instead. Then it lists all changes by area, and the change of the
 fixed monthly cost. It ends with the command that applies this plan and accepts its risks. It is printed, and written as
-Markdown, JSON and SARIF (src/plan-review/README.md). Nothing is applied.
+Markdown, JSON and SARIF (src/plan-review/README.md). Nothing is applied. For an environment that is in a state file, but
+not in src/environments.ts any more, it plans the destroy.
 
 ${optionsHelp(options)}
 
@@ -97,6 +101,8 @@ interface Planned extends Pick<WriteProps, "subject" | "file" | "paths"> {
   readonly ask: boolean;
   /** Where the plan can be applied. @default nowhere */
   readonly target?: Target | undefined;
+  /** Other environments that are in a state file, but not in the settings. */
+  readonly others?: readonly RemovedEnvironment[] | undefined;
 }
 
 interface Tools {
@@ -113,13 +119,13 @@ async function main(values: Values): Promise<number> {
   const steps = new Steps();
   try {
     const tools = { steps, runner: new Runner(folder.path, signal) };
-    const { plan, region, ask, target, ...written } =
+    const { plan, region, ask, target, others, ...written } =
       values.plan === undefined
         ? await planned(values, folder.path, tools)
         : await readSaved(resolve(text(values.plan) ?? ""), values, tools);
     const apps = await runningAppsIfNeeded(plan, { region, ask, steps, signal });
     const rules = await allRules();
-    const review = reviewOf({ plan, apps, rules, accept: listOf(values.accept) });
+    const review = reviewOf({ plan, apps, rules, accept: listOf(values.accept), removed: others });
     const next = target && applyStep(target, review);
     console.log(writeReview({ ...written, review, rules, next }));
     if (review.unknownNames.length > 0) console.error(unknownNamesText(review));
@@ -152,9 +158,13 @@ async function planned(values: Values, folder: string, tools: Tools): Promise<Pl
     synthesized: values.synthesized === true,
   });
   if (session === undefined) console.error(`written: ${saved}`);
+  if (session === undefined)
+    for (const warning of await removedInBuckets(environments)) console.warn(warning);
+  const others = session === undefined ? removed.filter((one) => one.name !== name) : [];
   return {
     ...{ subject: name, plan, region, ask: true },
     paths: pathsOf(values, (extension) => file(`${name}.${extension}`)),
+    others,
     target: session === undefined ? savedPlan(saved, "--environment", name) : rehearsed(session.run),
   };
 }

@@ -1,5 +1,6 @@
 import { environments } from "../environments.ts";
 import type { EnvironmentSettings } from "../settings/environment.ts";
+import { removedEnvironments } from "../state/removed.ts";
 import type { Options, Values } from "./command-line.ts";
 
 const names = environments.map(({ name }) => name);
@@ -14,10 +15,26 @@ export const environmentOption = {
   },
 } as const satisfies Options;
 
+/** Environments that are not in the settings any more, but in a state file. */
+export const removed = removedEnvironments(environments);
+const removedNames = removed.map(({ name }) => name);
+
+/** The same for commands that also take a removed environment. */
+export const environmentOrRemovedOption = {
+  environment: {
+    ...environmentOption.environment,
+    among: [...names, ...removedNames],
+    help:
+      environmentOption.environment.help +
+      (removed.length > 0 ? `,\nor a removed one: ${removedNames.join(", ")}` : ""),
+  },
+} as const satisfies Options;
+
 /** The environment of `--environment`. @default the first */
 export function chosenEnvironment({ environment }: Values): EnvironmentSettings {
   const chosen =
     environment === undefined ? environments[0] : environments.find(({ name }) => name === environment);
-  if (chosen === undefined) throw new Error(`unknown environment "${environment}"`);
-  return chosen;
+  const found = chosen ?? removed.find(({ name }) => name === environment)?.settings;
+  if (found === undefined) throw new Error(`unknown environment "${environment}"`);
+  return found;
 }

@@ -59,7 +59,7 @@ export function driftOf(plan: Plan): readonly Drift[] {
     parts.map(({ about }) => about),
   );
   const findings = rules.flatMap((rule) =>
-    rule.find(asPlan, { running: [] }).map((one) => ({ ...one, rule })),
+    rule.find(asPlan, { running: [] }, []).map((one) => ({ ...one, rule })),
   );
   return parts.map(({ about, outcome }) => {
     const risks = findings.filter((one) => one.about === about);

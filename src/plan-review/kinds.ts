@@ -84,6 +84,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   aws_s3_bucket_: kind("Storage", ""),
   aws_s3_object: kind("Storage", "object"),
   aws_efs_: kind("Storage", ""),
+  terraform_state: kind("Other", "state"),
 };
 
 /** Longest first. */

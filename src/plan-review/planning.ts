@@ -1,16 +1,17 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { callerAccount } from "../cli/caller-account.ts";
-import { chosenEnvironment } from "../cli/environment-option.ts";
+import { chosenEnvironment, removed } from "../cli/environment-option.ts";
 import { projectFolder } from "../cli/paths.ts";
 import { Problem } from "../cli/problem.ts";
 import { type Program, runProgram } from "../cli/program.ts";
 import type { Steps } from "../cli/steps.ts";
 import { findTerraform, lockTimeout, terraformEnvironment } from "../cli/terraform-cli.ts";
 import { terraformProblem } from "../cli/terraform-problems.ts";
-import { resolveEnvironment } from "../settings/environment.ts";
+import { type ResolvedEnvironment, resolveEnvironment } from "../settings/environment.ts";
 import { untestedVersionWarning } from "../settings/marimo.ts";
 import { committedProviderLock } from "../settings/provider-lock.ts";
+import { removedProblem, removedRemedy } from "../state/removed.ts";
 import { listRunningApps } from "./list-running-apps.ts";
 import { type Plan, priorResources, readPlan, text } from "./plan.ts";
 import { checkQuotas } from "./quotas.ts";
@@ -41,7 +42,10 @@ export interface PlannedEnvironment {
   readonly stack: string;
 }
 
-/** Synthesizes an environment, unless it is synthesized, and plans it, with this process's credentials and environment variables. */
+/**
+ * Synthesizes an environment, unless it is synthesized, and plans it, with this process's credentials and environment
+ * variables. The plan of a removed environment is its destroy.
+ */
 export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironment> {
   const { output, steps, runner, args = [] } = props;
   if (props.synthesized !== true) {
@@ -55,14 +59,14 @@ export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironm
   const environment = resolveEnvironment(chosenEnvironment({ environment: props.environmentName }));
   const { name, region, awsProviderVersion } = environment;
   const stack = join(output, "stacks", name);
+  const old = removed.find((one) => one.name === name);
+  if (old !== undefined && old.resources === undefined)
+    throw new Problem({ message: removedProblem(old), remedy: removedRemedy(old) });
   const warning = untestedVersionWarning(environment);
   if (warning) console.warn(warning);
   await steps.run("check the account and its quotas", async () => {
     await callerAccount(environment);
-    const quotas = await checkQuotas(environment, stack);
-    if ("notChecked" in quotas) console.warn(`The account's quotas were not checked: ${quotas.notChecked}`);
-    else if (quotas.problems.length > 0)
-      throw new Problem({ message: quotas.problems.join("\n"), remedy: "see above; nothing was planned" });
+    if (old === undefined) await refuseQuotas(environment, stack);
   });
   runner.providerVersion = awsProviderVersion;
   const saved = props.save(name);
@@ -70,10 +74,18 @@ export async function planEnvironment(props: PlanProps): Promise<PlannedEnvironm
   await steps.run("terraform init", () => runner.terraform(stack, "init", "-input=false", ...readOnly));
   mkdirSync(dirname(saved), { recursive: true });
   const plan = await steps.run("terraform plan", async () => {
-    await runner.terraform(stack, "plan", "-input=false", lockTimeout, ...args, `-out=${saved}`);
+    const destroy = old === undefined ? [] : ["-destroy"];
+    await runner.terraform(stack, "plan", "-input=false", lockTimeout, ...destroy, ...args, `-out=${saved}`);
     return readPlan(await runner.terraform(stack, "show", "-json", saved), saved);
   });
   return { name, region, plan, saved, stack };
+}
+
+async function refuseQuotas(environment: ResolvedEnvironment, stack: string): Promise<void> {
+  const quotas = await checkQuotas(environment, stack);
+  if ("notChecked" in quotas) console.warn(`The account's quotas were not checked: ${quotas.notChecked}`);
+  else if (quotas.problems.length > 0)
+    throw new Problem({ message: quotas.problems.join("\n"), remedy: "see above; nothing was planned" });
 }
 
 /** The running apps of the plan's domains, if the plan has a change that a running app can block. */

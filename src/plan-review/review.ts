@@ -1,3 +1,4 @@
+import type { RemovedEnvironment } from "../state/removed.ts";
 import { type AccessChange, accessChanges } from "./access.ts";
 import { type ChangesOfConcern, changesByConcern } from "./changes.ts";
 import { type Costs, costsOf } from "./costs.ts";
@@ -51,6 +52,8 @@ export interface ReviewProps {
   readonly rules: readonly Rule[];
   /** Names of the accepted risks. */
   readonly accept: readonly string[];
+  /** Other environments that are in a state file, but not in the settings. @default none */
+  readonly removed?: readonly RemovedEnvironment[] | undefined;
 }
 
 export function reviewOf(props: ReviewProps): Review {
@@ -81,10 +84,13 @@ export function reviewOf(props: ReviewProps): Review {
   };
 }
 
-function risksOf({ plan, apps, rules, accept }: ReviewProps, drift: readonly Drift[]): readonly Risk[] {
+function risksOf(
+  { plan, apps, rules, accept, removed = [] }: ReviewProps,
+  drift: readonly Drift[],
+): readonly Risk[] {
   const taken = new Map<string, number>();
   const found = [
-    ...rules.flatMap((rule) => rule.find(plan, apps).map((finding) => ({ ...finding, rule }))),
+    ...rules.flatMap((rule) => rule.find(plan, apps, removed).map((finding) => ({ ...finding, rule }))),
     // What the plan reverts is a risk only until it is applied.
     ...drift.filter(({ outcome }) => outcome === "kept").flatMap((one) => one.risks),
   ];

@@ -77,7 +77,7 @@ export interface ResolvedTerraform extends Omit<Resolved<TerraformSettings, "acc
 export const terraformDefaults = { awsProviderVersion: "~> 5.100", backend: { type: "local" } } as const;
 
 /** Key of an environment's state in its bucket. */
-const defaultStateKey = (environment: string): string => `sagemaker-marimo/${environment}.tfstate`;
+export const defaultStateKey = (environment: string): string => `sagemaker-marimo/${environment}.tfstate`;
 
 export function resolveTerraform(
   { account, awsProviderVersion, backend = terraformDefaults.backend }: TerraformSettings,
@@ -106,7 +106,7 @@ const typeRule = {
   source: "src/settings/terraform.ts",
 };
 /** Terraform's lock is an object beside the state, whose key is this much longer. */
-const lockSuffix = ".tflock";
+export const lockSuffix = ".tflock";
 const keyRule = {
   allowed:
     `1 to ${1024 - lockSuffix.length} bytes, no slash at either end, no segment "." or "..", no control characters, ` +

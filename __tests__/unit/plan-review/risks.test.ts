@@ -832,7 +832,10 @@ describe("the risks of a plan", () => {
 
   it("are tested for every rule", () => {
     const tested = new Set(cases.map(({ risk }) => risk.split(":")[0]));
-    expect(rules.map(({ name }) => name).filter((name) => !tested.has(name))).toEqual(["running-app"]);
+    expect(rules.map(({ name }) => name).filter((name) => !tested.has(name))).toEqual([
+      "removed-environment", // __tests__/unit/state/removed.test.ts
+      "running-app",
+    ]);
   });
 
   describe("with a policy document that Terraform reads only during the apply", () => {

@@ -16,6 +16,8 @@ function problemsWith(files: Readonly<Record<string, string>>, type: "local" | "
 }
 
 const lost = { "terraform.dev.tfstate": "", "terraform.dev.tfstate.backup": '{ "version": 4 }' };
+const stateOf = (...resources: object[]) => ({ "terraform.dev.tfstate": JSON.stringify({ resources }) });
+const groups = { mode: "managed", type: "aws_security_group", instances: [{}, {}] };
 
 it("refuses an empty state with a backup, as Terraform leaves it that was killed, and says what to do", () => {
   expect(problemsWith(lost)).toEqual([
@@ -49,4 +51,34 @@ it("takes none, a first one that was never written, a whole one, and one elsewhe
   expect(problemsWith({ "terraform.dev.tfstate.backup": "{}" })).toEqual([]);
   expect(problemsWith({ ...lost, "terraform.dev.tfstate": "{}" })).toEqual([]);
   expect(problemsWith(lost, "s3")).toEqual([]);
+});
+
+it("refuses a backend that would leave a local state with resources behind, with the command that moves it", () => {
+  const command = "Move the state there: npm run state -- migrate --environment dev";
+  expect(problemsWith(stateOf(groups), "s3")).toEqual([
+    'environments[0] "dev": terraform.dev.tfstate has 2 resources, but the backend is s3://b/k, and a deploy would ' +
+      `create everything a second time. ${command}`,
+  ]);
+  // A truncated file may have resources.
+  expect(problemsWith({ "terraform.dev.tfstate": '{ "version": 4, "resou' }, "s3")).toEqual([
+    expect.stringContaining("terraform.dev.tfstate is broken, but the backend is s3://b/k"),
+  ]);
+});
+
+it("accepts such a backend once nothing is left behind", () => {
+  expect(problemsWith(stateOf(groups))).toEqual([]);
+  expect(problemsWith(stateOf({ mode: "data", type: "aws_region", instances: [{}] }), "s3")).toEqual([]);
+  const { "terraform.dev.tfstate": moved } = stateOf(groups);
+  expect(problemsWith({ "terraform.dev.tfstate.moved-to-s3": moved }, "s3")).toEqual([]);
+});
+
+it("refuses a local backend whose state was moved to S3", () => {
+  const moved = { "terraform.dev.tfstate.moved-to-s3": JSON.stringify({ resources: [groups] }) };
+  expect(problemsWith(moved)).toEqual([
+    expect.stringMatching(
+      /terraform\.dev\.tfstate was moved to S3, but the backend is local.* delete terraform/,
+    ),
+  ]);
+  // Someone has moved it back.
+  expect(problemsWith({ ...moved, ...stateOf(groups) })).toEqual([]);
 });

@@ -12,6 +12,7 @@ import { ownRules } from "./own.ts";
 import { perimeterRule } from "./perimeter.ts";
 import { permissionsRule, unknownPermissionsRule } from "./permissions.ts";
 import { protectionRule } from "./protection.ts";
+import { removedRule } from "./removed.ts";
 import { retentionRule } from "./retention.ts";
 import type { Rule } from "./rule.ts";
 import { scheduleRightsRule } from "./schedule-rights.ts";
@@ -20,6 +21,7 @@ import { lifecycleRule, refusedUpdateRule, removedImageRule, runningAppsRule } f
 
 /** Every rule of this project, in the order of the review. Losses that cannot be undone come first. */
 export const rules: readonly Rule[] = [
+  removedRule,
   ...lostRules,
   retentionRule,
   auditRule,

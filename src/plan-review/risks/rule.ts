@@ -1,3 +1,4 @@
+import type { RemovedEnvironment } from "../../state/removed.ts";
 import type { Plan, ResourceChange } from "../plan.ts";
 import type { RunningApps } from "../running-apps.ts";
 
@@ -15,5 +16,9 @@ export interface Rule {
   /** The prefix of its risks' names. */
   readonly name: string;
   readonly title: string;
-  readonly find: (plan: Plan, apps: RunningApps) => readonly Finding[];
+  readonly find: (
+    plan: Plan,
+    apps: RunningApps,
+    removed: readonly RemovedEnvironment[],
+  ) => readonly Finding[];
 }

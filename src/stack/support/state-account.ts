@@ -1,6 +1,6 @@
 import { Fn, Op, TerraformLocal, TerraformResource } from "cdktf";
 import type { Construct } from "constructs";
-import { stateAccountName } from "../../settings/state-file.ts";
+import { stateAccountName } from "../../state/state.ts";
 import type { AwsAccount } from "./aws-account.ts";
 
 /**
