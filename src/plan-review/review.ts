@@ -32,6 +32,7 @@ import { sharedRoleRule } from "./risks/shared-role.ts";
 import {
   canBeBlockedByApps,
   lifecycleRule,
+  profileInUseRule,
   refusedUpdateRule,
   removedImageRule,
   runningAppsRule,
@@ -59,6 +60,7 @@ export const rules: readonly Rule[] = [
   instanceTypesRule,
   aiRegionsRule,
   refusedUpdateRule,
+  profileInUseRule,
   runningAppsRule,
   removedImageRule,
   lifecycleRule,
