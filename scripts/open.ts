@@ -15,8 +15,8 @@ const options = {
 
 const help = `usage: npm run open -- [NAME] [options]
 
-Opens Studio in the browser as a person (default: the domain's first user profile). Without a display, prints the link. It is
-good for 5 minutes and signs in whoever has it. With IAM Identity Center, opens the domain's address, where people sign in.
+Opens Studio in the browser as a person (default: the domain's first user profile). Without a display, prints the link.
+Anyone who has the link can sign in with it for 5 minutes. With IAM Identity Center, opens the domain's address.
 
 ${optionsHelp(options)}
 

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { S3Client } from "@aws-sdk/client-s3";
-import { DescribeUserProfileCommand, SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { runCommand } from "../src/cli/command.ts";
@@ -14,13 +14,13 @@ import { domainIdOf, noSuchProfile, profileNamed, profileNamesOf } from "../src/
 import { settingsLines } from "../src/people/settings-lines.ts";
 import {
   describeBackups,
-  describeData,
+  describeKept,
   describeWork,
   type Person,
   removalSteps,
   workOf,
 } from "../src/people/work.ts";
-import { clientSettings, unlessGone } from "../src/removal/aws.ts";
+import { clientSettings } from "../src/removal/aws.ts";
 import { artifactBucketName, prefixOf } from "../src/settings/basics.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
 
@@ -85,23 +85,15 @@ async function main(values: Values, _: string | undefined, argument = ""): Promi
     const find = () => workOf(person, tools);
     const work = await steps.run(`list what ${profile} left`, find);
     const found = describeWork(work);
-    const described = await unlessGone(() =>
-      sagemaker.send(new DescribeUserProfileCommand({ DomainId: domainId, UserProfileName: profile })),
-    );
-    const home = described?.HomeEfsFileSystemUid;
     if (found.length > 0) {
       console.log(`${profile} in "${name}" (${domainId}, account ${account}, ${region}) has:`);
-      const backups = await describeBackups(person, work.made, s3);
-      console.log([...found, ...backups].map((line) => `  ${line}`).join("\n"));
+      console.log(listed([...found, ...(await describeBackups(person, work.made, s3))]));
       if (work.made.spaces.some((space) => space.SpaceSharingSettingsSummary?.SharingType === "Shared"))
         console.log("A shared space has other people's files too. Have them copied first.");
     }
     if (!person.hasRole)
-      console.log(
-        "Jobs and schedules are not listed: with existing.executionRoleArn, all people have one role.",
-      );
-    console.log(`Kept: ${await describeData(person, s3)}`);
-    if (home !== undefined) console.log(`Kept, in the domain's home file system: the home directory ${home}`);
+      console.log("Jobs and schedules are not listed: existing.executionRoleArn is everybody's role.");
+    console.log(`Kept:\n${listed(await describeKept(person, tools.clients))}`);
     if (found.length > 0) {
       if (values.yes !== true && !(await confirmed(profile))) return 1;
       for (const [step, remove] of removalSteps(person, tools)) {
@@ -110,7 +102,7 @@ async function main(values: Values, _: string | undefined, argument = ""): Promi
       }
       const left = describeWork(await find());
       if (left.length > 0) {
-        console.log(`${profile} has made more meanwhile:\n${left.map((line) => `  ${line}`).join("\n")}`);
+        console.log(`${profile} has made more meanwhile:\n${listed(left)}`);
         return 1;
       }
     }
@@ -122,13 +114,15 @@ async function main(values: Values, _: string | undefined, argument = ""): Promi
   }
 }
 
+const listed = (lines: readonly string[]) => lines.map((line) => `  ${line}`).join("\n");
+
 function nextSteps(profile: string, environment: string, lines: readonly string[]): string {
   const nothing = `Nothing of ${profile} is left that keeps the user profile.`;
   if (lines.length === 0)
     return `${nothing} The settings of "${environment}" do not name ${profile}: apply them.`;
   return [
     `${nothing} Take away from "${environment}" in src/environments.ts:`,
-    ...lines.map((line) => `  ${line}`),
+    listed(lines),
     `Then apply: npx cdktf deploy ${environment}. Until then, ${profile} can open Studio and make spaces again.`,
   ].join("\n");
 }

@@ -62,7 +62,7 @@ it("lists what a person left, and deletes nothing without consent", async () => 
     "space ana-1, of ana, private, volume of 7 GB, JupyterLab InService",
     "schedule marimo-dev-user-ana/ana-nightly",
     "pipeline marimo-dev-ana-grid-1",
-    `s3://${bucket}/people/ana/ (2 objects, 2 versions, 2.0 KiB)`,
+    `s3://${bucket}/people/ana/, 2 objects, 2 versions, 2.0 KiB`,
     "Confirmation needs a terminal",
   ])
     expect(listed.output).toContain(line);

@@ -10,7 +10,8 @@ export async function confirmed(word: string): Promise<boolean> {
     });
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`Type ${word} to delete all of these: `);
+  // Ctrl-C and Ctrl-D are no answer.
+  const answer = await terminal.question(`Type ${word} to delete all of these: `).catch(() => "");
   terminal.close();
   if (answer === word) return true;
   console.log(`The answer "${answer}" is not ${word}: nothing was deleted.`);

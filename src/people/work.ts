@@ -1,6 +1,6 @@
 /** What a person made in an environment, which keeps SageMaker from deleting the user profile, or goes on to cost. */
 import { paginateListObjectsV2, type S3Client } from "@aws-sdk/client-s3";
-import type { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { DescribeUserProfileCommand, type SageMakerClient } from "@aws-sdk/client-sagemaker";
 import type { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { findGroup } from "../leftovers/jobs.ts";
 import type { Leftover } from "../leftovers/leftover.ts";
@@ -59,7 +59,7 @@ async function schedulesOf({ prefix, profile }: Person, tools: Tools<PersonClien
   return found.filter(({ kind }) => kind === "schedule");
 }
 
-/** One line for each. A space's says when it was last backed up, below `backupsOf`. */
+/** One line for each. */
 export const describeWork = ({ asJobs, byServices, made, schedules }: Work): readonly string[] => [
   ...describeMade(made),
   ...schedules.map(({ id }) => `schedule ${id}`),
@@ -89,10 +89,20 @@ async function deleteMadeByServices(person: Person, tools: Tools<PersonClients>)
   await removeMadeByServices(await madeByServices(names, tools.clients.sagemaker), names, tools);
 }
 
-/** The person's part of the bucket, which stays. */
-export async function describeData({ bucket, profile }: Person, s3: S3Client): Promise<string> {
+/** What stays: the person's part of the bucket and the home directory. */
+export async function describeKept(
+  { bucket, domainId, profile }: Person,
+  { s3, sagemaker }: PersonClients,
+): Promise<readonly string[]> {
   const prefix = `${bucketPrefixes.people}/${profile.toLowerCase()}/`;
-  return `s3://${bucket}/${prefix} (${describeContent(await contentOf(bucket, [], s3, prefix))})`;
+  const content = describeContent(await contentOf(bucket, [], s3, prefix));
+  const query = { DomainId: domainId, UserProfileName: profile };
+  const described = await unlessGone(() => sagemaker.send(new DescribeUserProfileCommand(query)));
+  const home = described?.HomeEfsFileSystemUid;
+  return [
+    `s3://${bucket}/${prefix}, ${content}`,
+    ...(home === undefined ? [] : [`the folder ${home} of the domain's home file system`]),
+  ];
 }
 
 /** One line for each space: its last backup, or that there is none. */
