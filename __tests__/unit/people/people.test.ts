@@ -111,7 +111,7 @@ describe("a person's jobs", () => {
 });
 
 describe("the settings of a person", () => {
-  const schedule = { notebook: "a.py", schedule: "rate(1 day)" };
+  const schedule = { notebook: "a.py", expression: "rate(1 day)" };
   const settings: EnvironmentSettings = {
     name: "dev",
     userProfiles: [{ name: "Ana", ssoUserName: "ana@example.com" }, { name: "bo" }],

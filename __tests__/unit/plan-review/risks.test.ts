@@ -1000,7 +1000,7 @@ describe("the risks of a plan", () => {
       expect(others).toEqual([]);
       expect(risk).toMatchObject({
         name: "profile-in-use:studio_profiles.ana",
-        reason: expect.stringContaining("`ana` has: space `hers`, `JupyterLab` in `hers`."),
+        reason: expect.stringContaining("`ana` has: space `hers`; `JupyterLab` in `hers`."),
         instead: expect.stringContaining("`npm run people -- remove ana --environment dev`"),
       });
       expect(risks({ apps: { running: [], spaces: [space] } })).toHaveLength(1);
