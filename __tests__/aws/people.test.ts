@@ -48,7 +48,7 @@ beforeAll(async () => {
       }),
     );
   }
-  for (const Key of ["people/ana/data.csv", "people/ana/backup/ana-1/manifest.json"])
+  for (const Key of ["people/ana/data.csv", "people/ana/backup/ana-1/home/manifest.json"])
     await s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: "a".repeat(1024) }));
 });
 afterAll(() => stack?.stop());

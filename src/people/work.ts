@@ -105,23 +105,28 @@ export async function describeKept(
   ];
 }
 
-/** One line for each space: its last backup, or that there is none. */
+/** One line for each space: its last complete backup, which has a manifest, or that there is none. */
 export async function describeBackups(
   { bucket, profile }: Person,
   { spaces }: MadeInStudio,
   s3: S3Client,
 ): Promise<readonly string[]> {
   const lines: string[] = [];
-  for (const { SpaceName: space = "" } of spaces) {
-    const Prefix = `${bucketPrefixes.people}/${profile.toLowerCase()}/backup/${space}/`;
+  for (const { SpaceName, SpaceSharingSettingsSummary: sharing } of spaces) {
+    const owner =
+      sharing?.SharingType === "Shared"
+        ? bucketPrefixes.shared
+        : `${bucketPrefixes.people}/${profile.toLowerCase()}`;
+    const Prefix = `${owner}/backup/${SpaceName}/`;
     let last: Date | undefined;
     for await (const { Contents = [] } of paginateListObjectsV2({ client: s3 }, { Bucket: bucket, Prefix })) {
-      for (const { LastModified } of Contents) {
-        if (LastModified !== undefined && (last === undefined || LastModified > last)) last = LastModified;
+      for (const { Key, LastModified } of Contents) {
+        if (!Key?.endsWith("/manifest.json") || LastModified === undefined) continue;
+        if (last === undefined || LastModified > last) last = LastModified;
       }
     }
     const backup = last === undefined ? "none" : `${last.toISOString()}, in s3://${bucket}/${Prefix}`;
-    lines.push(`last backup of the space ${space}: ${backup}`);
+    lines.push(`last backup of the space ${SpaceName}: ${backup}`);
   }
   return lines;
 }
