@@ -39,12 +39,13 @@ bucket stays. Run it again to continue.
 
 ${optionsHelp(options)}
 
-Exit status: 0 if nothing is left, 1 if something is left or for an error, 2 for an invalid command line, 130 if interrupted.`;
+Exit status: 0 if nothing is left, 1 if something is left or for an error, 2 for an invalid command line, 130 if interrupted.
+Requires the rights to list, describe, stop and delete all of these, and s3:ListBucket and s3:ListBucketVersions.`;
 
-const problems = (_: Values, { argument, operand }: CommandLine): readonly string[] => [
-  ...(operand === undefined ? ["what to do is missing: remove"] : []),
-  ...(operand !== undefined && argument === undefined ? ["the name of a person is missing"] : []),
-];
+function problems(_: Values, { argument, operand, problems }: CommandLine): readonly string[] {
+  if (problems.length > 0 || argument !== undefined) return [];
+  return [operand === undefined ? "what to do is missing: remove" : "the name of a person is missing"];
+}
 
 async function main(values: Values, _: string | undefined, argument = ""): Promise<number> {
   const settings = chosenEnvironment(values);
