@@ -1,11 +1,19 @@
+import type { S3Client } from "@aws-sdk/client-s3";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { describe, expect, it } from "vitest";
 import { openInBrowser } from "../../../src/cli/browser.ts";
 import { studioLink } from "../../../src/people/domain.ts";
 import { settingsLines } from "../../../src/people/settings-lines.ts";
+import { describeWork, workOf } from "../../../src/people/work.ts";
 import { deleteMadeAsJobs, isOwnRole } from "../../../src/removal/jobs.ts";
 import { deleteMadeInStudio, madeInStudio } from "../../../src/removal/studio.ts";
 import type { EnvironmentSettings } from "../../../src/settings/environment.ts";
+
+const emptyLists = [
+  ...["ListProcessingJobs", "ListHyperParameterTuningJobs", "ListTrainingJobs", "ListTransformJobs"],
+  ...["ListEndpoints", "ListEndpointConfigs", "ListModels", "ListFeatureGroups", "ListModelPackageGroups"],
+];
 
 type Answers = Readonly<Record<string, (input: Record<string, string>) => unknown>>;
 
@@ -107,6 +115,45 @@ describe("a person's jobs", () => {
     const tools = { clients: { sagemaker: client }, log: () => {}, wait: async () => {} };
     await deleteMadeAsJobs({ prefix: "marimo-dev", user: "ana" }, tools);
     expect(sent).toEqual(["StopProcessingJob marimo-dev-ana-a-1"]);
+  });
+});
+
+describe("a person's work", () => {
+  const found = async (hasRole: boolean) => {
+    const { client: sagemaker } = clientWith({
+      ListApps: () => ({}),
+      ListSpaces: () => ({ Spaces: [space("hers", "ana")] }),
+      ListPipelines: () => ({
+        PipelineSummaries: ["ana", "bo"].map((user) => ({
+          PipelineName: `marimo-dev-${user}-grid`,
+          RoleArn: `arn:aws:iam::123456789012:role/marimo-dev-user-${user}`,
+        })),
+      }),
+      ...Object.fromEntries(emptyLists.map((name) => [name, () => ({})])),
+    });
+    const groups: (string | undefined)[] = [];
+    const scheduler: SchedulerClient = Object.assign(Object.create(SchedulerClient.prototype), {
+      send: async ({ input }: { input: { GroupName?: string } }) => {
+        groups.push(input.GroupName);
+        return { Schedules: [{ Name: "nightly" }] };
+      },
+    });
+    const person = { domainId: "d-1", profile: "Ana", prefix: "marimo-dev", hasRole, bucket: "b" };
+    const clients = { sagemaker, scheduler, s3: undefined as unknown as S3Client };
+    const work = await workOf(person, { clients, log: () => {}, wait: async () => {} });
+    return { lines: describeWork(work), groups };
+  };
+  const ofSpace = "space hers, of ana, shared, no volume";
+
+  it("is what is in Studio, the schedules of the person's group, and what the person's role started", async () => {
+    expect(await found(true)).toEqual({
+      lines: [ofSpace, "schedule marimo-dev-user-ana/nightly", "pipeline marimo-dev-ana-grid"],
+      groups: ["marimo-dev-user-ana"],
+    });
+  });
+
+  it("is only what is in Studio where everybody has one role", async () => {
+    expect(await found(false)).toEqual({ lines: [ofSpace], groups: [] });
   });
 });
 
