@@ -1,8 +1,8 @@
-import { createInterface } from "node:readline/promises";
 import { setTimeout } from "node:timers/promises";
 import { callerAccount, wrongAccount } from "../src/cli/caller-account.ts";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
+import { confirmed } from "../src/cli/consent.ts";
 import { chosenEnvironment, environmentOrRemovedOption, removed } from "../src/cli/environment-option.ts";
 import { Problem } from "../src/cli/problem.ts";
 import { Steps } from "../src/cli/steps.ts";
@@ -89,21 +89,6 @@ async function main(values: Values): Promise<number> {
 }
 
 const describe = ({ kind, id, note }: Leftover) => `  ${kind} ${id}${note ? ` (${note})` : ""}`;
-
-async function confirmed(name: string): Promise<boolean> {
-  if (!process.stdin.isTTY) {
-    throw new Problem({
-      message: "Confirmation needs a terminal, and there is none: nothing was deleted.",
-      remedy: "read the list, then add --yes",
-    });
-  }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`Type ${name} to delete all of these: `);
-  terminal.close();
-  if (answer === name) return true;
-  console.log(`The answer "${answer}" is not ${name}: nothing was deleted.`);
-  return false;
-}
 
 async function removeAll(left: readonly Leftover[]): Promise<number> {
   const consent = process.env[consentVariable];

@@ -57,7 +57,7 @@ const options = {
     help: "plan what is in cdktf.out already, for example from an earlier job without credentials",
   },
   ...rehearsalOptions,
-  "ask-aws": { help: "with --plan: list running apps in Studio with your AWS credentials" },
+  "ask-aws": { help: "with --plan: list running apps and spaces in Studio with your AWS credentials" },
   help: { help: "show this help" },
 } as const satisfies Options;
 

@@ -119,7 +119,8 @@ describe("npm start's Terraform", () => {
       project = copyProject(`[
       { name: "zones", egress: "nat-per-zone", vpcCidr: "10.1.0.0/16", userProfiles: [{ name: "ana" }, { name: "bo" }] },
       { name: "closed", egress: "endpoints-only", vpcCidr: "10.2.0.0/16", sampleNotebooks: false },
-      { name: "sso", authentication: "SSO", vpcCidr: "10.3.0.0/20", region: "eu-west-1", userProfiles: [],
+      { name: "sso", authentication: "SSO", vpcCidr: "10.3.0.0/20", region: "eu-west-1",
+        userProfiles: [{ name: "ana", ssoUserName: "ana@example.com" }, { name: "bo" }],
         backend: { type: "s3", bucket: "our-terraform-state" } },
     ]`);
       await run(process.execPath, ["--import", "tsx", "main.ts"], { cwd: project.folder, env: environment });
@@ -136,6 +137,9 @@ describe("npm start's Terraform", () => {
       for (const args of [["init"], ["validate"], ["plan", "-detailed-exitcode"]]) {
         const { code, output } = await terraformIn(stack, ...args, "-no-color");
         expect(code, output).toBe(args[0] === "plan" ? 2 : 0);
+        if (name !== "sso" || args[0] !== "plan") continue;
+        const users = [...output.matchAll(/single_sign_on_user_value\s+= "(.+)"/g)].map(([, user]) => user);
+        expect(users.sort()).toEqual(["ana@example.com", "bo"]);
       }
     });
   });

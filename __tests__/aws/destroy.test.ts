@@ -15,14 +15,10 @@ import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
 import { DescribeKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { DeleteObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import {
-  CreateAppCommand,
   CreatePipelineCommand,
   CreateProcessingJobCommand,
-  CreateSpaceCommand,
   CreateUserProfileCommand,
-  DescribeAppCommand,
   DescribeProcessingJobCommand,
-  DescribeSpaceCommand,
   DescribeUserProfileCommand,
 } from "@aws-sdk/client-sagemaker";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -30,56 +26,7 @@ import { consentVariable } from "../../src/removal/guard.ts";
 import { deleteMadeAsJobs, runningJobs } from "../../src/removal/jobs.ts";
 import { Jobs } from "../support/jobs-fixture.ts";
 import { StackFixture } from "../support/stack-fixture.ts";
-
-/** Waits until a resource is in service. */
-async function inService(describe: () => Promise<{ Status?: string | undefined }>): Promise<void> {
-  for (let attempt = 0; (await describe()).Status !== "InService"; attempt++) {
-    if (attempt === 100) throw new Error("the resource did not reach InService");
-    await setTimeout(100);
-  }
-}
-
-/** Creates a space and its app, like Studio's user interface, and waits until they are in service. */
-async function makeSpace(
-  { sagemaker }: StackFixture,
-  DomainId: string,
-  space: { readonly name: string; readonly owner: string; readonly sharing: "Private" | "Shared" },
-): Promise<void> {
-  const one = { DomainId, SpaceName: space.name };
-  await sagemaker.send(
-    new CreateSpaceCommand({
-      ...one,
-      OwnershipSettings: { OwnerUserProfileName: space.owner },
-      SpaceSharingSettings: { SharingType: space.sharing },
-      SpaceSettings: {
-        AppType: "JupyterLab",
-        SpaceStorageSettings: { EbsStorageSettings: { EbsVolumeSizeInGb: 7 } },
-      },
-    }),
-  );
-  await inService(() => sagemaker.send(new DescribeSpaceCommand(one)));
-  const app = { ...one, AppType: "JupyterLab", AppName: "default" } as const;
-  await sagemaker.send(new CreateAppCommand(app));
-  await inService(() => sagemaker.send(new DescribeAppCommand(app)));
-}
-
-/** A sweep of one row. */
-const sweep = JSON.stringify({
-  Version: "2020-12-01",
-  Steps: [
-    {
-      Name: "row-1",
-      Type: "Processing",
-      Arguments: {
-        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-user-data-scientist",
-        AppSpecification: { ImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag" },
-        ProcessingResources: {
-          ClusterConfig: { InstanceCount: 1, InstanceType: "ml.m5.large", VolumeSizeInGB: 30 },
-        },
-      },
-    },
-  ],
-});
+import { inService, makeSpace, sweepOf } from "../support/studio-work.ts";
 
 describe("an environment with users' work", () => {
   let stack: StackFixture;
@@ -102,9 +49,7 @@ describe("an environment with users' work", () => {
     await stack.sagemaker.send(
       new CreatePipelineCommand({
         PipelineName: "marimo-dev-grid-1",
-        ClientRequestToken: "a".repeat(32),
-        RoleArn: "arn:aws:iam::123456789012:role/marimo-dev-user-data-scientist",
-        PipelineDefinition: sweep,
+        ...sweepOf("data-scientist"),
       }),
     );
     await new S3Client(stack.client).send(

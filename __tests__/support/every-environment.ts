@@ -160,7 +160,10 @@ export const everyEnvironment: readonly EnvironmentSettings[] = [
       name: `${egress}-${authentication.toLowerCase()}`,
       egress,
       authentication,
-      userProfiles,
+      userProfiles:
+        authentication === "SSO"
+          ? userProfiles.map(({ name }) => ({ name, ssoUserName: `${name}@example.com` }))
+          : userProfiles,
     })),
   ),
   {

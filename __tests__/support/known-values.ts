@@ -119,6 +119,14 @@ export class KnownValues {
         ...added[String(this.expression(key, each))],
       };
     }
+    // What a local has for some users only.
+    const found = /^\$\{lookup\(local\.([\w-]+), (.+?), (.+?)\)\}$/.exec(value);
+    if (found) {
+      const [, local = "", key = "", otherwise = ""] = found;
+      const some = this.local(local) as Block;
+      const one = String(this.expression(key, each));
+      return Object.hasOwn(some, one) ? some[one] : this.expression(otherwise, each);
+    }
     const whole = /^\$\{([^}]*)\}$/.exec(value)?.[1];
     if (whole !== undefined) return this.expression(whole, each);
     return value.replaceAll(/(\$?)\$\{([^}]*)\}/g, (_, escaped: string, expression: string) =>

@@ -127,6 +127,11 @@ const bucketName = mostly(
 
 const userProfile: Arbitraries<UserProfileSettings> = {
   name: mostly(userName, fc.constantFrom("-a", "a.b", "a".repeat(64), "ana smith")),
+  // Rejected without `authentication: "SSO"`.
+  ssoUserName: mostly(
+    fc.oneof(fc.emailAddress(), fc.stringMatching(/^[a-z0-9ñß+$=.,@-]{1,128}$/u)),
+    fc.constantFrom("ana smith", "", "$" + "{a}", "a".repeat(129)),
+  ),
   defaultInstanceType: mostly(instanceType, fc.constant("ml.t3.nano")),
 };
 
@@ -588,6 +593,12 @@ function agreeing(settings: Settings): Settings {
       typeof value === "string" ? value.replace("REGION", () => region) : value,
     ) as unknown;
   }
+  if (Array.isArray(agreed.userProfiles) && agreed.authentication !== "SSO")
+    agreed.userProfiles = agreed.userProfiles.map((one: unknown) => {
+      if (!isSettings(one)) return one;
+      const { ssoUserName: _, ...others } = one;
+      return others;
+    });
   if (agreed.bucketForceDestroy === true) agreed.removalProtection = false;
   const index = text(agreed.packageIndexUrl);
   if (

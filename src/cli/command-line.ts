@@ -18,25 +18,34 @@ export interface CommandLine {
   readonly values: Values;
   /** The positional argument, such as `space` in `npm run bench -- space`. */
   readonly operand?: string | undefined;
+  /** The word after it that can be anything, such as `ana` in `npm run people -- remove ana`. */
+  readonly argument?: string | undefined;
   /** All errors of the command line. */
   readonly problems: readonly string[];
 }
 
-/** Parses a command line with at most one of `operands`, and reports all errors at once. */
+/**
+ * Parses a command line with at most one of `operands`, and after it one word that can be anything if the command takes an
+ * argument. Reports all errors at once.
+ */
 export function readCommandLine(
   args: readonly string[],
   options: Options,
   operands: readonly string[] = [],
+  takesArgument = false,
 ): CommandLine {
   const values: Record<string, string | true | readonly string[]> = {};
   let operand: string | undefined;
+  let argument: string | undefined;
   const problems: string[] = [];
   for (let index = 0; index < args.length; index += 1) {
     const word = args[index] ?? "";
     const [, name, attached] = /^--([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
     const option = name !== undefined && Object.hasOwn(options, name) ? options[name] : undefined;
+    const isComplete = operand !== undefined || operands.length === 0;
     if (name === undefined && operands.includes(word) && operand === undefined) operand = word;
-    else if (name === undefined && operands.length > 0) {
+    else if (name === undefined && takesArgument && isComplete && argument === undefined) argument = word;
+    else if (name === undefined && operands.length > 0 && !(takesArgument && isComplete)) {
       const after = operand === undefined ? "" : ` after "${operand}"`;
       problems.push(`expected one of ${operands.join(", ")}, got "${word}"${after}`);
     } else if (name === undefined) problems.push(`unexpected argument "${word}"${optionFor(word, options)}`);
@@ -57,7 +66,7 @@ export function readCommandLine(
       else values[name] = value;
     }
   }
-  return { values, problems, operand };
+  return { values, problems, operand, argument };
 }
 
 /** Names the option that takes this word as its value. */

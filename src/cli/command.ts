@@ -1,4 +1,4 @@
-import { type Options, readCommandLine, type Values } from "./command-line.ts";
+import { type CommandLine, type Options, readCommandLine, type Values } from "./command-line.ts";
 import { exitStatusOf } from "./terminal.ts";
 
 export interface Command {
@@ -7,11 +7,19 @@ export interface Command {
   readonly options: Options;
   /** The positional arguments, of which at most one can be given. @default none */
   readonly operands?: readonly string[] | undefined;
+  /** Whether one more word can be given, of any content. @default no */
+  readonly takesArgument?: boolean | undefined;
   readonly help: string;
-  /** Additional checks of the values. @default none */
-  readonly problems?: ((values: Values) => readonly string[] | Promise<readonly string[]>) | undefined;
+  /** Additional checks. @default none */
+  readonly problems?:
+    | ((values: Values, line: CommandLine) => readonly string[] | Promise<readonly string[]>)
+    | undefined;
   /** Resolves to the exit status. */
-  readonly run: (values: Values, operand: string | undefined) => Promise<number>;
+  readonly run: (
+    values: Values,
+    operand: string | undefined,
+    argument: string | undefined,
+  ) => Promise<number>;
 }
 
 /**
@@ -20,14 +28,15 @@ export interface Command {
  */
 export async function runCommand(command: Command): Promise<void> {
   process.exitCode = await exitStatusOf(async () => {
-    const { options, operands } = command;
-    const { values, operand, problems } = readCommandLine(process.argv.slice(2), options, operands);
+    const { options, operands, takesArgument } = command;
+    const line = readCommandLine(process.argv.slice(2), options, operands, takesArgument);
+    const { argument, operand, problems, values } = line;
     if (values.help) {
       console.log(command.help);
       return 0;
     }
-    const all = [...problems, ...((await command.problems?.(values)) ?? [])];
-    if (all.length === 0) return command.run(values, operand);
+    const all = [...problems, ...((await command.problems?.(values, line)) ?? [])];
+    if (all.length === 0) return command.run(values, operand, argument);
     console.error([...all.map((problem) => `- ${problem}`), `See ${command.name} -- --help`].join("\n"));
     return 2;
   });

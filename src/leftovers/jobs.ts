@@ -47,7 +47,11 @@ async function findSchedules(prefix: string, tools: Tools<JobClients>): Promise<
   return found;
 }
 
-async function findGroup(GroupName: string, tools: Tools<JobClients>): Promise<Leftover[]> {
+/** The schedules of a group, and the group itself. */
+export async function findGroup(
+  GroupName: string,
+  tools: Tools<Pick<JobClients, "scheduler">>,
+): Promise<Leftover[]> {
   const { scheduler } = tools.clients;
   const exists = () => unlessGone(() => scheduler.send(new GetScheduleGroupCommand({ Name: GroupName })));
   const found: Leftover[] = [];

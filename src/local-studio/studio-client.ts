@@ -8,12 +8,9 @@ import {
   DescribeAppCommand,
   DescribeSpaceCommand,
   ListAppsCommand,
-  paginateListDomains,
-  paginateListUserProfiles,
   type SageMakerClient,
 } from "@aws-sdk/client-sagemaker";
-import { Problem } from "../cli/problem.ts";
-import { prefixOf } from "../settings/basics.ts";
+import { domainIdOf, noProfile, profileNamesOf } from "../people/domain.ts";
 
 export interface StudioUser {
   readonly domainId: string;
@@ -40,32 +37,9 @@ export class StudioClient {
     pollMilliseconds: number,
     userProfileName?: string,
   ): Promise<StudioClient> {
-    const name = prefixOf(environmentName);
-    const domains: string[] = [];
-    for await (const page of paginateListDomains({ client }, {})) {
-      for (const { DomainName, DomainId } of page.Domains ?? []) {
-        if (DomainName === name && DomainId) domains.push(DomainId);
-      }
-    }
-    const [domainId] = domains;
-    if (domainId === undefined) {
-      throw new Problem({
-        message: `The Studio domain "${name}" does not exist in this account and Region.`,
-        remedy: `deploy it with \`npx cdktf deploy ${environmentName}\`, or check AWS_PROFILE and AWS_REGION`,
-      });
-    }
-    // Terraform creates the profiles in parallel, so the order in AWS's answer is not stable.
-    const names: string[] = [];
-    for await (const page of paginateListUserProfiles({ client }, { DomainIdEquals: domainId })) {
-      names.push(...(page.UserProfiles ?? []).flatMap(({ UserProfileName }) => UserProfileName ?? []));
-    }
-    const profile = userProfileName ?? names.sort()[0];
-    if (profile === undefined) {
-      throw new Problem({
-        message: `The Studio domain "${name}" has no user profile.`,
-        remedy: "add a profile to `userProfiles` in src/environments.ts and deploy",
-      });
-    }
+    const domainId = await domainIdOf(client, environmentName);
+    const profile = userProfileName ?? (await profileNamesOf(client, domainId))[0];
+    if (profile === undefined) throw noProfile(environmentName);
     return new StudioClient(client, { domainId, userProfileName: profile }, pollMilliseconds);
   }
 

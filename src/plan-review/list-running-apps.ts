@@ -1,5 +1,5 @@
 import { paginateListApps, paginateListSpaces, SageMakerClient } from "@aws-sdk/client-sagemaker";
-import type { RunningApp, RunningApps } from "./running-apps.ts";
+import type { OwnedSpace, RunningApp, RunningApps } from "./running-apps.ts";
 
 export interface ListProps {
   readonly region: string;
@@ -11,7 +11,7 @@ export interface ListProps {
 const timeoutMilliseconds = 20_000;
 
 /**
- * Lists the apps that run in these domains, with the caller's credentials. A failed call is returned as `notChecked`.
+ * Lists the apps that run in these domains, and the spaces, with the caller's credentials. A failed call is returned as `notChecked`.
  */
 export async function listRunningApps({ region, domainIds, signal }: ListProps): Promise<RunningApps> {
   const client = new SageMakerClient({ region, maxAttempts: 2 });
@@ -29,7 +29,10 @@ export async function listRunningApps({ region, domainIds, signal }: ListProps):
       Promise.all(domainIds.map((domainId) => appsOf(client, domainId))),
       rejectedOn(abortSignal),
     ]);
-    return { running: running.flat() };
+    return {
+      running: running.flatMap(({ apps }) => apps),
+      spaces: running.flatMap(({ spaces }) => spaces),
+    };
   } catch (error) {
     signal.throwIfAborted();
     return { notChecked: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
@@ -42,7 +45,7 @@ function rejectedOn(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 }
 
-async function appsOf(client: SageMakerClient, domainId: string): Promise<readonly RunningApp[]> {
+async function appsOf(client: SageMakerClient, domainId: string) {
   const domain = { DomainIdEquals: domainId };
   // ListApps does not return the owner of a space.
   const owners = new Map<string, string>();
@@ -60,5 +63,6 @@ async function appsOf(client: SageMakerClient, domainId: string): Promise<readon
       running.push({ domainId, appType: AppType, spaceName: SpaceName, userProfileName: owner });
     }
   }
-  return running;
+  const spaces = [...owners].map(([spaceName, owner]): OwnedSpace => ({ domainId, spaceName, owner }));
+  return { apps: running, spaces };
 }

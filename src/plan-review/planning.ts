@@ -105,7 +105,9 @@ export async function runningAppsIfNeeded(
   if (!props.ask) return { notChecked: "--ask-aws was not given" };
   if (region === undefined) return { notChecked: "the plan has no constant provider region" };
   if (domainIds.length === 0 || !canBeBlockedByApps(plan)) return { running: [] };
-  return props.steps.run("list running apps", () => listRunningApps({ region, domainIds, signal }));
+  return props.steps.run("list running apps and spaces", () =>
+    listRunningApps({ region, domainIds, signal }),
+  );
 }
 
 /** Runs this machine's Terraform, and the synthesis before it, and returns what they print. */

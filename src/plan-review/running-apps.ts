@@ -6,5 +6,14 @@ export interface RunningApp {
   readonly appType: string;
 }
 
-/** The running apps, or the reason why they were not listed. */
-export type RunningApps = { readonly running: readonly RunningApp[] } | { readonly notChecked: string };
+/** A space of a user profile, whether its app runs or not. */
+export interface OwnedSpace {
+  readonly domainId: string;
+  readonly spaceName: string;
+  readonly owner: string;
+}
+
+/** The running apps and the spaces, or the reason why they were not listed. */
+export type RunningApps =
+  | { readonly running: readonly RunningApp[]; readonly spaces?: readonly OwnedSpace[] | undefined }
+  | { readonly notChecked: string };

@@ -55,7 +55,7 @@ export async function untilGone(
     if (names.length === 0) return;
     if (attempt === attempts) {
       throw new Error(
-        `AWS has not deleted ${what} ${names.join(", ")} within 10 minutes. Destroy again to continue`,
+        `AWS has not deleted ${what} ${names.join(", ")} within 10 minutes. Run the same command again to continue`,
       );
     }
     if (names.length !== before)

@@ -15,17 +15,22 @@ export interface BucketContent {
 /** Ten pages of a list. A bucket can contain millions of objects, and these suffice to show what would be lost. */
 const mostVersions = 10_000;
 
-/** Counts the objects of a bucket, except those with the given prefixes. A bucket that does not exist is empty. */
+/**
+ * Counts the objects of a bucket, or those with a prefix, except those with the given prefixes. A bucket that does not
+ * exist is empty.
+ */
 export async function contentOf(
   bucket: string,
   except: readonly string[],
   s3: Pick<S3Client, "send">,
+  Prefix?: string,
 ): Promise<BucketContent> {
   let [objects, versions, bytes] = [0, 0, 0];
   const counts = ({ Key = "" }) => !except.some((prefix) => Key.startsWith(prefix));
   let next: { KeyMarker?: string | undefined; VersionIdMarker?: string | undefined } = {};
   for (;;) {
-    const page = await unlessGone(() => s3.send(new ListObjectVersionsCommand({ Bucket: bucket, ...next })));
+    const query = { Bucket: bucket, Prefix, ...next };
+    const page = await unlessGone(() => s3.send(new ListObjectVersionsCommand(query)));
     const found = (page?.Versions ?? []).filter(counts);
     objects += found.filter(({ IsLatest }) => IsLatest).length;
     versions += found.length + (page?.DeleteMarkers ?? []).filter(counts).length;

@@ -16,7 +16,7 @@ import {
 import { contentOf, describeContent } from "./buckets.ts";
 import { domainExists, homeFileSystems } from "./home-file-systems.ts";
 import { deleteMadeAsJobs, type MadeAsJobs, madeAsJobs } from "./jobs.ts";
-import { madeByServices, removeMadeByServices } from "./services.ts";
+import { type MadeByService, madeByServices, removeMadeByServices } from "./services.ts";
 import { deleteMadeInStudio, type MadeInStudio, madeInStudio } from "./studio.ts";
 
 /** Must be the domain's ID before users' work is deleted, so that it cannot be set permanently for all environments. */
@@ -68,7 +68,7 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
   const lost = [
     ...describeMade(made),
     ...describeAsJobs(asJobs),
-    ...first(byServices.map(({ kind, name, status }) => [`${kind} ${name}`, status ?? []].flat().join(", "))),
+    ...describeByServices(byServices),
     ...(await homeFilesAtRisk(options, tools)),
     ...(await objectsAtRisk(options, tools)),
     ...(await evidenceAtRisk(options, tools)),
@@ -97,7 +97,7 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
 /** Most lines of a list. A domain can have thousands of spaces. */
 const mostLines = 30;
 
-function describeMade({ apps, spaces, profiles }: MadeInStudio): string[] {
+export function describeMade({ apps, spaces, profiles }: MadeInStudio): string[] {
   const lines = spaces.map((space) => {
     const { EbsVolumeSizeInGb } = space.SpaceSettingsSummary?.SpaceStorageSettings?.EbsStorageSettings ?? {};
     const owner = space.OwnershipSettingsSummary?.OwnerUserProfileName;
@@ -118,11 +118,14 @@ function describeMade({ apps, spaces, profiles }: MadeInStudio): string[] {
   return first(lines);
 }
 
-const describeAsJobs = ({ jobs, pipelines }: MadeAsJobs): string[] =>
+export const describeAsJobs = ({ jobs, pipelines }: MadeAsJobs): string[] =>
   first([
     ...jobs.map(({ instanceType, name, status }) => `job ${name}, ${status}, on ${instanceType}`),
     ...pipelines.map(({ PipelineName }) => `pipeline ${PipelineName}`),
   ]);
+
+export const describeByServices = (made: readonly MadeByService[]): string[] =>
+  first(made.map(({ kind, name, status }) => [`${kind} ${name}`, status ?? []].flat().join(", ")));
 
 function first(lines: readonly string[]): string[] {
   const more = lines.length - mostLines;

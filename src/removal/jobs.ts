@@ -31,14 +31,17 @@ export interface JobNames {
   readonly prefix: string;
   /** Name of an existing role that they all run as. @default roles of the stack's own */
   readonly existingRole?: string | undefined;
+  /** Only those with a role of this user, whose name is in lower case. @default everybody's */
+  readonly user?: string | undefined;
 }
 
 /**
  * Compares roles, because another environment's names can have the same prefix: the users', that of scheduled jobs, and
  * those from before each user had a role. src/settings/names.ts has the same names.
  */
-export function isOwnRole(arn: string | undefined, { existingRole, prefix }: JobNames): boolean {
+export function isOwnRole(arn: string | undefined, { existingRole, prefix, user }: JobNames): boolean {
   const name = arn?.split("/").at(-1) ?? "";
+  if (user !== undefined) return [`${prefix}-user-${user}`, `${prefix}-schedules-${user}`].includes(name);
   const own = [`${prefix}-jobs`, `${prefix}-pipelines`, existingRole];
   return (
     [`${prefix}-user-`, `${prefix}-schedules-`].some((one) => name.startsWith(one)) || own.includes(name)

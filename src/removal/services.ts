@@ -201,7 +201,7 @@ async function madeAs(one: Kind, names: JobNames, client: SageMakerClient): Prom
       const arn = await unlessMissing(() => role(client, name));
       // An endpoint without its model costs too. Its tag, where it has one, tells another environment.
       const isOwn =
-        arn === undefined && ResourceArn !== undefined
+        arn === undefined && ResourceArn !== undefined && names.user === undefined
           ? !(await isOfOther(ResourceArn, names, client))
           : isOwnRole(arn, names);
       if (isOwn) found.push({ kind, name, status });

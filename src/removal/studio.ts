@@ -24,6 +24,8 @@ export interface DomainOfPeople {
   readonly domainId: string;
   /** Names of the user profiles that Terraform created and deletes itself. */
   readonly ownProfiles: readonly string[];
+  /** Only the apps and spaces of this user profile, and no profiles. @default everybody's */
+  readonly owner?: string | undefined;
 }
 
 export async function madeInStudio(domain: DomainOfPeople, client: SageMakerClient): Promise<MadeInStudio> {
@@ -36,6 +38,15 @@ export async function madeInStudio(domain: DomainOfPeople, client: SageMakerClie
   }
   const spaces: SpaceDetails[] = [];
   for await (const { Spaces = [] } of paginateListSpaces({ client }, query)) spaces.push(...Spaces);
+  const { owner } = domain;
+  if (owner !== undefined) {
+    // SageMaker does not distinguish the case of names (SageMaker API, CreateUserProfile).
+    const isOwner = (name = "") => name.toLowerCase() === owner.toLowerCase();
+    const own = spaces.filter(({ OwnershipSettingsSummary: of }) => isOwner(of?.OwnerUserProfileName));
+    const isOwn = ({ SpaceName, UserProfileName }: AppDetails) =>
+      SpaceName === undefined ? isOwner(UserProfileName) : own.some((space) => space.SpaceName === SpaceName);
+    return { apps: apps.filter(isOwn), spaces: own, profiles: [] };
+  }
   const profiles: UserProfileDetails[] = [];
   for await (const { UserProfiles = [] } of paginateListUserProfiles({ client }, query)) {
     profiles.push(
@@ -45,7 +56,7 @@ export async function madeInStudio(domain: DomainOfPeople, client: SageMakerClie
   return { apps, spaces, profiles };
 }
 
-/** Deletes apps, then spaces, then profiles, as SageMaker requires (SageMaker API, DeleteSpace, DeleteUserProfile). */
+/** Deletes apps, then spaces, then profiles, as SageMaker requires (SageMaker Developer Guide, "Remove user profiles"). */
 export async function deleteMadeInStudio(
   domain: DomainOfPeople,
   tools: Tools<{ readonly sagemaker: SageMakerClient }>,
@@ -99,6 +110,6 @@ function unlessFailed(what: string, status: string | undefined, name = ""): stri
   if (status !== "Delete_Failed") return name;
   throw new Error(
     `AWS could not delete ${what}. For the reason, run aws sagemaker describe-space or describe-user-profile ` +
-      "(FailureReason). Then destroy again to continue",
+      "(FailureReason). Then run the same command again to continue",
   );
 }

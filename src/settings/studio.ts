@@ -17,7 +17,7 @@ import {
   type ResolvedRepository,
   resolveRepository,
 } from "./repositories.ts";
-import { checkUserNames } from "./user-names.ts";
+import { checkSsoUserNames, checkUserNames } from "./user-names.ts";
 
 /** A person who can open Studio. */
 export interface UserProfileSettings {
@@ -30,6 +30,14 @@ export interface UserProfileSettings {
   readonly name: string;
 
   /**
+   * The user's name in IAM Identity Center, such as an e-mail address. Cannot change later: the profile would be replaced.
+   * Limit: 1-128 letters, digits, symbols and punctuation marks, without spaces, `${` and `%{` (Identity Store API,
+   * `UserName`); only with `authentication: "SSO"`; no two users with the same.
+   * @default the profile's `name`
+   */
+  readonly ssoUserName?: string;
+
+  /**
    * Instance type that this user's spaces start with.
    * @default the environment's `defaultInstanceType`
    */
@@ -39,7 +47,7 @@ export interface UserProfileSettings {
 /** The Studio domain and its users. */
 export interface StudioSettings {
   /**
-   * The users, each `{ name, defaultInstanceType? }`.
+   * The users, each `{ name, ssoUserName?, defaultInstanceType? }`.
    * @default one profile, `data-scientist`
    */
   readonly userProfiles?: readonly UserProfileSettings[];
@@ -111,6 +119,7 @@ export function resolveStudio(settings: StudioSettings): ResolvedStudio {
   return {
     userProfiles: (userProfiles ?? studioDefaults.userProfiles).map((profile: UserProfileSettings) => ({
       name: profile.name,
+      ssoUserName: profile.ssoUserName ?? profile.name,
       defaultInstanceType: profile.defaultInstanceType ?? defaultInstanceType,
     })),
     authentication: authentication ?? studioDefaults.authentication,
@@ -150,6 +159,7 @@ const lowerCaseNames = (profiles: readonly unknown[]) =>
 const checkUserProfiles: Check = (value, report, settings) => {
   if (!isList(value, report, listRule)) return;
   checkUserNames(lowerCaseNames(value), report, settings);
+  checkSsoUserNames(value, report, settings);
   const positions = new Map<string, { readonly index: number; readonly name: string }>();
   for (const [index, profile] of value.entries()) {
     const at = `[${index}]`;
@@ -157,7 +167,7 @@ const checkUserProfiles: Check = (value, report, settings) => {
       report(profile, "is not a user profile", listRule, at);
       continue;
     }
-    checkKeys(profile, ["name", "defaultInstanceType"], report, at);
+    checkKeys(profile, ["name", "ssoUserName", "defaultInstanceType"], report, at);
     if (profile.defaultInstanceType !== undefined) {
       checkInstanceType(
         profile.defaultInstanceType,
@@ -171,7 +181,8 @@ const checkUserProfiles: Check = (value, report, settings) => {
     if (name.length > 63) {
       report(name, `has ${name.length} characters`, nameRule, `${at}.name`);
     } else if (!/^[a-zA-Z0-9](-*[a-zA-Z0-9])*$/.test(name)) {
-      report(name, "is not a valid user profile name", nameRule, `${at}.name`);
+      const hint = name.includes("@") ? " (an e-mail address is an ssoUserName)" : "";
+      report(name, `is not a valid user profile name${hint}`, nameRule, `${at}.name`);
     }
     const earlier = positions.get(name.toLowerCase());
     if (earlier === undefined) {

@@ -1,6 +1,6 @@
 import { prefixOf } from "./basics.ts";
 import { isExisting } from "./existing-lookup.ts";
-import { isString, quote, type Report, type Untyped } from "./problems.ts";
+import { isRecord, isString, quote, type Report, type Untyped } from "./problems.ts";
 
 /**
  * Characters of an environment's and a user's name together. A job is named `marimo-<environment>-<user>-<notebook>-<time>`
@@ -56,6 +56,42 @@ export function checkUserNames(names: readonly string[], report: Report, setting
     const other = extended(name, all);
     if (other !== undefined)
       report(name, `begins with the user ${quote(other)}`, extensionRule("user profiles"), at);
+  }
+}
+
+const ssoRule = {
+  allowed: "1 to 128 letters, digits, symbols and punctuation marks, without spaces, ${ or %{",
+  source: "Identity Store API, UserName",
+};
+
+/** Reports names that IAM Identity Center does not allow, or that two user profiles would share. */
+export function checkSsoUserNames(profiles: readonly unknown[], report: Report, settings: Untyped): void {
+  const isSso = settings.authentication === "SSO";
+  const earlier = new Map<string, number>();
+  for (const [index, profile] of profiles.entries()) {
+    if (!isRecord(profile)) continue;
+    const { name, ssoUserName = name } = profile;
+    const own = profile.ssoUserName !== undefined;
+    const at = `[${index}].${own ? "ssoUserName" : "name"}`;
+    if (own && !isSso) {
+      const source = "SageMaker API, CreateUserProfile, SingleSignOnUserValue";
+      report(ssoUserName, "cannot be set", { allowed: 'with authentication: "SSO" only', source }, at);
+    }
+    if (own && !isString(ssoUserName, report, ssoRule, at)) continue;
+    if (typeof ssoUserName !== "string") continue;
+    // Terraform would read `${` and `%{` as the beginning of its own templates.
+    if (own && (!/^[\p{L}\p{M}\p{S}\p{N}\p{P}]{1,128}$/u.test(ssoUserName) || /[$%]\{/.test(ssoUserName)))
+      report(ssoUserName, "is not a valid user name of IAM Identity Center", ssoRule, at);
+    const other = earlier.get(ssoUserName.toLowerCase());
+    if (other === undefined) earlier.set(ssoUserName.toLowerCase(), index);
+    // Two equal names of profiles are reported as such.
+    else if (own || (isRecord(profiles[other]) && profiles[other].ssoUserName !== undefined)) {
+      const rule = {
+        allowed: "one user profile for each user of IAM Identity Center",
+        source: "userProfiles",
+      };
+      report(ssoUserName, `is the user name of userProfiles[${other}] too`, rule, at);
+    }
   }
 }
 

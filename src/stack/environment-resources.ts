@@ -169,7 +169,8 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
     ...scheduleOutputs,
     ...grantPrincipals({ context, jobRoles, rolesWithAccess: roles.rolesWithAccess }),
     ...studioOutputs({
-      ...{ environment, studio, network, role, bucket, lifecycleConfiguration },
+      ...{ studio, network, role, bucket, lifecycleConfiguration },
+      region: environment.region,
       userProfiles: userProfiles.asAnyMap,
     }),
   };

@@ -461,6 +461,19 @@ describe("readCommandLine", () => {
     ]);
   });
 
+  it("accepts one word of any content if the command takes an argument, after the operand", () => {
+    const read = (...args: string[]) => readCommandLine(args, options, ["remove"], true);
+    expect(read("remove", "ana", "--check")).toMatchObject({
+      operand: "remove",
+      argument: "ana",
+      problems: [],
+    });
+    expect(read("ana").problems).toEqual(['expected one of remove, got "ana"']);
+    expect(read("remove", "ana", "bo").problems).toEqual(['unexpected argument "bo"']);
+    expect(readCommandLine(["ana"], options, [], true)).toMatchObject({ argument: "ana", problems: [] });
+    expect(readCommandLine(["ana"], options).problems).toEqual(['unexpected argument "ana"']);
+  });
+
   it("collects the values of a repeatable option, and uses the last value of other options", () => {
     const repeated = { ...options, accept: { value: "NAME", repeated: true, help: "c" } } as const;
     const { values } = readCommandLine(

@@ -834,6 +834,7 @@ describe("the risks of a plan", () => {
     const tested = new Set(cases.map(({ risk }) => risk.split(":")[0]));
     expect(rules.map(({ name }) => name).filter((name) => !tested.has(name))).toEqual([
       "removed-environment", // __tests__/unit/state/removed.test.ts
+      "profile-in-use",
       "running-app",
     ]);
   });
@@ -987,6 +988,25 @@ describe("the risks of a plan", () => {
       expect(namesWith({ apps: { running: [app] } })).toEqual(["running-app:studio_profiles.ana"]);
       expect(namesWith({ apps: { running: [{ ...app, userProfileName: "bo" }] } })).toEqual([]);
       expect(namesWith({ apps: { running: [{ ...app, domainId: "d-other" }] } })).toEqual([]);
+    });
+
+    it("include the spaces and apps of a profile that is deleted, once, with the command that deletes them", () => {
+      const going = change(profileAt("ana"), { ...profile("ana"), tags_all: { Environment: "dev" } }, null);
+      const space = { domainId: "d-abc", spaceName: "hers", owner: "ana" };
+      const risks = (apps: Parameters<typeof review>[1]) =>
+        review(plan([going]), apps).risks.filter(({ name }) => !name.startsWith("replaced-"));
+      const [risk, ...others] = risks({
+        apps: { running: [app], spaces: [space, { ...space, owner: "bo" }] },
+      });
+      expect(others).toEqual([]);
+      expect(risk).toMatchObject({
+        name: "profile-in-use:studio_profiles.ana",
+        reason: expect.stringContaining("`ana` has: space `hers`; `JupyterLab` in `hers`."),
+        instead: expect.stringContaining("`npm run people -- remove ana --environment dev`"),
+      });
+      expect(risks({ apps: { running: [], spaces: [space] } })).toHaveLength(1);
+      expect(risks({ apps: { running: [], spaces: [{ ...space, owner: "bo" }] } })).toEqual([]);
+      expect(risks({ apps: { running: [], spaces: [{ ...space, domainId: "d-other" }] } })).toEqual([]);
     });
 
     it("do not include a change of tags, which no app blocks", () => {

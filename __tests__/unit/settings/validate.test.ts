@@ -38,6 +38,10 @@ const tags = (count: number): Settings => ({
 const users = (count: number): Settings => ({
   userProfiles: Array.from({ length: count }, (_, index) => ({ name: `user-${index}` })),
 });
+const ssoUsers = (...userProfiles: readonly Settings[]): Settings => ({
+  authentication: "SSO",
+  userProfiles,
+});
 const gitSecret = (region = "us-east-1") =>
   `arn:aws:secretsmanager:${region}:123456789012:secret:marimo/git-AbCdEf`;
 const repositories = (count: number) =>
@@ -116,6 +120,13 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["a user's own instance type", { userProfiles: [{ name: "ana", defaultInstanceType: "ml.g5.xlarge" }] }],
   ["users that differ", { userProfiles: [{ name: "ana" }, { name: "Anna" }] }],
   ["IAM Identity Center", { authentication: "SSO" }],
+  [
+    "user names of IAM Identity Center",
+    ssoUsers(
+      { name: "ana", ssoUserName: "ana.núñez+lab$@example.com" },
+      { name: "bo", ssoUserName: "b".repeat(128) },
+    ),
+  ],
   ["the shortest idle time-out", { idleTimeoutMinutes: 60 }],
   ["the longest idle time-out", { idleTimeoutMinutes: 525_600 }],
   ["no repositories, which need no internet", { repositories: [], egress: "endpoints-only" }],
@@ -433,6 +444,35 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     { userProfiles: [{ name: "ana", defaultInstanceType: "ml.t3.mediun" }] },
     "userProfiles[0].defaultInstanceType",
     'did you mean "ml.t3.medium"?',
+  ],
+  [
+    "an e-mail address as a profile's name",
+    { userProfiles: [{ name: "ana@example.com" }] },
+    "is not a valid user profile name (an e-mail address is an ssoUserName)",
+  ],
+  [
+    "a user name of IAM Identity Center without it",
+    { userProfiles: [{ name: "ana", ssoUserName: "ana@example.com" }] },
+    'userProfiles[0].ssoUserName: "ana@example.com" cannot be set. Allowed: with authentication: "SSO" only',
+  ],
+  ...["ana smith", "", "b".repeat(129), "$" + "{path.module}", "%{if}"].map(
+    (ssoUserName) =>
+      [
+        `the user name ${JSON.stringify(ssoUserName.slice(0, 20))} of IAM Identity Center`,
+        ssoUsers({ name: "ana", ssoUserName }),
+        "is not a valid user name of IAM Identity Center. Allowed: 1 to 128 letters",
+        "Identity Store API, UserName",
+      ] as const,
+  ),
+  [
+    "two users who are one in IAM Identity Center",
+    ssoUsers({ name: "ana", ssoUserName: "Bo" }, { name: "bo" }),
+    'userProfiles[1].name: "bo" is the user name of userProfiles[0] too',
+  ],
+  [
+    "a number as a user name",
+    ssoUsers({ name: "ana", ssoUserName: 3 }),
+    "userProfiles[0].ssoUserName: 3 must be a string",
   ],
   ["a sign-in that is none", { authentication: "iam" }, 'did you mean "IAM"?'],
   [

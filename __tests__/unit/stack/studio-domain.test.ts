@@ -197,6 +197,12 @@ describe("the user profiles", () => {
       single_sign_on_user_value: expression("each.key"),
     });
     expect(profilesOf()).not.toHaveProperty("single_sign_on_user_value");
+    const users = [{ name: "ana", ssoUserName: "ana@example.com" }, { name: "bo" }];
+    const stack = synthesize({ authentication: "SSO", userProfiles: users });
+    expect(stack.locals.studio_sso_user_names).toEqual({ ana: "ana@example.com" });
+    expect(profilesOf({ authentication: "SSO", userProfiles: users })).toMatchObject({
+      single_sign_on_user_value: expression("lookup(local.studio_sso_user_names, each.key, each.key)"),
+    });
   });
 
   it("cost the JSON one line each", () => {

@@ -97,7 +97,6 @@ describe("the stack", () => {
       "execution_role_arn",
       "lifecycle_configuration_arn",
       "marimo_job_environment",
-      "open_studio_command",
       "studio_domain_id",
       "studio_url",
       "user_profile_names",
@@ -108,19 +107,6 @@ describe("the stack", () => {
       `https://us-east-1.console.aws.amazon.com/sagemaker/home?region=us-east-1#/studio/${expression("aws_sagemaker_domain.studio_domain.id")}`,
     );
     expect(output.user_profile_names?.value).toBe(expression("keys(local.user_profiles)"));
-  });
-
-  it("has a command that opens Studio, which differs with IAM Identity Center", () => {
-    const id = expression("aws_sagemaker_domain.studio_domain.id");
-    const command = (settings: Parameters<typeof synthesize>[0]) =>
-      synthesize(settings).output.open_studio_command?.value;
-    expect(command({ userProfiles: [{ name: "ana" }, { name: "bo" }] })).toBe(
-      `aws sagemaker create-presigned-domain-url --region us-east-1 --domain-id ${id} ` +
-        "--user-profile-name ana --query AuthorizedUrl --output text",
-    );
-    expect(command({ authentication: "SSO" })).toBe(
-      `aws sagemaker describe-domain --region us-east-1 --domain-id ${id} --query Url --output text`,
-    );
   });
 
   it.each([

@@ -17,7 +17,13 @@ import { retentionRule } from "./retention.ts";
 import type { Rule } from "./rule.ts";
 import { scheduleRightsRule } from "./schedule-rights.ts";
 import { sharedRoleRule } from "./shared-role.ts";
-import { lifecycleRule, refusedUpdateRule, removedImageRule, runningAppsRule } from "./studio.ts";
+import {
+  lifecycleRule,
+  profileInUseRule,
+  refusedUpdateRule,
+  removedImageRule,
+  runningAppsRule,
+} from "./studio.ts";
 
 /** Every rule of this project, in the order of the review. Losses that cannot be undone come first. */
 export const rules: readonly Rule[] = [
@@ -41,6 +47,7 @@ export const rules: readonly Rule[] = [
   instanceTypesRule,
   aiRegionsRule,
   refusedUpdateRule,
+  profileInUseRule,
   runningAppsRule,
   removedImageRule,
   lifecycleRule,

@@ -11,6 +11,7 @@ import {
   valuesOf,
 } from "../plan.ts";
 import type { Finding, Rule } from "./rule.ts";
+import { removePerson } from "./studio.ts";
 
 /** What the replacement or removal of a resource destroys, by resource type. */
 const losses: Readonly<
@@ -34,8 +35,8 @@ const losses: Readonly<
   aws_sagemaker_user_profile: (one) => ({
     lost: `the profile of 1 person (${code(text(before(one).user_profile_name) ?? one.address)}) and access to its home directory`,
     instead:
-      "undo the change if the person still needs the profile. Otherwise delete the profile's apps and spaces first: " +
-      "SageMaker cannot delete a profile that has any, and the apply would stop partway",
+      "undo the change if the person still needs the profile. Otherwise delete the profile's apps and spaces first with " +
+      `${code(removePerson(one))}: SageMaker cannot delete a profile that has any, and the apply would stop partway`,
   }),
   aws_sagemaker_space: (one) => ({
     lost: `the space ${code(text(before(one).space_name) ?? one.address)} and all files on its volume`,

@@ -11,6 +11,7 @@ import {
   priorResources,
   type ResourceChange,
   text,
+  valuesOf,
 } from "../plan.ts";
 import type { RunningApp } from "../running-apps.ts";
 import type { Rule } from "./rule.ts";
@@ -151,7 +152,8 @@ const mayBeBlocked = (one: ResourceChange): boolean =>
 export const canBeBlockedByApps = (plan: Plan): boolean => changesOf(plan).some(mayBeBlocked);
 
 function blockedBy(one: ResourceChange, running: readonly RunningApp[], plan: Plan): readonly RunningApp[] {
-  if (!mayBeBlocked(one)) return [];
+  // `profileInUseRule` has the apps of a profile that is deleted.
+  if (!mayBeBlocked(one) || isDestroyedProfile(one)) return [];
   const { id, arn, domain_id: domainId, user_profile_name: person } = before(one);
   const appType = text(before(one).studio_lifecycle_config_app_type);
   switch (one.type) {
@@ -164,6 +166,47 @@ function blockedBy(one: ResourceChange, running: readonly RunningApp[], plan: Pl
       return running.filter((app) => app.appType === appType && people.includes(app.userProfileName ?? ""));
     }
   }
+}
+
+const isDestroyedProfile = (one: ResourceChange) =>
+  one.type === "aws_sagemaker_user_profile" && isDestroyed(one);
+
+/** Source: SageMaker Developer Guide, "Remove user profiles". */
+export const profileInUseRule: Rule = {
+  name: "profile-in-use",
+  title: "A user profile with apps or spaces is deleted",
+  find: (plan, apps) =>
+    changesOf(plan).flatMap((about) => {
+      if (!isDestroyedProfile(about) || !("running" in apps)) return [];
+      const { domain_id: domainId, user_profile_name: person } = before(about);
+      const running = apps.running.filter(
+        (app) => app.domainId === domainId && app.userProfileName === person,
+      );
+      const spaces = (apps.spaces ?? []).filter((one) => one.domainId === domainId && one.owner === person);
+      const left = [
+        ...spaces.map(({ spaceName }) => `space ${code(spaceName)}`),
+        ...running.map(
+          ({ appType, spaceName }) => `${code(appType)}${spaceName ? ` in ${code(spaceName)}` : ""}`,
+        ),
+      ];
+      if (left.length === 0) return [];
+      return [
+        {
+          about,
+          reason:
+            `SageMaker deletes a profile only without apps and spaces, and ${code(String(person))} has: ${joinFirst(left)}. ` +
+            "The apply would end with `ResourceInUse`, after the changes before it were made.",
+          instead: `run ${code(removePerson(about))}, which lists these with sizes and backups, and deletes them after you confirm`,
+        },
+      ];
+    }),
+};
+
+/** The command that deletes what keeps a profile from being deleted. */
+export function removePerson(profile: ResourceChange): string {
+  const { tags_all, user_profile_name: person } = before(profile);
+  const environment = text(valuesOf(tags_all).Environment);
+  return `npm run people -- remove ${person}${environment === undefined ? "" : ` --environment ${environment}`}`;
 }
 
 /**

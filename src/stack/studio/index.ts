@@ -60,6 +60,11 @@ export function environmentDomain(scope: Construct, props: EnvironmentDomainProp
     executionRoleArn: role.arn,
     userRoleArn: users?.arnOfEach ?? role.arn,
     authentication: environment.authentication,
+    ssoUserNames: Object.fromEntries(
+      environment.userProfiles
+        .filter(({ name, ssoUserName }) => ssoUserName !== name)
+        .map(({ name, ssoUserName }) => [name, ssoUserName]),
+    ),
     defaultInstanceType: environment.defaultInstanceType,
     idleTimeoutMinutes: environment.idleTimeoutMinutes,
     repositories: environment.repositories.map(({ repositoryUrl }) => repositoryUrl),

@@ -1,5 +1,4 @@
 import { Fn } from "cdktf";
-import type { ResolvedEnvironment } from "../../settings/environment.ts";
 import type { EnvironmentRole } from "../identity/execution-role.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
@@ -8,7 +7,7 @@ import type { LifecycleConfiguration } from "./lifecycle-configuration.ts";
 import type { StudioDomain } from "./studio-domain.ts";
 
 export interface StudioOutputsProps {
-  readonly environment: ResolvedEnvironment;
+  readonly region: string;
   readonly studio: StudioDomain;
   readonly network: EnvironmentNetwork;
   readonly role: EnvironmentRole;
@@ -20,8 +19,7 @@ export interface StudioOutputsProps {
 
 /** Outputs of an environment with its own Studio domain. */
 export function studioOutputs(props: StudioOutputsProps): Outputs {
-  const { bucket, environment, lifecycleConfiguration, network, role, studio, userProfiles } = props;
-  const { region } = environment;
+  const { bucket, lifecycleConfiguration, network, region, role, studio, userProfiles } = props;
   const { domain } = studio;
   const names = Fn.keys(userProfiles);
   return {
@@ -42,25 +40,7 @@ export function studioOutputs(props: StudioOutputsProps): Outputs {
       "Lifecycle configuration that starts marimo in the JupyterLab spaces of the user profiles",
       lifecycleConfiguration.jupyterLab.profiles,
     ],
-    open_studio_command: openStudioCommand(environment, domain.id),
   };
-}
-
-function openStudioCommand(
-  { authentication, region, userProfiles }: ResolvedEnvironment,
-  domainId: string,
-): Outputs[string] {
-  if (authentication === "SSO") {
-    return [
-      "Command that prints the address where people sign in with IAM Identity Center",
-      `aws sagemaker describe-domain --region ${region} --domain-id ${domainId} --query Url --output text`,
-    ];
-  }
-  return [
-    "Command that prints a link to Studio for the first user profile, good for 5 minutes",
-    `aws sagemaker create-presigned-domain-url --region ${region} --domain-id ${domainId} ` +
-      `--user-profile-name ${userProfiles[0]?.name ?? "NAME"} --query AuthorizedUrl --output text`,
-  ];
 }
 
 /** The data source `aws_partition` does not have it. */

@@ -1,6 +1,6 @@
 import { SagemakerDomain } from "@cdktf/provider-aws/lib/sagemaker-domain/index.js";
 import { SagemakerUserProfile } from "@cdktf/provider-aws/lib/sagemaker-user-profile/index.js";
-import type { ITerraformDependable, MapTerraformIterator } from "cdktf";
+import { Fn, type ITerraformDependable, type MapTerraformIterator, TerraformLocal, Token } from "cdktf";
 import { Construct } from "constructs";
 import { providerInstanceTypes, studioInstanceTypes } from "../../settings/reference/instance-types.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
@@ -20,8 +20,12 @@ export interface StudioDomainProps {
   /** KMS key of the home file system and of the spaces' volumes. */
   readonly encryptionKeyArn: string;
   readonly lifecycleConfiguration: LifecycleConfiguration;
-  /** With `SSO` a user profile is the user of IAM Identity Center of the same name. */
   readonly authentication: "IAM" | "SSO";
+  /**
+   * With `SSO`: the names in IAM Identity Center of users who have another one than their profile, by the profile's name.
+   * @default each user has the name of the profile
+   */
+  readonly ssoUserNames?: Readonly<Record<string, string>> | undefined;
   /** Of shared spaces and of people added by hand. */
   readonly defaultInstanceType: string;
   /** Minutes. Limit: 60-525600 (SageMaker API, `IdleTimeoutInMinutes`). */
@@ -168,15 +172,25 @@ export class StudioDomain extends Construct {
       https: network.https,
       forEach: userProfiles,
     });
+    const { ssoUserNames = {} } = props;
+    const ssoUserName =
+      Object.keys(ssoUserNames).length === 0
+        ? userProfiles.key
+        : Token.asString(
+            Fn.lookup(
+              new TerraformLocal(this, "sso_user_names", ssoUserNames).asAnyMap,
+              userProfiles.key,
+              userProfiles.key,
+            ),
+          );
     this.userProfiles = new SagemakerUserProfile(this, "profiles", {
       forEach: userProfiles,
       domainId: this.domain.id,
       userProfileName: userProfiles.key,
-      // With IAM Identity Center a profile is one of its users, by the same name.
       ...(props.authentication === "SSO"
         ? {
             singleSignOnUserIdentifier: "UserName",
-            singleSignOnUserValue: userProfiles.key,
+            singleSignOnUserValue: ssoUserName,
           }
         : {}),
       userSettings: {

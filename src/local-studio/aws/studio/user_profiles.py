@@ -92,7 +92,8 @@ def delete(studio: Studio, request: Members) -> None:
     profile.require_settled()
     for kind, associated in (("App", _apps(studio, profile)), ("Space", owned_spaces(studio, profile))):
         if associated:
-            # Source: aws/amazon-sagemaker-feedback#113, including the wording for apps. Guess: for spaces.
+            # Source: Developer Guide, "Remove user profiles"; for the wording for apps,
+            # aws/amazon-sagemaker-feedback#113. Guess: that for spaces.
             raise ResourceInUse(
                 f"Unable to delete UserProfile [{profile.arn}] because {kind}(s) are associated with it."
             )

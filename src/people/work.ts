@@ -1,0 +1,132 @@
+/** What a person made in an environment, which keeps SageMaker from deleting the user profile, or goes on to cost. */
+import { paginateListObjectsV2, type S3Client } from "@aws-sdk/client-s3";
+import { DescribeUserProfileCommand, type SageMakerClient } from "@aws-sdk/client-sagemaker";
+import type { SchedulerClient } from "@aws-sdk/client-scheduler";
+import { findGroup } from "../leftovers/jobs.ts";
+import type { Leftover } from "../leftovers/leftover.ts";
+import { type Tools, unlessGone } from "../removal/aws.ts";
+import { contentOf, describeContent } from "../removal/buckets.ts";
+import { describeAsJobs, describeByServices, describeMade } from "../removal/guard.ts";
+import { deleteMadeAsJobs, type JobNames, type MadeAsJobs, madeAsJobs } from "../removal/jobs.ts";
+import { type MadeByService, madeByServices, removeMadeByServices } from "../removal/services.ts";
+import { deleteMadeInStudio, type MadeInStudio, madeInStudio } from "../removal/studio.ts";
+import { awsNames, bucketPrefixes } from "../settings/names.ts";
+
+export interface Person {
+  readonly domainId: string;
+  /** Name of the user profile. */
+  readonly profile: string;
+  /** Prefix of the environment's names. */
+  readonly prefix: string;
+  /** Whether the person has a role. With `existing.executionRoleArn`, nothing tells whose a job is. */
+  readonly hasRole: boolean;
+  readonly bucket: string;
+}
+
+export interface PersonClients {
+  readonly s3: S3Client;
+  readonly sagemaker: SageMakerClient;
+  readonly scheduler: SchedulerClient;
+}
+
+export interface Work {
+  readonly made: MadeInStudio;
+  readonly schedules: readonly Leftover[];
+  readonly asJobs: MadeAsJobs;
+  readonly byServices: readonly MadeByService[];
+}
+
+const jobNamesOf = ({ prefix, profile }: Person): JobNames => ({ prefix, user: profile.toLowerCase() });
+const studioOf = ({ domainId, profile }: Person) => ({ domainId, ownProfiles: [], owner: profile });
+
+export async function workOf(person: Person, tools: Tools<PersonClients>): Promise<Work> {
+  const { sagemaker } = tools.clients;
+  const made = await madeInStudio(studioOf(person), sagemaker);
+  if (!person.hasRole) return { made, schedules: [], asJobs: { jobs: [], pipelines: [] }, byServices: [] };
+  const names = jobNamesOf(person);
+  return {
+    made,
+    schedules: await schedulesOf(person, tools),
+    asJobs: await madeAsJobs(names, sagemaker),
+    byServices: await madeByServices(names, sagemaker),
+  };
+}
+
+/** The group itself is Terraform's. */
+async function schedulesOf({ prefix, profile }: Person, tools: Tools<PersonClients>): Promise<Leftover[]> {
+  const group = awsNames(prefix).user(profile.toLowerCase());
+  const found = (await unlessGone(() => findGroup(group, tools))) ?? [];
+  return found.filter(({ kind }) => kind === "schedule");
+}
+
+/** One line for each. */
+export const describeWork = ({ asJobs, byServices, made, schedules }: Work): readonly string[] => [
+  ...describeMade(made),
+  ...schedules.map(({ id }) => `schedule ${id}`),
+  ...describeAsJobs(asJobs),
+  ...describeByServices(byServices),
+];
+
+/** Deletes apps and spaces first, because a running notebook can start anything, then what starts jobs, then jobs. */
+export const removalSteps = (person: Person, tools: Tools<PersonClients>) =>
+  [
+    ["delete apps and spaces", () => deleteMadeInStudio(studioOf(person), tools)],
+    ...(person.hasRole
+      ? ([
+          ["delete schedules", () => deleteSchedules(person, tools)],
+          ["delete sweeps and stop jobs", () => deleteMadeAsJobs(jobNamesOf(person), tools)],
+          ["delete what services made", () => deleteMadeByServices(person, tools)],
+        ] as const)
+      : []),
+  ] as const;
+
+async function deleteSchedules(person: Person, tools: Tools<PersonClients>): Promise<void> {
+  for (const schedule of await schedulesOf(person, tools)) await schedule.remove();
+}
+
+async function deleteMadeByServices(person: Person, tools: Tools<PersonClients>): Promise<void> {
+  const names = jobNamesOf(person);
+  await removeMadeByServices(await madeByServices(names, tools.clients.sagemaker), names, tools);
+}
+
+/** What stays: the person's part of the bucket and the home directory. */
+export async function describeKept(
+  { bucket, domainId, profile }: Person,
+  { s3, sagemaker }: PersonClients,
+): Promise<readonly string[]> {
+  const prefix = `${bucketPrefixes.people}/${profile.toLowerCase()}/`;
+  const content = describeContent(await contentOf(bucket, [], s3, prefix));
+  const query = { DomainId: domainId, UserProfileName: profile };
+  const described = await unlessGone(() => sagemaker.send(new DescribeUserProfileCommand(query)));
+  const home = described?.HomeEfsFileSystemUid;
+  return [
+    `s3://${bucket}/${prefix}, ${content}`,
+    ...(home === undefined ? [] : [`the folder ${home} of the domain's home file system`]),
+  ];
+}
+
+/** One line for each space: its last complete backup, which has a manifest, or that there is none. */
+export async function describeBackups(
+  { bucket, profile }: Person,
+  { spaces }: MadeInStudio,
+  s3: S3Client,
+): Promise<readonly string[]> {
+  const lines: string[] = [];
+  for (const { SpaceName, SpaceSharingSettingsSummary: sharing } of spaces) {
+    const owner =
+      sharing?.SharingType === "Shared"
+        ? bucketPrefixes.shared
+        : `${bucketPrefixes.people}/${profile.toLowerCase()}`;
+    const Prefix = `${owner}/backup/${SpaceName}/`;
+    let last: Date | undefined;
+    for await (const { Contents = [] } of paginateListObjectsV2({ client: s3 }, { Bucket: bucket, Prefix })) {
+      for (const { Key, LastModified } of Contents) {
+        if (!Key?.endsWith("/manifest.json") || LastModified === undefined) continue;
+        if (last === undefined || LastModified > last) last = LastModified;
+      }
+    }
+    const backup = last === undefined ? "none" : `${last.toISOString()}, in s3://${bucket}/${Prefix}`;
+    lines.push(`last backup of the space ${SpaceName}: ${backup}`);
+  }
+  return lines;
+}
