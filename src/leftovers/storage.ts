@@ -18,7 +18,7 @@ import { type Tools, unlessGone } from "../removal/aws.ts";
 import { contentOf, describeContent } from "../removal/buckets.ts";
 import { awsNames } from "../settings/names.ts";
 import type { LeftoversClients } from "./clients.ts";
-import type { EnvironmentNames, Leftover } from "./leftover.ts";
+import { type EnvironmentNames, isOwn, type Leftover } from "./leftover.ts";
 
 export async function findBuckets(
   { bucket }: EnvironmentNames,
@@ -87,7 +87,7 @@ export async function findAliases(
 }
 
 export async function findKeys(
-  { environment }: EnvironmentNames,
+  names: EnvironmentNames,
   { clients: { kms } }: Tools<LeftoversClients>,
 ) {
   const found: Leftover[] = [];
@@ -96,8 +96,8 @@ export async function findKeys(
       const { KeyMetadata } = await kms.send(new DescribeKeyCommand({ KeyId }));
       if (KeyMetadata?.KeyManager !== "CUSTOMER" || KeyMetadata.KeyState === "PendingDeletion") continue;
       const answer = await unlessGone(() => kms.send(new ListResourceTagsCommand({ KeyId })));
-      const tags = new Map((answer?.Tags ?? []).map(({ TagKey, TagValue }) => [TagKey, TagValue]));
-      if (tags.get("Project") !== "sagemaker-marimo" || tags.get("Environment") !== environment) continue;
+      const tags = answer?.Tags?.map(({ TagKey, TagValue }) => ({ Key: TagKey, Value: TagValue }));
+      if (!isOwn(tags, names)) continue;
       found.push({
         kind: "key",
         id: KeyId,
