@@ -45,7 +45,7 @@ async function main(values: Values): Promise<number> {
   const { Account: account = "" } = await sts.send(new GetCallerIdentityCommand({}));
   const state = await managedIds(environment);
   const tools = {
-    clients: leftoversClients(region),
+    clients: leftoversClients(clientSettings(region)),
     log: (line: string) => console.error(line),
     wait: (milliseconds: number) => setTimeout(milliseconds),
   };

@@ -10,12 +10,14 @@ import {
 import type { RunFolder } from "../cli/run-folder.ts";
 import type { Steps } from "../cli/steps.ts";
 import { findTerraform, terraformEnvironment } from "../cli/terraform-cli.ts";
+import { leftoversClients } from "../leftovers/clients.ts";
 import type { Transport } from "../settings/marimo.ts";
 import { AppHost } from "./app-host.ts";
 import { Background } from "./background.ts";
 import { Deployment } from "./deployment.ts";
 import { type GatewayProfile, gatewayProfiles } from "./gateway-faults.ts";
 import type { KeptFolder } from "./kept-folder.ts";
+import { describeLeft } from "./left-resources.ts";
 import { type LocalAws, startLocalAws } from "./local-aws.ts";
 import type { Session } from "./session.ts";
 import { StudioApi } from "./studio-api.ts";
@@ -184,7 +186,9 @@ export class Rehearsal {
       const inventory = await this.localAws.inventory();
       const stays = /^(efs file-system|kms key) /;
       const left = inventory.filter((line) => !(facts.retainsHomes && stays.test(line)));
-      if (left.length > 0) throw new Error(`these resources are left:\n  ${left.join("\n  ")}`);
+      if (left.length === 0) return;
+      const clients = leftoversClients(this.localAws.clientSettings(facts.region));
+      throw new Error(await describeLeft(left, { ...props, region: facts.region }, clients));
     });
   }
 
