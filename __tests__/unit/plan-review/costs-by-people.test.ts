@@ -48,7 +48,7 @@ describe("costs by people", () => {
       [1],
     );
     expect(found.table).not.toContain("NAT");
-    expect(row(found, "5 × interface endpoint") ?? row(found, "6 × ")).toBeDefined();
+    expect(row(found, "5 × VPC endpoint")).toEqual([73]);
     expect(row(found, "space volumes, 20 GB")).toEqual([2.24]);
     expect(found.assumptions.at(-1)).toContain("eu-west-1 has other prices");
   });
