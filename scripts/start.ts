@@ -152,6 +152,8 @@ async function rehearse(choices: Choices): Promise<number> {
   const spaceName = kept ? "rehearsal" : `rehearsal-${process.pid}`;
   let rehearsal: Rehearsal | undefined;
   let up = false;
+  /** Whether what an interrupt stops has ended. */
+  let ended = false;
   const failures: unknown[] = [];
   try {
     const running = await Rehearsal.start({
@@ -191,10 +193,11 @@ async function rehearse(choices: Choices): Promise<number> {
         await new Promise((resolve) => interrupted.addEventListener("abort", resolve, { once: true }));
       }
       removeSession(session);
+      ended = true;
     });
   } catch (error) {
     // An interrupt fails the step that it stops.
-    if (!interrupted.aborted || error instanceof Problem) failures.push(error);
+    if (!interrupted.aborted || ended || error instanceof Problem) failures.push(error);
   }
   // No interrupt stops these two, so a failure has another reason.
   const ends = [() => (kept === undefined ? rehearsal?.destroy() : undefined), () => rehearsal?.stop()];

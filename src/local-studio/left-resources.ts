@@ -1,33 +1,29 @@
-import type { LeftoversClients } from "../leftovers/clients.ts";
+import { leftoversClients } from "../leftovers/clients.ts";
 import { findLeftovers } from "../leftovers/leftovers.ts";
 import { artifactBucketName, prefixOf } from "../settings/basics.ts";
 
 /** The only account of the local AWS (moto, `DEFAULT_ACCOUNT_ID`). */
 const account = "123456789012";
 
-interface Rehearsed {
-  readonly environmentName: string;
-  readonly region: string;
-}
-
 /**
  * Says what is left in the local AWS after a destroy, and whose it is: of the rehearsed environment, of other
  * environments that were deployed there from another terminal, or unknown.
  *
  * @param lines of the inventory
+ * @param settings of clients of the local AWS
  */
 export async function describeLeft(
   lines: readonly string[],
-  { environmentName, region }: Rehearsed,
-  clients: LeftoversClients,
+  environmentName: string,
+  settings: { readonly region: string },
 ): Promise<string> {
-  const tools = { clients, log: () => {}, wait: async () => {} };
+  const tools = { clients: leftoversClients(settings), log: () => {}, wait: async () => {} };
   const others = lines.flatMap((line) => /^iam role marimo-(.+)-execution$/.exec(line)?.[1] ?? []);
   const said = [`${lines.length} resources are left in the local AWS.`];
   let rest = lines;
   for (const environment of new Set([environmentName, ...others])) {
     const prefix = prefixOf(environment);
-    const bucket = artifactBucketName({ prefix, account, region });
+    const bucket = artifactBucketName({ prefix, account, region: settings.region });
     const found = await findLeftovers({ account, environment, prefix, bucket }, tools);
     const names = new Set(found.map(({ id }) => nameOf(id)));
     const own = rest.filter((line) => names.has(nameOf(line)));

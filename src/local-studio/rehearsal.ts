@@ -10,14 +10,12 @@ import {
 import type { RunFolder } from "../cli/run-folder.ts";
 import type { Steps } from "../cli/steps.ts";
 import { findTerraform, terraformEnvironment } from "../cli/terraform-cli.ts";
-import { leftoversClients } from "../leftovers/clients.ts";
 import type { Transport } from "../settings/marimo.ts";
 import { AppHost } from "./app-host.ts";
 import { Background } from "./background.ts";
 import { Deployment } from "./deployment.ts";
 import { type GatewayProfile, gatewayProfiles } from "./gateway-faults.ts";
 import type { KeptFolder } from "./kept-folder.ts";
-import { describeLeft } from "./left-resources.ts";
 import { type LocalAws, startLocalAws } from "./local-aws.ts";
 import type { Session } from "./session.ts";
 import { StudioApi } from "./studio-api.ts";
@@ -187,8 +185,9 @@ export class Rehearsal {
       const stays = /^(efs file-system|kms key) /;
       const left = inventory.filter((line) => !(facts.retainsHomes && stays.test(line)));
       if (left.length === 0) return;
-      const clients = leftoversClients(this.localAws.clientSettings(facts.region));
-      throw new Error(await describeLeft(left, { ...props, region: facts.region }, clients));
+      // Imported only now: it loads the clients of all services.
+      const { describeLeft } = await import("./left-resources.ts");
+      throw new Error(await describeLeft(left, props.environmentName, this.localAws.clientSettings(facts.region)));
     });
   }
 
