@@ -2,8 +2,8 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } fro
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { capture } from "../../src/cli/processes.ts";
 import { projectFolder } from "../../src/cli/paths.ts";
+import { capture } from "../../src/cli/processes.ts";
 
 /** What spaces run, and an image. */
 const parts = ["src/space", ".ci", ".readme"];

@@ -4,6 +4,7 @@ import {
   AllocateAddressCommand,
   AuthorizeSecurityGroupIngressCommand,
   CreateFlowLogsCommand,
+  type CreateFlowLogsCommandInput,
   CreateInternetGatewayCommand,
   CreateNatGatewayCommand,
   CreateRouteTableCommand,
@@ -93,10 +94,10 @@ async function make(Project: string, Environment: string) {
   );
   const nat = { SubnetId: Subnet?.SubnetId, ConnectivityType: "private", ...tagged("natgateway") } as const;
   const endpoint = { VpcId, ServiceName: "com.amazonaws.us-east-1.s3", ...tagged("vpc-endpoint") };
-  const flowLog = {
+  const flowLog: CreateFlowLogsCommandInput = {
     ...{ ResourceIds: [VpcId], ResourceType: "VPC", TrafficType: "ALL", LogDestinationType: "s3" },
     ...{ LogDestination: `arn:aws:s3:::${Project}-${Environment}`, ...tagged("vpc-flow-log") },
-  } as const;
+  };
   const s3 = new S3Client(localAws.clientSettings());
   await s3.send(new CreateBucketCommand({ Bucket: `${Project}-${Environment}` }));
   const address = { Domain: "vpc", ...tagged("elastic-ip") } as const;
@@ -179,15 +180,15 @@ describe("filters of requests", () => {
   });
 
   it("are found in calls of every form", () => {
-    const text = 'a(new DescribeXCommand({ Filters: [{ Name: "x-id", Values: [b()] }] })); paginateY({ c }, { Filter });';
+    const text =
+      'a(new DescribeXCommand({ Filters: [{ Name: "x-id", Values: [b()] }] })); paginateY({ c }, { Filter });';
     expect(filtersIn(text)).toEqual({ operations: ["DescribeX", "Y"], filterNames: ["x-id"], outside: [] });
     const outside = "const input = { Filters: [] };";
     expect(filtersIn(outside)).toEqual({ operations: [], filterNames: [], outside: [outside] });
   });
 
   it.each(Object.keys(requests) as (keyof Made)[])("by tags have an effect in %s", async (operation) => {
-    const ids = async (...filters: Filter[]) =>
-      ((await requests[operation]?.(filters)) ?? []).toSorted();
+    const ids = async (...filters: Filter[]) => ((await requests[operation]?.(filters)) ?? []).toSorted();
     expect(await ids(environment, project)).toEqual([own[operation]]);
     expect(await ids(environment)).toEqual([own[operation], ofOtherProject[operation]].toSorted());
     expect(await ids(project)).toEqual([own[operation], ofOtherEnvironment[operation]].toSorted());

@@ -86,10 +86,7 @@ export async function findAliases(
   return found;
 }
 
-export async function findKeys(
-  names: EnvironmentNames,
-  { clients: { kms } }: Tools<LeftoversClients>,
-) {
+export async function findKeys(names: EnvironmentNames, { clients: { kms } }: Tools<LeftoversClients>) {
   const found: Leftover[] = [];
   for await (const { Keys = [] } of paginateListKeys({ client: kms }, {})) {
     for (const { KeyId = "" } of Keys) {

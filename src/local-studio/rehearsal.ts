@@ -187,7 +187,9 @@ export class Rehearsal {
       if (left.length === 0) return;
       // Imported only now: it loads the clients of all services.
       const { describeLeft } = await import("./left-resources.ts");
-      throw new Error(await describeLeft(left, props.environmentName, this.localAws.clientSettings(facts.region)));
+      throw new Error(
+        await describeLeft(left, props.environmentName, this.localAws.clientSettings(facts.region)),
+      );
     });
   }
 

@@ -46,11 +46,11 @@ export function costsByPeople(props: CostsByPeopleProps): CostsByPeople {
       const of = fixed.filter(({ about }) => kindOf(about).noun === noun);
       return [`${of.length} × ${noun}`, of.reduce((sum, { monthly }) => sum + monthly, 0), 0] as const;
     }),
-    [`running spaces, ${hours} hours on ${type}`, 0, hours * (own.price ?? 0)],
-    [`space volumes, ${volumeGb} GB`, 0, volumeGb * perGb.spaceVolume],
-    [`bucket, ${assumed.bucketGb} GB`, 0, assumed.bucketGb * perGb.bucket],
+    [`each: ${hours} hours on ${type}`, 0, hours * (own.price ?? 0)],
+    [`each: space volume of ${volumeGb} GB`, 0, volumeGb * perGb.spaceVolume],
+    [`each: ${assumed.bucketGb} GB in the bucket`, 0, assumed.bucketGb * perGb.bucket],
     ...(hasTraffic
-      ? [[`${traffic[0]}, ${assumed.trafficGb} GB`, 0, assumed.trafficGb * traffic[1]] as const]
+      ? [[`each: ${assumed.trafficGb} GB by the ${traffic[0]}`, 0, assumed.trafficGb * traffic[1]] as const]
       : []),
   ];
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
@@ -67,7 +67,7 @@ export function costsByPeople(props: CostsByPeopleProps): CostsByPeople {
       `each person has one space with a volume of ${volumeGb} GB, which costs also while the space is stopped`,
       `each space runs ${hours} hours a month on ${type}: ${own.text}`,
       `each person has ${assumed.bucketGb} GB in the bucket` +
-        (hasTraffic ? ` and ${assumed.trafficGb} GB a month through the ${traffic[0]}` : ""),
+        (hasTraffic ? ` and ${assumed.trafficGb} GB a month by the ${traffic[0]}` : ""),
       `prices of ${prices.region}, ${prices.date}, public price lists; an estimate, not a quote` +
         (environment.region === prices.region ? "" : `. ${environment.region} has other prices`),
     ],

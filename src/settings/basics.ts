@@ -125,7 +125,8 @@ const reservedRule = {
 const checkTags: Check = (tags, report) => {
   if (!isRecord(tags)) return report(tags, "is not an object with tags", tagsRule);
   const entries = Object.entries(tags);
-  if (entries.length + ownTagKeysOfRole.length > mostTags) report(tags, `has ${entries.length} tags`, countRule);
+  if (entries.length + ownTagKeysOfRole.length > mostTags)
+    report(tags, `has ${entries.length} tags`, countRule);
 
   const own = new Set([...ownTagKeys, ...roleTagKeys].map((key) => key.toLowerCase()));
   const seen = new Map<string, string>();

@@ -5,14 +5,16 @@ import { type Block, type Synthesized, synthesize } from "../../support/synthesi
 
 /** The names of a stack's alarms, rules and budgets, with ENV in place of the environment's. */
 function alarmsOf({ provider, resource }: Synthesized): string[] {
-  const [{ tags }] = provider.aws[0]?.default_tags as [{ readonly tags: Readonly<Record<string, string>> }];
+  const [defaults] = (provider.aws[0]?.default_tags ?? []) as {
+    readonly tags: Readonly<Record<string, string>>;
+  }[];
   const names = (type: string, key: string) =>
     Object.values<Block>(resource[type] ?? {}).map((block) => String(block[key]));
   return [
     ...names("aws_cloudwatch_metric_alarm", "alarm_name"),
     ...names("aws_cloudwatch_event_rule", "name"),
     ...names("aws_budgets_budget", "name"),
-  ].map((name) => name.replace(`marimo-${tags.Environment}`, "marimo-ENV"));
+  ].map((name) => name.replace(`marimo-${defaults?.tags.Environment}`, "marimo-ENV"));
 }
 
 /** The alarms of the table in scripts/README.md, with what to do. */
@@ -33,6 +35,8 @@ describe("the on-call table", () => {
     const more = synthesize();
     const block = { name: "marimo-dev-new" };
     const resource = { ...more.resource, aws_cloudwatch_event_rule: { new: block } };
-    expect(alarmsOf({ ...more, resource }).filter((name) => !rows.includes(name))).toEqual(["marimo-ENV-new"]);
+    expect(alarmsOf({ ...more, resource }).filter((name) => !rows.includes(name))).toEqual([
+      "marimo-ENV-new",
+    ]);
   });
 });

@@ -143,7 +143,9 @@ def _filter_nat_gateways_by_tags() -> None:
     Source: Amazon EC2 API reference, DescribeNatGateways, Filter: `tag:<key>` and `tag-key`."""
     describe_nat_gateways = EC2Backend.describe_nat_gateways
 
-    def describe_filtered(ec2: EC2Backend, filters: Any, nat_gateway_ids: list[str] | None) -> list[NatGateway]:
+    def describe_filtered(
+        ec2: EC2Backend, filters: Any, nat_gateway_ids: list[str] | None
+    ) -> list[NatGateway]:
         of_tags = {name: values for name, values in (filters or {}).items() if is_tag_filter(name)}
         return generic_filter(of_tags, describe_nat_gateways(ec2, filters, nat_gateway_ids))
 
@@ -241,7 +243,9 @@ def _list_no_tags_in_athena() -> None:
     Source: Amazon Athena API reference, ListTagsForResource: a list of tags."""
 
     def list_tags(response: Any) -> str:
-        return json.dumps(response.athena_backend.tagger.list_tags_for_resource(response._get_param("ResourceARN")))
+        return json.dumps(
+            response.athena_backend.tagger.list_tags_for_resource(response._get_param("ResourceARN"))
+        )
 
     response_class: Any = AthenaResponse
     response_class.list_tags_for_resource = list_tags
