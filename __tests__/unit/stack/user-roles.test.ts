@@ -77,7 +77,8 @@ describe("a user's role", () => {
       "ml.g5.12xlarge",
       "ml.g5.16xlarge",
     ];
-    const teams = [{ name: "x", members: ["ana"], allowedInstanceTypes: types }];
+    const access = { buckets: [{ name: "acme-lake" }] };
+    const teams = [{ name: "x", members: ["ana"], access, allowedInstanceTypes: types }];
     const { locals } = synthesize({ tags: tagsOf(40), userProfiles, teams });
     // With Project, Environment, StudioUser and 40.
     expect(Object.keys((locals.users_team_tags as { ana: object }).ana)).toHaveLength(7);
