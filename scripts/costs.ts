@@ -6,6 +6,7 @@ import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
 import { Problem } from "../src/cli/problem.ts";
+import { Steps } from "../src/cli/steps.ts";
 import { costsByPeople, defaultHours, type Resources } from "../src/plan-review/costs-by-people.ts";
 import { text } from "../src/plan-review/plan.ts";
 import { type ResolvedEnvironment, resolveEnvironment } from "../src/settings/environment.ts";
@@ -59,9 +60,10 @@ async function main(values: Values): Promise<number> {
     });
   }
   const environment = resolveEnvironment(settings);
+  const resources = await new Steps().run("synthesize the stack", async () => resourcesOf(environment));
   const { table, assumptions, usage } = costsByPeople({
     environment,
-    resources: resourcesOf(environment),
+    resources,
     people: numbersOf(values.people, [1, 10, 50]),
     hours: Number(text(values.hours) ?? defaultHours),
   });
