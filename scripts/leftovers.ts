@@ -11,7 +11,7 @@ import { leftoversClients } from "../src/leftovers/clients.ts";
 import type { Leftover } from "../src/leftovers/leftover.ts";
 import { findLeftovers } from "../src/leftovers/leftovers.ts";
 import { managedIds } from "../src/leftovers/terraform-state.ts";
-import { whyItStopped } from "../src/removal/aws.ts";
+import { clientSettings, whyItStopped } from "../src/removal/aws.ts";
 import { consentVariable } from "../src/removal/guard.ts";
 import { artifactBucketName, prefixOf } from "../src/settings/basics.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
@@ -51,7 +51,7 @@ async function main(values: Values): Promise<number> {
   if (state.account !== undefined && state.account !== account)
     throw wrongAccount(`The Terraform state ${state.place}`, state.account, account);
   const tools = {
-    clients: leftoversClients(region),
+    clients: leftoversClients(clientSettings(region)),
     log: (line: string) => console.error(line),
     wait: (milliseconds: number) => setTimeout(milliseconds),
   };

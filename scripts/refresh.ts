@@ -3,11 +3,11 @@ import { relative } from "node:path";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { projectFolder } from "../src/cli/paths.ts";
-import { pricesFile, pricesText, sagemakerPrices } from "./refresh/prices.ts";
+import { pricesTexts, sagemakerPrices } from "./refresh/prices.ts";
 import { refreshedFiles, sagemakerModel } from "./refresh/sagemaker-lists.ts";
 
 const options = {
-  prices: { help: "also write the prices of Processing jobs from AWS's price list (pricing:GetProducts)" },
+  prices: { help: "also write the prices of jobs and spaces from AWS's price list (pricing:GetProducts)" },
   help: { help: "show this help" },
 } as const satisfies Options;
 
@@ -30,7 +30,7 @@ async function main(values: Values): Promise<number> {
   for (const [path, text] of refreshedFiles(model)) write(path, text, `botocore ${model.botocore}`);
   if (values.prices === true) {
     const list = await sagemakerPrices();
-    write(pricesFile, pricesText(list, readFileSync(pricesFile, "utf8")), `price list of ${list.date}`);
+    for (const [path, text] of pricesTexts(list)) write(path, text, `price list of ${list.date}`);
   }
   return 0;
 }

@@ -78,7 +78,8 @@ so do not share them.
 
 ${optionsHelp(options)}
 
-Exit status: 0 for success, 1 if a step failed, 2 for an invalid command line, 130 if interrupted during the start.
+Exit status: 0 for success, 1 if a step failed or something is left after the destroy, 2 for an invalid command line,
+130 if interrupted during the start.
 npm itself exits with 130 after any Ctrl-C. npm also prints two lines on standard output:
 \`npm start --silent -- --json\` prints only the line of JSON.
 Requires Terraform (or OpenTofu) 1.10, Python 3.11 (with --image full 3.12), and for --check Chromium or Chrome (or
@@ -151,7 +152,9 @@ async function rehearse(choices: Choices): Promise<number> {
   const spaceName = kept ? "rehearsal" : `rehearsal-${process.pid}`;
   let rehearsal: Rehearsal | undefined;
   let up = false;
-  let failure: unknown;
+  /** Whether what an interrupt stops has ended. */
+  let ended = false;
+  const failures: unknown[] = [];
   try {
     const running = await Rehearsal.start({
       ...{
@@ -190,27 +193,28 @@ async function rehearse(choices: Choices): Promise<number> {
         await new Promise((resolve) => interrupted.addEventListener("abort", resolve, { once: true }));
       }
       removeSession(session);
+      ended = true;
     });
   } catch (error) {
-    failure = error;
+    // An interrupt fails the step that it stops.
+    if (!interrupted.aborted || ended || error instanceof Problem) failures.push(error);
   }
-  try {
-    if (kept === undefined) await rehearsal?.destroy();
-  } catch (error) {
-    failure ??= error;
-  }
-  try {
-    await rehearsal?.stop();
-  } catch (error) {
-    failure ??= error;
+  // No interrupt stops these two, so a failure has another reason.
+  const ends = [() => (kept === undefined ? rehearsal?.destroy() : undefined), () => rehearsal?.stop()];
+  for (const end of ends) {
+    try {
+      await end();
+    } catch (error) {
+      failures.push(error);
+    }
   }
   memory.stop();
-  const stopped = interrupted.aborted && !(failure instanceof Problem);
-  if (failure !== undefined && !stopped) {
+  if (failures.length > 0) {
     const logs = join(workFolder, "failed", basename(folder.path));
     cpSync(folder.logs, logs, { recursive: true });
-    console.error(`\n${describeError(failure).replaceAll(folder.logs, logs)}\nAll logs: ${logs}`);
-  } else if (check && !stopped) {
+    const why = failures.map(describeError).join("\n\n").replaceAll(folder.logs, logs);
+    console.error(`\n${why}\nAll logs: ${logs}`);
+  } else if (check && !interrupted.aborted) {
     say(
       `\n${timesTable(steps)}\nPeak memory: ${memory.peakMebibytes()} MiB. The check passed.${leftOut(complete)}`,
     );
@@ -222,7 +226,7 @@ async function rehearse(choices: Choices): Promise<number> {
       `Kept in ${kept.path}. To continue, run \`npm start -- --keep ${kept.path}\`. To remove it, delete the folder.`,
     );
   }
-  if (failure !== undefined && !stopped) return 1;
+  if (failures.length > 0) return 1;
   return interrupted.aborted && (check || !up) ? 130 : 0;
 }
 

@@ -1,16 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { projectFolder } from "../../src/cli/paths.ts";
 import { capture } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { synthesizeEvery } from "../support/every-environment.ts";
-import type { Block } from "../support/synthesize.ts";
 
-interface Stack {
-  readonly resource: Readonly<Record<string, Readonly<Record<string, Block>>>>;
-  readonly output?: Readonly<Record<string, Block>>;
-}
+type Stacks = ReadonlyMap<string, { readonly text: string }>;
 
 /** The used part of `checkov -o json`. */
 interface Report {
@@ -27,158 +24,131 @@ interface Finding {
   readonly file_path: string;
 }
 
-interface Skip {
-  readonly id: string;
-  /** Logical IDs that it applies to, the resource's own first. */
-  readonly names: readonly string[];
+interface Skips {
+  /** Checks that are skipped for all resources, in `.checkov.yaml`. */
+  readonly everywhere: readonly string[];
+  /** `CHECK RESOURCE` of `.checkov.baseline`. */
+  readonly single: readonly string[];
 }
 
-interface Scan {
-  readonly problems: readonly string[];
-  readonly passed: number;
-  /** Number of findings with a skip on the resource, by check. */
-  readonly skipped: ReadonlyMap<string, number>;
-}
+const readRoot = (file: string) => readFileSync(join(projectFolder, file), "utf8");
+const config = readRoot(".checkov.yaml");
+const [, listed = ""] = config.split("skip-check:\n");
+const baseline = JSON.parse(readRoot(".checkov.baseline")) as {
+  readonly failed_checks: readonly {
+    readonly findings: readonly {
+      readonly resource: string;
+      readonly check_ids: readonly string[];
+      readonly reason: string;
+    }[];
+  }[];
+};
+const findings = baseline.failed_checks.flatMap((one) => one.findings);
+const skips: Skips = {
+  everywhere: [...listed.matchAll(/^ {2}- (\w+)$/gm)].map(([, id = ""]) => id),
+  single: findings.flatMap(({ check_ids, resource }) => check_ids.map((id) => `${id} ${resource}`)),
+};
 
 let checkov: string;
 beforeAll(async () => {
   checkov = join((await pythonEnvironment("scan")).prefix, "bin/checkov");
 });
 
-/**
- * Scans all stacks in one run, without `required_version`: checkov 3.3.30 cannot parse a `.tf.json` that contains it.
- */
-async function scan(stacks: ReadonlyMap<string, Stack>, leaveOut = ["required_version"]): Promise<Scan> {
+/** Writes stacks as `npx cdktf synth` does, and runs checkov on them. */
+async function run(stacks: Stacks, cwd: string, ...args: string[]) {
   const folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-checkov-"));
   try {
-    for (const [name, stack] of stacks) {
+    for (const [name, { text }] of stacks) {
       mkdirSync(join(folder, name));
-      writeFileSync(
-        join(folder, name, "cdk.tf.json"),
-        JSON.stringify(stack, (key, value) => (leaveOut.includes(key) ? undefined : value), 2),
-      );
+      writeFileSync(join(folder, name, "cdk.tf.json"), text);
     }
-    const result = await capture(
-      checkov,
-      ["-d", folder, "--framework", "terraform_json", "-o", "json", "--compact", "--skip-download"],
-      { env: { ...process.env, CKV_SKIP_PACKAGE_UPDATE_CHECK: "true" }, timeout: 300_000 },
-    );
-    if (result === undefined || !result.stdout.startsWith("{")) {
-      throw new Error(`checkov wrote no report:\n${result?.stdout}${result?.stderr}`);
-    }
-    return judge(stacks, JSON.parse(result.stdout) as Report);
+    const result = await capture(checkov, ["-d", folder, ...args], {
+      cwd,
+      env: { ...process.env, CKV_SKIP_PACKAGE_UPDATE_CHECK: "true" },
+      timeout: 400_000,
+    });
+    if (result === undefined) throw new Error("checkov could not be started");
+    return result;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function judge(stacks: ReadonlyMap<string, Stack>, { results }: Report): Scan {
-  const problems: string[] = (results?.parsing_errors ?? []).map((file) => `${file}: not parsed`);
-  const skipped = new Map<string, number>();
+/** Scans all stacks in one run without our files, and compares the findings with them. */
+async function problemsOf(stacks: Stacks, { everywhere, single }: Skips): Promise<readonly string[]> {
+  const args = ["--framework", "terraform_json", "-o", "json", "--compact", "--skip-download"];
+  const { stdout, stderr } = await run(stacks, tmpdir(), ...args);
+  if (!stdout.startsWith("{")) throw new Error(`checkov wrote no report:\n${stdout}${stderr}`);
+  const { results } = JSON.parse(stdout) as Report;
+  const problems = (results?.parsing_errors ?? []).map((file) => `${file}: not parsed`);
   const checks = [...(results?.passed_checks ?? []), ...(results?.failed_checks ?? [])];
-  for (const [name, stack] of stacks) {
+  const used = new Set<string>();
+  for (const name of stacks.keys()) {
     const of = (finding: Finding) => finding.file_path === `/${name}/cdk.tf.json`;
     if (!checks.some(of)) problems.push(`${name}: nothing was checked`);
-    const skips = skipsOf(stack);
-    const advice = documentsIn(stack.output).filter((one) => !documentsIn(stack.resource).includes(one));
-    const used = new Set<Skip>();
     for (const finding of results?.failed_checks.filter(of) ?? []) {
-      const found = logicalId(finding.resource);
-      // What the owner of an existing key must add to its policy: Terraform applies it to nothing.
-      if (advice.includes(found)) continue;
-      const skip = skips.find(({ id, names }) => id === finding.check_id && names.includes(found));
-      if (skip === undefined) problems.push(`${name}: ${finding.check_id} ${found}: ${finding.check_name}`);
-      else {
-        used.add(skip);
-        skipped.set(skip.id, (skipped.get(skip.id) ?? 0) + 1);
-      }
-    }
-    for (const skip of skips.filter((one) => !used.has(one))) {
-      problems.push(`${name}: ${skip.id} ${skip.names[0]}: skipped, but not found`);
+      const { check_id: id, check_name, resource } = finding;
+      const skip = [id, `${id} ${resource}`].find((one) => everywhere.includes(one) || single.includes(one));
+      if (skip === undefined) problems.push(`${name}: ${id} ${resource}: ${check_name}`);
+      else used.add(skip);
     }
   }
-  return { problems, passed: results?.passed_checks.length ?? 0, skipped };
+  const unused = [...everywhere, ...single].filter((skip) => !used.has(skip));
+  return [...problems, ...unused.map((skip) => `${skip}: skipped, but not found`)];
 }
 
-/** The policy documents that a part of a stack refers to. */
-const documentsIn = (part: unknown) =>
-  [...(JSON.stringify(part) ?? "").matchAll(/data\.aws_iam_policy_document\.([\w-]+)\.json/g)].map(
-    ([, document]) => document ?? "",
-  );
+const dev = () => new Map([["dev", synthesizeEvery().values().next().value as { text: string }]]);
 
-/** The skips that `skipChecks` wrote. A skip also applies to the policy documents that its resource refers to. */
-function skipsOf(stack: Stack): readonly Skip[] {
-  return Object.values(stack.resource)
-    .flatMap((blocks) => Object.entries(blocks))
-    .flatMap(([name, block]) => {
-      const comment = block["//"] as
-        | { readonly checkov?: { readonly skip: readonly { id: string; comment: string }[] } }
-        | undefined;
-      const names = [name, ...documentsIn(block)];
-      return comment?.checkov?.skip.map(({ id }) => ({ id, names })) ?? [];
-    });
+/** A stack with one more resource. */
+function withResource(type: string, name: string, block: object): Stacks {
+  const stack = JSON.parse(dev().get("dev")?.text ?? "");
+  stack.resource[type] = { ...stack.resource[type], [name]: block };
+  return new Map([["dev", { text: JSON.stringify(stack) }]]);
 }
-
-/**
- * checkov writes `resource.NAME`, `data.NAME` or `TYPE.NAME["key"]`. Names in the stack are unique
- * (`allocateLogicalId`).
- */
-const logicalId = (resource: string) => resource.slice(resource.indexOf(".") + 1).replace(/\[.*$/, "");
-
-const everyStack = () =>
-  new Map([...synthesizeEvery()].map(([name, { text }]) => [name, JSON.parse(text) as Stack]));
+const openToTheWorld = withResource("aws_security_group", "bad", {
+  description: "Bad",
+  ingress: [
+    {
+      ...{ description: "SSH from anywhere", from_port: 22, to_port: 22, protocol: "tcp" },
+      cidr_blocks: ["0.0.0.0/0"],
+    },
+  ],
+});
 
 describe("checkov", () => {
-  it("has no findings without a skip in any environment", async () => {
-    const { problems, passed, skipped } = await scan(everyStack());
-    expect(problems).toEqual([]);
-    console.log(`checkov: ${passed} passed; skipped ${[...skipped].map((one) => one.join(" ×")).join(", ")}`);
+  it("has no findings in any environment but those with a reason, and no reason is left over", async () => {
+    expect(await problemsOf(synthesizeEvery(), skips)).toEqual([]);
   });
 
-  describe("reports", () => {
-    let dev: Stack;
-    beforeAll(() => {
-      dev = [...everyStack().values()][0] as Stack;
-    });
-    const withResource = (type: string, name: string, block: Block): Stack => ({
-      ...dev,
-      resource: { ...dev.resource, [type]: { ...dev.resource[type], [name]: block } },
-    });
+  it("has a reason for each check that is skipped", () => {
+    expect([...listed.matchAll(/^ {2}# \S.*\n {2}- \w+$/gm)]).toHaveLength(skips.everywhere.length);
+    expect(skips.everywhere.length).toBeGreaterThan(0);
+    expect(skips.single.length).toBeGreaterThan(0);
+    expect(findings.filter(({ reason }) => !/\w+ \w+/.test(reason ?? ""))).toEqual([]);
+  });
 
-    it("an insecure resource, and an unused skip", async () => {
-      const open = {
-        description: "SSH from anywhere",
-        from_port: 22,
-        to_port: 22,
-        protocol: "tcp",
-        cidr_blocks: ["0.0.0.0/0"],
-      };
-      const { problems } = await scan(
-        new Map([
-          ["open", withResource("aws_security_group", "bad", { description: "Bad", ingress: [open] })],
-          [
-            "stale",
-            withResource("aws_ebs_encryption_by_default", "fine", {
-              "//": { checkov: { skip: [{ id: "CKV_AWS_24", comment: "This is about security groups" }] } },
-              enabled: true,
-            }),
-          ],
-        ]),
-      );
-      expect(problems).toEqual([
-        expect.stringMatching(/^open: CKV_AWS_24 bad: /),
-        expect.stringMatching(/^open: CKV2_AWS_5 bad: /),
-        "stale: CKV_AWS_24 fine: skipped, but not found",
-      ]);
-    });
+  it("ends with status 0 as a user runs it in the project's folder", async () => {
+    const { status, stdout, stderr } = await run(dev(), projectFolder);
+    expect(status, stdout + stderr).toBe(0);
+    // It has found what the baseline skips, so it has read the stack.
+    expect(stdout).toMatch(/Failed checks: 0, Skipped checks: [1-9]/);
+    // Control: a finding of the user's own.
+    const open = await run(openToTheWorld, projectFolder);
+    expect(open.status).toBe(1);
+    expect(open.stdout).toContain("CKV_AWS_24");
+  });
 
-    it("a stack that it cannot parse, which checkov itself does not report as a failure", async () => {
-      const { problems } = await scan(new Map([["dev", dev]]), []);
-      expect(problems).toEqual([
-        expect.stringMatching(/cdk\.tf\.json: not parsed$/),
-        "dev: nothing was checked",
-        ...skipsOf(dev).map(({ id, names }) => `dev: ${id} ${names[0]}: skipped, but not found`),
-      ]);
-    });
+  it("would report an insecure resource, a reason that nothing needs, and a stack that it cannot parse", async () => {
+    const problems = await problemsOf(openToTheWorld, skips);
+    expect(problems).toContainEqual(expect.stringMatching(/^dev: CKV_AWS_24 \S*bad: /));
+    const everywhere = [...skips.everywhere, "CKV_AWS_1"];
+    expect(await problemsOf(dev(), { ...skips, everywhere })).toContain("CKV_AWS_1: skipped, but not found");
+    const stack = JSON.parse(dev().get("dev")?.text ?? "");
+    stack.terraform.required_version = ">= 1.10";
+    const unparsed = await problemsOf(new Map([["dev", { text: JSON.stringify(stack) }]]), skips);
+    expect(unparsed.slice(0, 2)).toEqual([
+      expect.stringMatching(/cdk\.tf\.json: not parsed$/),
+      "dev: nothing was checked",
+    ]);
   });
 });

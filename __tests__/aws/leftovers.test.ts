@@ -11,6 +11,7 @@ import {
   AssociateRouteTableCommand,
   AttachInternetGatewayCommand,
   CreateInternetGatewayCommand,
+  CreateNatGatewayCommand,
   CreateRouteCommand,
   CreateRouteTableCommand,
   CreateSecurityGroupCommand,
@@ -82,8 +83,12 @@ async function makeParts(environment: string): Promise<void> {
   const { Subnet } = await ec2.send(
     new CreateSubnetCommand({ VpcId, CidrBlock: "10.0.1.0/24", ...tagged("subnet") }),
   );
+  const { SubnetId } = Subnet ?? {};
+  await ec2.send(
+    new CreateNatGatewayCommand({ SubnetId, ConnectivityType: "private", ...tagged("natgateway") }),
+  );
   const { RouteTable } = await ec2.send(new CreateRouteTableCommand({ VpcId, ...tagged("route-table") }));
-  const pair = { RouteTableId: RouteTable?.RouteTableId, SubnetId: Subnet?.SubnetId };
+  const pair = { RouteTableId: RouteTable?.RouteTableId, SubnetId };
   await ec2.send(new AssociateRouteTableCommand(pair));
   const { InternetGateway } = await ec2.send(new CreateInternetGatewayCommand(tagged("internet-gateway")));
   const InternetGatewayId = InternetGateway?.InternetGatewayId;
@@ -138,14 +143,14 @@ async function makeParts(environment: string): Promise<void> {
   await makeBudget(prefix, PolicyArn);
   const athena = new AthenaClient(client);
   for (const name of ["shared", "user-ana", "schedules-team.forecasting"])
-    await athena.send(new CreateWorkGroupCommand({ Name: `${prefix}-${name}` }));
+    await athena.send(new CreateWorkGroupCommand({ Name: `${prefix}-${name}`, Tags }));
   await athena.send(
     new CreateNamedQueryCommand({
       ...{ Name: "sales", Database: "sales", QueryString: "SELECT 1" },
       WorkGroup: `${prefix}-user-ana`,
     }),
   );
-  await makeJobs(prefix);
+  await makeJobs(prefix, Tags);
   await new BedrockClient(client).send(
     new CreateInferenceProfileCommand({
       inferenceProfileName: `${prefix}-0123456789abcdef`,
@@ -212,9 +217,9 @@ async function makeTrail(prefix: string, bucket: string): Promise<void> {
 const roleArn = (name: string) => `arn:aws:iam::123456789012:role/${name}`;
 
 /** Creates a user's sweep and the resources of schedules. */
-async function makeJobs(prefix: string): Promise<void> {
+async function makeJobs(prefix: string, Tags: { Key: string; Value: string }[]): Promise<void> {
   const client = localAws.clientSettings();
-  await new SchedulerClient(client).send(new CreateScheduleGroupCommand({ Name: prefix }));
+  await new SchedulerClient(client).send(new CreateScheduleGroupCommand({ Name: prefix, Tags }));
   await new SQSClient(client).send(new CreateQueueCommand({ QueueName: `${prefix}-schedules` }));
   const sns = new SNSClient(client);
   const { TopicArn } = await sns.send(new CreateTopicCommand({ Name: `${prefix}-jobs` }));
@@ -272,8 +277,8 @@ it("lists resources that are not in the state, and deletes nothing without a req
   const before = await localAws.inventory();
   const listed = await leftovers();
   expect(listed.status).toBe(1);
-  // A topic's subscription is deleted with it.
-  expect(listed.output.match(/^ {2}\S.*/gm)).toHaveLength(before.length - others.length - 1);
+  // A topic's subscription and a NAT gateway's network interface are deleted with it.
+  expect(listed.output.match(/^ {2}\S.*/gm)).toHaveLength(before.length - others.length - 2);
   expect(listed.output).toContain(
     "bucket marimo-dev-123456789012-us-east-1 (1 objects, 1 versions, 5 bytes)",
   );

@@ -10,7 +10,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { CreateVpcCommand, EC2Client } from "@aws-sdk/client-ec2";
+import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
 import { ListUserProfilesCommand, SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { CreateQueueCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { capture } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
@@ -69,17 +72,41 @@ const shell = ({ exports }: Announced, command: string) =>
     timeout: 300_000,
   });
 
-async function profiles({ awsEnvironment }: Announced): Promise<readonly string[]> {
-  const client = new SageMakerClient({
-    region: "us-east-1",
-    endpoint: awsEnvironment.AWS_ENDPOINT_URL ?? "",
-    credentials: {
-      accessKeyId: awsEnvironment.AWS_ACCESS_KEY_ID ?? "",
-      secretAccessKey: awsEnvironment.AWS_SECRET_ACCESS_KEY ?? "",
-    },
-  });
+const settingsOf = ({ awsEnvironment }: Announced) => ({
+  region: "us-east-1",
+  endpoint: awsEnvironment.AWS_ENDPOINT_URL ?? "",
+  credentials: {
+    accessKeyId: awsEnvironment.AWS_ACCESS_KEY_ID ?? "",
+    secretAccessKey: awsEnvironment.AWS_SECRET_ACCESS_KEY ?? "",
+  },
+});
+
+async function profiles(announced: Announced): Promise<readonly string[]> {
+  const client = new SageMakerClient(settingsOf(announced));
   const { UserProfiles } = await client.send(new ListUserProfilesCommand());
   return (UserProfiles ?? []).flatMap(({ UserProfileName }) => UserProfileName ?? []).sort();
+}
+
+/** Creates what other terminals' stacks would: a part of the environment stage, and a queue of another project. */
+async function deployOthers(announced: Announced): Promise<void> {
+  const client = settingsOf(announced);
+  const own = { Project: "sagemaker-marimo", Environment: "stage" };
+  const Tags = Object.entries(own).map(([Key, Value]) => ({ Key, Value }));
+  await new EC2Client(client).send(
+    new CreateVpcCommand({
+      CidrBlock: "10.1.0.0/16",
+      TagSpecifications: [{ ResourceType: "vpc", Tags }],
+    }),
+  );
+  const trust = {
+    Effect: "Allow",
+    Principal: { Service: "sagemaker.amazonaws.com" },
+    Action: "sts:AssumeRole",
+  };
+  const AssumeRolePolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [trust] });
+  const role = { RoleName: "marimo-stage-execution", AssumeRolePolicyDocument, Tags };
+  await new IAMClient(client).send(new CreateRoleCommand(role));
+  await new SQSClient(client).send(new CreateQueueCommand({ QueueName: "another-stack" }));
 }
 
 /** Holds Terraform's lock of a local state, like an apply, until it is killed. */
@@ -179,5 +206,23 @@ describe("a running rehearsal", () => {
     unlock();
     expect(await rehearsal.status, rehearsal.output.stderr).toBe(0);
     expect(rehearsal.output.stderr).toContain("✓ check that nothing is left");
+  }, 900_000);
+
+  it("says what is left after Ctrl-C and whose it is, keeps the logs and fails", async () => {
+    const rehearsal = await start();
+    await deployOthers(rehearsal);
+    rehearsal.child.kill("SIGINT");
+    expect(await rehearsal.status, rehearsal.output.stderr).toBe(1);
+    const { stderr } = rehearsal.output;
+    expect(stderr).toContain("✗ check that nothing is left");
+    const left = stderr.slice(stderr.indexOf("3 resources are left in the local AWS."));
+    expect(left).toMatch(/^Of "stage", which was deployed in this rehearsal too/m);
+    expect(left).toMatch(/^ {2}iam role marimo-stage-execution$/m);
+    expect(left).toMatch(/^ {2}ec2 vpc vpc-\w+$/m);
+    expect(left).toMatch(/^Created by other stacks.*\n {2}sqs queue another-stack$/m);
+    expect(left).not.toContain('Of "dev"');
+    const logs = /All logs: (\S+)/.exec(left)?.[1] ?? "";
+    expect(readdirSync(logs)).toEqual(expect.arrayContaining(["deploy.log", "destroy.log", "local-aws.log"]));
+    rmSync(logs, { recursive: true });
   }, 900_000);
 });

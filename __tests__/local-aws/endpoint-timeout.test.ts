@@ -45,17 +45,25 @@ afterAll(async () => {
 
 const onInstances = { InstanceType: "ml.m5.large", InitialInstanceCount: 1 } as const;
 const serverless = { ServerlessConfig: { MemorySizeInMB: 1024, MaxConcurrency: 1 } };
-const start = (EndpointName: string, EndpointConfigName = EndpointName) =>
-  sagemaker.send(new CreateEndpointCommand({ EndpointName, EndpointConfigName }));
+const start = (EndpointName: string, EndpointConfigName = EndpointName, tag?: string) => {
+  const Tags = tag === undefined ? [] : [{ Key: "Environment", Value: tag }];
+  return sagemaker.send(new CreateEndpointCommand({ EndpointName, EndpointConfigName, Tags }));
+};
 
 /** An endpoint whose model has the role of ana in an environment. */
-async function create(endpoint: string, variant: object = onInstances, environment = "dev") {
+async function create(endpoint: string, variant: object = onInstances, environment = "dev", tag?: string) {
   const ExecutionRoleArn = `arn:aws:iam::123456789012:role/marimo-${environment}-user-ana`;
   await sagemaker.send(new CreateModelCommand({ ModelName: endpoint, ExecutionRoleArn }));
   const variants = [{ VariantName: "AllTraffic", ModelName: endpoint, ...variant }];
   const config = { EndpointConfigName: endpoint, ProductionVariants: variants };
   await sagemaker.send(new CreateEndpointConfigCommand(config));
-  await start(endpoint);
+  await start(endpoint, endpoint, tag);
+}
+
+/** An endpoint whose model is gone. */
+async function createOrphan(endpoint: string, environment: string, tag?: string) {
+  await create(endpoint, onInstances, environment, tag);
+  await sagemaker.send(new DeleteModelCommand({ ModelName: endpoint }));
 }
 
 async function endpoints() {
@@ -71,8 +79,11 @@ const passHour = () => localAws.passTime(new Date(), new Date(Date.now() + 3_600
 describe("the time-out of endpoints on instances", () => {
   it("deletes old ones of the environment, and no other", async () => {
     await create("marimo-dev-ana-old");
-    await create("marimo-dev-ana-orphan");
-    await sagemaker.send(new DeleteModelCommand({ ModelName: "marimo-dev-ana-orphan" }));
+    await createOrphan("marimo-dev-ana-orphan", "dev", "dev");
+    // Nothing says whose these are, or that they are another environment's.
+    await createOrphan("marimo-dev-ana-unknown", "dev");
+    await createOrphan("marimo-dev-two-ana-orphan", "dev-two");
+    await createOrphan("marimo-dev-two-ana-tagged", "dev-two", "dev-two");
     await create("marimo-dev-ana-serverless", serverless);
     // Another environment, whose names begin with this one's.
     await create("marimo-dev-two-ana-x", onInstances, "dev-two");
@@ -85,7 +96,10 @@ describe("the time-out of endpoints on instances", () => {
     await passHour();
     const left = [
       "marimo-dev-ana-serverless",
+      "marimo-dev-ana-unknown",
       "marimo-dev-ana-young",
+      "marimo-dev-two-ana-orphan",
+      "marimo-dev-two-ana-tagged",
       "marimo-dev-two-ana-x",
       "marimo-prod-ana-x",
     ];

@@ -102,7 +102,7 @@ const tagsOf = (letters: string) =>
   fc.dictionary(
     fc.oneof(tagText(128, letters), longTag),
     fc.oneof(tagText(256, letters), fc.constantFrom("v".repeat(256), "")),
-    { maxKeys: 48 },
+    { maxKeys: 47 },
   );
 const codeArtifact = fc
   .constantFrom("us-east-1", "eu-west-1", "us-west-2")

@@ -1,4 +1,4 @@
-"""Prints the hourly prices of instances for Processing jobs from AWS's price list, as JSON.
+"""Prints the hourly prices of instances for Processing jobs and for spaces from AWS's price list, as JSON.
 
 Runs in the virtual environment of the local AWS. Needs credentials that allow pricing:GetProducts. The names
 of the fields are from public scripts that read the list: they have not been tried with AWS.
@@ -12,22 +12,33 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 REGION = "us-east-1"
-FIELDS = {"regionCode": REGION, "component": "Processing"}
+JOBS = {"component": "Processing"}
+SPACES = {"platoinstancetype": "Studio-JupyterLab"}
 
 
 def prices() -> dict[str, Any]:
     client = Session().create_client("pricing", region_name="us-east-1")
+    jobs = products(client, JOBS)
+    return {
+        "date": max((product["publicationDate"][:10] for product in jobs), default=None),
+        "region": REGION,
+        "hourly": by_type(jobs),
+        "spaces": by_type(products(client, SPACES)),
+    }
+
+
+def products(client: Any, fields: dict[str, str]) -> list[dict[str, Any]]:
+    fields = {"regionCode": REGION, **fields}
     pages = client.get_paginator("get_products").paginate(
         ServiceCode="AmazonSageMaker",
-        Filters=[{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in FIELDS.items()],
+        Filters=[{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in fields.items()],
     )
-    products = [json.loads(product) for page in pages for product in page["PriceList"]]
-    found = [(product["product"]["attributes"].get("instanceName"), hourly(product)) for product in products]
-    return {
-        "date": max((product["publicationDate"][:10] for product in products), default=None),
-        "region": REGION,
-        "hourly": {name: price for name, price in sorted(found, key=str) if name and price},
-    }
+    return [json.loads(product) for page in pages for product in page["PriceList"]]
+
+
+def by_type(found: list[dict[str, Any]]) -> dict[str, float]:
+    pairs = [(product["product"]["attributes"].get("instanceName"), hourly(product)) for product in found]
+    return {name: price for name, price in sorted(pairs, key=str) if name and price}
 
 
 def hourly(product: dict[str, Any]) -> float | None:

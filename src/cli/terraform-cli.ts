@@ -7,7 +7,7 @@ import { workFolder } from "./paths.ts";
 import { Problem } from "./problem.ts";
 import { capture } from "./processes.ts";
 
-/** The S3 backend's `use_lockfile` requires this version. The synthesized `required_version` is the same. */
+/** The S3 backend's `use_lockfile` requires this version. The stack's `versions.tf` requires the same. */
 const oldest = "1.10.0";
 
 /**

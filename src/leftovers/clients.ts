@@ -15,7 +15,6 @@ import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SNSClient } from "@aws-sdk/client-sns";
 import { SQSClient } from "@aws-sdk/client-sqs";
-import { clientSettings } from "../removal/aws.ts";
 
 export interface JobClients {
   readonly alarms: CloudWatchClient;
@@ -40,8 +39,7 @@ export interface LeftoversClients extends JobClients {
   readonly trails: CloudTrailClient;
 }
 
-export function leftoversClients(region: string): LeftoversClients {
-  const settings = clientSettings(region);
+export function leftoversClients(settings: { readonly region: string }): LeftoversClients {
   return {
     alarms: new CloudWatchClient(settings),
     events: new EventBridgeClient(settings),

@@ -13,21 +13,14 @@ import {
   paginateListAttachedRolePolicies,
   paginateListPolicies,
   paginateListRoles,
-  type Tag,
 } from "@aws-sdk/client-iam";
 import { type Tools, unlessGone } from "../removal/aws.ts";
 import type { LeftoversClients } from "./clients.ts";
-import type { EnvironmentNames, Leftover } from "./leftover.ts";
+import { type EnvironmentNames, isOwn, type Leftover } from "./leftover.ts";
 
 type Iam = Tools<LeftoversClients>;
 
-/** By their tags, because the name `marimo-a-b` can also be of the environment `a-b`. IAM lists no tags. */
-const isOwn = (tags: readonly Tag[] | undefined, { environment }: EnvironmentNames) =>
-  [
-    ["Project", "sagemaker-marimo"],
-    ["Environment", environment],
-  ].every(([key, value]) => tags?.some(({ Key, Value }) => Key === key && Value === value));
-
+/** IAM lists no tags. */
 export async function findRoles(names: EnvironmentNames, { clients: { iam } }: Iam): Promise<Leftover[]> {
   const found: Leftover[] = [];
   for await (const { Roles = [] } of paginateListRoles({ client: iam }, {})) {

@@ -10,6 +10,7 @@ import {
   DeleteScheduleCommand,
   DeleteScheduleGroupCommand,
   GetScheduleGroupCommand,
+  ListTagsForResourceCommand,
   paginateListScheduleGroups,
   paginateListSchedules,
 } from "@aws-sdk/client-scheduler";
@@ -21,27 +22,29 @@ import { deletePipeline, pipelinesOf, runningJobs, stopJobs } from "../removal/j
 import { madeByServices, removeMadeByServices } from "../removal/services.ts";
 import { awsNames } from "../settings/names.ts";
 import type { JobClients } from "./clients.ts";
-import type { EnvironmentNames, Leftover } from "./leftover.ts";
+import { type EnvironmentNames, isOwn, type Leftover } from "./leftover.ts";
 
 /** Schedules first, then sweeps, then jobs, because each of them starts the next. */
 export async function findJobs(of: EnvironmentNames, tools: Tools<JobClients>): Promise<Leftover[]> {
   const { prefix } = of;
   return [
-    ...(await findSchedules(prefix, tools)),
+    ...(await findSchedules(of, tools)),
     ...(await findSweepsAndJobs(of, tools)),
     ...(await findAlerts(prefix, tools.clients)),
     ...(await findQueues(prefix, tools.clients)),
   ];
 }
 
-async function findSchedules(prefix: string, tools: Tools<JobClients>): Promise<Leftover[]> {
+async function findSchedules(of: EnvironmentNames, tools: Tools<JobClients>): Promise<Leftover[]> {
   const { scheduler } = tools.clients;
-  const { scheduleGroup, user } = awsNames(prefix);
+  const { scheduleGroup, user } = awsNames(of.prefix);
   const found: Leftover[] = [];
-  const query = { NamePrefix: prefix };
+  const query = { NamePrefix: of.prefix };
   for await (const { ScheduleGroups = [] } of paginateListScheduleGroups({ client: scheduler }, query)) {
-    for (const { Name = "" } of ScheduleGroups) {
-      if (Name === scheduleGroup || Name.startsWith(user(""))) found.push(...(await findGroup(Name, tools)));
+    for (const { Arn: ResourceArn, Name = "" } of ScheduleGroups) {
+      if (Name !== scheduleGroup && !Name.startsWith(user(""))) continue;
+      const answer = await unlessGone(() => scheduler.send(new ListTagsForResourceCommand({ ResourceArn })));
+      if (isOwn(answer?.Tags, of)) found.push(...(await findGroup(Name, tools)));
     }
   }
   return found;

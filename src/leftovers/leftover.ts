@@ -33,3 +33,18 @@ export interface EnvironmentNames {
   /** Name of its bucket in this account. The access log bucket has the suffix `-logs`, the trail's `-trail`. */
   readonly bucket: string;
 }
+
+interface Tag {
+  readonly Key?: string | undefined;
+  readonly Value?: string | undefined;
+}
+
+/**
+ * Whether a resource has the environment's tags. Checked also where AWS filters by them, because what is found is
+ * deleted. A name does not say it: `marimo-a-b` can also be of the environment `a-b`.
+ */
+export const isOwn = (tags: readonly Tag[] | undefined, { environment }: EnvironmentNames): boolean =>
+  [
+    ["Project", "sagemaker-marimo"],
+    ["Environment", environment],
+  ].every(([key, value]) => tags?.some(({ Key, Value }) => Key === key && Value === value));

@@ -23,11 +23,12 @@ import {
   ReleaseAddressCommand,
   type RouteTable,
   type SecurityGroup,
+  type Tag,
 } from "@aws-sdk/client-ec2";
 import { type Tools, unlessGone, untilGone } from "../removal/aws.ts";
 import { deleteGroups, domainOfGroup } from "../removal/home-file-systems.ts";
 import type { LeftoversClients } from "./clients.ts";
-import type { EnvironmentNames, Leftover } from "./leftover.ts";
+import { type EnvironmentNames, isOwn, type Leftover } from "./leftover.ts";
 
 const tagFilters = ({ environment }: EnvironmentNames) => [
   { Name: "tag:Project", Values: ["sagemaker-marimo"] },
@@ -39,7 +40,7 @@ export async function findVpcs(
   { clients: { ec2 } }: Tools<LeftoversClients>,
 ): Promise<Leftover[]> {
   const { Vpcs = [] } = await ec2.send(new DescribeVpcsCommand({ Filters: tagFilters(names) }));
-  return Vpcs.map(({ VpcId = "" }) => ({
+  return Vpcs.filter(({ Tags }) => isOwn(Tags, names)).map(({ VpcId = "" }) => ({
     kind: "VPC",
     id: VpcId,
     remove: () => ec2.send(new DeleteVpcCommand({ VpcId })),
@@ -52,19 +53,28 @@ export async function findNetwork(
   tools: Tools<LeftoversClients>,
 ): Promise<Leftover[]> {
   const { ec2 } = tools.clients;
-  const Filters = tagFilters(names);
-  const flowLogs = await ec2.send(new DescribeFlowLogsCommand({ Filter: Filters }));
-  const endpoints = await ec2.send(new DescribeVpcEndpointsCommand({ Filters }));
-  const nats = await ec2.send(new DescribeNatGatewaysCommand({ Filter: Filters }));
-  const addresses = await ec2.send(new DescribeAddressesCommand({ Filters }));
-  const gateways = await ec2.send(new DescribeInternetGatewaysCommand({ Filters }));
-  const subnets = await ec2.send(new DescribeSubnetsCommand({ Filters }));
-  const tables = await ec2.send(new DescribeRouteTablesCommand({ Filters }));
+  const tags = tagFilters(names);
+  const own = <Found extends { readonly Tags?: Tag[] | undefined }>(found: readonly Found[] = []) =>
+    found.filter(({ Tags }) => isOwn(Tags, names));
+  const flowLogs = own((await ec2.send(new DescribeFlowLogsCommand({ Filter: tags }))).FlowLogs);
+  const endpoints = own((await ec2.send(new DescribeVpcEndpointsCommand({ Filters: tags }))).VpcEndpoints);
+  const nats = own((await ec2.send(new DescribeNatGatewaysCommand({ Filter: tags }))).NatGateways);
+  const addresses = own((await ec2.send(new DescribeAddressesCommand({ Filters: tags }))).Addresses);
+  const gateways = own(
+    (await ec2.send(new DescribeInternetGatewaysCommand({ Filters: tags }))).InternetGateways,
+  );
+  const subnets = own((await ec2.send(new DescribeSubnetsCommand({ Filters: tags }))).Subnets);
+  const tables = own((await ec2.send(new DescribeRouteTablesCommand({ Filters: tags }))).RouteTables);
   // SageMaker's groups do not have the tags.
-  const groups = await ec2.send(
-    new DescribeSecurityGroupsCommand(
-      vpcIds.length > 0 ? { Filters: [{ Name: "vpc-id", Values: [...vpcIds] }] } : { Filters },
-    ),
+  const inVpc = vpcIds.length > 0;
+  const { SecurityGroups = [] } = await ec2.send(
+    new DescribeSecurityGroupsCommand({
+      Filters: inVpc ? [{ Name: "vpc-id", Values: [...vpcIds] }] : tags,
+    }),
+  );
+  const groups = SecurityGroups.filter(
+    ({ GroupName, Tags, VpcId = "" }) =>
+      GroupName !== "default" && (inVpc ? vpcIds.includes(VpcId) : isOwn(Tags, names)),
   );
   const gone = (state: string | undefined) => state === "deleted" || state === "deleting";
   const nat = async (id: string) => {
@@ -77,29 +87,28 @@ export async function findNetwork(
     };
     await untilGone("NAT gateways", left, tools);
   };
-  const removable = (groups.SecurityGroups ?? []).filter(({ GroupName }) => GroupName !== "default");
   return [
-    ...(flowLogs.FlowLogs ?? []).map(({ FlowLogId: id = "" }) => ({
+    ...flowLogs.map(({ FlowLogId: id = "" }) => ({
       kind: "flow log",
       id,
       remove: () => ec2.send(new DeleteFlowLogsCommand({ FlowLogIds: [id] })),
     })),
-    ...(endpoints.VpcEndpoints ?? [])
+    ...endpoints
       .filter(({ State }) => !gone(State))
       .map(({ VpcEndpointId: id = "" }) => ({
         kind: "VPC endpoint",
         id,
         remove: () => ec2.send(new DeleteVpcEndpointsCommand({ VpcEndpointIds: [id] })),
       })),
-    ...(nats.NatGateways ?? [])
+    ...nats
       .filter(({ State }) => !gone(State))
       .map(({ NatGatewayId: id = "" }) => ({ kind: "NAT gateway", id, remove: () => nat(id) })),
-    ...(addresses.Addresses ?? []).map(({ AllocationId: id = "" }) => ({
+    ...addresses.map(({ AllocationId: id = "" }) => ({
       kind: "Elastic IP address",
       id,
       remove: () => ec2.send(new ReleaseAddressCommand({ AllocationId: id })),
     })),
-    ...(gateways.InternetGateways ?? []).map(({ InternetGatewayId: id = "", Attachments = [] }) => ({
+    ...gateways.map(({ InternetGatewayId: id = "", Attachments = [] }) => ({
       kind: "internet gateway",
       id,
       remove: async () => {
@@ -109,14 +118,14 @@ export async function findNetwork(
         await ec2.send(new DeleteInternetGatewayCommand({ InternetGatewayId: id }));
       },
     })),
-    ...groupsToRemove(removable, tools),
-    ...(tables.RouteTables ?? []).flatMap((table) => partsOfRouteTable(table, ec2)),
-    ...(subnets.Subnets ?? []).map(({ SubnetId: id = "" }) => ({
+    ...groupsToRemove(groups, tools),
+    ...tables.flatMap((table) => partsOfRouteTable(table, ec2)),
+    ...subnets.map(({ SubnetId: id = "" }) => ({
       kind: "subnet",
       id,
       remove: () => ec2.send(new DeleteSubnetCommand({ SubnetId: id })),
     })),
-    ...(tables.RouteTables ?? []).map(({ RouteTableId: id = "", Associations = [] }) => ({
+    ...tables.map(({ RouteTableId: id = "", Associations = [] }) => ({
       kind: "route table",
       id,
       remove: async () => {

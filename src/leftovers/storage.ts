@@ -18,7 +18,7 @@ import { type Tools, unlessGone } from "../removal/aws.ts";
 import { contentOf, describeContent } from "../removal/buckets.ts";
 import { awsNames } from "../settings/names.ts";
 import type { LeftoversClients } from "./clients.ts";
-import type { EnvironmentNames, Leftover } from "./leftover.ts";
+import { type EnvironmentNames, isOwn, type Leftover } from "./leftover.ts";
 
 export async function findBuckets(
   { bucket }: EnvironmentNames,
@@ -86,18 +86,15 @@ export async function findAliases(
   return found;
 }
 
-export async function findKeys(
-  { environment }: EnvironmentNames,
-  { clients: { kms } }: Tools<LeftoversClients>,
-) {
+export async function findKeys(names: EnvironmentNames, { clients: { kms } }: Tools<LeftoversClients>) {
   const found: Leftover[] = [];
   for await (const { Keys = [] } of paginateListKeys({ client: kms }, {})) {
     for (const { KeyId = "" } of Keys) {
       const { KeyMetadata } = await kms.send(new DescribeKeyCommand({ KeyId }));
       if (KeyMetadata?.KeyManager !== "CUSTOMER" || KeyMetadata.KeyState === "PendingDeletion") continue;
       const answer = await unlessGone(() => kms.send(new ListResourceTagsCommand({ KeyId })));
-      const tags = new Map((answer?.Tags ?? []).map(({ TagKey, TagValue }) => [TagKey, TagValue]));
-      if (tags.get("Project") !== "sagemaker-marimo" || tags.get("Environment") !== environment) continue;
+      const tags = answer?.Tags?.map(({ TagKey, TagValue }) => ({ Key: TagKey, Value: TagValue }));
+      if (!isOwn(tags, names)) continue;
       found.push({
         kind: "key",
         id: KeyId,

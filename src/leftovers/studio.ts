@@ -19,7 +19,7 @@ import {
 } from "../removal/home-file-systems.ts";
 import { deleteMadeInStudio } from "../removal/studio.ts";
 import type { LeftoversClients } from "./clients.ts";
-import type { EnvironmentNames, Leftover } from "./leftover.ts";
+import { type EnvironmentNames, isOwn, type Leftover } from "./leftover.ts";
 
 export async function findDomains(
   { prefix }: EnvironmentNames,
@@ -77,22 +77,19 @@ export async function findLifecycleConfigurations(
   return found;
 }
 
-/** By their tags, because the name of an image can also be that of another environment: `marimo-a-b-c`. */
 export async function findImages(
-  { environment, prefix }: EnvironmentNames,
+  names: EnvironmentNames,
   { clients: { sagemaker } }: Tools<LeftoversClients>,
 ) {
   const found: Leftover[] = [];
-  const query = { NameContains: prefix };
-  const isOwn = async (ResourceArn = "") => {
-    const { Tags = [] } =
-      (await unlessGone(() => sagemaker.send(new ListTagsCommand({ ResourceArn })))) ?? {};
-    const tags = new Map(Tags.map(({ Key, Value }) => [Key, Value]));
-    return tags.get("Project") === "sagemaker-marimo" && tags.get("Environment") === environment;
+  const query = { NameContains: names.prefix };
+  const hasOwnTags = async (ResourceArn = "") => {
+    const answer = await unlessGone(() => sagemaker.send(new ListTagsCommand({ ResourceArn })));
+    return isOwn(answer?.Tags, names);
   };
   for await (const { Images = [] } of paginateListImages({ client: sagemaker }, query)) {
     for (const { ImageArn, ImageName } of Images) {
-      if (!(await isOwn(ImageArn))) continue;
+      if (!(await hasOwnTags(ImageArn))) continue;
       found.push({
         kind: "custom image",
         id: ImageName ?? "",
@@ -104,7 +101,7 @@ export async function findImages(
   }
   for await (const page of paginateListAppImageConfigs({ client: sagemaker }, query)) {
     for (const { AppImageConfigArn, AppImageConfigName } of page.AppImageConfigs ?? []) {
-      if (!(await isOwn(AppImageConfigArn))) continue;
+      if (!(await hasOwnTags(AppImageConfigArn))) continue;
       found.push({
         kind: "app image configuration",
         id: AppImageConfigName ?? "",

@@ -184,7 +184,12 @@ export class Rehearsal {
       const inventory = await this.localAws.inventory();
       const stays = /^(efs file-system|kms key) /;
       const left = inventory.filter((line) => !(facts.retainsHomes && stays.test(line)));
-      if (left.length > 0) throw new Error(`these resources are left:\n  ${left.join("\n  ")}`);
+      if (left.length === 0) return;
+      // Imported only now: it loads the clients of all services.
+      const { describeLeft } = await import("./left-resources.ts");
+      throw new Error(
+        await describeLeft(left, props.environmentName, this.localAws.clientSettings(facts.region)),
+      );
     });
   }
 

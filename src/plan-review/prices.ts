@@ -3,8 +3,8 @@ import { after, before, configurationOf, type Plan, type ResourceChange, text, t
 import table from "./prices.json" with { type: "json" };
 
 /**
- * Public prices in US dollars. An estimate, not a quote. `instances` are of Processing jobs, and of spaces for the two
- * types that are named below. A test holds README.md to these prices.
+ * Public prices in US dollars. An estimate, not a quote. `instances` are of Processing jobs, and `spaces` Studio's own,
+ * which differ for some types. A test holds README.md to these prices.
  */
 export const prices = { ...table, instances: instances.hourly };
 
@@ -79,6 +79,11 @@ const aGigabyte = (of: keyof typeof prices.perGigabyte) => `${dollars(prices.per
 const byTheHour = (...types: readonly (keyof typeof prices.instances)[]) =>
   `by the hour, for example ${types.map((type) => `${dollars(prices.instances[type])} for ${type}`).join(" and ")}`;
 
+const { hourly: ofSpaces } = prices.spaces;
+const runningSpace =
+  `by the hour, for example ${dollars(ofSpaces["ml.t3.medium"])} for ml.t3.medium and ` +
+  `${dollars(ofSpaces["ml.m5.xlarge"])} for ml.m5.xlarge; its volume: ${aGigabyte("spaceVolume")}`;
+
 const { per100000DataEvents, per100000Emails, perMillionRequests, perTerabyteScanned } = prices;
 
 const usagePrices: Readonly<Record<string, string>> = {
@@ -92,5 +97,5 @@ const usagePrices: Readonly<Record<string, string>> = {
   aws_sns_topic: `SNS: ${dollars(per100000Emails)} per 100,000 e-mails, the first 1,000 a month are free`,
   aws_sqs_queue: `SQS: ${dollars(perMillionRequests)} per million requests, the first million a month is free`,
   aws_sagemaker_domain: `home file system (EFS): ${aGigabyte("homeFileSystem")}`,
-  aws_sagemaker_user_profile: `running space: ${byTheHour("ml.t3.medium", "ml.m5.large")}; its volume by the GB`,
+  aws_sagemaker_user_profile: `running space: ${runningSpace}`,
 };

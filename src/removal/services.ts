@@ -48,7 +48,7 @@ interface Kind {
   readonly remove: (client: SageMakerClient, name: string) => Promise<unknown>;
   readonly status?: readonly string[];
 }
-/** The ARN is of those that can lose what tells their role. */
+/** The ARN is of those that can lose the model with their role. */
 type Summary = readonly [name: string | undefined, status?: string | undefined, arn?: string | undefined];
 
 async function* pages<Page, Item>(
@@ -199,25 +199,23 @@ async function madeAs(one: Kind, names: JobNames, client: SageMakerClient): Prom
       if (!name.startsWith(`${names.prefix}-`)) continue;
       if (statuses !== undefined && !statuses.includes(status ?? "")) continue;
       const arn = await unlessMissing(() => role(client, name));
-      // An endpoint without its model costs too. Its tag, where it has one, tells another environment.
+      const environment = await environmentOf(ResourceArn, client);
+      // The tag of an endpoint says whose it is. Without the tag its model's role does, and without both nothing.
       const isOwn =
-        arn === undefined && ResourceArn !== undefined && names.user === undefined
-          ? !(await isOfOther(ResourceArn, names, client))
-          : isOwnRole(arn, names);
+        environment === undefined
+          ? isOwnRole(arn, names)
+          : `marimo-${environment}` === names.prefix &&
+            ((arn === undefined && names.user === undefined) || isOwnRole(arn, names));
       if (isOwn) found.push({ kind, name, status });
     }
   }
   return found;
 }
 
-async function isOfOther(
-  ResourceArn: string,
-  { prefix }: JobNames,
-  client: SageMakerClient,
-): Promise<boolean> {
-  const { Tags = [] } = (await unlessMissing(() => client.send(new ListTagsCommand({ ResourceArn })))) ?? {};
-  const environment = Tags.find(({ Key }) => Key === "Environment")?.Value;
-  return environment !== undefined && `marimo-${environment}` !== prefix;
+async function environmentOf(ResourceArn: string | undefined, client: SageMakerClient) {
+  if (ResourceArn === undefined) return undefined;
+  const answer = await unlessMissing(() => client.send(new ListTagsCommand({ ResourceArn })));
+  return answer?.Tags?.find(({ Key }) => Key === "Environment")?.Value;
 }
 
 /** SageMaker answers ValidationException with "Could not find" for models and endpoints (SageMaker API, common errors). */

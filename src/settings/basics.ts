@@ -21,7 +21,7 @@ export interface BasicSettings {
 
   /**
    * Tags on every resource that supports them, in addition to `Project` and `Environment`.
-   * Limit: 48; keys of 1-128 and values of 0-256 characters (SageMaker API, `TagKey`, `TagValue`); no `aws:` prefix;
+   * Limit: 47, and 40 beside teams with instance types (50 a role); keys of 1-128 and values of 0-256 characters (SageMaker API, `TagKey`, `TagValue`); no `aws:` prefix;
    * keys must differ in more than case (IAM User Guide: a role's tag keys ignore case); not `StudioUser`, `JobTeams` and
    * `JobType1` to `6`, tags of users' roles by which IAM decides.
    * @default none
@@ -87,6 +87,8 @@ export const trailBucketName = (bucket: Parameters<typeof artifactBucketName>[0]
 const ownTagKeys: readonly string[] = ["Project", "Environment"];
 
 const mostTags = 50;
+/** Of a user's role. Roles have most: subnets have only `Name` besides, and `JobTeams` and `JobType1` are team-types.ts's. */
+const ownTagKeysOfRole = [...ownTagKeys, userTag];
 const characters = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
 
 const tagsRule = {
@@ -94,8 +96,8 @@ const tagsRule = {
   source: "src/settings/basics.ts",
 };
 const countRule = {
-  allowed: `${mostTags - ownTagKeys.length} tags: ${mostTags} a resource less our own ${ownTagKeys.join(" and ")}`,
-  source: "SageMaker API, TagList",
+  allowed: `${mostTags - ownTagKeysOfRole.length} tags: ${mostTags} a role less the stack's own ${ownTagKeysOfRole.join(", ")}`,
+  source: 'IAM User Guide, "IAM and AWS STS quotas"; the same in SageMaker (TagList) and S3',
 };
 const keyRule = {
   allowed: "1 to 128 letters, digits, spaces and _ . : / = + - @",
@@ -123,7 +125,8 @@ const reservedRule = {
 const checkTags: Check = (tags, report) => {
   if (!isRecord(tags)) return report(tags, "is not an object with tags", tagsRule);
   const entries = Object.entries(tags);
-  if (entries.length + ownTagKeys.length > mostTags) report(tags, `has ${entries.length} tags`, countRule);
+  if (entries.length + ownTagKeysOfRole.length > mostTags)
+    report(tags, `has ${entries.length} tags`, countRule);
 
   const own = new Set([...ownTagKeys, ...roleTagKeys].map((key) => key.toLowerCase()));
   const seen = new Map<string, string>();

@@ -383,7 +383,8 @@ describe("the monthly cost", () => {
       ["Audit trail", `${dollars(prices.per100000DataEvents)} per 100,000 writes`],
       ["Jobs, schedules", `${dollars(monthly.alarm)} with schedules; jobs by the second, ml.m5.large`],
       ["Jobs, schedules", `ml.m5.large ${dollars(instances["ml.m5.large"])} an hour`],
-      ["Running spaces", `${dollars(instances["ml.t3.medium"])} an hour`],
+      ["Space volumes", `${dollars(perGigabyte.spaceVolume)} a GB`],
+      ["Running spaces", `${dollars(prices.spaces.hourly["ml.t3.medium"])} an hour`],
     ] as const)
       expect(table.split("\n").find((line) => line.startsWith("|") && line.includes(what))).toContain(cost);
     expect(table).toContain(`Public prices in ${prices.region}, read in ${prices.date}.`);

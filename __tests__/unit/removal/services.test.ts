@@ -1,5 +1,6 @@
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { describe, expect, it } from "vitest";
+import type { JobNames } from "../../../src/removal/jobs.ts";
 import { madeByServices, removeMadeByServices } from "../../../src/removal/services.ts";
 
 const own = "arn:aws:iam::123456789012:role/marimo-dev-user-bo";
@@ -30,6 +31,7 @@ function account() {
     ListModels: () => named("Models", "Model"),
     ListFeatureGroups: () => named("FeatureGroupSummaries", "FeatureGroup", "Created"),
     ListModelPackageGroups: () => named("ModelPackageGroupSummaryList", "ModelPackageGroup"),
+    ListTags: () => ({ Tags: [] }),
     ListModelPackages: () => ({ ModelPackageSummaryList: [{ ModelPackageArn: "arn:package/1" }] }),
     DescribeHyperParameterTuningJob: (input) => ({
       TrainingJobDefinition: { RoleArn: roleOf(input.HyperParameterTuningJobName) },
@@ -88,19 +90,31 @@ describe("what users made with SageMaker's services", () => {
     expect(new Set(two.map(({ name }) => name))).toEqual(new Set([theirs]));
   });
 
-  it("is found without its model, unless a tag names another environment", async () => {
-    const found = async (tag?: string) => {
-      const { answers, client } = account();
-      answers.DescribeModel = () => {
-        throw new Error("Could not find model");
-      };
-      answers.ListTags = () => ({ Tags: tag === undefined ? [] : [{ Key: "Environment", Value: tag }] });
-      const made = await madeByServices(names, client);
-      return made.filter(({ kind }) => kind.startsWith("endpoint")).map(({ name }) => name);
+  /** The endpoints and configurations that are found, with a tag on all of them. */
+  const endpointsOf = async (of: JobNames, { client, answers }: ReturnType<typeof account>, tag?: string) => {
+    answers.ListTags = () => ({ Tags: tag === undefined ? [] : [{ Key: "Environment", Value: tag }] });
+    const made = await madeByServices(of, client);
+    return made.filter(({ kind }) => kind.startsWith("endpoint")).map(({ name }) => name);
+  };
+
+  it("is found without its model only by its tag, because names of other environments begin with the prefix", async () => {
+    const orphans = account();
+    orphans.answers.DescribeModel = () => {
+      throw new Error("Could not find model");
     };
-    expect(await found("dev")).toEqual([mine, theirs, mine, theirs]);
-    expect(await found()).toContain(mine);
-    expect(await found("dev-two")).toEqual([]);
+    expect(await endpointsOf(names, orphans, "dev")).toEqual([mine, theirs, mine, theirs]);
+    expect(await endpointsOf(names, orphans)).toEqual([]);
+    expect(await endpointsOf(names, orphans, "dev-two")).toEqual([]);
+  });
+
+  it("is found with a role of several environments, unless its tag names another one", async () => {
+    const shared = account();
+    shared.answers.DescribeModel = () => ({ ExecutionRoleArn: "arn:aws:iam::123456789012:role/everybody" });
+    const of = { ...names, existingRole: "everybody" };
+    expect(await endpointsOf(of, shared)).toEqual([mine, theirs, mine, theirs]);
+    expect(await endpointsOf(of, shared, "dev-two")).toEqual([]);
+    // Control: the tag does not replace the role.
+    expect(await endpointsOf(names, shared, "dev")).toEqual([]);
   });
 
   it("is removed in the order in which SageMaker allows it, and nothing of another environment", async () => {

@@ -21,8 +21,10 @@ describe("the stack", () => {
     expect(synthesize().terraform).toEqual({
       backend: { local: { path: "../../../terraform.dev.tfstate" } },
       required_providers: { aws: { source: "aws", version: "~> 5.100" } },
-      required_version: ">= 1.10",
     });
+    expect(String(synthesize().files.get("versions.tf"))).toBe(
+      'terraform {\n  required_version = ">= 1.10"\n}\n',
+    );
   });
 
   it("keeps its state in S3, locked there, where the setting says so", () => {
@@ -123,6 +125,6 @@ describe("the stack", () => {
     for (const path of named) expect(files.has(path), path).toBe(true);
     expect(String(files.get("cdk.tf.json"))).toBe(text);
     const top = [...files.keys()].map((path) => path.split("/")[0]);
-    expect([...new Set(top)].sort()).toEqual(["assets", "cdk.tf.json"]);
+    expect([...new Set(top)].sort()).toEqual(["assets", "cdk.tf.json", "versions.tf"]);
   });
 });

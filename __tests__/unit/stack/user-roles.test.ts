@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { validateEnvironments } from "../../../src/settings/validate.ts";
 import { synthesizeEvery } from "../../support/every-environment.ts";
 import { accountId, arn, expression, resource, statements, synthesize } from "../../support/synthesize.ts";
 
@@ -56,6 +57,33 @@ describe("a user's role", () => {
     expect(resource(stack, "aws_sagemaker_user_profile", "studio_profiles").user_settings).toMatchObject({
       execution_role: expression("data.aws_iam_role.execution_role.arn"),
     });
+  });
+
+  it("has 50 tags with the most that the settings allow: those of teams, the provider's and its own", () => {
+    const tagsOf = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, ""]));
+    const userProfiles = [{ name: "ana" }];
+    const most = { tags: tagsOf(47), userProfiles };
+    expect(validateEnvironments([{ name: "dev", ...most }])).toEqual([]);
+    const { provider } = synthesize(most);
+    const [{ tags } = { tags: {} }] = (provider.aws[0]?.default_tags ?? []) as { tags: object }[];
+    // With StudioUser. IAM User Guide, "IAM and AWS STS quotas": 50 tags a role.
+    expect(Object.keys(tags)).toHaveLength(49);
+    const types = [
+      "ml.g5.24xlarge",
+      "ml.g5.2xlarge",
+      "ml.g5.4xlarge",
+      "ml.g5.8xlarge",
+      "ml.g5.12xlarge",
+      "ml.g5.16xlarge",
+    ];
+    const access = { buckets: [{ name: "acme-lake" }] };
+    const teams = [{ name: "x", members: ["ana"], access, allowedInstanceTypes: types }];
+    const { locals } = synthesize({ tags: tagsOf(40), userProfiles, teams });
+    // With Project, Environment, StudioUser and 40.
+    expect(Object.keys((locals.users_team_tags as { ana: object }).ana)).toHaveLength(7);
+    expect(validateEnvironments([{ name: "dev", tags: tagsOf(40), userProfiles, teams }])).toEqual([]);
+    expect(validateEnvironments([{ name: "dev", tags: tagsOf(41), userProfiles, teams }])).toHaveLength(1);
   });
 
   it("has no policy for jobs where there are no users: the provider refuses an attachment to nobody", () => {

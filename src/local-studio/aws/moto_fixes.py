@@ -1,5 +1,6 @@
 """Fixes for requests that moto accepts and AWS rejects, or the reverse. Each fix has its reason."""
 
+import json
 from collections.abc import Callable
 from inspect import signature
 from typing import Any
@@ -9,6 +10,7 @@ from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.security_groups import SecurityGroupRule
+from moto.ec2.utils import generic_filter, is_tag_filter
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.iam.responses import IamResponse
 from moto.kms.models import KmsBackend
@@ -21,11 +23,13 @@ def install() -> None:
     _keep_descriptions_of_group_rules()
     _refuse_deletions_with_dependents()
     _release_nat_gateways()
+    _filter_nat_gateways_by_tags()
     _read_conditions_of_bucket_policies()
     _take_arns_of_keys()
     _list_all_roles_of_a_policy()
     _store_endpoint_configurations()
     _update_athena_workgroups()
+    _list_no_tags_in_athena()
 
 
 def _keep_descriptions_of_group_rules() -> None:
@@ -134,6 +138,21 @@ def _release_nat_gateways() -> None:
     backend.delete_nat_gateway = delete_with_interface
 
 
+def _filter_nat_gateways_by_tags() -> None:
+    """moto ignores these filters, so the gateways of one environment would be those of all.
+    Source: Amazon EC2 API reference, DescribeNatGateways, Filter: `tag:<key>` and `tag-key`."""
+    describe_nat_gateways = EC2Backend.describe_nat_gateways
+
+    def describe_filtered(
+        ec2: EC2Backend, filters: Any, nat_gateway_ids: list[str] | None
+    ) -> list[NatGateway]:
+        of_tags = {name: values for name, values in (filters or {}).items() if is_tag_filter(name)}
+        return generic_filter(of_tags, describe_nat_gateways(ec2, filters, nat_gateway_ids))
+
+    backend: Any = EC2Backend
+    backend.describe_nat_gateways = describe_filtered
+
+
 def _read_conditions_of_bucket_policies() -> None:
     """moto applies every Deny whose condition it cannot evaluate, so a policy that denies plain HTTP
     (aws:SecureTransport false) would reject all requests with 403. This endpoint replaces an HTTPS endpoint
@@ -217,3 +236,16 @@ def _update_athena_workgroups() -> None:
 
     response_class: Any = AthenaResponse
     response_class.update_work_group = update
+
+
+def _list_no_tags_in_athena() -> None:
+    """moto answers with an error for a workgroup without tags.
+    Source: Amazon Athena API reference, ListTagsForResource: a list of tags."""
+
+    def list_tags(response: Any) -> str:
+        return json.dumps(
+            response.athena_backend.tagger.list_tags_for_resource(response._get_param("ResourceARN"))
+        )
+
+    response_class: Any = AthenaResponse
+    response_class.list_tags_for_resource = list_tags

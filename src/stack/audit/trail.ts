@@ -6,7 +6,6 @@ import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import { PrivateBucket } from "../storage/private-bucket.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
-import { skipChecks } from "../support/skip-checks.ts";
 
 export interface TrailProps {
   /** Name prefix of every resource. Limit: see `checkPrefix`. */
@@ -51,10 +50,6 @@ export class Trail extends Construct {
       removalProtection: props.removalProtection,
       noncurrentVersionDays: 90,
       expirationDays: retentionDays,
-      skippedChecks: {
-        CKV_AWS_18: "CloudTrail's digest files show a log file that was changed or deleted",
-        CKV_AWS_145: "Log files must be readable after the environment's key is deleted",
-      },
       // AWS CloudTrail User Guide, "Amazon S3 bucket policy for CloudTrail".
       statements: (bucketArn) => [
         {
@@ -76,7 +71,7 @@ export class Trail extends Construct {
         },
       ],
     });
-    const trail = new Cloudtrail(this, "trail", {
+    new Cloudtrail(this, "trail", {
       name,
       s3BucketName: logs.bucket.bucket,
       // The bucket's own Region has its events.
@@ -95,12 +90,6 @@ export class Trail extends Construct {
         },
       ],
       dependsOn: [...logs.ready],
-    });
-    skipChecks(trail, {
-      CKV_AWS_35: "Log files must be readable after the environment's key is deleted",
-      CKV_AWS_67: "It records one bucket, whose events are in the bucket's own Region",
-      CKV_AWS_252: "EventBridge sends the alerts: a message for each log file would hide them",
-      CKV2_AWS_10: "EventBridge sends the alerts, which is cheaper and needs no log group and role",
     });
     this.bucketName = logs.bucket.bucket;
     this.forceDestroy = logs.bucket.getStringAttribute("force_destroy");

@@ -19,7 +19,6 @@ import type { ResolvedServices } from "../../settings/services.ts";
 import { planSubnets, type SubnetPlan } from "../../settings/subnets.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
-import { skipChecks } from "../support/skip-checks.ts";
 import { interfaceEndpoints, s3EndpointStatements } from "./endpoint-policies.ts";
 import { FlowLogs } from "./flow-logs.ts";
 import type { HttpsDestination } from "./space-security-group.ts";
@@ -265,12 +264,6 @@ export class Network extends Construct implements EnvironmentNetwork {
         tags: { Name: `${prefix}-${name.replaceAll("_", "-")}` },
       });
       if (/athena|bedrock|sagemaker/.test(serviceName)) confining.push(endpoint.id);
-      if (name === "studio") {
-        skipChecks(endpoint, {
-          CKV_AWS_283:
-            "A browser signs its requests to Studio with no account's credentials; held by the resource",
-        });
-      }
     }
     return confining;
   }

@@ -2,7 +2,6 @@ import { SecurityGroup } from "@cdktf/provider-aws/lib/security-group/index.js";
 import type { MapTerraformIterator } from "cdktf";
 import { Construct } from "constructs";
 import { attributeOfEach } from "../support/attribute-of-each.ts";
-import { skipChecks } from "../support/skip-checks.ts";
 
 /** Where a space may go with HTTPS. */
 export interface HttpsDestination {
@@ -59,12 +58,6 @@ export class SpaceSecurityGroup extends Construct {
       tags: { Name: props.name },
       ...(props.forEach === undefined ? {} : { forEach: props.forEach }),
     });
-    // checkov takes an endpoint whose prefix list a rule names for what the group is attached to: nothing to skip then.
-    if (!props.https.some(({ prefixListId }) => prefixListId !== undefined)) {
-      skipChecks(group, {
-        CKV2_AWS_5: "Attached by Studio to the spaces of a domain or user profile, unknown to checkov",
-      });
-    }
     this.groupId = props.forEach === undefined ? group.id : attributeOfEach(group, "id", props.forEach);
   }
 }

@@ -40,11 +40,14 @@ export class EndpointTimeout extends RuleMachine {
         },
         {
           sid: "DescribeEndpoints",
-          actions: ["Endpoint", "EndpointConfig", "Model"].map((kind) => `sagemaker:Describe${kind}`),
+          actions: [
+            ...["Endpoint", "EndpointConfig", "Model"].map((kind) => `sagemaker:Describe${kind}`),
+            "sagemaker:ListTags",
+          ],
           resources: ["endpoint", "endpoint-config", "model"].map(own),
         },
         {
-          // A name of another environment can begin with this prefix. Its tag, where it has one, tells.
+          // A name of another environment can begin with this prefix. The definition decides on those without a tag.
           sid: "DeleteEndpoints",
           actions: ["sagemaker:DeleteEndpoint"],
           resources: [own("endpoint")],
@@ -63,7 +66,7 @@ export class EndpointTimeout extends RuleMachine {
   }
 }
 
-function definition({ account, existingRoleArn, hours, prefix }: EndpointTimeoutProps): object {
+function definition({ account, environment, existingRoleArn, hours, prefix }: EndpointTimeoutProps): object {
   const ask = (operation: string, parameters: object, more: object) => ({
     Type: "Task",
     Resource: `arn:${account.partition}:states:::aws-sdk:sagemaker:${operation}`,
@@ -125,7 +128,8 @@ function definition({ account, existingRoleArn, hours, prefix }: EndpointTimeout
               ],
               Default: "Left",
             },
-            // Another environment's endpoint has a model with another role. One whose model is gone costs as well.
+            // Another environment's endpoint has a model with another role. One whose model is gone costs as well: its
+            // tag says whose it is, and one without the tag is left.
             Configuration: ask(
               "describeEndpointConfig",
               { "EndpointConfigName.$": "$.EndpointConfigName" },
@@ -150,7 +154,7 @@ function definition({ account, existingRoleArn, hours, prefix }: EndpointTimeout
             Gone: {
               Type: "Choice",
               // Only that: another error does not tell whose endpoint it is.
-              Choices: [{ Variable: "$.error.Cause", StringMatches: "*ould not find*", Next: "Delete" }],
+              Choices: [{ Variable: "$.error.Cause", StringMatches: "*ould not find*", Next: "Tags" }],
               Default: "Left",
             },
             "Own role": {
@@ -158,8 +162,26 @@ function definition({ account, existingRoleArn, hours, prefix }: EndpointTimeout
               Choices: roles.map((role) => ({
                 Variable: "$.model.ExecutionRoleArn",
                 StringMatches: role,
-                Next: "Delete",
+                // Other environments can have the same existing role.
+                Next: existingRoleArn === undefined ? "Delete" : "Tags",
               })),
+              Default: "Left",
+            },
+            Tags: {
+              Type: "Task",
+              Resource: `arn:${account.partition}:states:::aws-sdk:sagemaker:listTags`,
+              QueryLanguage: "JSONata",
+              Arguments: { ResourceArn: "{% $states.input.EndpointArn %}" },
+              Output: {
+                EndpointName: "{% $states.input.EndpointName %}",
+                isOwn: `{% $exists($states.result.Tags[Key = 'Environment' and Value = '${environment}']) %}`,
+              },
+              Catch: [{ ErrorEquals: all, Next: "Left" }],
+              Next: "Own tag",
+            },
+            "Own tag": {
+              Type: "Choice",
+              Choices: [{ Variable: "$.isOwn", BooleanEquals: true, Next: "Delete" }],
               Default: "Left",
             },
             // SageMaker deletes no endpoint that is being updated. The next hour tries again.

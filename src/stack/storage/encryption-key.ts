@@ -7,7 +7,6 @@ import { Construct } from "constructs";
 import { awsNames } from "../../settings/names.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
-import { skipChecks } from "../support/skip-checks.ts";
 
 export interface EncryptionKeyProps {
   /** Name prefix of every resource. Limit: see `checkPrefix`. */
@@ -61,9 +60,6 @@ export class EncryptionKey extends Construct implements EnvironmentKey {
       lifecycle: { preventDestroy: props.removalProtection },
       ...(props.keptBy === undefined ? {} : { dependsOn: [props.keptBy] }),
     });
-    const keyPolicy =
-      "A key policy: the resource * means this key only, and the account's administrators keep access";
-    skipChecks(key, { CKV_AWS_109: keyPolicy, CKV_AWS_111: keyPolicy, CKV_AWS_356: keyPolicy });
     new KmsAlias(this, "alias", {
       name: awsNames(prefix).keyAlias,
       targetKeyId: key.keyId,

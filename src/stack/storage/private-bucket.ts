@@ -10,7 +10,6 @@ import { S3BucketServerSideEncryptionConfigurationA } from "@cdktf/provider-aws/
 import { S3BucketVersioningA } from "@cdktf/provider-aws/lib/s3-bucket-versioning/index.js";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
-import { skipChecks } from "../support/skip-checks.ts";
 
 export interface PrivateBucketProps {
   /** Limit: 63 characters (Amazon S3 User Guide, "General purpose bucket naming rules"). */
@@ -23,8 +22,6 @@ export interface PrivateBucketProps {
   readonly noncurrentVersionDays: number;
   /** @default kept until deleted */
   readonly expirationDays?: number | undefined;
-  /** Why checks of checkov do not apply, by their id, beside those for every such bucket. @default none */
-  readonly skippedChecks?: Readonly<Record<string, string>> | undefined;
   /** Further statements of the bucket's policy, given its ARN; beside the TLS-only rule. */
   readonly statements?: ((bucketArn: string) => DataAwsIamPolicyDocumentStatement[]) | undefined;
 }
@@ -44,15 +41,6 @@ export class PrivateBucket extends Construct {
       // Seconds are usual. With a credential that expires just then, the provider asks for all of its 20 minutes whether
       // the bucket is there, and records it only after: hashicorp/terraform-provider-aws#26155, #49960.
       timeouts: { create: "5m" },
-    });
-    skipChecks(bucket, {
-      CKV_AWS_144:
-        "A copy in another region would leave the region that a team chose; versions guard against deletion",
-      CKV2_AWS_62: "Nothing listens: who reads and writes is in the access logs",
-      ...(props.encryptionKeyArn === undefined
-        ? { CKV_AWS_145: "S3 delivers access logs only to a bucket with its own keys" }
-        : {}),
-      ...props.skippedChecks,
     });
     const publicAccessBlock = new S3BucketPublicAccessBlock(this, "public_access_block", {
       bucket: bucket.bucket,

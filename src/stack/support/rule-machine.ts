@@ -9,7 +9,6 @@ import { Construct } from "constructs";
 import { onlyInlinePolicies } from "../identity/inline-policies.ts";
 import { serviceTrust } from "../identity/service-trust.ts";
 import type { AwsAccount } from "./aws-account.ts";
-import { skipChecks } from "./skip-checks.ts";
 
 export interface RuleMachineProps {
   readonly account: AwsAccount;
@@ -70,10 +69,6 @@ export class RuleMachine extends Construct {
       roleArn: role.arn,
       definition: JSON.stringify(props.definition),
       dependsOn: [policy],
-    });
-    skipChecks(machine, {
-      CKV_AWS_284: "Its history has each execution, and no trace would say more: it makes few calls",
-      CKV_AWS_285: "Its history keeps each execution for 90 days, with its event and what SageMaker answered",
     });
     const rule = new CloudwatchEventRule(this, "rule", { name, ...props.rule });
     new CloudwatchEventTarget(this, "target", {
