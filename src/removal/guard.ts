@@ -145,7 +145,7 @@ async function homeFilesAtRisk(
     if (domainId !== options.domainId) continue;
     const bytes = fileSystem.SizeInBytes?.Value ?? 0;
     const size = `home file system ${fileSystem.FileSystemId}, ${sizeOf(bytes)} as last reported by EFS`;
-    if (options.retention === "Retain") log(`kept: ${size}`);
+    if (options.retention === "Retain") log(`kept: ${size}. Notebooks in spaces are not on it`);
     else if (bytes > emptyFolder * (1 + options.ownProfiles.length)) lost.push(size);
   }
   return lost;

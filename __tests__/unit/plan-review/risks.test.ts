@@ -919,14 +919,15 @@ describe("the risks of a plan", () => {
     expect(risks[0]?.reason).toContain("`vpc_id` cannot be updated in place");
     // xi is in another domain.
     expect(risks[0]?.lost).toContain("3 people (`cy`, `ana`, `bo`)");
-    expect(risks[0]?.lost).toContain("the home directories (`retention_policy` is `Delete`)");
+    expect(risks[0]?.lost).toContain("the home file system (`retention_policy` is `Delete`)");
   });
 
-  it("state that home directories stay if they are retained", () => {
+  it("state that a retained home file system stays, without the notebooks in spaces", () => {
     const kept = { ...domain, retention_policy: [{ home_efs_file_system: "Retain" }] };
     const [risk] = review(plan([change(domainAt, kept, null)], people)).risks;
     expect(risk?.lost).toContain("2 people");
-    expect(risk?.lost).toContain("whose file system stays");
+    expect(risk?.lost).toContain("with the notebooks on their volumes");
+    expect(risk?.lost).toContain("which stays without a domain and has no notebooks of JupyterLab spaces");
   });
 
   it("name the workaround for the provider's bug, with the command for the domain", () => {

@@ -249,7 +249,7 @@ describe("the guard before a destroy", () => {
   it("requires no consent for files that are kept, and logs where they are", async () => {
     const { result, said } = await run({ ...quiet(), bytes: 5 * 1024 ** 3 }, { retention: "Retain" });
     expect(result).toBe("done");
-    expect(said).toContain("kept: home file system fs-1, 5.0 GiB");
+    expect(said).toContain("kept: home file system fs-1, 5.0 GiB as last reported by EFS. Notebooks in spaces are not on it");
   });
 
   it("requires consent for users' objects", async () => {
