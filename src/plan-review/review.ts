@@ -19,6 +19,7 @@ import { auditRule } from "./risks/audit.ts";
 import { egressRule } from "./risks/egress.ts";
 import { endpointTimeoutRule } from "./risks/endpoint-timeout.ts";
 import { publicRule, trafficRule } from "./risks/exposure.ts";
+import { homeBackupRule } from "./risks/home-backup.ts";
 import { instanceLimitRule } from "./risks/instance-limit.ts";
 import { instanceTypesRule } from "./risks/instance-types.ts";
 import { lostRules } from "./risks/lost.ts";
@@ -42,6 +43,7 @@ import type { RunningApps } from "./running-apps.ts";
 export const rules: readonly Rule[] = [
   ...lostRules,
   retentionRule,
+  homeBackupRule,
   auditRule,
   protectionRule,
   publicRule,

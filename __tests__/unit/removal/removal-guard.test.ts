@@ -14,6 +14,7 @@ const options: GuardOptions = {
   ownProfiles: ["ana"],
   retention: "Delete",
   bucket: { name: "work", accessLogsName: "work-logs", forceDestroy: true },
+  backupBucket: "work",
   payloadPrefix: "marimo/payload/",
   schedulesPrefix: "marimo/schedules/",
   wheelsPrefix: "marimo/wheels/",
@@ -157,6 +158,20 @@ function answer(world: World, command: string, input: Record<string, string>): u
           Size: 1024,
         })),
       };
+    case "ListObjectsV2Command": {
+      const { Prefix = "" } = input;
+      const below = (world.objects[input.Bucket ?? ""] ?? []).filter((key) => key.startsWith(Prefix));
+      const folders = new Set(below.map((key) => `${Prefix}${key.slice(Prefix.length).split("/")[0]}/`));
+      return { CommonPrefixes: [...folders].map((folder) => ({ Prefix: folder })) };
+    }
+    case "HeadObjectCommand": {
+      const { Bucket = "", Key = "" } = input;
+      if (!world.objects[Bucket]?.includes(Key)) throw named("NotFound");
+      const [, , , , home = ""] = Key.split("/");
+      // The later its home, the earlier it was written: the guard goes by the time of the manifest.
+      const LastModified = new Date(Date.UTC(2026, 10, 30 - Number(home.slice(6, 8)), 8));
+      return { LastModified, Metadata: { files: "12", bytes: "2048", skipped: home.slice(0, 1) } };
+    }
     case "ListModelsCommand":
       return { Models: Object.keys(world.models ?? {}).map((ModelName) => ({ ModelName })) };
     case "DescribeModelCommand":
@@ -222,6 +237,41 @@ describe("the guard before a destroy", () => {
     expect(result).toContain("nothing was destroyed");
     expect(result).toContain("set SAGEMAKER_MARIMO_DELETE_WORK_IN=d-1");
     expect(world.deleted).toEqual([]);
+  });
+
+  it("says of each space whether it has a backup, how to make one, and what keeps it", async () => {
+    const world = withSpace();
+    world.spaces.push({ SpaceName: "team", SpaceSharingSettingsSummary: { SharingType: "Shared" } });
+    world.objects.work?.push(
+      // Of a user with the same space name, and without a manifest: neither counts.
+      "people/bo/backup/mine/20261101T080000Z/manifest.json",
+      "people/ana/backup/mine/20261103T080000Z/files/a.py",
+    );
+    const without = await run(world);
+    expect(without.said).toMatch(/space mine, .*JupyterLab InService, NO BACKUP$/m);
+    expect(without.said).toContain("2 of 2 spaces have no backup");
+    expect(without.said).toContain("marimo-backup now");
+    expect(without.said).toContain(
+      'Backups are deleted with the bucket. To keep them: aws s3 sync s3://work FOLDER --exclude "*" --include "*/backup/*"',
+    );
+
+    world.objects.work?.push(
+      "people/ana/backup/mine/20261101T080000Z/manifest.json",
+      "people/ana/backup/mine/20261102T080000Z/manifest.json",
+      "shared/backup/team/00261101T080000Z/manifest.json",
+    );
+    const { said } = await run(world);
+    expect(said).toMatch(
+      /space mine, .*, backup of 2026-11-29T08:00:00Z: 12 files, 2.0 KiB, 2 skipped, s3:\/\/work\/people\/ana\/backup\/mine\/20261101T080000Z\/$/m,
+    );
+    expect(said).toMatch(/space team, .*, backup of .*: 12 files, 2.0 KiB, s3:\/\/work\/shared\/backup\/team\//);
+    expect(said).not.toContain("have no backup");
+  });
+
+  it("says that backups stay in an existing bucket, and nothing of backups without spaces", async () => {
+    const { bucket: _, ...existing } = options;
+    expect((await run(withSpace(), {}, existing)).said).toContain("Backups stay in work");
+    expect((await run(quiet())).said).not.toMatch(/backup/i);
   });
 
   it("deletes apps, then spaces, then profiles with consent, but not Terraform's profiles", async () => {

@@ -97,7 +97,7 @@ function spaceSettings({
   packages,
   workgroups,
 }: EnvironmentContext): Readonly<Record<string, string>> {
-  const { ai, appsFolder, packageIndexUrl, repositories, runOnOpen, transport } = environment;
+  const { ai, appsFolder, homeBackup, packageIndexUrl, repositories, runOnOpen, transport } = environment;
   const settings: Readonly<Record<string, string | undefined>> = {
     MARIMO_AI: ai && JSON.stringify(spaceModels(ai)),
     MARIMO_TRANSPORT: transport,
@@ -105,6 +105,7 @@ function spaceSettings({
     MLFLOW_TRACKING_URI: environment.services.mlflowArn,
     MARIMO_ATHENA_USERS: words(athenaUsers(workgroups)),
     MARIMO_APPS_FOLDER: appsFolder,
+    [homeBackupVariable]: homeBackup && JSON.stringify(homeBackup),
     MARIMO_RUN_ON_OPEN: runOnOpen ? "true" : undefined,
     MARIMO_REPOSITORIES: words(repositories.map(({ repositoryUrl }) => repositoryUrl)),
     // An address has no `=`.
