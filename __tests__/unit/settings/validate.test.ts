@@ -863,12 +863,6 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ["an absolute path", { homeBackup: { include: ["/opt"] } }, 'include[0]: "/opt" is not a path below the home'],
   ["a pattern to include", { homeBackup: { include: ["*.py"] } }, 'include[0]: "*.py" is not a path'],
   ["a template of Terraform", { homeBackup: { exclude: [`\${a}`] } }, "homeBackup.exclude[0]", "settings.env"],
-  [
-    "backups of homes without a user's own part of the bucket",
-    existing({ executionRoleArn: "arn:aws:iam::123456789012:role/a" }, { homeBackup: {} }),
-    "homeBackup: {} cannot be combined with `existing.executionRoleArn`",
-    "a role",
-  ],
   ["no deployers", { deployers: [] }, "deployers: [] lists 0"],
   [
     "six deployers",

@@ -40,18 +40,15 @@ interface Settings {
 
 function less(before: string, after: string): string | undefined {
   const [old, now] = [before, after].map((one) => JSON.parse(one) as Settings) as [Settings, Settings];
+  const excluded = now.exclude.filter((one) => !old.exclude.includes(one));
+  const isNarrower =
+    now.include.length > 0 && (old.include.length === 0 || old.include.some((one) => !now.include.includes(one)));
   const reasons = [
-    ...(now.maximumSizeGb < old.maximumSizeGb
-      ? [`at most ${now.maximumSizeGb} GB of a home instead of ${old.maximumSizeGb} GB`]
-      : []),
-    ...(now.include.length > 0 && !old.include.every((one) => now.include.includes(one)) ||
-    (now.include.length > 0 && old.include.length === 0)
-      ? [`only ${now.include.join(", ")}`]
-      : []),
-    ...(now.exclude.some((one) => !old.exclude.includes(one))
-      ? [`without ${now.exclude.filter((one) => !old.exclude.includes(one)).join(", ")} as well`]
-      : []),
-  ];
+    now.maximumSizeGb < old.maximumSizeGb &&
+      `at most ${now.maximumSizeGb} GB of a home instead of ${old.maximumSizeGb} GB`,
+    isNarrower && `only ${now.include.join(", ")}`,
+    excluded.length > 0 && `without ${excluded.join(", ")} as well`,
+  ].filter((reason) => reason !== false);
   return reasons.length === 0
     ? undefined
     : `Backups have ${reasons.join("; ")}. The next backup deletes from the bucket what is left out.`;

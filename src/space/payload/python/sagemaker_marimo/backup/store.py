@@ -4,6 +4,7 @@ PREFIX is the user's own part of the bucket, or `shared` for a shared space. TIM
 backup: a new space of the same name has an empty home, which must not replace the backup of the former one.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,11 @@ def connect() -> Store:
     bucket, prefix = settings.get("MARIMO_BUCKET"), settings.get("MARIMO_PREFIX", "")
     if not bucket or not prefix.startswith(f"s3://{bucket}/"):
         raise BackupError("this is not a space of an environment: it has no bucket")
+    # Of a user who was added by hand and has no role: everybody reads `shared`. The variable is of SageMaker
+    # Distribution (start-jupyter-server).
+    is_private = os.environ.get("SAGEMAKER_SPACE_TYPE_LOWERCASE") == "private"
+    if prefix == f"s3://{bucket}/{names.SHARED}" and is_private:
+        raise BackupError("this space's user has no part of the bucket that others cannot read")
     config = Config(
         connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 4}, max_pool_connections=WORKERS
     )
