@@ -391,7 +391,6 @@ class TestTheLoop:
         monkeypatch.setenv("MARIMO_BACKUP_SECONDS", "0.1")
         monkeypatch.setattr(loop, "stopping", threading.Event())
         monkeypatch.setattr(signal, "signal", lambda *_: None)
-        monkeypatch.setattr(os, "nice", lambda _: None)
         (state.STATE / "space.env").write_text("MARIMO_HOME_BACKUP={}\n")
 
     def test_backs_up_again_and_again_and_once_more_at_the_end(self, bucket: Bucket) -> None:

@@ -351,6 +351,16 @@ describe("the monthly cost", () => {
     expect(usage).toEqual(later);
   });
 
+  it("includes the price of backups where they are turned on or off, and not where they stay", () => {
+    const at = 'aws_s3_object.payload_generated["settings.env"]';
+    const on = (key: string) => ({ key, content: 'MARIMO_HOME_BACKUP={"maximumSizeGb":5}\n' });
+    const usage = (before: object, after: object) => costsOf(plan([replaced(at, before, after)])).usage;
+    const price = ["backups of homes: 0.023 a GB, of each home and of what is replaced in it, for 90 days"];
+    expect(usage({ key: "1", content: "" }, on("2"))).toEqual(price);
+    expect(usage(on("1"), { key: "2", content: "" })).toEqual(price);
+    expect(usage(on("1"), on("2"))).toEqual([]);
+  });
+
   it("includes the prices of schedules", () => {
     const of = plan([
       change("aws_scheduler_schedule.daily", null, { name: "daily" }),

@@ -69,7 +69,6 @@ def main() -> None:
     if not settings.is_on:
         return
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    os.nice(10)
     file = state.STATE / "log/backup.log"
     with suppress(OSError):
         if file.stat().st_size > MOST_LOG_BYTES:
