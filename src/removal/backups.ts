@@ -1,10 +1,12 @@
 /** Backups of the homes of spaces, which `marimo-backup` writes (src/space/payload/python/sagemaker_marimo/backup). */
-import { HeadObjectCommand, ListObjectsV2Command, type S3Client } from "@aws-sdk/client-s3";
+import { ListObjectsV2Command, type S3Client } from "@aws-sdk/client-s3";
 import type { SpaceDetails } from "@aws-sdk/client-sagemaker";
 import { sizeOf, unlessGone } from "./aws.ts";
 
-/** Calls at a time. */
+/** Spaces at a time. */
 const workers = 16;
+/** Pages of 1,000 files that are counted. */
+const mostPages = 10;
 
 /** The latest backup of each space's home in words, or undefined where there is none, in the order of the spaces. */
 export async function backupsOf(
@@ -15,7 +17,14 @@ export async function backupsOf(
   const found: (string | undefined)[] = [];
   for (let start = 0; start < spaces.length; start += workers) {
     const some = spaces.slice(start, start + workers);
-    found.push(...(await Promise.all(some.map((space) => latestBackup(folderOf(space), bucket, s3)))));
+    const lines = some.map((space) =>
+      latestBackup(folderOf(space), bucket, s3).catch((error: Error) => {
+        // An existing bucket may let others do less. A destroy does not depend on it.
+        if (error.name === "AccessDenied") return `backups cannot be listed: ${error.message}`;
+        throw error;
+      }),
+    );
+    found.push(...(await Promise.all(lines)));
   }
   return found;
 }
@@ -31,30 +40,33 @@ function folderOf({
   return `${isPrivate ? `people/${owner}` : "shared"}/backup/${SpaceName}/`;
 }
 
+/** Only lists: the role that applies in GitHub cannot read people's objects. */
 async function latestBackup(
   folder: string,
   bucket: string,
   s3: Pick<S3Client, "send">,
 ): Promise<string | undefined> {
+  const list = async (query: object) =>
+    (await unlessGone(() => s3.send(new ListObjectsV2Command({ Bucket: bucket, ...query })))) ?? {};
   // One folder for each home that a space of this name had: a page of 1,000 has them all.
-  const query = { Bucket: bucket, Prefix: folder, Delimiter: "/" };
-  const page = await unlessGone(() => s3.send(new ListObjectsV2Command(query)));
-  const homes = (page?.CommonPrefixes ?? []).flatMap(({ Prefix }) => Prefix ?? []);
-  const manifests = await Promise.all(
-    homes.map(async (home) => {
-      const manifest = { Bucket: bucket, Key: `${home}manifest.json` };
-      const head = await unlessGone(() => s3.send(new HeadObjectCommand(manifest)));
-      return head === undefined ? [] : [{ home, head }];
-    }),
-  );
-  const [last] = manifests
-    .flat()
-    .toSorted((one, other) => Number(other.head.LastModified) - Number(one.head.LastModified));
-  if (last === undefined) return undefined;
-  const { bytes, files, skipped = "0" } = last.head.Metadata ?? {};
-  const time = last.head.LastModified?.toISOString().replace(/\.\d+Z$/, "Z");
-  const without = skipped === "0" ? "" : `, ${skipped} skipped`;
-  return `backup of ${time}: ${files} files, ${sizeOf(Number(bytes))}${without}, s3://${bucket}/${last.home}`;
+  const { CommonPrefixes = [] } = await list({ Prefix: folder, Delimiter: "/" });
+  // The latest home first. Without a manifest, its first backup was interrupted.
+  for (const home of CommonPrefixes.flatMap(({ Prefix }) => Prefix ?? []).toReversed()) {
+    const { Contents: [manifest] = [] } = await list({ Prefix: `${home}manifest.json` });
+    if (manifest === undefined) continue;
+    let [files, bytes, pages] = [0, 0, 0];
+    let next: string | undefined;
+    do {
+      const page = await list({ Prefix: `${home}files/`, ContinuationToken: next });
+      files += page.Contents?.length ?? 0;
+      bytes += (page.Contents ?? []).reduce((sum, { Size = 0 }) => sum + Size, 0);
+      next = page.NextContinuationToken;
+    } while (next !== undefined && ++pages < mostPages);
+    const time = manifest.LastModified?.toISOString().replace(/\.\d+Z$/, "Z");
+    const more = next === undefined ? "" : "more than ";
+    return `backup of ${time}: ${more}${files} files, ${sizeOf(bytes)}, s3://${bucket}/${home}`;
+  }
+  return undefined;
 }
 
 /** What keeps the homes of spaces. `isDeleted`: whether the destroy deletes the bucket. */

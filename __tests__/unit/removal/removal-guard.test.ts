@@ -36,6 +36,8 @@ interface World {
   objects: Record<string, string[]>;
   /** Deletions and stops, in order. */
   deleted: string[];
+  /** The error that S3 returns for lists. */
+  backupFailure?: Error;
   /** The error that AWS returns for every deletion. */
   failure?: Error;
 }
@@ -159,18 +161,13 @@ function answer(world: World, command: string, input: Record<string, string>): u
         })),
       };
     case "ListObjectsV2Command": {
-      const { Prefix = "" } = input;
-      const below = (world.objects[input.Bucket ?? ""] ?? []).filter((key) => key.startsWith(Prefix));
-      const folders = new Set(below.map((key) => `${Prefix}${key.slice(Prefix.length).split("/")[0]}/`));
-      return { CommonPrefixes: [...folders].map((folder) => ({ Prefix: folder })) };
-    }
-    case "HeadObjectCommand": {
-      const { Bucket = "", Key = "" } = input;
-      if (!world.objects[Bucket]?.includes(Key)) throw named("NotFound");
-      const [, , , , home = ""] = Key.split("/");
-      // The later its home, the earlier it was written: the guard goes by the time of the manifest.
-      const LastModified = new Date(Date.UTC(2026, 10, 30 - Number(home.slice(6, 8)), 8));
-      return { LastModified, Metadata: { files: "12", bytes: "2048", skipped: home.slice(0, 1) } };
+      if (world.backupFailure) throw world.backupFailure;
+      const { Delimiter, Prefix = "" } = input;
+      const keys = (world.objects[input.Bucket ?? ""] ?? []).filter((key) => key.startsWith(Prefix));
+      const LastModified = new Date("2026-11-27T08:00:00Z");
+      if (!Delimiter) return { Contents: keys.map((Key) => ({ Key, LastModified, Size: 1024 })) };
+      const folders = new Set(keys.map((key) => `${Prefix}${key.slice(Prefix.length).split("/")[0]}/`));
+      return { CommonPrefixes: [...folders].sort().map((folder) => ({ Prefix: folder })) };
     }
     case "ListModelsCommand":
       return { Models: Object.keys(world.models ?? {}).map((ModelName) => ({ ModelName })) };
@@ -243,7 +240,7 @@ describe("the guard before a destroy", () => {
     const world = withSpace();
     world.spaces.push({ SpaceName: "team", SpaceSharingSettingsSummary: { SharingType: "Shared" } });
     world.objects.work?.push(
-      // Of a user with the same space name, and without a manifest: neither counts.
+      // Of another user's space with this name, and without a manifest: neither counts.
       "people/bo/backup/mine/20261101T080000Z/manifest.json",
       "people/ana/backup/mine/20261103T080000Z/files/a.py",
     );
@@ -256,16 +253,28 @@ describe("the guard before a destroy", () => {
     );
 
     world.objects.work?.push(
-      "people/ana/backup/mine/20261101T080000Z/manifest.json",
-      "people/ana/backup/mine/20261102T080000Z/manifest.json",
-      "shared/backup/team/00261101T080000Z/manifest.json",
+      ...["manifest.json", "files/a.py"].map((name) => `people/ana/backup/mine/20261101T080000Z/${name}`),
+      ...["manifest.json", "files/a.py", "files/b/c.py"].map(
+        (name) => `people/ana/backup/mine/20261102T080000Z/${name}`,
+      ),
+      "shared/backup/team/20261101T080000Z/manifest.json",
     );
     const { said } = await run(world);
     expect(said).toMatch(
-      /space mine, .*, backup of 2026-11-29T08:00:00Z: 12 files, 2.0 KiB, 2 skipped, s3:\/\/work\/people\/ana\/backup\/mine\/20261101T080000Z\/$/m,
+      /space mine, .*, backup of 2026-11-27T08:00:00Z: 2 files, 2.0 KiB, s3:\/\/work\/people\/ana\/backup\/mine\/20261102T080000Z\/$/m,
     );
-    expect(said).toMatch(/space team, .*, backup of .*: 12 files, 2.0 KiB, s3:\/\/work\/shared\/backup\/team\//);
+    expect(said).toMatch(/space team, .*, backup of .*: 0 files, 0 bytes, s3:\/\/work\/shared\/backup\/team\//);
     expect(said).not.toContain("have no backup");
+  });
+
+  it("goes on where it may not list backups, and stops at any other error", async () => {
+    const denied = { ...withSpace(), backupFailure: named("AccessDenied", "not yours") };
+    const { result, said } = await run(denied, { consent: "d-1" });
+    expect(said).toContain("backups cannot be listed: not yours");
+    expect(result).toBe("done");
+    const expired = { ...withSpace(), backupFailure: named("ExpiredToken") };
+    expect((await run(expired, { consent: "d-1" })).result).toBe("ExpiredToken");
+    expect(expired.deleted).toEqual([]);
   });
 
   it("says that backups stay in an existing bucket, and nothing of backups without spaces", async () => {

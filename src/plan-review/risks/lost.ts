@@ -29,7 +29,7 @@ const losses: Readonly<
           : "the home file system (`retention_policy` is `Delete`)"),
       instead:
         "undo the change. If the change is necessary, add a second environment to src/environments.ts, have the users " +
-        "copy their files to it, and then remove this one",
+        "back up their spaces (`marimo-backup now`), copy the backups to its bucket, and then remove this one",
     };
   },
   aws_sagemaker_user_profile: (one) => ({
@@ -40,7 +40,7 @@ const losses: Readonly<
   }),
   aws_sagemaker_space: (one) => ({
     lost: `the space ${code(text(before(one).space_name) ?? one.address)} and all files on its volume`,
-    instead: "undo the change, or have the owner copy the files to the bucket first",
+    instead: "undo the change, or have the owner run `marimo-backup now` in the space first",
   }),
   aws_kms_key: (one, plan) => ({
     lost:

@@ -52,18 +52,11 @@ class Store:
         self._s3.delete_object(Bucket=self._bucket, Key=self._key(name, path))
 
     def write(self, manifest: Manifest) -> None:
-        # src/removal/backups.ts reads these numbers without the manifest itself.
-        numbers = {
-            "files": str(len(manifest.files)),
-            "bytes": str(manifest.bytes),
-            "skipped": str(len(manifest.skipped)),
-        }
         self._s3.put_object(
             Bucket=self._bucket,
             Key=self._manifest_key(manifest.name),
             Body=manifest.text().encode(),
             ContentType="application/json",
-            Metadata=numbers,
         )
 
     def read(self, name: str) -> Manifest | None:
