@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import ClientError
 
 from sagemaker_marimo import state
@@ -37,7 +38,7 @@ class Bucket:
     def upload_file(self, name: str, _bucket: str, key: str, **_options: Any) -> None:
         self.calls.append(f"upload {key.rpartition('/files/')[2]}")
         if self.fails_at and key.endswith(self.fails_at):
-            raise store.Boto3Error("refused")
+            raise Boto3Error("refused")
         self.objects[key] = Path(name).read_bytes()
 
     def download_file(self, _bucket: str, key: str, name: str, **_options: Any) -> None:
@@ -154,7 +155,7 @@ class TestABackup:
         before = store.connect().read(own().name)
         write("b.py", "changed")
         bucket.fails_at = "b.py"
-        with pytest.raises(store.Boto3Error):
+        with pytest.raises(Boto3Error):
             back_up()
         assert store.connect().read(own().name) == before
         bucket.fails_at = None

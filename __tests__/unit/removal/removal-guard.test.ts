@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { untilGone, whyItStopped } from "../../../src/removal/aws.ts";
 import { type GuardClients, type GuardOptions, guard } from "../../../src/removal/guard.ts";
 import { keepKey } from "../../../src/removal/keep-key.ts";
-import { awsNames } from "../../../src/settings/names.ts";
+import { awsNames, folders } from "../../../src/settings/names.ts";
 import { expression, resource, resourceNames, synthesize } from "../../support/synthesize.ts";
 
 const options: GuardOptions = {
@@ -234,6 +234,10 @@ describe("the guard before a destroy", () => {
     expect(result).toContain("nothing was destroyed");
     expect(result).toContain("set SAGEMAKER_MARIMO_DELETE_WORK_IN=d-1");
     expect(world.deleted).toEqual([]);
+  });
+
+  it("looks for backups where marimo-backup writes them", () => {
+    expect(folders.backup).toBe("backup");
   });
 
   it("says of each space whether it has a backup, how to make one, and what keeps it", async () => {

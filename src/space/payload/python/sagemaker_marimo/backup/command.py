@@ -17,7 +17,7 @@ if __name__ == "__main__":
 
 from sagemaker_marimo import state
 from sagemaker_marimo.backup import manifest as manifests
-from sagemaker_marimo.backup.manifest import BackupError, Manifest
+from sagemaker_marimo.backup.manifest import BackupError, Manifest, shown
 from sagemaker_marimo.backup.options import options
 from sagemaker_marimo.backup.restore import restore
 from sagemaker_marimo.backup.run import locked, run
@@ -59,6 +59,10 @@ def name_all(title: str, lines: Sequence[str]) -> None:
 
 
 def back_up(*, is_last: bool) -> int:
+    with locked("run", wait=False) as is_free:
+        pass
+    if not is_free:
+        say("waiting for the backup that goes on")
     with locked("run", wait=True):
         done = run(options(), say, is_last=True, compare=not is_last)
     if is_last:
@@ -66,7 +70,7 @@ def back_up(*, is_last: bool) -> int:
     say(done)
     own = manifests.read_own()
     skipped = own.skipped if own else {}
-    name_all("Not in the backup:", [f"{ascii(path)[1:-1]}: {why}" for path, why in sorted(skipped.items())])
+    name_all("Not in the backup:", [f"{shown(path)}: {why}" for path, why in sorted(skipped.items())])
     return 1 if skipped else 0
 
 
@@ -121,10 +125,13 @@ def put_back(store: Store, space: str | None, target: Path) -> int:
     say(f"{len(result.written)} files restored, {len(result.same)} were there already")
     name_all(
         "These files were different and are unchanged; the backup's are beside them:",
-        [f"{path}: {beside}" for path, beside in sorted(result.beside.items())],
+        [f"{shown(path)}: {shown(beside)}" for path, beside in sorted(result.beside.items())],
     )
-    name_all("These files of the backup could not be restored:", sorted(result.missing))
-    name_all("These were not in the backup:", [f"{p}: {why}" for p, why in sorted(manifest.skipped.items())])
+    name_all("These files of the backup could not be restored:", sorted(map(shown, result.missing)))
+    name_all(
+        "These were not in the backup:",
+        [f"{shown(path)}: {why}" for path, why in sorted(manifest.skipped.items())],
+    )
     return 1 if result.beside or result.missing or manifest.skipped else 0
 
 

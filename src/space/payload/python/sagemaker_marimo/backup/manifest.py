@@ -58,6 +58,11 @@ def new() -> Manifest:
     return Manifest(space, now().replace("-", "").replace(":", ""))
 
 
+def shown(path: str) -> str:
+    """A name can have control characters of the terminal."""
+    return path if path.isprintable() else ascii(path)
+
+
 def folder() -> Path:
     return state.STATE / "backup"
 

@@ -59,7 +59,7 @@ def _check(manifest: Manifest, target: Path) -> None:
         if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts
     ]
     if wrong:
-        raise BackupError(f"the backup names paths outside of a home: {', '.join(map(ascii, wrong[:5]))}")
+        raise BackupError(f"the backup names paths outside of a home: {', '.join(map(ascii, wrong[:3]))}")
     existing = next(folder for folder in (target, *target.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     if free < manifest.bytes:

@@ -25,7 +25,7 @@ def backup(_: Findings) -> str:
         runs = not is_free
     if not runs:
         raise Problem(f"no backups are made since {own.time}", f"{RESTART} Until then: marimo-backup now")
-    names = [f"{ascii(path)[1:-1]} ({why})" for path, why in sorted(own.skipped.items())]
+    names = [f"{manifests.shown(path)} ({why})" for path, why in sorted(own.skipped.items())]
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     skipped = f"; not in it: {'; '.join(names[:MOST_NAMES])}{more}" if names else ""
     return f"{own.describe()}; {every}{skipped}"
