@@ -283,7 +283,8 @@ class TestARestoration:
             assert command.main(["restore", "--space", "mine"]) == 1
             assert (target / "a.py").read_text() == "new"
             assert (target / "a.from-backup.py").read_text() == "old"
-            assert sorted(path.name for path in target.glob("*.py")) == ["a.from-backup.py", "a.py", "same.py"]
+            names = sorted(path.name for path in target.glob("*.py"))
+            assert names == ["a.from-backup.py", "a.py", "same.py"]
         said = capsys.readouterr().err
         assert "0 files restored, 1 were there already" in said
         assert "a.py: a.from-backup.py" in said
@@ -352,8 +353,9 @@ class TestTheCommand:
         assert command.main(["now"]) == 0
         assert "uploaded 1 files, 1.5 kB" in capsys.readouterr().err
         assert command.main(["list"]) == 0
-        expected = f"{own().name} (this home): {own().time}, 1 files, 1.5 kB\n  s3://b/people/ana/backup/{own().name}/\n"
-        assert capsys.readouterr().out == expected
+        said = capsys.readouterr().out
+        assert said.startswith(f"{own().name} (this home): {own().time}, 1 files, 1.5 kB\n")
+        assert said.endswith(f"  s3://b/people/ana/backup/{own().name}/\n")
 
     def test_says_what_is_not_in_the_backup(self, bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
         (state.STATE / "space.env").write_text('MARIMO_HOME_BACKUP={"maximumSizeGb": 0.000001}\n')

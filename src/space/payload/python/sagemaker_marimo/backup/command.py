@@ -41,8 +41,8 @@ def parser() -> argparse.ArgumentParser:
     list_parser.add_argument("--json", action="store_true")
     restore_parser = commands.add_parser(
         "restore",
-        help="put a backup's files into this home; a different file that is there stays, and the backup's is put "
-        "beside it as NAME.from-backup.py",
+        help="put a backup's files into this home; a different file that is there stays, and the backup's is "
+        "put beside it as NAME.from-backup.py",
     )
     restore_parser.add_argument(
         "--space", metavar="NAME", help="the space, or SPACE/TIME of `list` (default: the only other one)"

@@ -151,5 +151,6 @@ def _put(new: Path, file: Path) -> Path:
 
 def _is_equal(new: Path, there: Path) -> bool:
     if new.is_symlink() or there.is_symlink():
-        return new.is_symlink() and there.is_symlink() and os.readlink(new) == os.readlink(there)  # noqa: PTH115
+        both = new.is_symlink() and there.is_symlink()
+        return both and os.readlink(new) == os.readlink(there)  # noqa: PTH115  # as text
     return there.is_file() and filecmp.cmp(new, there, shallow=False)

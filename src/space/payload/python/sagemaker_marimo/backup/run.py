@@ -1,7 +1,7 @@
 """One backup: uploads what has changed since the last one, then deletes what the home has no more.
 
-A run can be interrupted at any time. Every file is an object of its own, and the manifest is written after the
-files that it names, several times in a long run.
+A run can be interrupted at any time. Every file is an object of its own, and the manifest is written after
+the files that it names, several times in a long run.
 """
 
 import fcntl
@@ -24,8 +24,8 @@ LONG_SECONDS = 5.0
 """A longer run writes its manifest and a line of progress this often."""
 LARGE_BYTES = 100 * 10**6
 LARGE_SECONDS = 24 * 3600
-"""A large file that keeps changing is uploaded once a day and when the app stops: the bucket keeps each version for
-90 days."""
+"""A large file that keeps changing is uploaded once a day and when the app stops: the bucket keeps each
+version for 90 days."""
 
 Log = Callable[[str], None]
 
@@ -122,9 +122,8 @@ class _Run:
                     done, sent = done + 1, sent + sizes[path]
                     if time.monotonic() - self._written > LONG_SECONDS:
                         self._write()
-                        self._log(
-                            f"uploaded {done} of {len(paths)} files, {size(sent)} of {size(sum(sizes.values()))}"
-                        )
+                        of = size(sum(sizes.values()))
+                        self._log(f"uploaded {done} of {len(paths)} files, {size(sent)} of {of}")
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

@@ -18,9 +18,9 @@ LEFT_OUT = (
 )
 """Names of what programs make again, and of unfinished restorations."""
 MARKERS = ("pyvenv.cfg", "conda-meta", "CACHEDIR.TAG")
-"""A folder with one of these is a virtual environment (PEP 405), one of conda, or a cache (bford.info/cachedir)."""
+"""Of virtual environments (PEP 405), of conda's, and of caches (bford.info/cachedir)."""
 MOST_PATH_BYTES = 800
-"""A key has 1,024 bytes at most (Amazon S3 User Guide, "Naming Amazon S3 objects"), with what is before the path."""
+"""The whole key has 1,024 at most (Amazon S3 User Guide, "Naming Amazon S3 objects")."""
 
 
 @dataclass
