@@ -1,5 +1,10 @@
 /** Backups of the homes of spaces, which `marimo-backup` writes (src/space/payload/python/sagemaker_marimo/backup). */
-import { ListObjectsV2Command, type S3Client } from "@aws-sdk/client-s3";
+import {
+  ListObjectsV2Command,
+  type ListObjectsV2CommandInput,
+  type ListObjectsV2CommandOutput,
+  type S3Client,
+} from "@aws-sdk/client-s3";
 import type { SpaceDetails } from "@aws-sdk/client-sagemaker";
 import { sizeOf, unlessGone } from "./aws.ts";
 
@@ -46,7 +51,9 @@ async function latestBackup(
   bucket: string,
   s3: Pick<S3Client, "send">,
 ): Promise<string | undefined> {
-  const list = async (query: object) =>
+  const list = async (
+    query: Omit<ListObjectsV2CommandInput, "Bucket">,
+  ): Promise<Partial<ListObjectsV2CommandOutput>> =>
     (await unlessGone(() => s3.send(new ListObjectsV2Command({ Bucket: bucket, ...query })))) ?? {};
   // One folder for each home that a space of this name had: a page of 1,000 has them all.
   const { CommonPrefixes = [] } = await list({ Prefix: folder, Delimiter: "/" });

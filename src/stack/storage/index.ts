@@ -2,6 +2,7 @@ import type { Construct } from "constructs";
 import { modelsOf, type ResolvedAi } from "../../settings/ai.ts";
 import { athenaUsers } from "../../settings/athena.ts";
 import { lockFileOf } from "../../settings/locks.ts";
+import { homeBackupVariable } from "../../settings/names.ts";
 import { HomeFileSystemKey } from "../removal/home-file-system-key.ts";
 import { spaceFiles } from "../studio/space-files.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";

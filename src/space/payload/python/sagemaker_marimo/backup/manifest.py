@@ -75,6 +75,7 @@ def read_own() -> Manifest | None:
 
 
 def write_own(manifest: Manifest) -> None:
+    folder().mkdir(parents=True, exist_ok=True)
     file = folder() / ".manifest.json"
     file.write_text(manifest.text())
     file.replace(folder() / "manifest.json")

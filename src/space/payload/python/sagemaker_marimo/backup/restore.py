@@ -130,7 +130,7 @@ def _has(file: Path, entry: dict[str, Any]) -> bool:
         status = file.lstat()
     except OSError:
         return False
-    return status.st_size == entry["size"] and status.st_mtime_ns == entry["mtimeNs"]
+    return (status.st_size, status.st_mtime_ns) == (entry["size"], entry["mtimeNs"])
 
 
 def _put(new: Path, file: Path) -> Path:
