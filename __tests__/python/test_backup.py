@@ -267,7 +267,7 @@ class TestARestoration:
         assert restored.stat().st_mode == file.stat().st_mode
         assert restored.stat().st_mtime_ns == file.stat().st_mtime_ns
         assert (target / "a/empty").stat().st_mode == (home / "a/empty").stat().st_mode
-        assert os.readlink(target / "a/link") == "b.sh"
+        assert (target / "a/link").readlink() == Path("b.sh")
         assert [path.name for path in target.glob(".restore-*")] == []
 
     def test_never_overwrites_and_puts_the_backups_file_beside(
@@ -421,7 +421,7 @@ class TestTheLoop:
         assert check(Findings()).startswith("none yet: every 30 minutes")
         bucket.fails_at = "a.py"
         loop.attempt()
-        with pytest.raises(Problem, match="the last backup failed, .*: refused"):
+        with pytest.raises(Problem, match=r"the last backup failed, .*: refused"):
             check(Findings())
         bucket.fails_at = None
         loop.attempt()

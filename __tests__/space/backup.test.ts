@@ -42,7 +42,10 @@ function newSpace(name: string, user: string, setting: object | undefined): Spac
   spaces.push(space);
   const line = setting === undefined ? "" : `MARIMO_HOME_BACKUP=${JSON.stringify(setting)}\n`;
   space.upload({ ...realPayload(""), "settings.env": `MARIMO_TRANSPORT=auto\n${line}` });
-  const metadata = { SpaceName: name, ExecutionRoleArn: `arn:aws:iam::123456789012:role/marimo-dev-user-${user}` };
+  const metadata = {
+    SpaceName: name,
+    ExecutionRoleArn: `arn:aws:iam::123456789012:role/marimo-dev-user-${user}`,
+  };
   space.write(join(space.folder, "resource-metadata.json"), JSON.stringify(metadata));
   return space;
 }
@@ -65,7 +68,9 @@ const marimoBackup = (space: Space, ...args: readonly string[]) =>
 
 /** The objects of a user, without the part that begins each of them. */
 async function objects(user: string): Promise<readonly string[]> {
-  const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: `people/${user}/` }));
+  const { Contents = [] } = await s3.send(
+    new ListObjectsV2Command({ Bucket: bucket, Prefix: `people/${user}/` }),
+  );
   return Contents.map(({ Key = "" }) => Key.replace(/^people\/\w+\/backup\/(\w+)\/\d{8}T\d{6}Z\//, "$1: "));
 }
 
@@ -127,7 +132,9 @@ describe("the home of a space", () => {
     await until("the loop", () => isRunning(space));
     const processes = async (pattern: RegExp) => {
       const { stdout } = await space.run("ps", ["axeww", "-o", "pid=,command="]);
-      const lines = stdout.split("\n").filter((line) => line.includes(`HOME=${space.home}`) && pattern.test(line));
+      const lines = stdout
+        .split("\n")
+        .filter((line) => line.includes(`HOME=${space.home}`) && pattern.test(line));
       return lines.map((line) => Number.parseInt(line, 10));
     };
     for (const pid of await processes(/backup\/loop\.py/)) process.kill(pid, "SIGKILL");

@@ -131,7 +131,10 @@ function describeMade(
     ...profiles.map(({ UserProfileName }) => `user profile ${UserProfileName}, not created by Terraform`),
   );
   const without = backups?.filter((one) => one === undefined).length ?? 0;
-  return [...first(lines), ...(without === 0 ? [] : [`${without} of ${spaces.length} spaces have no backup`])];
+  return [
+    ...first(lines),
+    ...(without === 0 ? [] : [`${without} of ${spaces.length} spaces have no backup`]),
+  ];
 }
 
 const describeAsJobs = ({ jobs, pipelines }: MadeAsJobs): string[] =>

@@ -42,15 +42,15 @@ export interface HomeBackupSettings {
 
 export type ResolvedHomeBackup = Resolved<HomeBackupSettings>;
 
-export const resolveHomeBackup = (
-  settings: HomeBackupSettings | undefined,
-): ResolvedHomeBackup | undefined => settings && { ...homeBackupDefaults, ...settings };
+export const resolveHomeBackup = (settings: HomeBackupSettings | undefined): ResolvedHomeBackup | undefined =>
+  settings && { ...homeBackupDefaults, ...settings };
 
 const types = "src/settings/home-backup.ts";
 const minutesRule = { allowed: "a whole number of minutes, 5 to 1440", source: types };
 const sizeRule = { allowed: "a whole number of GB, 1 to 1000", source: types };
 const pathsRule = {
-  allowed: '1 to 50 paths below the home, of letters, digits, spaces and "._+@=,~-", such as "marimo-notebooks"',
+  allowed:
+    '1 to 50 paths below the home, of letters, digits, spaces and "._+@=,~-", such as "marimo-notebooks"',
   source: `${types}; the list is a line of settings.env, which Terraform writes`,
 };
 const patternsRule = { ...pathsRule, allowed: `${pathsRule.allowed} or "*.parquet"` };

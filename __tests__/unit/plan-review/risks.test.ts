@@ -482,13 +482,13 @@ const cases: readonly Case[] = [
   },
   {
     what: "homes that are no longer backed up",
-    risk: 'less-backup:payload_generated["settings.env"]',
+    risk: "less-backup:payload_generated.settings.env",
     changes: [change(settingsAt, backedUp({}), { content: "MARIMO_TRANSPORT=auto\n" })],
     harmless: [change(settingsAt, { content: "MARIMO_TRANSPORT=auto\n" }, backedUp({}))],
   },
   {
     what: "homes of which less is backed up",
-    risk: 'less-backup:payload_generated["settings.env"]',
+    risk: "less-backup:payload_generated.settings.env",
     changes: [
       change(
         settingsAt,

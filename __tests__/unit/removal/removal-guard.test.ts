@@ -267,7 +267,9 @@ describe("the guard before a destroy", () => {
     expect(said).toMatch(
       /space mine, .*, backup of 2026-11-27T08:00:00Z: 2 files, 2.0 KiB, s3:\/\/work\/people\/ana\/backup\/mine\/20261102T080000Z\/$/m,
     );
-    expect(said).toMatch(/space team, .*, backup of .*: 0 files, 0 bytes, s3:\/\/work\/shared\/backup\/team\//);
+    expect(said).toMatch(
+      /space team, .*, backup of .*: 0 files, 0 bytes, s3:\/\/work\/shared\/backup\/team\//,
+    );
     expect(said).not.toContain("have no backup");
   });
 
@@ -312,7 +314,9 @@ describe("the guard before a destroy", () => {
   it("requires no consent for files that are kept, and logs where they are", async () => {
     const { result, said } = await run({ ...quiet(), bytes: 5 * 1024 ** 3 }, { retention: "Retain" });
     expect(result).toBe("done");
-    expect(said).toContain("kept: home file system fs-1, 5.0 GiB as last reported by EFS. Notebooks in spaces are not on it");
+    expect(said).toContain(
+      "kept: home file system fs-1, 5.0 GiB as last reported by EFS. Notebooks in spaces are not on it",
+    );
   });
 
   it("requires consent for users' objects", async () => {

@@ -240,7 +240,14 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["backups of homes with the defaults", { homeBackup: {} }],
   [
     "backups of homes with the least",
-    { homeBackup: { intervalMinutes: 5, maximumSizeGb: 1, include: [".config/a b"], exclude: ["*.p?", "data/raw"] } },
+    {
+      homeBackup: {
+        intervalMinutes: 5,
+        maximumSizeGb: 1,
+        include: [".config/a b"],
+        exclude: ["*.p?", "data/raw"],
+      },
+    },
   ],
   ["backups of homes with the most", { homeBackup: { intervalMinutes: 1440, maximumSizeGb: 1000 } }],
   ["a deployer's ARN of 200 characters", { deployers: [deployer("role", 200)] }],
@@ -856,13 +863,32 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ["a retention of 3654 days", audit({ retentionDays: 3654 }), "audit.retentionDays: 3654"],
   ["backups of true", { homeBackup: true }, "homeBackup: true is not an object", "such as {}"],
   ["an unknown setting of backups", { homeBackup: { minutes: 5 } }, "homeBackup.minutes: 5", "unknown key"],
-  ["a backup each minute", { homeBackup: { intervalMinutes: 4 } }, "homeBackup.intervalMinutes: 4", "5 to 1440"],
+  [
+    "a backup each minute",
+    { homeBackup: { intervalMinutes: 4 } },
+    "homeBackup.intervalMinutes: 4",
+    "5 to 1440",
+  ],
   ["backups of nothing", { homeBackup: { maximumSizeGb: 0 } }, "homeBackup.maximumSizeGb: 0", "1 to 1000"],
   ["an empty list of files", { homeBackup: { include: [] } }, "homeBackup.include: [] lists 0", "1 to 50"],
-  ["a file outside of the home", { homeBackup: { include: ["a/../../b"] } }, "homeBackup.include[0]", "below"],
-  ["an absolute path", { homeBackup: { include: ["/opt"] } }, 'include[0]: "/opt" is not a path below the home'],
+  [
+    "a file outside of the home",
+    { homeBackup: { include: ["a/../../b"] } },
+    "homeBackup.include[0]",
+    "below",
+  ],
+  [
+    "an absolute path",
+    { homeBackup: { include: ["/opt"] } },
+    'include[0]: "/opt" is not a path below the home',
+  ],
   ["a pattern to include", { homeBackup: { include: ["*.py"] } }, 'include[0]: "*.py" is not a path'],
-  ["a template of Terraform", { homeBackup: { exclude: [`\${a}`] } }, "homeBackup.exclude[0]", "settings.env"],
+  [
+    "a template of Terraform",
+    { homeBackup: { exclude: [`\${a}`] } },
+    "homeBackup.exclude[0]",
+    "settings.env",
+  ],
   ["no deployers", { deployers: [] }, "deployers: [] lists 0"],
   [
     "six deployers",

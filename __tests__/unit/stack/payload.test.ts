@@ -195,7 +195,10 @@ describe("the upload", () => {
   it("tells the spaces what to back up, where they do", () => {
     const texts = (settings: Parameters<typeof synthesize>[0]) =>
       Object.values(
-        resource(synthesize(settings), "aws_s3_object", "payload_generated").for_each as Record<string, string>,
+        resource(synthesize(settings), "aws_s3_object", "payload_generated").for_each as Record<
+          string,
+          string
+        >,
       ).join("");
     expect(texts({ homeBackup: { exclude: ["*.parquet"] } })).toContain(
       'MARIMO_HOME_BACKUP={"intervalMinutes":30,"include":[],"exclude":["*.parquet"],"maximumSizeGb":5}\n',

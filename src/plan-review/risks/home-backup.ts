@@ -26,7 +26,8 @@ export const homeBackupRule: Rule = {
             {
               about,
               reason: `${reason} Backups that exist stay, and spaces follow from their next start.`,
-              instead: "undo the change of `homeBackup`, or tell people to run `marimo-backup now` in their spaces",
+              instead:
+                "undo the change of `homeBackup`, or tell people to run `marimo-backup now` in their spaces",
             },
           ];
     }),
@@ -42,7 +43,8 @@ function less(before: string, after: string): string | undefined {
   const [old, now] = [before, after].map((one) => JSON.parse(one) as Settings) as [Settings, Settings];
   const excluded = now.exclude.filter((one) => !old.exclude.includes(one));
   const isNarrower =
-    now.include.length > 0 && (old.include.length === 0 || old.include.some((one) => !now.include.includes(one)));
+    now.include.length > 0 &&
+    (old.include.length === 0 || old.include.some((one) => !now.include.includes(one)));
   const reasons = [
     now.maximumSizeGb < old.maximumSizeGb &&
       `at most ${now.maximumSizeGb} GB of a home instead of ${old.maximumSizeGb} GB`,

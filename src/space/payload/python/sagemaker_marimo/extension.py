@@ -1,5 +1,5 @@
 """Restores marimo's entries if the user's own `c.ServerProxy.servers = {…}` replaced them, answers
-JupyterLab's file browser, adds pip_notice.py to JupyterLab's terminals, and backs up the home at JupyterLab's end.
+JupyterLab's file browser, adds pip_notice.py to JupyterLab's terminals, and backs up the home at its end.
 
 This is a Jupyter server extension: all extensions are linked after the whole configuration is read and before
 the first extension is loaded. jupyter-server-proxy reads its servers after that.

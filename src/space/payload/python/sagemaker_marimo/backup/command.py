@@ -113,9 +113,7 @@ def choose(store: Store, space: str | None) -> Manifest:
     for name in reversed(others or found):
         if manifest := store.read(name):
             return manifest
-    raise BackupError(
-        f"there is no backup{f' of {space}' if space else ''}. To see all: marimo-backup list"
-    )
+    raise BackupError(f"there is no backup{f' of {space}' if space else ''}. To see all: marimo-backup list")
 
 
 def put_back(store: Store, space: str | None, target: Path) -> int:

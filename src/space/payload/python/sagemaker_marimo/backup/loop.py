@@ -1,9 +1,9 @@
 """Backs up the home folder while the space runs, and when it stops. install.sh starts it in the background.
 
-When an app stops, a process may get SIGTERM or be killed without a word. In JupyterLab, at_exit() does the same:
-SageMaker Distribution runs it by supervisord, which is the container's first process and sends SIGTERM to
-JupyterLab's process group only (entrypoint-jupyter-server, supervisord-jupyter-lab.conf: stopasgroup), then waits
-10 s (supervisord's default, stopwaitsecs). Guess: Studio stops an app by SIGTERM to the first process.
+When an app stops, this process may get SIGTERM, or be killed without a signal. at_exit() therefore does the
+same in JupyterLab: SageMaker Distribution's first process is supervisord, which sends SIGTERM to JupyterLab's
+process group only (entrypoint-jupyter-server, supervisord-jupyter-lab.conf: stopasgroup), and waits 10 s
+(supervisord's default, stopwaitsecs). Guess: Studio stops an app by SIGTERM to the first process.
 """
 
 import os

@@ -52,7 +52,7 @@ def restore(store: Store, manifest: Manifest, target: Path, log: Callable[[str],
 
 
 def _check(manifest: Manifest, target: Path) -> None:
-    """A shared space's backup is written by whoever can use `shared`."""
+    """All shared spaces can write the backups in `shared`."""
     wrong = [
         path
         for path in (*manifest.files, *manifest.folders)

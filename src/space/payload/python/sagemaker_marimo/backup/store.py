@@ -1,7 +1,7 @@
 """Where backups are in the bucket: PREFIX/backup/SPACE/TIME/, with `files/` and `manifest.json`.
 
-PREFIX is the user's own part of the bucket, or `shared` for a shared space. TIME is when the home had its first
-backup: a new space of the same name has an empty home, which must not replace the backup of the former one.
+PREFIX is the user's own part of the bucket, or `shared` for a shared space. TIME is when the home had its
+first backup: a new space of the same name has an empty home, which must not replace the former one's backup.
 """
 
 import os
