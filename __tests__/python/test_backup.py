@@ -416,6 +416,15 @@ class TestTheLoop:
             loop.main()
         assert bucket.calls == []
 
+    def test_says_in_the_apps_log_that_the_home_cannot_be_written(
+        self, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (state.STATE / "backup").touch()  # for a full or read-only volume
+        monkeypatch.setenv("app_log", str(tmp_path / "app.log"))
+        loop.main()
+        assert "no backups are made until the next start: " in (tmp_path / "app.log").read_text()
+        assert bucket.calls == []
+
     def test_goes_on_after_a_failure_which_the_doctor_reports(self, bucket: Bucket) -> None:
         write("a.py")
         assert check(Findings()).startswith("none yet: every 30 minutes")

@@ -73,14 +73,17 @@ def main() -> None:
     with suppress(OSError):
         if file.stat().st_size > MOST_LOG_BYTES:
             file.replace(file.with_suffix(".log.1"))
-    with locked("loop", wait=False) as mine:
-        if not mine:
-            return  # another app of the same home
-        is_first = True
-        while not stopping.wait(seconds(FIRST_SECONDS if is_first else settings.interval_minutes * 60)):
-            attempt(compare=is_first)
-            is_first = False
-        attempt(is_last=True)
+    try:
+        with locked("loop", wait=False) as mine:
+            if not mine:
+                return  # another app of the same home
+            is_first = True
+            while not stopping.wait(seconds(FIRST_SECONDS if is_first else settings.interval_minutes * 60)):
+                attempt(compare=is_first)
+                is_first = False
+            attempt(is_last=True)
+    except OSError as error:
+        log(f"no backups are made until the next start: {error}")
 
 
 def at_exit() -> None:
