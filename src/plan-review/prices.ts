@@ -78,7 +78,7 @@ export function backupPrice(one: ResourceChange): string | undefined {
   const { old, now } = homeBackupsOf(one);
   return (old === undefined) === (now === undefined)
     ? undefined
-    : `backups of homes: ${aGigabyte("bucket")}, of each home and of what is replaced in it, for 90 days`;
+    : `backups of homes: ${aGigabyte("bucket")}; replaced and deleted versions count for 90 days`;
 }
 
 const keyPrice = (rotated: "Once" | "Twice") => dollars(prices.monthly[`keyRotated${rotated}`]);

@@ -355,7 +355,7 @@ describe("the monthly cost", () => {
     const at = 'aws_s3_object.payload_generated["settings.env"]';
     const on = (key: string) => ({ key, content: 'MARIMO_HOME_BACKUP={"maximumSizeGb":5}\n' });
     const usage = (before: Values, after: Values) => costsOf(plan([replaced(at, before, after)])).usage;
-    const price = ["backups of homes: 0.023 a GB, of each home and of what is replaced in it, for 90 days"];
+    const price = ["backups of homes: 0.023 a GB; replaced and deleted versions count for 90 days"];
     expect(usage({ key: "1", content: "" }, on("2"))).toEqual(price);
     expect(usage(on("1"), { key: "2", content: "" })).toEqual(price);
     expect(usage(on("1"), on("2"))).toEqual([]);
