@@ -12,14 +12,7 @@ import { Problem } from "../src/cli/problem.ts";
 import { Steps } from "../src/cli/steps.ts";
 import { domainIdOf, noSuchProfile, profileNamed, profileNamesOf } from "../src/people/domain.ts";
 import { settingsLines } from "../src/people/settings-lines.ts";
-import {
-  describeBackups,
-  describeKept,
-  describeWork,
-  type Person,
-  removalSteps,
-  workOf,
-} from "../src/people/work.ts";
+import { describeKept, describeWork, type Person, removalSteps, workOf } from "../src/people/work.ts";
 import { clientSettings } from "../src/removal/aws.ts";
 import { artifactBucketName, prefixOf } from "../src/settings/basics.ts";
 import { resolveEnvironment } from "../src/settings/environment.ts";
@@ -88,7 +81,9 @@ async function main(values: Values, _: string | undefined, argument = ""): Promi
     const found = describeWork(work);
     if (found.length > 0) {
       console.log(`${profile} in "${name}" (${domainId}, account ${account}, ${region}) has:`);
-      console.log(listed([...found, ...(await describeBackups(person, work.made, s3))]));
+      console.log(listed(found));
+      if (work.backups.includes(undefined))
+        console.log("To back up a space, run in its terminal: marimo-backup now");
       if (work.made.spaces.some((space) => space.SpaceSharingSettingsSummary?.SharingType === "Shared"))
         console.log("A shared space has other people's files too. Have them copied first.");
     }

@@ -7,7 +7,8 @@ import type { EnvironmentSettings } from "./settings/environment.ts";
 export const environments: readonly EnvironmentSettings[] = [
   {
     name: "dev",
-    // A trial environment: its people's work goes with it. Leave this line out wherever work must stay.
+    // A trial environment: without this line, Terraform refuses to destroy it until `removalProtection` is false.
+    // "Retain" keeps only the home file system: notebooks are on the volumes of spaces, which a destroy deletes.
     homeFileSystemRetention: "Delete",
   },
 ];

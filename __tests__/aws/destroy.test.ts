@@ -70,7 +70,8 @@ describe("an environment with users' work", () => {
     const { code, output } = await stack.destroy();
     expect(code).not.toBe(0);
     for (const lost of [
-      "space mine, of data-scientist, private, volume of 7 GB, JupyterLab InService",
+      "space mine, of data-scientist, private, volume of 7 GB, JupyterLab InService, NO BACKUP",
+      "marimo-backup now",
       "space ours, of made-in-the-console, shared, volume of 7 GB, JupyterLab InService",
       "pipeline marimo-dev-grid-1",
       "user profile made-in-the-console, not created by Terraform",

@@ -26,6 +26,7 @@ const checks = [
   "private interfaces",
   "event stream",
   "bucket",
+  "backup",
   "activity watcher",
 ];
 

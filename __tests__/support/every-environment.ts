@@ -98,6 +98,12 @@ export const everything: Required<Omit<EnvironmentSettings, "existing">> = {
     retentionDays: 730,
     alertAddresses: ["security@example.com"],
   },
+  homeBackup: {
+    intervalMinutes: 60,
+    include: ["marimo-notebooks"],
+    exclude: ["*.parquet"],
+    maximumSizeGb: 20,
+  },
   region: "us-east-1",
   tags: { Team: "a" },
   vpcCidr: "10.0.0.0/16",

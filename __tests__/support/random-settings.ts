@@ -7,6 +7,7 @@ import { formatCidr, networkOf } from "../../src/settings/cidr.ts";
 import type { EnvironmentSettings } from "../../src/settings/environment.ts";
 import type { ExistingNetworkSettings, ExistingSettings } from "../../src/settings/existing.ts";
 import type { BudgetSettings, GuardRailSettings } from "../../src/settings/guard-rails.ts";
+import type { HomeBackupSettings } from "../../src/settings/home-backup.ts";
 import type { ImageSettings } from "../../src/settings/images.ts";
 import { type JobSettings, jobDefaults, mostJobInstanceTypes } from "../../src/settings/jobs.ts";
 import { marimoDefaults, transports } from "../../src/settings/marimo.ts";
@@ -375,6 +376,20 @@ const audit: Arbitraries<AuditSettings> = {
   alertAddresses: mostly(fc.constant(["a@example.org"]), fc.constantFrom([], ["a@b"])),
 };
 
+const homePath = fc.stringMatching(/^[a-z.]{1,9}[a-z](\/[A-Za-z0-9 _+@=,~-]{1,9}){0,3}$/);
+const homeBackup: Arbitraries<HomeBackupSettings> = {
+  intervalMinutes: mostly(fc.integer({ min: 5, max: 1440 }), fc.constantFrom(4, 1441, 7.5)),
+  include: mostly(list(homePath, 5), fc.constantFrom([], ["/a"], ["a/../b"], ["*"])),
+  exclude: mostly(
+    list(
+      homePath.map((path) => `*${path}`),
+      5,
+    ),
+    fc.constantFrom([], ["/a"], [`\${a}`], "a"),
+  ),
+  maximumSizeGb: mostly(fc.integer({ min: 1, max: 1000 }), fc.constantFrom(0, 1001, 0.5)),
+};
+
 const services: Arbitraries<ServiceSettings> = {
   serverlessEndpoints: mostly(fc.constant(false), fc.constantFrom(true, "yes")),
   featureStore: mostly(fc.boolean(), fc.constant("yes")),
@@ -537,6 +552,7 @@ const environment: Arbitraries<EnvironmentSettings> = {
     ),
   ),
   ai: mostly(some(ai, ["chatModel"]), fc.constantFrom({}, true)),
+  homeBackup: sometimes(mostly(some(homeBackup, []), fc.constant(true))),
   audit: mostly(fc.oneof(fc.constant(false), some(audit, [])), fc.constant(true)),
   // Terraform validates a sample of the stacks with 5.100.0.
   awsProviderVersion: mostly(
@@ -681,6 +697,7 @@ function agreeWithExisting(agreed: Settings, given: Settings, region: string): v
       : [...ofNetwork, ...ofDomain, "userProfiles", "homeFileSystemRetention"]),
   ];
   if (resources.domainId !== undefined) delete resources.network;
+  if (resources.domainId !== undefined || resources.executionRoleArn !== undefined) delete agreed.homeBackup;
   for (const setting of excluded) delete agreed[setting];
 }
 
@@ -735,6 +752,7 @@ export const variedSettings: readonly string[] = [
   ...Object.keys(ai).map((key) => `ai.${key}`),
   ...Object.keys(guardrail).map((key) => `ai.guardrail.${key}`),
   ...Object.keys(audit).map((key) => `audit.${key}`),
+  ...Object.keys(homeBackup).map((key) => `homeBackup.${key}`),
   ...Object.keys(s3Backend).map((key) => `backend.${key}`),
   ...Object.keys(existing).map((key) => `existing.${key}`),
   ...Object.keys(existingNetwork).map((key) => `existing.network.${key}`),

@@ -1,10 +1,11 @@
 /** What a person made in an environment, which keeps SageMaker from deleting the user profile, or goes on to cost. */
-import { paginateListObjectsV2, type S3Client } from "@aws-sdk/client-s3";
+import type { S3Client } from "@aws-sdk/client-s3";
 import { DescribeUserProfileCommand, type SageMakerClient } from "@aws-sdk/client-sagemaker";
 import type { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { findGroup } from "../leftovers/jobs.ts";
 import type { Leftover } from "../leftovers/leftover.ts";
 import { type Tools, unlessGone } from "../removal/aws.ts";
+import { backupsOf } from "../removal/backups.ts";
 import { contentOf, describeContent } from "../removal/buckets.ts";
 import { describeAsJobs, describeByServices, describeMade } from "../removal/guard.ts";
 import { deleteMadeAsJobs, type JobNames, type MadeAsJobs, madeAsJobs } from "../removal/jobs.ts";
@@ -31,6 +32,8 @@ export interface PersonClients {
 
 export interface Work {
   readonly made: MadeInStudio;
+  /** The latest backup of each of its spaces in words, or undefined where there is none. */
+  readonly backups: readonly (string | undefined)[];
   readonly schedules: readonly Leftover[];
   readonly asJobs: MadeAsJobs;
   readonly byServices: readonly MadeByService[];
@@ -42,10 +45,13 @@ const studioOf = ({ domainId, profile }: Person) => ({ domainId, ownProfiles: []
 export async function workOf(person: Person, tools: Tools<PersonClients>): Promise<Work> {
   const { sagemaker } = tools.clients;
   const made = await madeInStudio(studioOf(person), sagemaker);
-  if (!person.hasRole) return { made, schedules: [], asJobs: { jobs: [], pipelines: [] }, byServices: [] };
+  const backups = await backupsOf(made.spaces, person.bucket, tools.clients.s3);
+  if (!person.hasRole)
+    return { made, backups, schedules: [], asJobs: { jobs: [], pipelines: [] }, byServices: [] };
   const names = jobNamesOf(person);
   return {
     made,
+    backups,
     schedules: await schedulesOf(person, tools),
     asJobs: await madeAsJobs(names, sagemaker),
     byServices: await madeByServices(names, sagemaker),
@@ -60,8 +66,8 @@ async function schedulesOf({ prefix, profile }: Person, tools: Tools<PersonClien
 }
 
 /** One line for each. */
-export const describeWork = ({ asJobs, byServices, made, schedules }: Work): readonly string[] => [
-  ...describeMade(made),
+export const describeWork = ({ asJobs, backups, byServices, made, schedules }: Work): readonly string[] => [
+  ...describeMade(made, backups),
   ...schedules.map(({ id }) => `schedule ${id}`),
   ...describeAsJobs(asJobs),
   ...describeByServices(byServices),
@@ -103,30 +109,4 @@ export async function describeKept(
     `s3://${bucket}/${prefix}, ${content}`,
     ...(home === undefined ? [] : [`the folder ${home} of the domain's home file system`]),
   ];
-}
-
-/** One line for each space: its last complete backup, which has a manifest, or that there is none. */
-export async function describeBackups(
-  { bucket, profile }: Person,
-  { spaces }: MadeInStudio,
-  s3: S3Client,
-): Promise<readonly string[]> {
-  const lines: string[] = [];
-  for (const { SpaceName, SpaceSharingSettingsSummary: sharing } of spaces) {
-    const owner =
-      sharing?.SharingType === "Shared"
-        ? bucketPrefixes.shared
-        : `${bucketPrefixes.people}/${profile.toLowerCase()}`;
-    const Prefix = `${owner}/backup/${SpaceName}/`;
-    let last: Date | undefined;
-    for await (const { Contents = [] } of paginateListObjectsV2({ client: s3 }, { Bucket: bucket, Prefix })) {
-      for (const { Key, LastModified } of Contents) {
-        if (!Key?.endsWith("/manifest.json") || LastModified === undefined) continue;
-        if (last === undefined || LastModified > last) last = LastModified;
-      }
-    }
-    const backup = last === undefined ? "none" : `${last.toISOString()}, in s3://${bucket}/${Prefix}`;
-    lines.push(`last backup of the space ${SpaceName}: ${backup}`);
-  }
-  return lines;
 }

@@ -7,7 +7,7 @@ import {
   type ResourceChange,
   regionOf,
 } from "./plan.ts";
-import { monthly, prices, usagePrice } from "./prices.ts";
+import { backupPrice, monthly, prices, usagePrice } from "./prices.ts";
 
 export interface Cost {
   readonly about: ResourceChange;
@@ -38,7 +38,12 @@ export function costsOf(plan: Plan): Costs {
   return {
     fixed,
     total: fixed.reduce((sum, { monthly }) => sum + monthly, 0),
-    usage: [...new Set(addedOrRemoved.flatMap((one) => usagePrice(one) ?? []))].toSorted(),
+    usage: [
+      ...new Set([
+        ...addedOrRemoved.flatMap((one) => usagePrice(one) ?? []),
+        ...changes.flatMap((one) => backupPrice(one) ?? []),
+      ]),
+    ].toSorted(),
     otherRegion: region === prices.region ? undefined : region,
   };
 }

@@ -1,6 +1,7 @@
 import instances from "../space/payload/python/sagemaker_marimo/jobs/prices.json" with { type: "json" };
 import { after, before, configurationOf, type Plan, type ResourceChange, text, type Values } from "./plan.ts";
 import table from "./prices.json" with { type: "json" };
+import { homeBackupsOf } from "./risks/home-backup.ts";
 
 /**
  * Public prices in US dollars. An estimate, not a quote. `instances` are of Processing jobs, and `spaces` Studio's own,
@@ -70,6 +71,14 @@ export function usagePrice(one: ResourceChange): string | undefined {
     default:
       return usagePrices[one.type];
   }
+}
+
+/** The price of `homeBackup`, where it is turned on or off. The payload that has the setting is replaced, not added. */
+export function backupPrice(one: ResourceChange): string | undefined {
+  const { old, now } = homeBackupsOf(one);
+  return (old === undefined) === (now === undefined)
+    ? undefined
+    : `backups of homes: ${aGigabyte("bucket")}; replaced and deleted versions count for 90 days`;
 }
 
 const keyPrice = (rotated: "Once" | "Twice") => dollars(prices.monthly[`keyRotated${rotated}`]);

@@ -64,9 +64,8 @@ export async function cleanUp(options: CleanUpOptions, tools: Tools<Clients>): P
       log(`deleted home file system ${id}`);
     } else {
       log(`kept home file system ${id} of domain ${domainId} in ${options.region}. It has no mount targets,`);
-      log(
-        "and a new domain does not use it. To access its files, run this command for any VPC of the region:",
-      );
+      log("a new domain does not use it, and notebooks in spaces were on the spaces' volumes instead.");
+      log("To access its files, run this command for any VPC of the region:");
       log(
         `aws efs create-mount-target --region ${options.region} --file-system-id ${id} ` +
           "--subnet-id SUBNET --security-groups GROUP_THAT_ALLOWS_PORT_2049",

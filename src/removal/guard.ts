@@ -13,6 +13,7 @@ import {
   type Tools,
   variable,
 } from "./aws.ts";
+import { backupAdvice, backupsOf } from "./backups.ts";
 import { contentOf, describeContent } from "./buckets.ts";
 import { domainExists, homeFileSystems } from "./home-file-systems.ts";
 import { deleteMadeAsJobs, type MadeAsJobs, madeAsJobs } from "./jobs.ts";
@@ -39,6 +40,8 @@ export interface GuardOptions {
     /** Whether Terraform deletes a bucket with all its objects (`force_destroy`). */
     readonly forceDestroy: boolean;
   };
+  /** The bucket with the backups of spaces' homes: the environment's, also if it is kept. */
+  readonly backupBucket?: string | undefined;
   /** The bucket with the trail's log files. Undefined without a trail. */
   readonly trail?: { readonly bucket: string; readonly forceDestroy: boolean };
   /** Prefixes of the objects that Terraform and `npm run wheelhouse` upload. These are not users' work. */
@@ -66,7 +69,7 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
   const asJobs = await madeAsJobs(options, clients.sagemaker);
   const byServices = await madeByServices(options, clients.sagemaker);
   const lost = [
-    ...describeMade(made),
+    ...describeMade(made, await backupsIn(options, made, tools)),
     ...describeAsJobs(asJobs),
     ...describeByServices(byServices),
     ...(await homeFilesAtRisk(options, tools)),
@@ -77,6 +80,8 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
 
   if (lost.length > 0)
     log([`Users' work in ${domainId}, which would be deleted with it:`, ...lost].join("\n  "));
+  if (made.spaces.length > 0 && options.backupBucket !== undefined)
+    log(backupAdvice(options.backupBucket, options.bucket !== undefined));
   const refusals = [...undeletable];
   if (lost.length > 0 && options.consent !== domainId) {
     const given = options.consent ? `, not "${options.consent}"` : "";
@@ -97,8 +102,17 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
 /** Most lines of a list. A domain can have thousands of spaces. */
 const mostLines = 30;
 
-export function describeMade({ apps, spaces, profiles }: MadeInStudio): string[] {
-  const lines = spaces.map((space) => {
+const backupsIn = async (
+  { backupBucket }: GuardOptions,
+  { spaces }: MadeInStudio,
+  { clients }: Tools<GuardClients>,
+) => (backupBucket === undefined ? undefined : await backupsOf(spaces, backupBucket, clients.s3));
+
+export function describeMade(
+  { apps, spaces, profiles }: MadeInStudio,
+  backups?: readonly (string | undefined)[] | undefined,
+): string[] {
+  const lines = spaces.map((space, index) => {
     const { EbsVolumeSizeInGb } = space.SpaceSettingsSummary?.SpaceStorageSettings?.EbsStorageSettings ?? {};
     const owner = space.OwnershipSettingsSummary?.OwnerUserProfileName;
     const running = apps.filter(({ SpaceName }) => SpaceName === space.SpaceName);
@@ -108,6 +122,7 @@ export function describeMade({ apps, spaces, profiles }: MadeInStudio): string[]
       space.SpaceSharingSettingsSummary?.SharingType?.toLowerCase() ?? "shared",
       EbsVolumeSizeInGb === undefined ? "no volume" : `volume of ${EbsVolumeSizeInGb} GB`,
       ...running.map(({ AppType, Status }) => `${AppType} ${Status}`),
+      ...(backups === undefined ? [] : [backups[index] ?? "NO BACKUP"]),
     ].join(", ");
   });
   const others = apps.filter(({ SpaceName }) => SpaceName === undefined);
@@ -115,7 +130,11 @@ export function describeMade({ apps, spaces, profiles }: MadeInStudio): string[]
     ...others.map((app) => `app ${app.AppType}/${app.AppName} of ${app.UserProfileName}, ${app.Status}`),
     ...profiles.map(({ UserProfileName }) => `user profile ${UserProfileName}, not created by Terraform`),
   );
-  return first(lines);
+  const without = backups?.filter((one) => one === undefined).length ?? 0;
+  return [
+    ...first(lines),
+    ...(without === 0 ? [] : [`${without} of ${spaces.length} spaces have no backup`]),
+  ];
 }
 
 export const describeAsJobs = ({ jobs, pipelines }: MadeAsJobs): string[] =>
@@ -148,7 +167,7 @@ async function homeFilesAtRisk(
     if (domainId !== options.domainId) continue;
     const bytes = fileSystem.SizeInBytes?.Value ?? 0;
     const size = `home file system ${fileSystem.FileSystemId}, ${sizeOf(bytes)} as last reported by EFS`;
-    if (options.retention === "Retain") log(`kept: ${size}`);
+    if (options.retention === "Retain") log(`kept: ${size}. Notebooks in spaces are not on it`);
     else if (bytes > emptyFolder * (1 + options.ownProfiles.length)) lost.push(size);
   }
   return lost;
@@ -217,6 +236,7 @@ await runAsScript(import.meta.url, "removal guard", async (env, tools) => {
               forceDestroy: variable(env, "GUARD_BUCKET_FORCE_DESTROY") === "true",
             },
           }),
+      backupBucket: env.GUARD_BACKUP_BUCKET,
       ...(env.GUARD_TRAIL_BUCKET === undefined
         ? {}
         : {

@@ -11,6 +11,12 @@ import {
   type ResolvedGuardRails,
   resolveGuardRails,
 } from "./guard-rails.ts";
+import {
+  checkHomeBackup,
+  type HomeBackupSettings,
+  type ResolvedHomeBackup,
+  resolveHomeBackup,
+} from "./home-backup.ts";
 import { checkJobs, type JobSettings, type ResolvedJobs, resolveJobs } from "./jobs.ts";
 import { type MarimoSettings, marimoChecks, type ResolvedMarimo, resolveMarimo } from "./marimo.ts";
 import { type NetworkSettings, networkChecks, type ResolvedNetwork, resolveNetwork } from "./network.ts";
@@ -116,6 +122,15 @@ export interface EnvironmentSettings
   readonly audit?: AuditSettings | false;
 
   /**
+   * Backups of each space's home folder in its user's part of the bucket, a shared space's in `shared`:
+   * `{ intervalMinutes?, include?, exclude?, maximumSizeGb? }`. A space's volume is deleted with the space, and only a
+   * backup stays, as long as the bucket does. Administrators can read the bucket. Not available with
+   * `existing.executionRoleArn` or `existing.domainId`.
+   * @default none by themselves; `marimo-backup now` makes one in any space
+   */
+  readonly homeBackup?: HomeBackupSettings;
+
+  /**
    * Existing resources to use instead of the stack's own. Cannot change later where the domain refers to them.
    * @default none
    */
@@ -147,6 +162,8 @@ export interface ResolvedEnvironment
   readonly deployers: readonly string[];
   /** Undefined where there is no trail. */
   readonly audit: ResolvedAudit | undefined;
+  /** Undefined where spaces make no backups by themselves. */
+  readonly homeBackup: ResolvedHomeBackup | undefined;
   readonly existing: ExistingSettings;
   readonly permissionsBoundaryArn: string | undefined;
 }
@@ -176,6 +193,7 @@ export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvir
     teams: (settings.teams ?? []).map((team) => resolveTeam(team, jobs)),
     deployers: settings.deployers ?? [],
     audit: resolveAudit(settings.audit),
+    homeBackup: resolveHomeBackup(settings.homeBackup),
     existing: settings.existing ?? {},
     permissionsBoundaryArn: settings.permissionsBoundaryArn,
   };
@@ -198,6 +216,7 @@ export const environmentChecks: Checks<EnvironmentSettings> = {
   teams: checkTeams,
   deployers: checkDeployers,
   audit: checkAudit,
+  homeBackup: checkHomeBackup,
   existing: checkExisting,
   permissionsBoundaryArn: checkPolicyArn,
 };

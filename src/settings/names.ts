@@ -10,9 +10,11 @@ export const {
   bucketPrefixes,
   /**
    * Folders of a user. `marimo-job` writes `jobSources` and the state of `sweeps`. Jobs write their pages, files and
-   * outcomes to `jobs`, and to `sweeps` as part of a sweep.
+   * outcomes to `jobs`, and to `sweeps` as part of a sweep. `marimo-backup` writes `backup`, one folder for each space.
    */
   folders,
+  /** Defaults of the setting `homeBackup`, which `marimo-backup now` has without the setting too. */
+  homeBackup: homeBackupDefaults,
   /** Key of the object that names the current version of the payload. */
   payloadPointer,
   /** Key of the object that tells `marimo-job` how to submit jobs: `JobsJson`. */
@@ -32,6 +34,9 @@ export const {
   /** Prefix of a job's environment variables with the ARN of a secret. */
   secretVariable,
 } = shared;
+
+/** Line of settings.env with the setting `homeBackup`. */
+export const homeBackupVariable = "MARIMO_HOME_BACKUP";
 
 /** Prefixes that only deployers write. Every space and job reads them. */
 export const deployedPrefixes = [bucketPrefixes.payload, bucketPrefixes.wheels, bucketPrefixes.schedules];

@@ -3,8 +3,10 @@ import { type Checks, checkBoolean, oneOf, type Report, type Resolved, type Unty
 /** What a destroy leaves. */
 export interface RetentionSettings {
   /**
-   * What happens to the domain's home file system when the domain is destroyed. Cannot change later: the AWS
-   * provider's update fails for a domain in VpcOnly.
+   * What happens to the domain's home file system (EFS) when the domain is destroyed. `Retain` keeps it with its key, and
+   * nothing else: notebooks of JupyterLab and Code Editor spaces are on the volumes of the spaces (EBS), which are deleted
+   * with the spaces, and the bucket is deleted too. `removalProtection` is what refuses the destroy. Cannot change later:
+   * the AWS provider's update fails for a domain in VpcOnly.
    * Limit: `Retain` or `Delete` (SageMaker API, `RetentionType`).
    * @default "Retain"
    */

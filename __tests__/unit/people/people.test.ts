@@ -1,4 +1,4 @@
-import type { S3Client } from "@aws-sdk/client-s3";
+import { S3Client } from "@aws-sdk/client-s3";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { describe, expect, it } from "vitest";
@@ -139,21 +139,22 @@ describe("a person's work", () => {
       },
     });
     const person = { domainId: "d-1", profile: "Ana", prefix: "marimo-dev", hasRole, bucket: "b" };
-    const clients = { sagemaker, scheduler, s3: undefined as unknown as S3Client };
+    const s3: S3Client = Object.assign(Object.create(S3Client.prototype), { send: async () => ({}) });
+    const clients = { sagemaker, scheduler, s3 };
     const work = await workOf(person, { clients, log: () => {}, wait: async () => {} });
     return { lines: describeWork(work), groups };
   };
-  const ofSpace = "space hers, of ana, shared, no volume";
+  const inStudio = ["space hers, of ana, shared, no volume, NO BACKUP", "1 of 1 spaces have no backup"];
 
   it("is what is in Studio, the schedules of the person's group, and what the person's role started", async () => {
     expect(await found(true)).toEqual({
-      lines: [ofSpace, "schedule marimo-dev-user-ana/nightly", "pipeline marimo-dev-ana-grid"],
+      lines: [...inStudio, "schedule marimo-dev-user-ana/nightly", "pipeline marimo-dev-ana-grid"],
       groups: ["marimo-dev-user-ana"],
     });
   });
 
   it("is only what is in Studio where everybody has one role", async () => {
-    expect(await found(false)).toEqual({ lines: [ofSpace], groups: [] });
+    expect(await found(false)).toEqual({ lines: inStudio, groups: [] });
   });
 });
 

@@ -4,7 +4,7 @@ import { costsOf } from "../../../src/plan-review/costs.ts";
 import { differencesOf } from "../../../src/plan-review/differences.ts";
 import { kindOf } from "../../../src/plan-review/kinds.ts";
 import { code } from "../../../src/plan-review/markdown.ts";
-import { readPlan } from "../../../src/plan-review/plan.ts";
+import { readPlan, type Values } from "../../../src/plan-review/plan.ts";
 import { dollars, prices } from "../../../src/plan-review/prices.ts";
 import { report, unknownNamesText } from "../../../src/plan-review/report.ts";
 import { statusOf } from "../../../src/plan-review/review.ts";
@@ -332,6 +332,16 @@ describe("the monthly cost", () => {
     const { total, usage } = costsOf(plan([change("aws_kms_key.k", null, { enable_key_rotation })]));
     expect(total).toBe(1);
     expect(usage).toEqual(later);
+  });
+
+  it("includes the price of backups where they are turned on or off, and not where they stay", () => {
+    const at = 'aws_s3_object.payload_generated["settings.env"]';
+    const on = (key: string) => ({ key, content: 'MARIMO_HOME_BACKUP={"maximumSizeGb":5}\n' });
+    const usage = (before: Values, after: Values) => costsOf(plan([replaced(at, before, after)])).usage;
+    const price = ["backups of homes: 0.023 a GB; replaced and deleted versions count for 90 days"];
+    expect(usage({ key: "1", content: "" }, on("2"))).toEqual(price);
+    expect(usage(on("1"), { key: "2", content: "" })).toEqual(price);
+    expect(usage(on("1"), on("2"))).toEqual([]);
   });
 
   it("includes the prices of schedules", () => {

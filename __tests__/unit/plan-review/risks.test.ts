@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Plan, ResourceChange, Values } from "../../../src/plan-review/plan.ts";
 import { rules } from "../../../src/plan-review/risks/index.ts";
+import { homeBackupDefaults } from "../../../src/settings/names.ts";
 import { change, plan, replaced, review, risksOf } from "../../support/plan-fixture.ts";
 
 const domain = {
@@ -43,6 +44,10 @@ const policyOf = (...statements: object[]): Values => ({
   role: "execution",
   name: "artifacts",
   policy: policy(...statements),
+});
+const settingsAt = 'aws_s3_object.payload_generated["settings.env"]';
+const backedUp = (changed: object): Values => ({
+  content: `MARIMO_TRANSPORT=auto\nMARIMO_HOME_BACKUP=${JSON.stringify({ ...homeBackupDefaults, ...changed })}\n`,
 });
 const ruleAt = "aws_vpc_security_group_ingress_rule.nfs";
 const rule = (cidr: string, from = 443, to = from): Values => ({
@@ -472,6 +477,30 @@ const cases: readonly Case[] = [
         domain,
         { ...domain, retention_policy: [{ home_efs_file_system: "Retain" }] },
         "retention_policy",
+      ),
+    ],
+  },
+  {
+    what: "homes that are no longer backed up",
+    risk: "less-backup:payload_generated.settings.env",
+    changes: [change(settingsAt, backedUp({}), { content: "MARIMO_TRANSPORT=auto\n" })],
+    harmless: [change(settingsAt, { content: "MARIMO_TRANSPORT=auto\n" }, backedUp({}))],
+  },
+  {
+    what: "homes of which less is backed up",
+    risk: "less-backup:payload_generated.settings.env",
+    changes: [
+      change(
+        settingsAt,
+        backedUp({}),
+        backedUp({ maximumSizeGb: 1, include: ["marimo-notebooks"], exclude: ["*.csv"] }),
+      ),
+    ],
+    harmless: [
+      change(
+        settingsAt,
+        backedUp({ include: ["a"], exclude: ["*.csv"] }),
+        backedUp({ intervalMinutes: 60, maximumSizeGb: 9, include: ["a", "b"] }),
       ),
     ],
   },
@@ -923,14 +952,23 @@ describe("the risks of a plan", () => {
     expect(risks[0]?.reason).toContain("`vpc_id` cannot be updated in place");
     // xi is in another domain.
     expect(risks[0]?.lost).toContain("3 people (`cy`, `ana`, `bo`)");
-    expect(risks[0]?.lost).toContain("the home directories (`retention_policy` is `Delete`)");
+    expect(risks[0]?.lost).toContain("the home file system (`retention_policy` is `Delete`)");
   });
 
-  it("state that home directories stay if they are retained", () => {
+  it("state that a retained home file system stays, without the notebooks in spaces", () => {
     const kept = { ...domain, retention_policy: [{ home_efs_file_system: "Retain" }] };
     const [risk] = review(plan([change(domainAt, kept, null)], people)).risks;
     expect(risk?.lost).toContain("2 people");
-    expect(risk?.lost).toContain("whose file system stays");
+    expect(risk?.lost).toContain("with the notebooks on their volumes");
+    expect(risk?.lost).toContain("which stays without a domain and has no notebooks of JupyterLab spaces");
+  });
+
+  it("state what a backup leaves out, and that what is there already goes", () => {
+    const less = backedUp({ maximumSizeGb: 1, include: ["marimo-notebooks"], exclude: ["*.csv"] });
+    const [risk] = review(plan([change(settingsAt, backedUp({}), less)])).risks;
+    expect(risk?.reason).toContain(
+      "at most 1 GB of a home instead of 5 GB; only marimo-notebooks; without *.csv as well. The next backup deletes",
+    );
   });
 
   it("name the workaround for the provider's bug, with the command for the domain", () => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { untilGone, whyItStopped } from "../../../src/removal/aws.ts";
 import { type GuardClients, type GuardOptions, guard } from "../../../src/removal/guard.ts";
 import { keepKey } from "../../../src/removal/keep-key.ts";
-import { awsNames } from "../../../src/settings/names.ts";
+import { awsNames, folders } from "../../../src/settings/names.ts";
 import { expression, resource, resourceNames, synthesize } from "../../support/synthesize.ts";
 
 const options: GuardOptions = {
@@ -14,6 +14,7 @@ const options: GuardOptions = {
   ownProfiles: ["ana"],
   retention: "Delete",
   bucket: { name: "work", accessLogsName: "work-logs", forceDestroy: true },
+  backupBucket: "work",
   payloadPrefix: "marimo/payload/",
   schedulesPrefix: "marimo/schedules/",
   wheelsPrefix: "marimo/wheels/",
@@ -35,6 +36,8 @@ interface World {
   objects: Record<string, string[]>;
   /** Deletions and stops, in order. */
   deleted: string[];
+  /** The error that S3 returns for lists. */
+  backupFailure?: Error;
   /** The error that AWS returns for every deletion. */
   failure?: Error;
 }
@@ -157,6 +160,15 @@ function answer(world: World, command: string, input: Record<string, string>): u
           Size: 1024,
         })),
       };
+    case "ListObjectsV2Command": {
+      if (world.backupFailure) throw world.backupFailure;
+      const { Delimiter, Prefix = "" } = input;
+      const keys = (world.objects[input.Bucket ?? ""] ?? []).filter((key) => key.startsWith(Prefix));
+      const LastModified = new Date("2026-11-27T08:00:00Z");
+      if (!Delimiter) return { Contents: keys.map((Key) => ({ Key, LastModified, Size: 1024 })) };
+      const folders = new Set(keys.map((key) => `${Prefix}${key.slice(Prefix.length).split("/")[0]}/`));
+      return { CommonPrefixes: [...folders].sort().map((folder) => ({ Prefix: folder })) };
+    }
     case "ListModelsCommand":
       return { Models: Object.keys(world.models ?? {}).map((ModelName) => ({ ModelName })) };
     case "DescribeModelCommand":
@@ -224,6 +236,59 @@ describe("the guard before a destroy", () => {
     expect(world.deleted).toEqual([]);
   });
 
+  it("looks for backups where marimo-backup writes them", () => {
+    expect(folders.backup).toBe("backup");
+  });
+
+  it("says of each space whether it has a backup, how to make one, and what keeps it", async () => {
+    const world = withSpace();
+    world.spaces.push({ SpaceName: "team", SpaceSharingSettingsSummary: { SharingType: "Shared" } });
+    world.objects.work?.push(
+      // Of another user's space with this name, and without a manifest: neither counts.
+      "people/bo/backup/mine/20261101T080000Z/manifest.json",
+      "people/ana/backup/mine/20261103T080000Z/files/a.py",
+    );
+    const without = await run(world);
+    expect(without.said).toMatch(/space mine, .*JupyterLab InService, NO BACKUP$/m);
+    expect(without.said).toContain("2 of 2 spaces have no backup");
+    expect(without.said).toContain("marimo-backup now");
+    expect(without.said).toContain(
+      'Backups are deleted with the bucket. To keep them: aws s3 sync s3://work FOLDER --exclude "*" --include "*/backup/*"',
+    );
+
+    world.objects.work?.push(
+      ...["manifest.json", "files/a.py"].map((name) => `people/ana/backup/mine/20261101T080000Z/${name}`),
+      ...["manifest.json", "files/a.py", "files/b/c.py"].map(
+        (name) => `people/ana/backup/mine/20261102T080000Z/${name}`,
+      ),
+      "shared/backup/team/20261101T080000Z/manifest.json",
+    );
+    const { said } = await run(world);
+    expect(said).toMatch(
+      /space mine, .*, backup of 2026-11-27T08:00:00Z: 2 files, 2.0 KiB, s3:\/\/work\/people\/ana\/backup\/mine\/20261102T080000Z\/$/m,
+    );
+    expect(said).toMatch(
+      /space team, .*, backup of .*: 0 files, 0 bytes, s3:\/\/work\/shared\/backup\/team\//,
+    );
+    expect(said).not.toContain("have no backup");
+  });
+
+  it("goes on where it may not list backups, and stops at any other error", async () => {
+    const denied = { ...withSpace(), backupFailure: named("AccessDenied", "not yours") };
+    const { result, said } = await run(denied, { consent: "d-1" });
+    expect(said).toContain("backups cannot be listed: not yours");
+    expect(result).toBe("done");
+    const expired = { ...withSpace(), backupFailure: named("ExpiredToken") };
+    expect((await run(expired, { consent: "d-1" })).result).toBe("ExpiredToken");
+    expect(expired.deleted).toEqual([]);
+  });
+
+  it("says that backups stay in an existing bucket, and nothing of backups without spaces", async () => {
+    const { bucket: _, ...existing } = options;
+    expect((await run(withSpace(), {}, existing)).said).toContain("Backups stay in work");
+    expect((await run(quiet())).said).not.toMatch(/backup/i);
+  });
+
   it("deletes apps, then spaces, then profiles with consent, but not Terraform's profiles", async () => {
     const world = withSpace();
     expect((await run(world, { consent: "d-1" })).result).toBe("done");
@@ -249,7 +314,9 @@ describe("the guard before a destroy", () => {
   it("requires no consent for files that are kept, and logs where they are", async () => {
     const { result, said } = await run({ ...quiet(), bytes: 5 * 1024 ** 3 }, { retention: "Retain" });
     expect(result).toBe("done");
-    expect(said).toContain("kept: home file system fs-1, 5.0 GiB");
+    expect(said).toContain(
+      "kept: home file system fs-1, 5.0 GiB as last reported by EFS. Notebooks in spaces are not on it",
+    );
   });
 
   it("requires consent for users' objects", async () => {

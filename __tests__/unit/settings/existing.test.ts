@@ -172,6 +172,12 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     "guardRails.budget.stopAtPercent: 90 would have a policy attached to existing.executionRoleArn",
   ],
   [
+    "backups of homes that all users could read",
+    existing({ executionRoleArn: "arn:aws:iam::123456789012:role/studio" }, { homeBackup: {} }),
+    "homeBackup: {} cannot be combined with `existing.executionRoleArn` or `existing.domainId`",
+    "a part of the bucket that others cannot read",
+  ],
+  [
     "the bucket of the state",
     existing({ bucket: "acme-state" }, { backend: { type: "s3", bucket: "acme-state" } }),
     'existing.bucket: "acme-state" contains the Terraform state of environments[0]',

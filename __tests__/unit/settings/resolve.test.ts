@@ -51,6 +51,7 @@ describe("resolveEnvironment", () => {
       access: { buckets: [], glueDatabases: [], secrets: [], redshift: [], lakeFormation: false },
       teams: [],
       audit: { retentionDays: 365, alertAddresses: [] },
+      homeBackup: undefined,
       deployers: [],
       awsProviderVersion: "~> 5.100",
       backend: { type: "local" },
@@ -168,6 +169,7 @@ describe("resolveEnvironment", () => {
         allowedModels: ["amazon.nova-micro-v1:0"],
         costByUser: false,
       },
+      homeBackup: { intervalMinutes: 60, include: ["a"], exclude: ["b"], maximumSizeGb: 20 },
       audit: {
         retentionDays: 30,
         alertAddresses: ["security@example.com"],
@@ -190,6 +192,15 @@ describe("resolveEnvironment", () => {
       bucketForceDestroy: false,
     };
     expect(resolveEnvironment(given)).toEqual(given);
+  });
+
+  it("backs up everything that is not hidden each half an hour, up to 5 GB, where homes are backed up", () => {
+    const defaults = { intervalMinutes: 30, include: [], exclude: [], maximumSizeGb: 5 };
+    expect(resolveEnvironment({ name: "dev", homeBackup: {} }).homeBackup).toEqual(defaults);
+    expect(resolveEnvironment({ name: "dev", homeBackup: { include: ["a"] } }).homeBackup).toEqual({
+      ...defaults,
+      include: ["a"],
+    });
   });
 
   it("has no trail where the settings turn it off", () => {

@@ -129,10 +129,10 @@ describe("the removal guard beside an existing bucket", () => {
   const guarded = (stack: ReturnType<typeof synthesize>) =>
     Object.keys(resource(stack, "terraform_data", "removal_guard_step").input as object);
 
-  it("looks at the trail's bucket only, because no other one is deleted", () => {
+  it("asks about the trail's bucket only, because no other one is deleted, and lists the backups in it", () => {
     expect(guarded(synthesize())).toContain("bucket");
     const input = guarded(synthesize({ existing: { bucket: "acme-studio" } }));
-    expect(input.filter((name) => name.includes("bucket"))).toEqual(["trail_bucket"]);
+    expect(input.filter((name) => name.includes("bucket"))).toEqual(["backup_bucket", "trail_bucket"]);
     expect(input).toContain("domain_id");
   });
 });

@@ -192,6 +192,20 @@ describe("the upload", () => {
     expect(settings).toContain(`MARIMO_REPOSITORY_SECRETS=${repositoryUrl}=${secretArn}\\n`);
   });
 
+  it("tells the spaces what to back up, where they do", () => {
+    const texts = (settings: Parameters<typeof synthesize>[0]) =>
+      Object.values(
+        resource(synthesize(settings), "aws_s3_object", "payload_generated").for_each as Record<
+          string,
+          string
+        >,
+      ).join("");
+    expect(texts({ homeBackup: { exclude: ["*.parquet"] } })).toContain(
+      'MARIMO_HOME_BACKUP={"intervalMinutes":30,"include":[],"exclude":["*.parquet"],"maximumSizeGb":5}\n',
+    );
+    expect(texts({})).not.toContain("MARIMO_HOME_BACKUP");
+  });
+
   it("tells the spaces not to run cells on opening, if the setting says so", () => {
     const texts = (settings: Parameters<typeof synthesize>[0]) =>
       JSON.stringify(resource(synthesize(settings), "aws_s3_object", "payload_generated").for_each);

@@ -5,6 +5,7 @@ import { auditRule } from "./audit.ts";
 import { egressRule } from "./egress.ts";
 import { endpointTimeoutRule } from "./endpoint-timeout.ts";
 import { publicRule, trafficRule } from "./exposure.ts";
+import { homeBackupRule } from "./home-backup.ts";
 import { instanceLimitRule } from "./instance-limit.ts";
 import { instanceTypesRule } from "./instance-types.ts";
 import { lostRules } from "./lost.ts";
@@ -30,6 +31,7 @@ export const rules: readonly Rule[] = [
   removedRule,
   ...lostRules,
   retentionRule,
+  homeBackupRule,
   auditRule,
   protectionRule,
   publicRule,

@@ -22,14 +22,15 @@ const losses: Readonly<
     const keeps = retentionOf(before(one)) !== "Delete";
     return {
       lost:
-        `all spaces and volumes of ${count(people.length, "person", "people")}${people.length > 0 ? ` (${codes(people)})` : ""} ` +
-        "and of users who were added by hand, and " +
+        `all spaces of ${count(people.length, "person", "people")}${people.length > 0 ? ` (${codes(people)})` : ""} ` +
+        "and of users who were added by hand, with the notebooks on their volumes, and " +
         (keeps
-          ? "access to the home directories, whose file system stays without a domain"
-          : "the home directories (`retention_policy` is `Delete`)"),
+          ? "access to the home file system, which stays without a domain and has no notebooks of JupyterLab spaces " +
+            "(`retention_policy` is `Retain`)"
+          : "the home file system (`retention_policy` is `Delete`)"),
       instead:
         "undo the change. If the change is necessary, add a second environment to src/environments.ts, have the users " +
-        "copy their files to it, and then remove this one",
+        "back up their spaces (`marimo-backup now`), copy the backups to its bucket, and then remove this one",
     };
   },
   aws_sagemaker_user_profile: (one) => ({
@@ -40,7 +41,7 @@ const losses: Readonly<
   }),
   aws_sagemaker_space: (one) => ({
     lost: `the space ${code(text(before(one).space_name) ?? one.address)} and all files on its volume`,
-    instead: "undo the change, or have the owner copy the files to the bucket first",
+    instead: "undo the change, or have the owner run `marimo-backup now` in the space first",
   }),
   aws_kms_key: (one, plan) => ({
     lost:

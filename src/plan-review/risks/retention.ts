@@ -19,7 +19,7 @@ const days = (value: unknown) => (typeof value === "number" ? value : undefined)
 const weakenings: Readonly<Record<string, (one: ResourceChange) => string | undefined>> = {
   aws_sagemaker_domain: (one) =>
     retentionOf(before(one)) !== "Delete" && retentionOf(after(one)) === "Delete"
-      ? "Deleting the domain will also delete the home file system (`retention_policy`)."
+      ? "Deleting the domain will also delete the home file system (`retention_policy`), besides the volumes of spaces."
       : undefined,
   aws_s3_bucket: (one) =>
     before(one).force_destroy === false && after(one).force_destroy === true

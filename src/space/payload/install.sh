@@ -59,6 +59,8 @@ fi
 
 # In the background: a bucket that does not answer would delay marimo.
 "$python" -s "$payload/python/sagemaker_marimo/sdk_defaults.py" 9>&- &
+# Until the app stops. It has a log of its own, so it must not keep this script's open.
+"$python" -s "$payload/python/sagemaker_marimo/backup/loop.py" >/dev/null 2>&1 9>&- &
 
 # Only links are created or replaced here. A regular file of that name belongs to the user or the image.
 link() {
@@ -68,6 +70,7 @@ link "$MARIMO_STATE/payload/current/bin/start-marimo.sh" "$HOME/start-marimo.sh"
 link "$MARIMO_STATE/payload/current/bin/marimo.sh" "${python%/*}/marimo"
 link "$MARIMO_STATE/payload/current/bin/marimo-doctor.sh" "${python%/*}/marimo-doctor"
 link "$MARIMO_STATE/payload/current/bin/marimo-job.sh" "${python%/*}/marimo-job"
+link "$MARIMO_STATE/payload/current/bin/marimo-backup.sh" "${python%/*}/marimo-backup"
 link "$MARIMO_STATE/payload/current/bin/marimo-python.sh" "${python%/*}/marimo-python"
 
 # One virtual environment for each pair of Python version and requirements. Either may change with a restart; the last

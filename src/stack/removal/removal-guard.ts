@@ -54,6 +54,7 @@ export class RemovalGuard extends Construct {
               access_logs_bucket: bucket.destroyed.accessLogsName,
               bucket_force_destroy: bucket.destroyed.forceDestroy,
             }),
+        ...(bucket === undefined ? {} : { backup_bucket: bucket.name }),
         ...(trail === undefined
           ? {}
           : { trail_bucket: trail.bucketName, trail_force_destroy: trail.forceDestroy }),

@@ -2,6 +2,7 @@ import type { Construct } from "constructs";
 import { modelsOf, type ResolvedAi } from "../../settings/ai.ts";
 import { athenaUsers } from "../../settings/athena.ts";
 import { lockFileOf } from "../../settings/locks.ts";
+import { homeBackupVariable } from "../../settings/names.ts";
 import { HomeFileSystemKey } from "../removal/home-file-system-key.ts";
 import { spaceFiles } from "../studio/space-files.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
@@ -97,7 +98,7 @@ function spaceSettings({
   packages,
   workgroups,
 }: EnvironmentContext): Readonly<Record<string, string>> {
-  const { ai, appsFolder, packageIndexUrl, repositories, runOnOpen, transport } = environment;
+  const { ai, appsFolder, homeBackup, packageIndexUrl, repositories, runOnOpen, transport } = environment;
   const settings: Readonly<Record<string, string | undefined>> = {
     MARIMO_AI: ai && JSON.stringify(spaceModels(ai)),
     MARIMO_TRANSPORT: transport,
@@ -105,6 +106,7 @@ function spaceSettings({
     MLFLOW_TRACKING_URI: environment.services.mlflowArn,
     MARIMO_ATHENA_USERS: words(athenaUsers(workgroups)),
     MARIMO_APPS_FOLDER: appsFolder,
+    [homeBackupVariable]: homeBackup && JSON.stringify(homeBackup),
     MARIMO_RUN_ON_OPEN: runOnOpen ? "true" : undefined,
     MARIMO_REPOSITORIES: words(repositories.map(({ repositoryUrl }) => repositoryUrl)),
     // An address has no `=`.

@@ -21,6 +21,7 @@ if sys.version_info[:2] < image_.OLDEST:  # the checks themselves need a newer o
 
 from sagemaker_marimo import state  # noqa: E402
 from sagemaker_marimo.checks import files, servers, upgrades  # noqa: E402
+from sagemaker_marimo.checks.backup import backup  # noqa: E402
 from sagemaker_marimo.checks.bucket import bucket  # noqa: E402
 from sagemaker_marimo.checks.gpu import gpu  # noqa: E402
 from sagemaker_marimo.checks.image import image  # noqa: E402
@@ -48,12 +49,13 @@ CHECKS: tuple[tuple[str, Check, str | None], ...] = (
     ("private interfaces", upgrades.interfaces, None),
     ("event stream", servers.event_stream, "marimo's server"),
     ("bucket", bucket, None),
+    ("backup", backup, None),
     ("activity watcher", files.activity_watcher, "private interfaces"),
 )
 """Name, check, and the name of the check that must pass first. A check comes after the one it needs."""
 IN_ANY_APP = (
     *("GPU", "disk space", "payload", "environment", "packages of jobs"),
-    *("repositories", "tested versions", "bucket"),
+    *("repositories", "tested versions", "bucket", "backup"),
 )
 """Code Editor runs no JupyterLab, and marimo's server only while `marimo edit` runs."""
 

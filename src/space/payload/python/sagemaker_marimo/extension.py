@@ -1,14 +1,17 @@
 """Restores marimo's entries if the user's own `c.ServerProxy.servers = {…}` replaced them, answers
-JupyterLab's file browser, and adds pip_notice.py to JupyterLab's terminals.
+JupyterLab's file browser, adds pip_notice.py to JupyterLab's terminals, and backs up the home at its end.
 
 This is a Jupyter server extension: all extensions are linked after the whole configuration is read and before
 the first extension is loaded. jupyter-server-proxy reads its servers after that.
 """
 
+import atexit
 from typing import Any
 
 from jupyter_server.utils import url_path_join
 
+from sagemaker_marimo.backup import loop
+from sagemaker_marimo.backup.options import options
 from sagemaker_marimo.file_browser import FileBrowserHandler
 from sagemaker_marimo.pip_notice import terminal_environment
 from sagemaker_marimo.stock_server import guard
@@ -43,6 +46,8 @@ def _link_jupyter_server_extension(serverapp: Any) -> None:
 def _load_jupyter_server_extension(serverapp: Any) -> None:
     address = url_path_join(serverapp.base_url, "sagemaker-marimo/(open|app|convert)")
     serverapp.web_app.add_handlers(".*$", [(address, FileBrowserHandler)])
+    if options().is_on:
+        atexit.register(loop.at_exit)
     if is_stock:
         guards = [guard(url_path_join(serverapp.base_url, name)) for name in entries]
         serverapp.web_app.default_router.rules[:0] = guards

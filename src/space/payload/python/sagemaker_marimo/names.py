@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 _NAMES = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 
@@ -11,6 +12,8 @@ SHARED: str = _NAMES["bucketPrefixes"]["shared"]
 JOBS: str = _NAMES["folders"]["jobs"]
 JOB_SOURCES: str = _NAMES["folders"]["jobSources"]
 SWEEPS: str = _NAMES["folders"]["sweeps"]
+BACKUP: str = _NAMES["folders"]["backup"]
+HOME_BACKUP: dict[str, Any] = _NAMES["homeBackup"]
 POINTER: str = _NAMES["payloadPointer"]
 JOBS_JSON: str = _NAMES["jobsJson"]
 JOB_LOG_GROUP: str = _NAMES["jobLogGroup"]

@@ -1,5 +1,6 @@
 """Paths and settings in a space's home folder."""
 
+import json
 import os
 import secrets
 import stat
@@ -68,6 +69,17 @@ def settings() -> dict[str, str]:
         with suppress(OSError):
             lines += file.read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def resource(member: str) -> str | None:
+    """What AWS writes about the app, such as its SpaceName and ExecutionRoleArn. None outside of a space.
+    sagemaker-core reads it at the same place (session_helper.py, get_caller_identity_arn)."""
+    file = os.environ.get("SAGEMAKER_RESOURCE_METADATA", "/opt/ml/metadata/resource-metadata.json")
+    try:
+        value = json.loads(Path(file).read_text(encoding="utf-8")).get(member)
+    except (OSError, ValueError, AttributeError):
+        return None
+    return value if isinstance(value, str) else None
 
 
 def token_file() -> Path:

@@ -1,12 +1,10 @@
 """Who sends a job: it runs as the role of that user, and its name begins with theirs."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from sagemaker_marimo import names
+from sagemaker_marimo import names, state
 from sagemaker_marimo.jobs.settings import Environment, Refused
 
 
@@ -28,7 +26,7 @@ def find(environment: Environment, user: str | None) -> Sender:
     if environment.role is not None:
         return Sender(environment.role, environment.prefix, folder_of(user))
     roles = environment.user_roles
-    role = _space_role()
+    role = state.resource("ExecutionRoleArn")
     if user:
         # Names in ARNs and roles are in lower case.
         name = user.lower()
@@ -70,14 +68,3 @@ def athena_workgroup(environment: Environment, sender: Sender) -> str | None:
     if {"*", sender.folder.rpartition("/")[2]}.isdisjoint(environment.athena_users):
         return None
     return sender.role.rpartition("/")[2] if environment.role is None else f"{environment.prefix}-shared"
-
-
-def _space_role() -> str | None:
-    """The role of the space, or None outside of a space. sagemaker-core reads it at the same place
-    (session_helper.py, get_caller_identity_arn)."""
-    file = os.environ.get("SAGEMAKER_RESOURCE_METADATA", "/opt/ml/metadata/resource-metadata.json")
-    try:
-        role = json.loads(Path(file).read_text(encoding="utf-8")).get("ExecutionRoleArn")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return role if isinstance(role, str) else None

@@ -1,0 +1,1 @@
+"""Backups of home folders in the environment's bucket, and their restoration."""
