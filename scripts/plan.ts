@@ -47,8 +47,8 @@ const help = `usage: npm run plan -- [options]
        npm run plan -- --rehearsal [options]
 
 Synthesizes an environment of src/environments.ts, plans it with Terraform, and reviews the plan. The review lists the
-risks first, with what is lost, for whom, and what to do instead. Then it lists all changes by area, and the change of the
-fixed monthly cost. It is printed and written to a Markdown file. Nothing is applied.
+risks first, with what is lost, for whom, and what to do instead. Then it lists what was changed outside of Terraform, all
+changes by area, and the change of the fixed monthly cost. It is printed and written to a Markdown file. Nothing is applied.
 
 ${optionsHelp(options)}
 
