@@ -66,10 +66,10 @@ const help = `usage: npm run plan -- [options]
        npm run plan -- --rehearsal [options]
 
 Synthesizes an environment of src/environments.ts, plans it with Terraform, and reviews the plan. The review lists the
-risks first, with what is lost, for whom, and what to do instead. Then it lists all changes by area, and the change of the
-fixed monthly cost. It ends with the command that applies this plan and accepts its risks. It is printed, and written as
-Markdown, JSON and SARIF (src/plan-review/README.md). Nothing is applied. For an environment that is in a state file, but
-not in src/environments.ts any more, it plans the destroy.
+risks first, with what is lost, for whom, and what to do instead. Then it lists what was changed outside of Terraform, all
+changes by area, and the change of the fixed monthly cost. It ends with the command that applies this plan and accepts its
+risks. It is printed, and written as Markdown, JSON and SARIF (src/plan-review/README.md). Nothing is applied. For an
+environment that is in a state file, but not in src/environments.ts any more, it plans the destroy.
 
 ${optionsHelp(options)}
 
