@@ -59,14 +59,15 @@ it("lists what a person left, and deletes nothing without consent", async () => 
   expect(listed.code).toBe(1);
   for (const line of [
     `ana in "dev" (${domainId}, account 123456789012, us-east-1) has:`,
-    "space ana-1, of ana, private, volume of 7 GB, JupyterLab InService",
     "schedule marimo-dev-user-ana/ana-nightly",
     "pipeline marimo-dev-ana-grid-1",
     `s3://${bucket}/people/ana/, 2 objects, 2 versions, 2.0 KiB`,
     "Confirmation needs a terminal",
   ])
     expect(listed.output).toContain(line);
-  expect(listed.output).toMatch(/last backup of the space ana-1: 2\d{3}-.*people\/ana\/backup\/ana-1\//);
+  expect(listed.output).toMatch(
+    /space ana-1, of ana, private, volume of 7 GB, JupyterLab InService, backup of 2\d{3}-\S+: 0 files, .*people\/ana\/backup\/ana-1\/home\//,
+  );
   expect(listed.output).not.toContain("bo-");
   expect(await made()).toEqual(before);
 

@@ -11,18 +11,20 @@ export class Clone {
   private readonly copy: ReturnType<typeof copyProject>;
   readonly folder: string;
 
-  constructor(settings: EnvironmentSettings) {
-    this.copy = copyProject(JSON.stringify([settings]));
+  constructor(...settings: readonly EnvironmentSettings[]) {
+    this.copy = copyProject(JSON.stringify(settings));
     this.folder = this.copy.folder;
     cpSync(join(projectFolder, "scripts"), join(this.folder, "scripts"), { recursive: true });
     symlinkSync(workFolder, join(this.folder, ".local-studio"));
   }
 
   set settings(settings: EnvironmentSettings) {
-    writeFileSync(
-      join(this.folder, "src/environments.ts"),
-      `export const environments = ${JSON.stringify([settings])};\n`,
-    );
+    this.setEnvironments(settings);
+  }
+
+  setEnvironments(...settings: readonly EnvironmentSettings[]): void {
+    const source = `export const environments = ${JSON.stringify(settings)};\n`;
+    writeFileSync(join(this.folder, "src/environments.ts"), source);
   }
 
   get locks() {
@@ -43,10 +45,12 @@ export class Clone {
     return result;
   }
 
-  /** Folder of the only environment's synthesized stack. */
+  /** Folder of the synthesized stack of `dev`. */
   get stack() {
-    return join(this.folder, "cdktf.out/stacks/dev");
+    return this.stackOf("dev");
   }
+
+  stackOf = (environment: string) => join(this.folder, "cdktf.out/stacks", environment);
 
   /** Runs Terraform in that stack. */
   async terraform(

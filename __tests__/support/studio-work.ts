@@ -18,7 +18,7 @@ export async function inService(describe: () => Promise<{ Status?: string | unde
 
 /** Creates a space and its app, like Studio's user interface, and waits until they are in service. */
 export async function makeSpace(
-  { sagemaker }: StackFixture,
+  { sagemaker }: Pick<StackFixture, "sagemaker">,
   DomainId: string,
   space: { readonly name: string; readonly owner: string; readonly sharing: "Private" | "Shared" },
 ): Promise<void> {
