@@ -42,8 +42,15 @@ export interface HomeBackupSettings {
 
 export type ResolvedHomeBackup = Resolved<HomeBackupSettings>;
 
-export const resolveHomeBackup = (settings: HomeBackupSettings | undefined): ResolvedHomeBackup | undefined =>
-  settings && { ...homeBackupDefaults, ...settings };
+export const resolveHomeBackup = (
+  settings: HomeBackupSettings | undefined,
+): ResolvedHomeBackup | undefined =>
+  settings && {
+    intervalMinutes: settings.intervalMinutes ?? homeBackupDefaults.intervalMinutes,
+    include: settings.include ?? homeBackupDefaults.include,
+    exclude: settings.exclude ?? homeBackupDefaults.exclude,
+    maximumSizeGb: settings.maximumSizeGb ?? homeBackupDefaults.maximumSizeGb,
+  };
 
 const types = "src/settings/home-backup.ts";
 const minutesRule = { allowed: "a whole number of minutes, 5 to 1440", source: types };
