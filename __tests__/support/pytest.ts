@@ -45,7 +45,7 @@ export async function runPytest(folder: string): Promise<readonly PythonTest[]> 
     const result = await capture(python, ["-B", "-P", "-c", program, lintPackages, ...args], {
       env: { PATH: process.env.PATH, HOME: "/nonexistent" },
       cwd: folder,
-      timeout: 300_000,
+      timeout: 900_000,
     });
     const output = `${result?.stdout}${result?.stderr}`;
     const lines = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
