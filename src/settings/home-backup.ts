@@ -42,9 +42,7 @@ export interface HomeBackupSettings {
 
 export type ResolvedHomeBackup = Resolved<HomeBackupSettings>;
 
-export const resolveHomeBackup = (
-  settings: HomeBackupSettings | undefined,
-): ResolvedHomeBackup | undefined =>
+export const resolveHomeBackup = (settings: HomeBackupSettings | undefined): ResolvedHomeBackup | undefined =>
   settings && {
     intervalMinutes: settings.intervalMinutes ?? homeBackupDefaults.intervalMinutes,
     include: settings.include ?? homeBackupDefaults.include,
