@@ -1,8 +1,8 @@
 import { cpSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { createInterface } from "node:readline/promises";
 import { runCommand } from "../src/cli/command.ts";
 import { listOf, type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
+import { type Consent, confirmed, requireTerminal } from "../src/cli/consent.ts";
 import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
 import { onInterrupt } from "../src/cli/interrupt.ts";
 import { projectFolder } from "../src/cli/paths.ts";
@@ -64,12 +64,8 @@ const problems = async (values: Values): Promise<readonly string[]> => [
 ];
 
 async function main(values: Values): Promise<number> {
-  if (values.rehearsal === true && values.yes !== true && !process.stdin.isTTY) {
-    throw new Problem({
-      message: "Confirmation needs a terminal, and there is none: nothing was applied.",
-      remedy: "read the review of npm run plan -- --rehearsal, then add --yes",
-    });
-  }
+  // Before the plan, which takes a while.
+  if (values.rehearsal === true && values.yes !== true) requireTerminal("applied");
   const session = values.rehearsal === undefined ? undefined : enterRehearsal(values);
   const signal = onInterrupt({
     message: "Stopping: waiting for Terraform to release its state lock.",
@@ -99,7 +95,7 @@ async function main(values: Values): Promise<number> {
       return status;
     }
     if (session !== undefined) {
-      if (values.yes !== true && !(await confirmed(session, signal))) return status;
+      if (values.yes !== true && !(await confirmed(consent(session.environmentName, signal)))) return status;
       // From here on the rehearsal can destroy the resources of this plan, even if the apply fails partway.
       cpSync(stack, session.stackFolder, {
         recursive: true,
@@ -147,18 +143,8 @@ function staleProblem(error: unknown, session: Session | undefined): Problem | u
       });
 }
 
-async function confirmed({ environmentName }: Session, signal: AbortSignal): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  terminal.once("SIGINT", () => process.kill(process.pid, "SIGINT"));
-  try {
-    const question = `Type yes to apply this to the rehearsal of ${environmentName}: `;
-    const answer = await terminal.question(question, { signal });
-    if (answer === "yes") return true;
-    console.log(`The answer "${answer}" is not yes: nothing was applied.`);
-    return false;
-  } finally {
-    terminal.close();
-  }
-}
+const consent = (environment: string, signal: AbortSignal): Consent => ({
+  ...{ word: "yes", to: `apply this to the rehearsal of ${environment}`, done: "applied", signal },
+});
 
 await runCommand({ name: "npm run apply", options, help, problems, run: main });

@@ -84,7 +84,8 @@ async function main(values: Values): Promise<number> {
   console.log(`Leftovers of "${name}" in account ${account}, ${region}, which are not in ${state.place}:`);
   console.log(left.map(describe).join("\n"));
   if (values.remove !== true) return 1;
-  if (values.yes !== true && !(await confirmed(name))) return 1;
+  if (values.yes !== true && !(await confirmed({ word: name, to: "delete all of these", done: "deleted" })))
+    return 1;
   return removeAll(left);
 }
 

@@ -91,7 +91,11 @@ async function main(values: Values, _: string | undefined, argument = ""): Promi
       console.log("Jobs and schedules are not listed: existing.executionRoleArn is everybody's role.");
     console.log(`Kept:\n${listed(await describeKept(person, tools.clients))}`);
     if (found.length > 0) {
-      if (values.yes !== true && !(await confirmed(profile))) return 1;
+      if (
+        values.yes !== true &&
+        !(await confirmed({ word: profile, to: "delete all of these", done: "deleted" }))
+      )
+        return 1;
       for (const [step, remove] of removalSteps(person, tools)) {
         signal.throwIfAborted();
         await steps.run(step, remove);
