@@ -15,12 +15,16 @@ export interface Target {
   readonly options: readonly string[];
   /** What the command does. */
   readonly does: string;
+  /** The Terraform to apply with. @default that of the PATH, or of the rehearsal */
+  readonly terraform?: string | undefined;
 }
 
 /** Applies the plan in a file. `select` says for which stack. */
 export const savedPlan = (file: string, ...select: readonly string[]): Target => ({
   options: [...select, "--plan", fromProject(file)],
   does: "applies the saved plan",
+  // A plan of OpenTofu needs OpenTofu.
+  terraform: process.env.TERRAFORM_BINARY_NAME,
 });
 
 /** A rehearsal plans again, because the folder of its plan is temporary. */
@@ -36,13 +40,14 @@ export function fromProject(path: string): string {
 }
 
 /** The command that applies a plan and accepts its risks, unless nothing changes. */
-export function applyStep({ options, does }: Target, { risks, changed }: Review): NextStep | undefined {
+export function applyStep(
+  { options, does, terraform }: Target,
+  { risks, changed }: Review,
+): NextStep | undefined {
   if (!changed) return undefined;
-  // A plan of OpenTofu needs OpenTofu.
-  const chosen = process.env.TERRAFORM_BINARY_NAME;
   const words = [...options, ...risks.flatMap(({ name }) => ["--accept", name])].map(inShell);
   return {
     words: `This command ${does}${risks.length > 0 ? ", and accepts all risks above" : ""}:`,
-    command: `${chosen ? `TERRAFORM_BINARY_NAME=${inShell(chosen)} ` : ""}npm run apply -- ${words.join(" ")}`,
+    command: `${terraform ? `TERRAFORM_BINARY_NAME=${inShell(terraform)} ` : ""}npm run apply -- ${words.join(" ")}`,
   };
 }

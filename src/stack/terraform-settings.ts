@@ -1,17 +1,16 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { AwsProvider } from "@cdktf/provider-aws/lib/provider/index.js";
 import { LocalBackend, S3Backend, type TerraformStack } from "cdktf";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { stateFileOf } from "../settings/state-file.ts";
 import { tagsOf } from "./support/environment-context.ts";
+import { addTerraformFile } from "./support/terraform-file.ts";
 
 /** Sets a stack's Terraform version, AWS provider and backend. */
 export function configureTerraform(stack: TerraformStack, environment: ResolvedEnvironment): void {
   const { account, awsProviderVersion, backend, name, region } = environment;
   const allowedAccounts = account === undefined ? {} : { allowedAccountIds: [account] };
   // The first version with `use_lockfile`.
-  requireVersion(stack, ">= 1.10");
+  addTerraformFile(stack, "versions.tf", 'terraform {\n  required_version = ">= 1.10"\n}\n');
   // The bindings require exactly the version that they were generated from.
   stack.addOverride("terraform.required_providers.aws.version", awsProviderVersion);
   if (backend.type === "local") {
@@ -36,17 +35,4 @@ export function configureTerraform(stack: TerraformStack, environment: ResolvedE
     ...allowedAccounts,
     defaultTags: [{ tags: tagsOf(environment) }],
   });
-}
-
-/** In a file of its own: checkov 3.3.30 cannot parse a `.tf.json` with `required_version`, and then checks nothing. */
-function requireVersion(stack: TerraformStack, version: string): void {
-  const { synthesizer } = stack;
-  stack.synthesizer = {
-    synthesize(session) {
-      synthesizer.synthesize(session);
-      const { workingDirectory } = session.manifest.forStack(stack);
-      const file = join(session.outdir, workingDirectory, "versions.tf");
-      writeFileSync(file, `terraform {\n  required_version = "${version}"\n}\n`);
-    },
-  };
 }

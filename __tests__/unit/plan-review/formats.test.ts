@@ -52,8 +52,8 @@ describe("the command that applies a plan", () => {
     );
   });
 
-  it("plans again in a rehearsal", () => {
-    vi.stubEnv("TERRAFORM_BINARY_NAME", undefined);
+  it("plans again in a rehearsal, whose Terraform the rehearsal knows", () => {
+    vi.stubEnv("TERRAFORM_BINARY_NAME", "tofu");
     expect(applyStep(rehearsed("start-1"), accepted)).toEqual({
       words: "This command plans again and applies to the rehearsal, and accepts all risks above:",
       command: `npm run apply -- --rehearsal --run start-1 --accept ${nameOf("ana")} --accept ${nameOf("bo")}`,
