@@ -2,7 +2,6 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:
 import { join } from "node:path";
 import {
   AllocateAddressCommand,
-  AuthorizeSecurityGroupIngressCommand,
   CreateFlowLogsCommand,
   type CreateFlowLogsCommandInput,
   CreateInternetGatewayCommand,
@@ -17,7 +16,6 @@ import {
   DescribeInternetGatewaysCommand,
   DescribeNatGatewaysCommand,
   DescribeRouteTablesCommand,
-  DescribeSecurityGroupRulesCommand,
   DescribeSecurityGroupsCommand,
   DescribeSubnetsCommand,
   DescribeVpcEndpointsCommand,
@@ -50,10 +48,6 @@ const requests: Record<string, (Filters: Filter[]) => Promise<(string | undefine
     (await ec2.send(new DescribeNatGatewaysCommand({ Filter }))).NatGateways?.map((one) => one.NatGatewayId),
   DescribeRouteTables: async (Filters) =>
     (await ec2.send(new DescribeRouteTablesCommand({ Filters }))).RouteTables?.map((one) => one.RouteTableId),
-  DescribeSecurityGroupRules: async (Filters) =>
-    (await ec2.send(new DescribeSecurityGroupRulesCommand({ Filters }))).SecurityGroupRules?.map(
-      (one) => one.SecurityGroupRuleId,
-    ),
   DescribeSecurityGroups: async (Filters) =>
     (await ec2.send(new DescribeSecurityGroupsCommand({ Filters }))).SecurityGroups?.map(
       (one) => one.GroupId,
@@ -86,12 +80,6 @@ async function make(Project: string, Environment: string) {
   const { GroupId } = await ec2.send(new CreateSecurityGroupCommand({ ...group, GroupName: "studio" }));
   const GroupName = "security-group-for-inbound-nfs-d-1";
   const nfsGroup = await ec2.send(new CreateSecurityGroupCommand({ VpcId, Description: "x", GroupName }));
-  const IpPermissions = [
-    { IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "10.0.0.0/8" }] },
-  ];
-  const { SecurityGroupRules } = await ec2.send(
-    new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions, ...tagged("security-group-rule") }),
-  );
   const nat = { SubnetId: Subnet?.SubnetId, ConnectivityType: "private", ...tagged("natgateway") } as const;
   const endpoint = { VpcId, ServiceName: "com.amazonaws.us-east-1.s3", ...tagged("vpc-endpoint") };
   const flowLog: CreateFlowLogsCommandInput = {
@@ -111,7 +99,6 @@ async function make(Project: string, Environment: string) {
       ?.InternetGatewayId,
     DescribeNatGateways: (await ec2.send(new CreateNatGatewayCommand(nat))).NatGateway?.NatGatewayId,
     DescribeRouteTables: (await ec2.send(new CreateRouteTableCommand(table))).RouteTable?.RouteTableId,
-    DescribeSecurityGroupRules: SecurityGroupRules?.[0]?.SecurityGroupRuleId,
     DescribeSecurityGroups: GroupId,
     DescribeSubnets: Subnet?.SubnetId,
     DescribeVpcEndpoints: (await ec2.send(new CreateVpcEndpointCommand(endpoint))).VpcEndpoint?.VpcEndpointId,
