@@ -132,7 +132,6 @@ it("names what each change of the settings takes away, and applies nothing by it
     [{ egress: "endpoints-only" }, /^lost-internet:/],
     [{ guardRails: {} }, /^lost-protection:/],
     [{ guardRails: { ...guardRails, allowedInstanceTypes: "any" } }, /^wider-permissions:/],
-    [{ audit: false }, /^(weaker-audit|lost-protection):/],
     [{ vpcCidr: "10.9.0.0/16" }, /^replaced-domain:/],
   ];
   for (const [change, risk] of changes) {
