@@ -86,7 +86,8 @@ const notRequested: Readonly<Record<string, string>> = {
   "athena:UntagResource": "for a change of tags",
   "bedrock:UntagResource": "for a change of tags",
   "budgets:UntagResource": "for a change of tags",
-  "ec2:DescribeSecurityGroupRules": "for an older state, where the rule of the endpoints' group is a resource",
+  "ec2:DescribeSecurityGroupRules":
+    "for an older state, where the rule of the endpoints' group is a resource",
   "iam:CreateServiceLinkedRole": "for CreateDomain, once per account",
   "iam:PassRole": "for CreateDomain, CreateUserProfile and CreateFlowLogs",
   "kms:CreateGrant": "Amazon SageMaker AI Developer Guide: a domain's key for its home file system",
