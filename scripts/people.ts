@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
-import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
+import { callerAccount } from "../src/cli/caller-account.ts";
 import { runCommand } from "../src/cli/command.ts";
 import { type CommandLine, type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { confirmed } from "../src/cli/consent.ts";
@@ -62,7 +62,7 @@ async function main(values: Values, _: string | undefined, argument = ""): Promi
   };
   const prefix = prefixOf(name);
   try {
-    const { Account: account = "" } = await new STSClient(config).send(new GetCallerIdentityCommand({}));
+    const account = await callerAccount(environment);
     const domainId = await domainIdOf(sagemaker, name);
     const profiles = await profileNamesOf(sagemaker, domainId);
     const lines = settingsLines(argument, settings);

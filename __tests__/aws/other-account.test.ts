@@ -105,6 +105,9 @@ describe("with the setting account", () => {
     expect(reviewed.output).toContain(
       `The environment "dev" belongs to AWS account ${other}, and the credentials are for account ${own}.`,
     );
+    const removed = await node(["--import", "tsx", "scripts/people.ts", "remove", "data-scientist", "--yes"]);
+    expect(removed.code).toBe(1);
+    expect(removed.output).toContain(`The environment "dev" belongs to AWS account ${other}`);
     const destroyed = await stack.terraform(["destroy", ...flags]);
     expect(destroyed.code).toBe(1);
     expect(inOneLine(destroyed)).toContain(`AWS account ID not allowed: ${own}`);

@@ -20,7 +20,7 @@ export interface Consent {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Asks for a word before something that cannot be undone. Ctrl-C goes to the process, and Ctrl-D is no answer. */
+/** Asks for a word before something that cannot be undone. Ctrl-C interrupts the process, and Ctrl-D means no. */
 export async function confirmed({ word, to, done, signal }: Consent): Promise<boolean> {
   requireTerminal(done);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
