@@ -14,6 +14,7 @@ export const quickFiles = [
 
 /** Files that take minutes. They start first, so that none of them is the last to run on its own. */
 export const slowFiles = [
+  "aws/quarter",
   "browser/gateway-profiles",
   "browser/absence",
   "compat/node-versions",

@@ -86,8 +86,6 @@ const notRequested: Readonly<Record<string, string>> = {
   "athena:UntagResource": "for a change of tags",
   "bedrock:UntagResource": "for a change of tags",
   "budgets:UntagResource": "for a change of tags",
-  "ec2:DescribeSecurityGroupRules":
-    "for an older state, where the rule of the endpoints' group is a resource",
   "iam:CreateServiceLinkedRole": "for CreateDomain, once per account",
   "iam:PassRole": "for CreateDomain, CreateUserProfile and CreateFlowLogs",
   "kms:CreateGrant": "Amazon SageMaker AI Developer Guide: a domain's key for its home file system",
@@ -136,9 +134,12 @@ const notRequested: Readonly<Record<string, string>> = {
   "states:UpdateStateMachine": "for a version of this project that changes the state machine",
   "kms:PutKeyPolicy": "for CreateKey with a policy, and for a change of the policy",
 };
-/** Actions that depend on how far the other stack's destroy is, each with its reason. */
+/** Actions that one role does not need, or not at each run, each with its reason. */
 const perhapsRequested: Readonly<Record<string, string>> = {
-  "elasticfilesystem:DescribeMountTargets": "by the clean-up, if any domain still has its home file system",
+  "ec2:DescribeSecurityGroupRules":
+    "by an apply, and by the plan of an older state, where the rule of the endpoints' group is a resource",
+  "elasticfilesystem:DescribeMountTargets":
+    "by the clean-up, if the other stack's destroy still has its home file system",
 };
 /** Actions that `npm run plan` needs, in addition to Terraform. */
 const requestedByReview: Readonly<Record<string, string>> = {
