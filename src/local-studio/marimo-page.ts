@@ -43,7 +43,9 @@ export class MarimoPage {
     await open.waitFor({ timeout }).catch(async (error: Error) => {
       const state = await app.getAttribute("data-connection-state", { timeout: 1000 }).catch(() => "gone");
       if (error.name !== "TimeoutError") throw error;
-      throw new Error(`marimo's connection is ${state} after ${timeout / 1000} s`);
+      const shown = await this.page.innerText("body", { timeout: 1000 }).catch(() => "");
+      const text = shown.replaceAll(/\s+/g, " ").slice(0, 500);
+      throw new Error(`marimo's connection is ${state} after ${timeout / 1000} s. The page shows: ${text}`);
     });
   }
 

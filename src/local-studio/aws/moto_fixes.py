@@ -265,7 +265,8 @@ def _copy_only_listed_versions() -> None:
         keys = s3.get_bucket(bucket_name).keys
         matching = [(name, versions) for name, versions in keys.iterlists() if name.startswith(prefix)]
         bucket = SimpleNamespace(keys=SimpleNamespace(iterlists=lambda: matching))
-        return list_versions(SimpleNamespace(get_bucket=lambda _: bucket), bucket_name, *args, **keywords)
+        with_matching: Any = SimpleNamespace(get_bucket=lambda _: bucket)
+        return list_versions(with_matching, bucket_name, *args, **keywords)
 
     s3_class: Any = S3Backend
     s3_class.list_object_versions = list_matching
