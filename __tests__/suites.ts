@@ -12,16 +12,25 @@ export const quickFiles = [
   "commands/pytest",
 ].map((name) => `__tests__/${name}.test.ts`);
 
-/** Files that take minutes. They start first, so that none of them is the last to run on its own. */
+/** Files that take minutes, the longest first. They start first, so that none of them is the last to run on its own. */
 export const slowFiles = [
   "aws/quarter",
   "browser/gateway-profiles",
-  "browser/absence",
-  "compat/node-versions",
   "aws/rehearsal",
-  "aws/interrupted",
-  "aws/destroy",
   "aws/plan",
+  "aws/destroy",
+  "compat/node-versions",
+  "aws/interrupted",
+  "browser/tutorials",
+  "browser/absence",
+  "aws/state",
+  "browser/two-people",
+  "browser/sample-notebooks",
+  "aws/other-account",
+  "aws/github-roles",
+  "aws/iam",
+  "aws/environments",
+  "aws/existing",
   "browser/panels",
   "space/sweep",
   "browser/gateway-stock",

@@ -19,8 +19,8 @@ const integration = {
   testTimeout: 600_000,
   hookTimeout: 600_000,
   expect: { poll: { timeout: patience } },
-  // More than two cores: a file waits much of the time, for its servers or on purpose.
-  maxWorkers: 5,
+  // More than two cores: a file waits some of the time, for its servers or on purpose. Four keep both cores busy.
+  maxWorkers: 4,
   sequence: { groupOrder: 1 },
   // A test for each of the nine gateway profiles, in the editor and in an app, side by side.
   maxConcurrency: 18,
