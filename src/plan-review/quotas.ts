@@ -15,6 +15,8 @@ import { valuesOf } from "./plan.ts";
 const defaults = { roles: 1000, policies: 1500, perRole: 10, groups: 500 };
 /** Of an account in a Region, and not adjustable (Amazon Athena User Guide, "Service Quotas"). */
 const mostWorkgroups = 1000;
+/** Of an account in a Region. Guess: AWS documents that there is a quota, and its value only in its console. */
+const mostInferenceProfiles = 1000;
 
 /** What the account has of a resource. */
 export interface QuotaUse {
@@ -37,6 +39,7 @@ export interface Needs {
   readonly policies: number;
   readonly groups: number;
   readonly workgroups: number;
+  readonly inferenceProfiles: number;
   /** Policies of the role that has the most. */
   readonly perRole: number;
 }
@@ -68,6 +71,7 @@ export function needsOf(stack: unknown): Needs {
     policies: count("aws_iam_policy"),
     groups: count("aws_scheduler_schedule_group"),
     workgroups: count("aws_athena_workgroup"),
+    inferenceProfiles: count("aws_bedrock_inference_profile"),
     perRole: attached.length + teams + count("aws_budgets_budget_action"),
   };
 }
@@ -101,6 +105,12 @@ export function quotaProblems(name: string, needs: Needs, use: AccountUse): stri
       : [
           `${name} needs ${needs.workgroups} Athena workgroups, and Amazon Athena allows ${mostWorkgroups} in an account and ` +
             "Region. Grant `athena` to fewer users, by teams",
+        ]),
+    ...(needs.inferenceProfiles <= mostInferenceProfiles
+      ? []
+      : [
+          `${name} needs ${needs.inferenceProfiles} inference profiles, and Amazon Bedrock allows ${mostInferenceProfiles} in an ` +
+            "account and Region. Raise the quota in Service Quotas, leave out `ai.costByUser`, or name fewer models",
         ]),
     ...(needs.perRole <= use.perRole
       ? []

@@ -63,7 +63,7 @@ function account({ groups = [], policies = [], roles = [], summary = {} }: Accou
   return { iam: of(IAMClient.prototype), scheduler: of(SchedulerClient.prototype) };
 }
 
-const needs = { roles: 10, policies: 5, groups: 8, workgroups: 1000, perRole: 10 };
+const needs = { roles: 10, policies: 5, groups: 8, workgroups: 1000, inferenceProfiles: 1000, perRole: 10 };
 const use = (others: number, quota: number) => ({
   ...{ roles: { others, quota }, policies: { others, quota }, groups: { others, quota } },
   perRole: 10,
@@ -87,6 +87,15 @@ describe("what an environment needs of the account", () => {
     const teams = [{ name: "a", members: ["u0"], access: { athena } }];
     expect(needsWith({ userProfiles: users(3), teams }).workgroups).toBe(1);
     expect(needsWith({}).workgroups).toBe(0);
+  });
+
+  it("is an inference profile for each user and model if AI costs are counted by user", () => {
+    const ai = { chatModel: "amazon.nova-lite-v1:0", costByUser: true };
+    const [one, many] = [1, 3].map(
+      (count) => needsWith({ userProfiles: users(count), ai }).inferenceProfiles,
+    );
+    expect((many ?? 0) - (one ?? 0)).toBe(2);
+    expect(needsWith({ userProfiles: users(3), ai: { ...ai, costByUser: false } }).inferenceProfiles).toBe(0);
   });
 
   it("is a role more for each user whose rights a schedule has", () => {
@@ -119,6 +128,12 @@ describe("the account's quotas", () => {
   it("of Athena workgroups are not adjustable, so fewer users get one", () => {
     expect(quotaProblems("dev", { ...needs, workgroups: 1001 }, use(0, 1000))).toEqual([
       expect.stringMatching(/^dev needs 1001 Athena workgroups, .* by teams$/),
+    ]);
+  });
+
+  it("of inference profiles name what needs fewer", () => {
+    expect(quotaProblems("dev", { ...needs, inferenceProfiles: 1001 }, use(0, 1000))).toEqual([
+      expect.stringMatching(/^dev needs 1001 inference profiles, .* name fewer models$/),
     ]);
   });
 
