@@ -64,9 +64,10 @@ describe("marimo's server", () => {
     });
     expect(await marimoServer(space)).toBeUndefined();
     await tab.close();
-    // An open notebook says so.
+    // An open notebook says so, and its link reloads it.
     await notebookTab.getByRole("link", { name: "Start it again" }).click({ timeout: patience });
-    await open("one", notebookTab);
+    await until("a new server", async () => (await marimoServer(space)) !== undefined);
+    await new MarimoPage(notebookTab).waitForKernel(patience);
   });
 
   it("is not ended by a second tab that only reads, or by any session that it does not know", async () => {
