@@ -4,14 +4,13 @@ import { join } from "node:path";
 import { App } from "cdktf";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
-import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
-import { Problem } from "../src/cli/problem.ts";
+import { chosenEnvironment, environmentOption, removed } from "../src/cli/environment-option.ts";
 import { Steps } from "../src/cli/steps.ts";
 import { costsByPeople, defaultHours, type Resources } from "../src/plan-review/costs-by-people.ts";
 import { text } from "../src/plan-review/plan.ts";
 import { type ResolvedEnvironment, resolveEnvironment } from "../src/settings/environment.ts";
-import { validateEnvironments } from "../src/settings/validate.ts";
 import { StudioStack } from "../src/stack/studio-stack.ts";
+import { removedWarning } from "../src/state/removed.ts";
 
 const options = {
   ...environmentOption,
@@ -51,15 +50,8 @@ function problems({ people, hours }: Values): readonly string[] {
 }
 
 async function main(values: Values): Promise<number> {
-  const settings = chosenEnvironment(values);
-  const wrong = validateEnvironments([settings]);
-  if (wrong.length > 0) {
-    throw new Problem({
-      message: `The settings are not valid:\n- ${wrong.join("\n- ")}`,
-      remedy: "correct src/environments.ts",
-    });
-  }
-  const environment = resolveEnvironment(settings);
+  const environment = resolveEnvironment(chosenEnvironment(values));
+  for (const other of removed) console.warn(removedWarning(other));
   const resources = await new Steps().run("synthesize the stack", async () => resourcesOf(environment));
   const { table, assumptions, usage } = costsByPeople({
     environment,

@@ -1,7 +1,9 @@
 import { environments } from "../environments.ts";
 import type { EnvironmentSettings } from "../settings/environment.ts";
+import { validateEnvironments } from "../settings/validate.ts";
 import { removedEnvironments } from "../state/removed.ts";
 import type { Options, Values } from "./command-line.ts";
+import { Problem } from "./problem.ts";
 
 const names = environments.map(({ name }) => name);
 
@@ -30,11 +32,19 @@ export const environmentOrRemovedOption = {
   },
 } as const satisfies Options;
 
-/** The environment of `--environment`. @default the first */
+/** The environment of `--environment`. @default the first. Throws a Problem if its settings are not valid. */
 export function chosenEnvironment({ environment }: Values): EnvironmentSettings {
-  const chosen =
-    environment === undefined ? environments[0] : environments.find(({ name }) => name === environment);
-  const found = chosen ?? removed.find(({ name }) => name === environment)?.settings;
-  if (found === undefined) throw new Error(`unknown environment "${environment}"`);
+  const name = environment ?? environments[0]?.name;
+  const old = removed.find((one) => one.name === name);
+  if (old !== undefined) return old.settings;
+  const chosen = environments.filter((one) => one.name === name);
+  const wrong = validateEnvironments(chosen);
+  const [found] = chosen;
+  if (found === undefined || wrong.length > 0) {
+    throw new Problem({
+      message: `The settings are not valid:\n- ${wrong.join("\n- ")}`,
+      remedy: "correct src/environments.ts",
+    });
+  }
   return found;
 }

@@ -63,12 +63,14 @@ const stepsOf = (state: State): RemovedEnvironment["steps"] =>
       }),
   );
 
+const counted = (resources: number) => (resources === 1 ? "1 resource" : `${resources} resources`);
+
 /** What to do with such a state, for a terminal. */
 export const removedWarning = (environment: RemovedEnvironment): string =>
   `warning: ${removedProblem(environment)} ${removedRemedy(environment)}.`;
 
 export const removedProblem = ({ name, resources }: RemovedEnvironment): string =>
-  `${stateFileOf(name)} ${resources === undefined ? "is broken" : `has ${resources} resources`}, and no environment in ` +
+  `${stateFileOf(name)} ${resources === undefined ? "is broken" : `has ${counted(resources)}`}, and no environment in ` +
   `src/environments.ts has the name "${name}".`;
 
 export const removedRemedy = ({ name, resources }: RemovedEnvironment): string =>
