@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { projectFolder, workFolder } from "../paths.ts";
@@ -64,7 +64,10 @@ export async function pythonEnvironment(
   const lockFile = join(projectFolder, lockFolders[name], "requirements.lock");
   const interpreter = await findPython(options.environment ?? process.env, name);
   const key = createHash("sha256").update(readFileSync(lockFile)).update(interpreter.version).digest("hex");
-  const prefix = join(options.folder ?? join(workFolder, "python"), `${name}-${key.slice(0, 12)}`);
+  const folder = options.folder ?? join(workFolder, "python");
+  mkdirSync(folder, { recursive: true });
+  // Its scripts begin with this path, which must outlive a link that leads there.
+  const prefix = join(realpathSync(folder), `${name}-${key.slice(0, 12)}`);
   if (!existsSync(join(prefix, ".complete"))) {
     await build(
       interpreter,
