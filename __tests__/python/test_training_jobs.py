@@ -255,7 +255,7 @@ def test_the_status_of_a_spot_job_has_interruptions_and_savings() -> None:
 @pytest.mark.parametrize(
     ("pool", "says"),
     [
-        (None, "AWS kept none. Ask an administrator for the quota 'ml.m5.large for training warm pool usage'"),
+        (None, "AWS kept none. Ask an administrator for the quota 'ml.m5.large for training warm pool"),
         ({"Status": "Available"}, "waits for the next job"),
         ({"Status": "Reused", "ReusedByJob": "next"}, "went on to next"),
     ],
@@ -330,4 +330,3 @@ def test_the_kind_is_sent_by_its_own_operation(folder: Path) -> None:
     training.create(api, prepare(folder, ["--checkpoints"]).final)
     training.create(api, prepare(folder).final)
     assert [name for name, _ in api.requests] == ["CreateTrainingJob", "CreateProcessingJob"]
-

@@ -85,9 +85,7 @@ def _sweep(store: Store, name: str) -> Entry | None:
 def _job(store: Store, summary: dict[str, Any]) -> Entry:
     name, status = summary["ProcessingJobName"], summary["ProcessingJobStatus"]
     try:
-        job = (
-            descriptions.describe(store.sagemaker, name, summary) if status == "InProgress" else summary
-        )
+        job = descriptions.describe(store.sagemaker, name, summary) if status == "InProgress" else summary
     except ClientError as error:
         if error.response["Error"]["Code"] != lookup.DENIED:
             raise

@@ -1,4 +1,4 @@
-"""The request of CreateProcessingJob for a notebook, from which training.py makes that of CreateTrainingJob."""
+"""The request of CreateProcessingJob for a notebook. training.py makes that of CreateTrainingJob from it."""
 
 import json
 import re

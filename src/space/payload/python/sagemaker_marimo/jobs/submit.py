@@ -23,7 +23,7 @@ class Prepared:
     sources: sources.Sources
     sender: sender.Sender
     request: dict[str, Any]
-    """Of a processing job. Copies of it, such as those of a sweep's rows, are made before `training.final`."""
+    """Of a processing job. Copies of it, such as the rows of a sweep, are made before `training.final`."""
     final: dict[str, Any]
     """The request that is sent: of a processing or a training job."""
     warnings: list[str]
@@ -36,9 +36,7 @@ class Prepared:
         """What the job costs on demand, and also what it costs on Spot if it runs there."""
         options = self.options
         seconds = {"anHour": 3600, "atMostByTheTimeLimit": options.minutes * 60}
-        costs = {
-            name: prices.describe(options.instance, one, options.nodes) for name, one in seconds.items()
-        }
+        costs = {name: prices.describe(options.instance, one, options.nodes) for name, one in seconds.items()}
         if options.spot:
             for name, one in seconds.items():
                 costs[f"{name}OnSpot"] = prices.describe_spot(options.instance, one, options.nodes)

@@ -62,8 +62,8 @@ def warnings(options: TrainingOptions, instance: str) -> Iterator[str]:
     if options.warm_minutes is not None:
         # SageMaker Developer Guide, "SageMaker AI Managed Warm Pools", Resource limits.
         yield (
-            f"the quota '{instance} for training warm pool usage' is 0 unless an administrator has raised it: "
-            "AWS then keeps no warm pool and reports nothing. marimo-job status shows whether there is one"
+            f"the quota '{instance} for training warm pool usage' is 0 unless an administrator raised it. "
+            "AWS then keeps no warm pool and reports nothing: marimo-job status shows whether there is one"
         )
 
 

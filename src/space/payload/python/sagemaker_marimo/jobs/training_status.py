@@ -73,6 +73,6 @@ def _warm_pool(description: Description) -> Iterator[str]:
     elif description["TrainingJobStatus"] == "Completed":
         # Guess: without a quota, DescribeTrainingJob has no WarmPoolStatus.
         yield (
-            f"Warm pool: AWS kept none. Ask an administrator for the quota '{instance} for training warm pool "
-            "usage' in Service Quotas, which is 0 by default"
+            f"Warm pool: AWS kept none. Ask an administrator for the quota '{instance} for training warm "
+            "pool usage' in Service Quotas, which is 0 by default"
         )
