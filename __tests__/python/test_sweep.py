@@ -491,7 +491,7 @@ class FakeSageMaker:
         return self
 
     def paginate(self, **_: Any) -> list[dict[str, Any]]:
-        return [{"ProcessingJobSummaries": []}]
+        return [{"ProcessingJobSummaries": [], "TrainingJobSummaries": []}]
 
     def describe_processing_job(self, **request: Any) -> dict[str, str]:
         self._called("job")

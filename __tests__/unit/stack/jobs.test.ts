@@ -108,7 +108,9 @@ describe("jobs", () => {
           test === "ForAllValues:StringEquals" && variable === "sagemaker:VpcSecurityGroupIds",
       )?.values;
     expect(may(stack)).toEqual([group, nodes]);
-    expect(settings(synthesize({ jobs: { maximumInstances: "any" } }))).toMatchObject({ maximumInstances: null });
+    expect(settings(synthesize({ jobs: { maximumInstances: "any" } }))).toMatchObject({
+      maximumInstances: null,
+    });
     // Control: with one instance a job.
     const single = synthesize();
     expect(single.resource.aws_security_group).not.toHaveProperty("jobs_node_security_group");
