@@ -3,12 +3,10 @@
 import argparse
 import json
 import sys
-import webbrowser
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,7 +14,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])
 
-from sagemaker_marimo import code_editor, open_marimo, state
 from sagemaker_marimo.jobs import (
     descriptions,
     follow,
@@ -33,6 +30,7 @@ from sagemaker_marimo.jobs import (
 )
 from sagemaker_marimo.jobs.grid import GridError
 from sagemaker_marimo.jobs.lookup import NotFoundError
+from sagemaker_marimo.jobs.page_address import page_address
 from sagemaker_marimo.jobs.parser import parser
 from sagemaker_marimo.jobs.settings import Clients, Environment, Refused
 from sagemaker_marimo.jobs.sweep import SweepError
@@ -233,24 +231,6 @@ def open_page(clients: Clients, environment: Environment, options: argparse.Name
         say(f"The page is unfinished: {line}")
     print(page_address(page.resolve()))
     return 0
-
-
-def page_address(page: Path) -> str:
-    """The page's URL in the space. Outside a space, opens the file in the browser and returns its path."""
-    if not state.settings().get("MARIMO_BUCKET"):
-        webbrowser.open(page.as_uri())
-        return str(page)
-    if code_editor.is_code_editor():
-        return f"{page}\nTo see it, download it from Code Editor's Explorer, and open it in your browser"
-    if not page.is_relative_to(state.HOME):
-        return f"{page} is outside your home folder, so JupyterLab cannot show it"
-    # JupyterLab's own tab blocks the page's scripts. Here they run without access to Jupyter (jupyter_server,
-    # AuthenticatedFileHandler).
-    path = f"{open_marimo.JUPYTER_PATH}/files/{quote(page.relative_to(state.HOME).as_posix())}"
-    url, why_not = open_marimo.describe_space()
-    if url is None:
-        return f"{why_not}\nThe page is at this path of the space's URL: {path}"
-    return f"{open_marimo.space_origin(url, open_marimo.JUPYTER_PATH)}{path}"
 
 
 def run_command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
