@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bucket } from "../support/jobs-fixture.ts";
 import { statuses, TrainingJobs } from "../support/training-fixture.ts";
 
-let jobs: TrainingJobs;
+let training: TrainingJobs;
 beforeAll(async () => {
-  jobs = await TrainingJobs.start();
+  training = await TrainingJobs.start();
 });
-afterAll(() => jobs?.close());
+afterAll(() => training?.close());
 
 const spot = (seconds = 3600) => ({
   EnableManagedSpotTraining: true,
@@ -17,9 +17,10 @@ const resources = (changes: object) => ({
   ResourceConfig: { InstanceType: "ml.m5.large" as const, InstanceCount: 1, VolumeSizeInGB: 30, ...changes },
 });
 const checkpoints = (folder: string) => ({ CheckpointConfig: { S3Uri: `s3://${bucket}/${folder}` } });
-const interrupt = (name: string, seconds?: number) => jobs.jobs.localAws.interruptTrainingJob(name, seconds);
-const isTraining = (name: string) => jobs.until(name, (job) => job.SecondaryStatus === "Training");
-const hasLogged = (name: string, line: string) => expect.poll(() => jobs.log(name)).toContain(line);
+const interrupt = (name: string, seconds?: number) =>
+  training.jobs.localAws.interruptTrainingJob(name, seconds);
+const isTraining = (name: string) => training.until(name, (job) => job.SecondaryStatus === "Training");
+const hasLogged = (name: string, line: string) => expect.poll(() => training.log(name)).toContain(line);
 
 /** Makes two rows at each start, and ends with the sixth. */
 const rows = (folder: string) => `
@@ -32,17 +33,17 @@ const rows = (folder: string) => `
 
 describe("a Spot job", () => {
   it("goes on from its checkpoints after each interruption", async () => {
-    const name = await jobs.create(rows("$ml/checkpoints"), { ...spot(), ...checkpoints("spot") });
-    await expect.poll(() => jobs.jobs.get("spot/rows")).toBe("1\n2\n");
+    const name = await training.create(rows("$ml/checkpoints"), { ...spot(), ...checkpoints("spot") });
+    await expect.poll(() => training.jobs.get("spot/rows")).toBe("1\n2\n");
     await interrupt(name);
-    await expect.poll(() => jobs.jobs.get("spot/rows")).toBe("1\n2\n3\n4\n");
+    await expect.poll(() => training.jobs.get("spot/rows")).toBe("1\n2\n3\n4\n");
     await interrupt(name);
-    const job = await jobs.end(name);
+    const job = await training.end(name);
     const attempt = ["Starting", "Downloading", "Training"];
     const lost = [...attempt, "Interrupted"];
     expect(statuses(job)).toEqual([...lost, ...lost, ...attempt, "Uploading", "Completed"]);
-    expect(await jobs.unpacked(`models/${name}/output/model.tar.gz`, "rows")).toBe("1\n2\n3\n4\n5\n6\n");
-    const starts = (await jobs.log(name)).filter((line) => line !== "written");
+    expect(await training.unpacked(`models/${name}/output/model.tar.gz`, "rows")).toBe("1\n2\n3\n4\n5\n6\n");
+    const starts = (await training.log(name)).filter((line) => line !== "written");
     expect(starts).toEqual(["from 0", "from 2", "from 4"]);
     const { TrainingTimeInSeconds: time = 0, BillableTimeInSeconds } = job;
     expect(time).toBeGreaterThan(1);
@@ -51,46 +52,44 @@ describe("a Spot job", () => {
 
   it("begins again where nothing is saved", async () => {
     const script = rows("$ml/model").replace(" $ml/checkpoints", "");
-    const name = await jobs.create(script, spot());
+    const name = await training.create(script, spot());
     await hasLogged(name, "written");
     await interrupt(name);
-    await expect.poll(() => jobs.log(name)).toEqual(["from 0", "written", "from 0", "written"]);
-    await jobs.stop(name);
-    expect((await jobs.end(name)).TrainingJobStatus).toBe("Stopped");
+    await expect.poll(() => training.log(name)).toEqual(["from 0", "written", "from 0", "written"]);
+    await training.stop(name);
+    expect((await training.end(name)).TrainingJobStatus).toBe("Stopped");
   });
 
-  it("waits for capacity until its maximum wait time, and can be stopped meanwhile", async () => {
-    const [late, stopped] = await Promise.all([
-      jobs.create("sleep 600", spot(30)),
-      jobs.create("sleep 600", spot()),
+  it("stops at its maximum wait time, with and without instances, and on request", async () => {
+    const [waiting, stopped] = await Promise.all([
+      training.create("sleep 600", spot(40)),
+      training.create("sleep 600", spot()),
     ]);
-    for (const name of [late, stopped]) {
+    for (const name of [waiting, stopped]) {
       await isTraining(name);
       await interrupt(name, 600);
     }
-    await expect(interrupt(late)).rejects.toThrow("not Interrupted");
-    await jobs.stop(stopped);
-    expect(statuses(await jobs.end(stopped))?.slice(-3)).toEqual(["Interrupted", "Stopping", "Stopped"]);
-    const job = await jobs.end(late);
-    expect(job).toMatchObject({ TrainingJobStatus: "Stopped", SecondaryStatus: "MaxWaitTimeExceeded" });
+    const asked = "trap 'echo asked; exit 0' TERM; while :; do sleep 0.1; done";
+    const running = await training.create(asked, spot(40));
+    await expect(interrupt(waiting)).rejects.toThrow("not Interrupted");
+    await training.stop(stopped);
+    expect(statuses(await training.end(stopped))?.slice(-3)).toEqual(["Interrupted", "Stopping", "Stopped"]);
+    const late = { TrainingJobStatus: "Stopped", SecondaryStatus: "MaxWaitTimeExceeded" };
+    const job = await training.end(waiting);
+    expect(job).toMatchObject(late);
     expect(statuses(job)?.slice(-3)).toEqual(["Interrupted", "Stopping", "MaxWaitTimeExceeded"]);
-    expect(job.TrainingTimeInSeconds).toBeLessThan(30);
-  });
-
-  it("gets SIGTERM at its maximum wait time", async () => {
-    const script = "trap 'echo asked; exit 0' TERM; while :; do sleep 0.1; done";
-    const job = await jobs.run(script, spot(15));
-    // The time of the run begins later than that of the wait.
-    expect(job).toMatchObject({ TrainingJobStatus: "Stopped", SecondaryStatus: "MaxWaitTimeExceeded" });
-    expect(await jobs.log(job.TrainingJobName ?? "")).toEqual(["asked"]);
+    expect(job.TrainingTimeInSeconds).toBeLessThan(40);
+    // The time limit of its run begins later.
+    expect(await training.end(running)).toMatchObject(late);
+    expect(await training.log(running)).toEqual(["asked"]);
   });
 
   it("is the only job whose instances can be taken", async () => {
-    const name = await jobs.create("sleep 600");
+    const name = await training.create("sleep 600");
     await isTraining(name);
     await expect(interrupt(name)).rejects.toThrow("must run on Spot instances");
-    expect((await jobs.look(name)).SecondaryStatus).toBe("Training");
-    await jobs.stop(name);
+    expect((await training.look(name)).SecondaryStatus).toBe("Training");
+    await training.stop(name);
     await expect(interrupt("no-such-job")).rejects.toThrow("Could not find");
   });
 
@@ -106,7 +105,7 @@ describe("a Spot job", () => {
     ],
     ["Spot with a warm pool", { ...spot(), ...resources({ KeepAlivePeriodInSeconds: 60 }) }, "KeepAlive"],
   ])("cannot be created with %s", async (_, changes, message) => {
-    await expect(jobs.create("true", changes)).rejects.toThrow(message);
+    await expect(training.create("true", changes)).rejects.toThrow(message);
   });
 });
 
@@ -139,19 +138,19 @@ else:
     connection.sendall(b"hello from")
 PY`;
     const two = resources({ InstanceCount: 2 });
-    const name = await jobs.create(script, { ...two, ...checkpoints("cluster") });
-    const job = await jobs.end(name);
+    const name = await training.create(script, { ...two, ...checkpoints("cluster") });
+    const job = await training.end(name);
     expect(job.TrainingJobStatus).toBe("Completed");
-    const [text = "", greeting] = await jobs.log(name);
+    const [text = "", greeting] = await training.log(name);
     const config = JSON.parse(text);
     const [first, second] = config.hosts;
     expect(config).toMatchObject({ current_host: first, hosts: [first, second], network_interface_name: "lo" });
     expect(config.hosts.join()).toMatch(/^(127\.\d+\.\d+)\.10,\1\.11$/);
     expect(greeting).toBe(`hello from ${second}`);
-    expect(JSON.parse((await jobs.log(name, "algo-2"))[0] ?? "")).toMatchObject({ current_host: second });
+    expect(JSON.parse((await training.log(name, "algo-2"))[0] ?? "")).toMatchObject({ current_host: second });
     for (const [rank, host] of config.hosts.entries()) {
-      expect(await jobs.unpacked(`models/${name}/output/model.tar.gz`, `rank-${rank}`)).toBe(host);
-      expect(await jobs.jobs.get(`cluster/rank-${rank}`)).toBe(host);
+      expect(await training.unpacked(`models/${name}/output/model.tar.gz`, `rank-${rank}`)).toBe(host);
+      expect(await training.jobs.get(`cluster/rank-${rank}`)).toBe(host);
     }
   });
 
@@ -160,30 +159,31 @@ PY`;
       [ "$(stat -c %a $ml/model)" = 555 ] && sudo -n chmod -R a+rwX $ml/output
       grep -q '"current_host": "[0-9.]*0"' $ml/input/config/resourceconfig.json && sleep 600
       echo no data > $ml/output/failure; exit 7`;
-    const job = await jobs.run(script, resources({ InstanceCount: 2 }));
+    const job = await training.run(script, resources({ InstanceCount: 2 }));
     expect(job.FailureReason).toBe("AlgorithmError: no data\n, exit code: 7");
   });
 });
 
 describe("a warm pool", () => {
   const warm = (seconds: number, changes = {}) => resources({ KeepAlivePeriodInSeconds: seconds, ...changes });
-  const pool = async (name = "") => (await jobs.look(name)).WarmPoolStatus;
+  const pool = async (name = "") => (await training.look(name)).WarmPoolStatus;
   const keep = (TrainingJobName: string, KeepAlivePeriodInSeconds: number) =>
-    jobs.jobs.sagemaker.send(
+    training.jobs.sagemaker.send(
       new UpdateTrainingJobCommand({ TrainingJobName, ResourceConfig: { KeepAlivePeriodInSeconds } }),
     );
 
   it("goes to the next job that matches", async () => {
-    const first = (await jobs.run("true", warm(600, { VolumeSizeInGB: 31 }))).TrainingJobName ?? "";
+    const first = (await training.run("true", warm(600, { VolumeSizeInGB: 31 }))).TrainingJobName ?? "";
     expect(await pool(first)).toEqual({ Status: "Available" });
-    const other = await jobs.run("true", warm(0, { VolumeSizeInGB: 32 }));
+    const other = await training.run("true", warm(0, { VolumeSizeInGB: 32 }));
     expect(other.WarmPoolStatus).toBeUndefined();
     expect(await pool(first)).toEqual({ Status: "Available" });
-    const listed = await jobs.jobs.sagemaker.send(
+    const listed = await training.jobs.sagemaker.send(
       new ListTrainingJobsCommand({ WarmPoolStatusEquals: "Available" }),
     );
     expect(listed.TrainingJobSummaries?.map((one) => one.TrainingJobName)).toEqual([first]);
-    const second = await jobs.create("true", resources({ VolumeSizeInGB: 31 }));
+    const second = await training.create("sleep 600", resources({ VolumeSizeInGB: 31 }));
+    await isTraining(second);
     expect(await pool(second)).toEqual({ Status: "InUse" });
     expect(await pool(first)).toEqual({
       Status: "Reused",
@@ -191,17 +191,18 @@ describe("a warm pool", () => {
       ResourceRetainedBillableTimeInSeconds: expect.any(Number),
     });
     // Without a period of its own, the pool ends with it.
-    await jobs.end(second);
+    await training.stop(second);
+    await training.end(second);
     expect(await pool(second)).toEqual({ Status: "Terminated" });
   });
 
   it("waits for no instances, as a cold start does", async () => {
     const size = { VolumeSizeInGB: 33 };
-    const cold = await jobs.run("true", warm(600, size));
+    const cold = await training.run("true", warm(600, size));
     const [starting] = cold.SecondaryStatusTransitions ?? [];
     const milliseconds = (starting?.EndTime?.getTime() ?? 0) - (starting?.StartTime?.getTime() ?? 0);
     expect(milliseconds).toBeGreaterThanOrEqual(200);
-    const next = await jobs.run("exit 1", warm(600, size));
+    const next = await training.run("exit 1", warm(600, size));
     // A job that fails by its own fault keeps the instances, too.
     expect(next).toMatchObject({ TrainingJobStatus: "Failed", WarmPoolStatus: { Status: "Available" } });
     await keep(next.TrainingJobName ?? "", 0);
@@ -209,16 +210,16 @@ describe("a warm pool", () => {
   });
 
   it("ends after its period", async () => {
-    const { TrainingJobName: name = "" } = await jobs.run("true", warm(1, { VolumeSizeInGB: 34 }));
+    const { TrainingJobName: name = "" } = await training.run("true", warm(1, { VolumeSizeInGB: 34 }));
     await expect.poll(() => pool(name)).toMatchObject({ Status: "Terminated" });
     expect((await pool(name))?.ResourceRetainedBillableTimeInSeconds).toBeGreaterThanOrEqual(1);
     await expect(keep(name, 60)).rejects.toThrow("must be Available, but it is Terminated");
   });
 
   it("is not kept above the quota, without an error", async () => {
-    await jobs.jobs.localAws.setWarmPoolQuota(0);
-    const job = await jobs.run("true", warm(600, { VolumeSizeInGB: 35 }));
-    await jobs.jobs.localAws.setWarmPoolQuota(100);
+    await training.jobs.localAws.setWarmPoolQuota(0);
+    const job = await training.run("true", warm(600, { VolumeSizeInGB: 35 }));
+    await training.jobs.localAws.setWarmPoolQuota(100);
     expect(job.TrainingJobStatus).toBe("Completed");
     expect(job.FailureReason).toBeUndefined();
     expect(await pool(job.TrainingJobName)).toEqual({ Status: "Terminated" });

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bucket, role } from "../support/jobs-fixture.ts";
 import { statuses, TrainingJobs } from "../support/training-fixture.ts";
 
-let jobs: TrainingJobs;
+let training: TrainingJobs;
 beforeAll(async () => {
-  jobs = await TrainingJobs.start();
+  training = await TrainingJobs.start();
 });
-afterAll(() => jobs?.close());
+afterAll(() => training?.close());
 
 describe("a training job", () => {
   it("gets its channels, configuration and environment, and leaves its model, output, log and metrics", async () => {
@@ -20,7 +20,7 @@ describe("a training job", () => {
       sudo -n chmod -R a+rwX "$ml/model" "$ml/output/data"
       mkdir "$ml/model/part"; echo weights > "$ml/model/part/w.txt"; echo page > "$ml/output/data/page.html"
       echo loss=3.5; echo loss=1.25; echo loss=.x`;
-    const one = await jobs.request(script, {
+    const one = await training.request(script, {
       HyperParameters: { epochs: "5" },
       Environment: { GREETING: "hello", FILES: "/opt/ml/model/x" },
       Tags: [{ Key: "Project", Value: "marimo" }],
@@ -30,10 +30,10 @@ describe("a training job", () => {
       ContainerArguments: ["/opt/ml/model"],
     } as never;
     const name = one.TrainingJobName;
-    await jobs.jobs.put(`sources/${name}/data/a.txt`, "the data\n");
-    const { TrainingJobArn } = await jobs.send(one);
+    await training.jobs.put(`sources/${name}/data/a.txt`, "the data\n");
+    const { TrainingJobArn } = await training.send(one);
     expect(TrainingJobArn).toMatch(new RegExp(`:training-job/${name.toLowerCase()}$`));
-    const job = await jobs.end(name);
+    const job = await training.end(name);
 
     expect(job).toMatchObject({
       ...{ TrainingJobStatus: "Completed", SecondaryStatus: "Completed", RoleArn: role },
@@ -47,7 +47,7 @@ describe("a training job", () => {
     expect(job.TrainingTimeInSeconds).toBeGreaterThanOrEqual(1);
     expect(job.CreationTime?.getTime()).toBeLessThanOrEqual(job.TrainingStartTime?.getTime() ?? 0);
     expect(job.TrainingStartTime?.getTime()).toBeLessThan(job.TrainingEndTime?.getTime() ?? 0);
-    const [first, hyperparameters = "", channels = "", resources = "", data] = await jobs.log(name);
+    const [first, hyperparameters = "", channels = "", resources = "", data] = await training.log(name);
     expect(first).toMatch(new RegExp(`^${name} ${TrainingJobArn} hello /.+/opt/ml/model$`));
     expect(JSON.parse(hyperparameters)).toEqual({ epochs: "5" });
     expect(JSON.parse(channels)).toEqual({
@@ -61,18 +61,18 @@ describe("a training job", () => {
       ...{ current_host: "algo-1", hosts: ["algo-1"], current_instance_type: "ml.m5.large" },
     });
     expect(data).toBe("the data");
-    expect(await jobs.unpacked(`models/${name}/output/model.tar.gz`, "part/w.txt")).toBe("weights\n");
-    expect(await jobs.unpacked(`models/${name}/output/output.tar.gz`, "page.html")).toBe("page\n");
+    expect(await training.unpacked(`models/${name}/output/model.tar.gz`, "part/w.txt")).toBe("weights\n");
+    expect(await training.unpacked(`models/${name}/output/output.tar.gz`, "page.html")).toBe("page\n");
 
     const tags = { ResourceArn: TrainingJobArn };
-    await jobs.jobs.sagemaker.send(new AddTagsCommand({ ...tags, Tags: [{ Key: "A", Value: "b" }] }));
-    const { Tags } = await jobs.jobs.sagemaker.send(new ListTagsCommand(tags));
+    await training.jobs.sagemaker.send(new AddTagsCommand({ ...tags, Tags: [{ Key: "A", Value: "b" }] }));
+    const { Tags } = await training.jobs.sagemaker.send(new ListTagsCommand(tags));
     expect(Tags).toEqual([
       { Key: "Project", Value: "marimo" },
       { Key: "A", Value: "b" },
     ]);
     await expect(
-      jobs.jobs.sagemaker.send(new ListTagsCommand({ ResourceArn: `${TrainingJobArn}-2` })),
+      training.jobs.sagemaker.send(new ListTagsCommand({ ResourceArn: `${TrainingJobArn}-2` })),
     ).rejects.toThrow("does not exist");
   });
 
@@ -80,9 +80,9 @@ describe("a training job", () => {
     const script = `
       cd $ml; stat -c '%n %a' input/data/code/run.sh input/config/resourceconfig.json model output/data checkpoints
       sudo -n chown -R 1000:100 $ml/model $ml/checkpoints; stat -c '%n %a' model checkpoints output`;
-    const name = await jobs.create(script, { CheckpointConfig: { S3Uri: `s3://${bucket}/none` } });
-    await jobs.end(name);
-    expect(await jobs.log(name)).toEqual([
+    const name = await training.create(script, { CheckpointConfig: { S3Uri: `s3://${bucket}/none` } });
+    await training.end(name);
+    expect(await training.log(name)).toEqual([
       ...["input/data/code/run.sh 444", "input/config/resourceconfig.json 444"],
       ...["model 555", "output/data 555", "checkpoints 555"],
       ...["model 755", "checkpoints 755", "output 555"],
@@ -90,16 +90,16 @@ describe("a training job", () => {
   });
 
   it("fails with what it wrote to /opt/ml/output/failure, and without an archive of no files", async () => {
-    const failed = await jobs.run("sudo -n chmod -R a+rwX $ml/output; echo out of memory > $ml/output/failure; exit 3");
+    const failed = await training.run("sudo -n chmod -R a+rwX $ml/output; echo out of memory > $ml/output/failure; exit 3");
     expect(failed).toMatchObject({
       TrainingJobStatus: "Failed",
       FailureReason: "AlgorithmError: out of memory\n, exit code: 3",
     });
     expect(statuses(failed)?.at(-1)).toBe("Failed");
-    expect(await jobs.jobs.get(`models/${failed.TrainingJobName}/output/model.tar.gz`)).toBeUndefined();
-    expect((await jobs.run("exit 3")).FailureReason).toBe("AlgorithmError: , exit code: 3");
+    expect(await training.jobs.get(`models/${failed.TrainingJobName}/output/model.tar.gz`)).toBeUndefined();
+    expect((await training.run("exit 3")).FailureReason).toBe("AlgorithmError: , exit code: 3");
     const algorithm = { TrainingImage: "image", TrainingInputMode: "File" as const };
-    expect((await jobs.run("", { AlgorithmSpecification: algorithm })).FailureReason).toMatch(
+    expect((await training.run("", { AlgorithmSpecification: algorithm })).FailureReason).toMatch(
       /^ClientError: .*train/,
     );
   });
@@ -114,42 +114,42 @@ describe("a training job", () => {
       OutputDataConfig: { S3OutputPath: `s3://${bucket}/models`, CompressionType: "NONE" as const },
       CheckpointConfig: place,
     };
-    const name = await jobs.create(script, changes);
-    await expect.poll(() => jobs.jobs.get("checkpoints/one")).toBe("1\n");
-    expect(await jobs.log(name)).toEqual([]);
-    await jobs.stop(name);
-    expect((await jobs.end(name)).TrainingJobStatus).toBe("Stopped");
-    expect(await jobs.jobs.get(`models/${name}/output/model/w.txt`)).toBe("weights\n");
-    await jobs.jobs.put("checkpoints/two", "2");
-    const again = await jobs.run(script, changes);
+    const name = await training.create(script, changes);
+    await expect.poll(() => training.jobs.get("checkpoints/one")).toBe("1\n");
+    expect(await training.log(name)).toEqual([]);
+    await training.stop(name);
+    expect((await training.end(name)).TrainingJobStatus).toBe("Stopped");
+    expect(await training.jobs.get(`models/${name}/output/model/w.txt`)).toBe("weights\n");
+    await training.jobs.put("checkpoints/two", "2");
+    const again = await training.run(script, changes);
     expect(again.TrainingJobStatus).toBe("Completed");
-    expect(await jobs.log(again.TrainingJobName ?? "")).toEqual(["one", "two"]);
+    expect(await training.log(again.TrainingJobName ?? "")).toEqual(["one", "two"]);
   });
 
   it("shows its metrics while it runs, and keeps the model of its grace period when it is stopped", async () => {
-    const name = await jobs.create(
+    const name = await training.create(
       "sudo -n chmod a+rwX $ml/model; trap 'echo last > $ml/model/w.txt; exit 0' TERM; echo loss=2; while :; do sleep 0.1; done",
     );
-    await expect.poll(async () => (await jobs.look(name)).FinalMetricDataList).toMatchObject([{ Value: 2 }]);
-    expect(await jobs.look(name)).toMatchObject({ TrainingJobStatus: "InProgress", SecondaryStatus: "Training" });
-    await jobs.stop(name);
-    await expect(jobs.stop(name)).rejects.toThrow("the training job is in status Stopping");
-    const job = await jobs.end(name);
+    await expect.poll(async () => (await training.look(name)).FinalMetricDataList).toMatchObject([{ Value: 2 }]);
+    expect(await training.look(name)).toMatchObject({ TrainingJobStatus: "InProgress", SecondaryStatus: "Training" });
+    await training.stop(name);
+    await expect(training.stop(name)).rejects.toThrow("the training job is in status Stopping");
+    const job = await training.end(name);
     expect(statuses(job)).toEqual(["Starting", "Downloading", "Training", "Stopping", "Stopped"]);
-    expect(await jobs.unpacked(`models/${name}/output/model.tar.gz`, "w.txt")).toBe("last\n");
-    await expect(jobs.stop("no-such-job")).rejects.toThrow("Could not find");
+    expect(await training.unpacked(`models/${name}/output/model.tar.gz`, "w.txt")).toBe("last\n");
+    await expect(training.stop("no-such-job")).rejects.toThrow("Could not find");
   });
 
   it("stops at its time limit", async () => {
     const limit = { StoppingCondition: { MaxRuntimeInSeconds: 1 } };
-    const late = await jobs.run("trap 'exit 0' TERM; while :; do sleep 0.1; done", limit);
+    const late = await training.run("trap 'exit 0' TERM; while :; do sleep 0.1; done", limit);
     expect(late.TrainingJobStatus).toBe("Stopped");
     expect(statuses(late)?.slice(-3)).toEqual(["Training", "Stopping", "MaxRuntimeExceeded"]);
-    expect((await jobs.run("sleep 0.2", limit)).TrainingJobStatus).toBe("Completed");
+    expect((await training.run("sleep 0.2", limit)).TrainingJobStatus).toBe("Completed");
   });
 
   it("sends an event for each change", async () => {
-    const settings = jobs.jobs.localAws.clientSettings();
+    const settings = training.jobs.localAws.clientSettings();
     const sqs = new SQSClient(settings);
     const events = new EventBridgeClient(settings);
     const Arn = "arn:aws:sqs:us-east-1:123456789012:events";
@@ -166,7 +166,7 @@ describe("a training job", () => {
     const EventPattern = JSON.stringify({ "detail-type": ["SageMaker Training Job State Change"] });
     await events.send(new PutRuleCommand({ Name: "jobs", EventPattern }));
     await events.send(new PutTargetsCommand({ Rule: "jobs", Targets: [{ Id: "queue", Arn }] }));
-    const { TrainingJobName } = await jobs.run("true");
+    const { TrainingJobName } = await training.run("true");
     const seen: { SecondaryStatus: string; TrainingJobName: string; CreationTime: number }[] = [];
     for (let more = true; more; ) {
       const { Messages = [] } = await sqs.send(
@@ -248,24 +248,24 @@ describe("CreateTrainingJob rejects", () => {
       "Regex of metric m",
     ],
   ] as const)("%s", async (_, changes, message) => {
-    await expect(jobs.create("exit 0", changes as never)).rejects.toMatchObject({
+    await expect(training.create("exit 0", changes as never)).rejects.toMatchObject({
       name: "ValidationException",
       message: expect.stringContaining(message),
     });
   });
 
   it("a name that already exists", async () => {
-    const one = await jobs.request("exit 0");
-    await jobs.send(one);
-    await expect(jobs.send(one)).rejects.toMatchObject({ name: "ResourceInUse" });
+    const one = await training.request("exit 0");
+    await training.send(one);
+    await expect(training.send(one)).rejects.toMatchObject({ name: "ResourceInUse" });
   });
 });
 
 it("lists training jobs by name and status, apart from processing jobs", async () => {
-  const failed = (await jobs.run("exit 1")).TrainingJobName ?? "";
-  await jobs.jobs.run("exit 0");
+  const failed = (await training.run("exit 1")).TrainingJobName ?? "";
+  await training.training.run("exit 0");
   const list = async (filter: object) => {
-    const { TrainingJobSummaries } = await jobs.jobs.sagemaker.send(new ListTrainingJobsCommand(filter));
+    const { TrainingJobSummaries } = await training.jobs.sagemaker.send(new ListTrainingJobsCommand(filter));
     return TrainingJobSummaries?.map((one) => [one.TrainingJobName, one.TrainingJobStatus]);
   };
   expect(await list({ StatusEquals: "Failed", NameContains: failed })).toEqual([[failed, "Failed"]]);

@@ -11,9 +11,10 @@ from .state import Members
 if TYPE_CHECKING:
     from .training_jobs import TrainingJob
 
-# The last byte of the first instance's loopback address. With two digits, addresses sort in the order of
-# instances.
+# Guess: none about AWS. The last byte of the first instance's loopback address: with two digits, addresses
+# sort in the order of the instances.
 _FIRST_ADDRESS = 10
+# Guess: on AWS the quota is the limit. Here it is the number of addresses with two digits.
 MOST_INSTANCES = 90
 
 

@@ -170,6 +170,7 @@ def create(studio: Studio, request: Members) -> Members:
     arn = studio.arn(f"training-job/{name.lower()}")
     members = {**request, "TrainingJobArn": arn}
     job = TrainingJob("TrainingJob", arn, members, members.pop("Tags", []))
+    # Before the job takes a warm pool.
     check_assumable(studio, request["RoleArn"])
     is_warm = warm_pools.claim(studio, job)
     watchers = (partial(warm_pools.follow, studio),)
