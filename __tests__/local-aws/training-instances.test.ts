@@ -104,8 +104,8 @@ describe("a Spot job", () => {
       limits,
     ],
     ["Spot with a warm pool", { ...spot(), ...resources({ KeepAlivePeriodInSeconds: 60 }) }, "KeepAlive"],
-  ])("cannot be created with %s", async (_, changes, message) => {
-    await expect(training.create("true", changes)).rejects.toThrow(message);
+  ] as const)("cannot be created with %s", async (_, changes, message) => {
+    await expect(training.create("true", changes as never)).rejects.toThrow(message);
   });
 });
 
@@ -144,7 +144,11 @@ PY`;
     const [text = "", greeting] = await training.log(name);
     const config = JSON.parse(text);
     const [first, second] = config.hosts;
-    expect(config).toMatchObject({ current_host: first, hosts: [first, second], network_interface_name: "lo" });
+    expect(config).toMatchObject({
+      current_host: first,
+      hosts: [first, second],
+      network_interface_name: "lo",
+    });
     expect(config.hosts.join()).toMatch(/^(127\.\d+\.\d+)\.10,\1\.11$/);
     expect(greeting).toBe(`hello from ${second}`);
     expect(JSON.parse((await training.log(name, "algo-2"))[0] ?? "")).toMatchObject({ current_host: second });
@@ -165,7 +169,8 @@ PY`;
 });
 
 describe("a warm pool", () => {
-  const warm = (seconds: number, changes = {}) => resources({ KeepAlivePeriodInSeconds: seconds, ...changes });
+  const warm = (seconds: number, changes = {}) =>
+    resources({ KeepAlivePeriodInSeconds: seconds, ...changes });
   const pool = async (name = "") => (await training.look(name)).WarmPoolStatus;
   const keep = (TrainingJobName: string, KeepAlivePeriodInSeconds: number) =>
     training.jobs.sagemaker.send(

@@ -90,7 +90,9 @@ describe("a training job", () => {
   });
 
   it("fails with what it wrote to /opt/ml/output/failure, and without an archive of no files", async () => {
-    const failed = await training.run("sudo -n chmod -R a+rwX $ml/output; echo out of memory > $ml/output/failure; exit 3");
+    const failed = await training.run(
+      "sudo -n chmod -R a+rwX $ml/output; echo out of memory > $ml/output/failure; exit 3",
+    );
     expect(failed).toMatchObject({
       TrainingJobStatus: "Failed",
       FailureReason: "AlgorithmError: out of memory\n, exit code: 3",
@@ -130,8 +132,13 @@ describe("a training job", () => {
     const name = await training.create(
       "sudo -n chmod a+rwX $ml/model; trap 'echo last > $ml/model/w.txt; exit 0' TERM; echo loss=2; while :; do sleep 0.1; done",
     );
-    await expect.poll(async () => (await training.look(name)).FinalMetricDataList).toMatchObject([{ Value: 2 }]);
-    expect(await training.look(name)).toMatchObject({ TrainingJobStatus: "InProgress", SecondaryStatus: "Training" });
+    await expect
+      .poll(async () => (await training.look(name)).FinalMetricDataList)
+      .toMatchObject([{ Value: 2 }]);
+    expect(await training.look(name)).toMatchObject({
+      TrainingJobStatus: "InProgress",
+      SecondaryStatus: "Training",
+    });
     await training.stop(name);
     await expect(training.stop(name)).rejects.toThrow("the training job is in status Stopping");
     const job = await training.end(name);
