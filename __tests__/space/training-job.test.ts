@@ -99,6 +99,74 @@ describe("a notebook in a training job", () => {
   });
 });
 
+describe("a training job on Spot", () => {
+  it("goes on from its checkpoints when AWS interrupts it twice, and says so", async () => {
+    // Two epochs at each start.
+    const cell = `import json
+import time
+from pathlib import Path
+
+from sagemaker_marimo import job
+
+state = job.checkpoint_folder / "state.json"
+done = json.loads(state.read_text()) if state.is_file() else []
+for epoch in range(len(done) + 1, len(done) + 3):
+    done.append(epoch)
+state.write_text(json.dumps(done))
+if len(done) < 6:
+    time.sleep(600)
+Path("epochs.txt").write_text(json.dumps(done))`;
+    writeFileSync(join(folder, "spot.py"), notebook(cell));
+    const name = (await marimoJob("run", "spot.py", "--spot", "--checkpoints", "--detach")).stdout.trim();
+    const { CheckpointConfig } = await describeJob(name);
+    const saved = `${new URL(CheckpointConfig?.S3Uri ?? "").pathname.slice(1)}/state.json`;
+    for (const epochs of ["[1, 2]", "[1, 2, 3, 4]"]) {
+      await expect.poll(() => jobs.get(saved)).toBe(epochs);
+      await jobs.localAws.interruptTrainingJob(name);
+    }
+    const { code, stdout, stderr } = await marimoJob("logs", name, "--follow");
+    expect(code, stdout + stderr).toBe(0);
+    const output = join(home, "marimo-jobs", name);
+    expect(readFileSync(join(output, "files/epochs.txt"), "utf8")).toBe("[1, 2, 3, 4, 5, 6]");
+    expect(stderr).toMatch(/^Spot: interrupted 2 times; billed \d+ s of \d+ s: saved \d+%/m);
+    const status = JSON.parse((await marimoJob("status", name, "--json")).stdout);
+    expect(status).toMatchObject({ state: "done", spot: true, interruptions: 2 });
+  });
+});
+
+describe("a training job on two nodes", () => {
+  it("runs the notebook on both, which reach one another, and has the first one's page", async () => {
+    const cell = `import time
+from multiprocessing.connection import Client, Listener
+from pathlib import Path
+
+from sagemaker_marimo import job
+
+if job.is_first:
+    with Listener((job.host, 29500), authkey=b"of the test") as listener, listener.accept() as peer:
+        print("total", 1 + peer.recv(), "of", len(job.hosts))
+else:
+    peer = None
+    while peer is None:
+        try:
+            peer = Client((job.hosts[0], 29500), authkey=b"of the test")
+        except OSError:
+            time.sleep(0.2)
+    peer.send(10 * (job.rank + 1))
+    Path("second.txt").write_text("of the second node")`;
+    writeFileSync(join(folder, "nodes.py"), notebook(cell));
+    const { code, stdout, stderr } = await marimoJob("run", "nodes.py", "--nodes", "2", "--time-limit", "5");
+    expect(code, stdout + stderr).toBe(0);
+    expect(stdout).toContain("[algo-1] total 21 of 2");
+    const [name = ""] = outputs("nodes");
+    const output = join(home, "marimo-jobs", name);
+    const [node = "", ...others] = readdirSync(join(output, "nodes"));
+    expect(others).toEqual([]);
+    expect(readFileSync(join(output, "nodes", node, "files/second.txt"), "utf8")).toBe("of the second node");
+    expect(readFileSync(join(output, "page.html"), "utf8")).toContain("total 21 of 2");
+  });
+});
+
 describe("a sweep of training jobs", () => {
   it("has each row once, and the message of one that raised", async () => {
     const cell = `import csv, sys\nn = int(sys.argv[-1].partition("=")[2])\nif n == 2:\n    raise ValueError("two is wrong")\nwith open("result.csv", "w") as file:\n    csv.writer(file).writerows([["square"], [n * n]])`;
