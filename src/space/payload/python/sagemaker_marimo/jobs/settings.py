@@ -54,6 +54,10 @@ class Environment:
     instance: str
     max_minutes: int
     volume_gb: int
+    max_schedules: int
+    """Schedules that a user may have."""
+    shortest_schedule: int
+    """Minutes between two starts of a schedule."""
     tags: dict[str, str]
     payload: str
     """The hash of the payload that `current` points to: an older space's payload may be deleted soon."""
@@ -154,6 +158,8 @@ def _environment(members: dict[str, Any], payload: str, payload_sha256: str) -> 
         instance=members["defaultInstanceType"],
         max_minutes=members["maximumMinutes"],
         volume_gb=members["volumeGb"],
+        max_schedules=members["maximumSchedulesPerUser"],
+        shortest_schedule=members["shortestScheduleMinutes"],
         tags=members["tags"],
         payload=payload,
         payload_sha256=payload_sha256,
