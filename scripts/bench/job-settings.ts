@@ -50,6 +50,8 @@ export async function jobSettings({
     defaultInstanceType: "ml.m5.large",
     maximumMinutes: 60,
     volumeGb: 30,
+    maximumSchedulesPerUser: 10,
+    shortestScheduleMinutes: 15,
     serverlessEndpoints: true,
     tags: { Project: "sagemaker-marimo", Environment: environment },
   };

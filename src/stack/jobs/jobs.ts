@@ -64,6 +64,8 @@ export interface JobsJson extends JobPlacement {
   readonly defaultInstanceType: string;
   readonly maximumMinutes: number;
   readonly volumeGb: number;
+  readonly maximumSchedulesPerUser: number;
+  readonly shortestScheduleMinutes: number;
   /** Whether models can be outside the VPC: `sagemaker_marimo/sdk_defaults.py`. */
   readonly serverlessEndpoints: boolean;
   readonly tags: Readonly<Record<string, string>>;
@@ -104,6 +106,7 @@ export class Jobs extends Construct {
       allowedInstanceTypes: settings.allowedInstanceTypes,
       teamInstanceTypes: (props.userTypes?.size ?? 0) > 0,
       maximumMinutes: settings.maximumMinutes,
+      schedules: settings.maximumSchedulesPerUser > 0,
       ...common,
     };
     const { imageUri, gpuImageUri } = settings;
@@ -146,6 +149,8 @@ export class Jobs extends Construct {
           defaultInstanceType: settings.defaultInstanceType,
           maximumMinutes: settings.maximumMinutes,
           volumeGb: settings.volumeGb,
+          maximumSchedulesPerUser: settings.maximumSchedulesPerUser,
+          shortestScheduleMinutes: settings.shortestScheduleMinutes,
           serverlessEndpoints: props.serverlessEndpoints,
           tags: props.tags,
         } satisfies JobsJson,

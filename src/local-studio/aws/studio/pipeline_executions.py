@@ -22,9 +22,15 @@ from .pipeline_definition import (
     THROTTLING,
     RetryPolicy,
     Step,
+    filled,
 )
 from .processing_jobs import ProcessingJob
 from .state import Members, Resource, Studio
+
+
+class AccessDenied(ServiceException):
+    code = "AccessDeniedException"
+
 
 _LETTERS = string.ascii_lowercase + string.digits
 # Source: CreateProcessingJob, ProcessingJobName: 63 characters, of which the suffix here has 11.
@@ -84,11 +90,14 @@ class Execution(Resource):
     studio: Studio = field(kw_only=True)
     steps: Sequence[Step] = field(kw_only=True)
     max_parallel: int = field(kw_only=True)
+    role_arn: str = field(kw_only=True)
     tokens: set[str] = field(default_factory=set)
     runs: dict[str, StepRun] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, studio: Studio, pipeline_arn: str, steps: Sequence[Step], max_parallel: int) -> "Execution":
+    def of(
+        cls, studio: Studio, pipeline_arn: str, role_arn: str, steps: Sequence[Step], max_parallel: int
+    ) -> "Execution":
         arn = f"{pipeline_arn}/execution/{_random(12)}"
         configuration = {"MaxParallelExecutionSteps": max_parallel}
         members = {
@@ -97,7 +106,13 @@ class Execution(Resource):
             "ParallelismConfiguration": configuration,
         }
         execution = cls(
-            "PipelineExecution", arn, members, studio=studio, steps=steps, max_parallel=max_parallel
+            "PipelineExecution",
+            arn,
+            members,
+            studio=studio,
+            steps=steps,
+            max_parallel=max_parallel,
+            role_arn=role_arn,
         )
         # Source: PipelineExecutionStatus: the values.
         execution.set_status("Executing")
@@ -150,12 +165,15 @@ class Execution(Resource):
         identifier = self.arn.rsplit("/", 1)[-1]
         # SageMaker Developer Guide, "IAM Access Management" of Pipelines: the name in Arguments is the prefix
         # of the job name. The suffix and the default name are those of real jobs.
-        prefix = run.step.arguments.get("ProcessingJobName") or f"pipelines-{identifier}-{run.step.name}"
+        arguments = filled(run.step.arguments, identifier)
+        prefix = arguments.get("ProcessingJobName") or f"pipelines-{identifier}-{run.step.name}"
         name = f"{prefix[:_MAX_JOB_PREFIX].replace('_', '-').rstrip('-')}-{_random(10)}"
         try:
             request = request_validation.parse(
-                "CreateProcessingJob", json.dumps({**run.step.arguments, "ProcessingJobName": name})
+                "CreateProcessingJob", json.dumps({**arguments, "ProcessingJobName": name})
             )
+            if denied := self.studio.denial(self.role_arn, "CreateProcessingJob", request):
+                raise AccessDenied(denied)
             run.job = processing_jobs.start(self.studio, request, [lambda job: self._on_job_change(run, job)])
             run.status = "Executing"
         except ServiceException as refusal:
