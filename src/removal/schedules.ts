@@ -19,17 +19,24 @@ export async function userSchedules(
   { prefix, user }: { readonly prefix: string; readonly user?: string | undefined },
   client: SchedulerClient,
 ): Promise<UserSchedule[]> {
-  const NamePrefix = `${prefix}-user-${user ?? ""}`;
   const found: UserSchedule[] = [];
-  for await (const { ScheduleGroups = [] } of paginateListScheduleGroups({ client }, { NamePrefix })) {
-    for (const { Name: GroupName = "" } of ScheduleGroups) {
-      if (user !== undefined && GroupName !== NamePrefix) continue;
+  const groups = user === undefined ? await groupsOf(prefix, client) : [`${prefix}-user-${user}`];
+  for (const GroupName of groups) {
+    await unlessGone(async () => {
       for await (const { Schedules = [] } of paginateListSchedules({ client }, { GroupName }))
         for (const { Name: name = "", State: state = "" } of Schedules)
           found.push({ group: GroupName, name, state });
-    }
+    });
   }
   return found;
+}
+
+async function groupsOf(prefix: string, client: SchedulerClient): Promise<string[]> {
+  const groups: string[] = [];
+  const query = { NamePrefix: `${prefix}-user-` };
+  for await (const { ScheduleGroups = [] } of paginateListScheduleGroups({ client }, query))
+    groups.push(...ScheduleGroups.map(({ Name = "" }) => Name));
+  return groups;
 }
 
 export const describeSchedules = (schedules: readonly UserSchedule[]): string[] =>

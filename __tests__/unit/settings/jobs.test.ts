@@ -74,11 +74,7 @@ describe("settings of jobs", () => {
       { maximumSchedulesPerUser: 101 },
       `.maximumSchedulesPerUser: 101 ${says.outOfRange}`,
     ],
-    [
-      "a start each moment",
-      { shortestScheduleMinutes: 0 },
-      `.shortestScheduleMinutes: 0 ${says.outOfRange}`,
-    ],
+    ["a start each moment", { shortestScheduleMinutes: 0 }, `.shortestScheduleMinutes: 0 ${says.outOfRange}`],
     ["too large a volume", { volumeGb: 16_385 }, `.volumeGb: 16385 ${says.outOfRange}`],
     ["a secret by its name", { secrets: ["marimo/warehouse"] }, "is not the ARN of a secret"],
     [
