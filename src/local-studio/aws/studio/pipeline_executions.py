@@ -173,6 +173,7 @@ class Execution(Resource):
                 "CreateProcessingJob", json.dumps({**arguments, "ProcessingJobName": name})
             )
             if denied := self.studio.denial(self.role_arn, "CreateProcessingJob", request):
+                # Source: IAM User Guide, "Troubleshoot access denied error messages" (including the wording).
                 raise AccessDenied(denied)
             run.job = processing_jobs.start(self.studio, request, [lambda job: self._on_job_change(run, job)])
             run.status = "Executing"
