@@ -90,9 +90,10 @@ def _run(sagemaker: Any, summary: Members) -> Run:
     if not steps:
         return Run(started, state, reason=summary.get("PipelineExecutionFailureReason", ""))
     metadata = steps[0].get("Metadata", {})
-    if "ProcessingJob" not in metadata:
+    made = metadata.get("ProcessingJob") or metadata.get("TrainingJob")
+    if made is None:
         return Run(started, state, reason=steps[0].get("FailureReason", ""))
-    job = metadata["ProcessingJob"]["Arn"].rsplit("/", 1)[-1]
+    job = made["Arn"].rsplit("/", 1)[-1]
     description = follow.describe(sagemaker, job)
     message = description.get("ExitMessage", "")
     # That of overlap.py.
