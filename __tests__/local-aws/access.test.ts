@@ -83,6 +83,8 @@ describe("the local AWS of a rehearsal", () => {
     "/local-aws/schedules/fire",
     "/local-aws/schedules/pass-time",
     "/local-aws/processing-jobs/interrupt",
+    "/local-aws/training-jobs/interrupt",
+    "/local-aws/warm-pools/quota",
   ])("accepts POST %s only from the process that started it, and not from a web page", async (path) => {
     const own = { Authorization: `Bearer ${appHost.token}`, "Content-Type": "application/json" };
     expect(await status(path, { "Content-Type": "application/json" }, "POST", "[]")).toBe(401);

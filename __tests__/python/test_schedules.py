@@ -220,7 +220,7 @@ def run(
         name = f"{who.prefix}-report-261127000000-0a1b"
         options = request.JobOptions("report.py", [], "ml.m5.large", 60, 30)
         built = request.build(options, here, job["source"]["sha256"], name, who)
-        return submit.Prepared(options, sources.Sources({"report.py": b""}, None), who, built, [])
+        return submit.Prepared(options, sources.Sources({"report.py": b""}, None), who, built, built, [])
 
     monkeypatch.setattr(submit, "prepare", prepare)
     options = parser().parse_args([*words, "--user", "ana"])

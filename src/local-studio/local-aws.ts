@@ -87,6 +87,10 @@ export interface LocalAws {
   faults(): Promise<readonly FaultReport[]>;
   /** Fails a processing job with an internal error of AWS. */
   interruptProcessingJob(name: string): Promise<void>;
+  /** Takes the Spot instances of a training job, which gets others after these seconds. @default 0 seconds */
+  interruptTrainingJob(name: string, seconds?: number): Promise<void>;
+  /** Limits the instances in warm pools. 0 is the quota of a new account. @default no limit */
+  setWarmPoolQuota(instances: number): Promise<void>;
   /** Invokes a schedule now, independent of its expression. */
   fireSchedule(name: string, group?: string): Promise<FiredSchedule>;
   /** Invokes every schedule that is due after the first and up to the second time, as if that time had passed. */
@@ -167,6 +171,9 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
     faults: async () => (await (await fetch(`${endpoint}/local-aws/faults`)).json()) as FaultReport[],
     interruptProcessingJob: async (ProcessingJobName) =>
       void (await post("processing-jobs/interrupt", { ProcessingJobName })),
+    interruptTrainingJob: async (TrainingJobName, Seconds = 0) =>
+      void (await post("training-jobs/interrupt", { TrainingJobName, Seconds })),
+    setWarmPoolQuota: async (Instances) => void (await post("warm-pools/quota", { Instances })),
     fireSchedule: async (Name, GroupName = "default") =>
       (await post("schedules/fire", { Name, GroupName })) as FiredSchedule,
     passTime: async (after, until) => {

@@ -27,8 +27,9 @@ export interface JobSettings {
    */
   readonly defaultInstanceType?: string;
   /**
-   * Instances that a job may have, or "any". `marimo-job` and `schedules` ask for one; a request of one's own may ask for
-   * more. IAM cannot refuse that, so a rule stops the job when SageMaker reports it: its instances start for some minutes.
+   * Instances that a job may have, or "any". `marimo-job` asks for one without `--nodes`, and `schedules` always do. A
+   * request of one's own may ask for more. IAM cannot refuse that, so a rule stops the job when SageMaker reports it: its
+   * instances start for some minutes.
    * Limit: 1-100 (SageMaker API, `ProcessingInstanceCount`).
    * @default 1
    */

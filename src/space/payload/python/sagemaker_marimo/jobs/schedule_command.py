@@ -66,7 +66,7 @@ def create(
     for warning in prepared.warnings:
         say(f"Warning: {warning}")
     cron = Cron.parse(options.cron)
-    made = schedule_payload.use(prepared.request, environment, schedules.sender)
+    made = schedule_payload.use(prepared.final, environment, schedules.sender)
     made = schedule.scheduled_request(made, prepared.name, schedules.pipeline(name), options.overlap)
     if options.dry_run:
         times = {"cron": cron.expression, "zone": options.zone}
