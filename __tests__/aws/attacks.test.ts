@@ -16,6 +16,7 @@ import { synthesize } from "../support/synthesize.ts";
 const settings = {
   egress: "endpoints-only",
   tags: { CostCenter: "42" },
+  jobs: { maximumSchedulesPerUser: 10 },
   guardRails: {
     requiredTags: ["CostCenter"],
     budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], stopAtPercent: 100 },

@@ -40,6 +40,8 @@ const jobs: Required<JobSettings> = {
   maximumInstances: 2,
   maximumMinutes: 60,
   volumeGb: 30,
+  maximumSchedulesPerUser: 5,
+  shortestScheduleMinutes: 60,
   imageUri,
   gpuImageUri: imageUri,
   secrets: [secret],

@@ -254,6 +254,8 @@ const jobs: Arbitraries<JobSettings> = {
   ),
   maximumMinutes: mostly(fc.integer({ min: 60, max: 12_960 }), fc.constantFrom(0, 12_961, 1.5)),
   volumeGb: mostly(fc.integer({ min: 1, max: 16_384 }), fc.constantFrom(0, 16_385)),
+  maximumSchedulesPerUser: mostly(fc.integer({ min: 0, max: 100 }), fc.constantFrom(-1, 101)),
+  shortestScheduleMinutes: mostly(fc.integer({ min: 1, max: 1440 }), fc.constantFrom(0, 1441)),
   imageUri: mostly(
     fc.constant("123456789012.dkr.ecr.us-east-1.amazonaws.com/team/image:1.0"),
     fc.constantFrom("image", "x".repeat(256)),

@@ -53,6 +53,8 @@ export async function jobSettings({
     maximumMinutes: 60,
     maximumWarmMinutes: 60,
     volumeGb: 30,
+    maximumSchedulesPerUser: 10,
+    shortestScheduleMinutes: 15,
     serverlessEndpoints: true,
     tags: { Project: "sagemaker-marimo", Environment: environment },
   };

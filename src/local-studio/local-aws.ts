@@ -54,12 +54,13 @@ export interface FaultRule {
   readonly seconds?: number | undefined;
 }
 
-/** Result of an invocation of a schedule: a job, or the error of the last attempt. */
+/** Result of an invocation of a schedule: a job or a pipeline's execution, or the error of the last attempt. */
 export interface FiredSchedule {
   readonly ScheduleArn: string;
   readonly ScheduledTime: string;
   readonly ExecutionId: string;
   readonly ProcessingJobArn?: string;
+  readonly PipelineExecutionArn?: string;
   readonly Error?: string;
 }
 

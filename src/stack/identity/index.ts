@@ -70,7 +70,7 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
       : new ScheduleRoles(scope, "schedule_roles", { account, prefix, users: schedulesRunAs });
   const scheduleRoles = scheduled?.names ?? [];
   const rolesWithAccess = [...jobRoles.values()].map(({ name }) => name);
-  const follow = jobFollowStatements(account, prefix, senderOf(account, prefix, arn));
+  const follow = jobFollowStatements(account, prefix, senderOf(account, prefix, arn), access.schedules);
   const role =
     arn === undefined
       ? new ExecutionRole(scope, "execution", {

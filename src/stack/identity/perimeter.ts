@@ -9,7 +9,7 @@ import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/
  *
  * These are not denied, because AWS makes them as the role, from its own network and not for a caller, where no key tells
  * it from a thief: CreateProcessingJob, AddTags, DescribeProcessingJob and StopProcessingJob of Pipelines and EventBridge
- * Scheduler, kms:CreateGrant and kms:DescribeKey for volumes, and Studio's pages (guesses). Apps and spaces need
+ * Scheduler, StartPipelineExecution of a user's schedules, kms:CreateGrant and kms:DescribeKey for volumes, and Studio's pages (guesses). Apps and spaces need
  * `sagemaker:DomainId` anyway, which only requests from Studio have.
  */
 export const perimeterStatement = (endpointIds: readonly string[]): DataAwsIamPolicyDocumentStatement => ({
@@ -26,7 +26,14 @@ export const perimeterStatement = (endpointIds: readonly string[]): DataAwsIamPo
     "sagemaker:*Endpoint*",
     "sagemaker:*FeatureGroup*",
     "sagemaker:*Model*",
-    "sagemaker:*Pipeline*",
+    "sagemaker:*Pipeline",
+    "sagemaker:*Pipelines",
+    "sagemaker:DescribePipeline*",
+    "sagemaker:ListPipeline*",
+    "sagemaker:RetryPipeline*",
+    "sagemaker:SendPipeline*",
+    "sagemaker:StopPipeline*",
+    "sagemaker:UpdatePipeline*",
     "sagemaker:*Record",
     "sagemaker:*TrainingJob*",
     "sagemaker:*TransformJob*",

@@ -71,6 +71,8 @@ export interface JobsJson extends JobPlacement {
   /** How long the instances of a training job may stay for the next one. */
   readonly maximumWarmMinutes: number;
   readonly volumeGb: number;
+  readonly maximumSchedulesPerUser: number;
+  readonly shortestScheduleMinutes: number;
   /** Whether models can be outside the VPC: `sagemaker_marimo/sdk_defaults.py`. */
   readonly serverlessEndpoints: boolean;
   readonly tags: Readonly<Record<string, string>>;
@@ -125,6 +127,7 @@ export class Jobs extends Construct {
       allowedInstanceTypes: settings.allowedInstanceTypes,
       teamInstanceTypes: (props.userTypes?.size ?? 0) > 0,
       maximumMinutes: settings.maximumMinutes,
+      schedules: settings.maximumSchedulesPerUser > 0,
       ...common,
       securityGroupIds: [groupId, ...nodeGroupIds],
     };
@@ -171,6 +174,8 @@ export class Jobs extends Construct {
           maximumMinutes: settings.maximumMinutes,
           maximumWarmMinutes: longestKeepAliveSeconds / 60,
           volumeGb: settings.volumeGb,
+          maximumSchedulesPerUser: settings.maximumSchedulesPerUser,
+          shortestScheduleMinutes: settings.shortestScheduleMinutes,
           serverlessEndpoints: props.serverlessEndpoints,
           tags: props.tags,
         } satisfies JobsJson,

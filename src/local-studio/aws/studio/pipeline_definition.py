@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 
-from . import request_validation
+from . import pipeline_variables, request_validation
 from .errors import ValidationException
 from .state import Members
 
@@ -55,6 +55,11 @@ class Step:
     description: str | None = None
 
 
+def filled(arguments: Members, execution: str) -> Members:
+    found: Members = pipeline_variables.fill(arguments, {pipeline_variables.EXECUTION_ID: execution})
+    return found
+
+
 @dataclass
 class _Reader:
     problems: list[str] = field(default_factory=list)
@@ -83,12 +88,14 @@ class _Reader:
 
     def _step(self, name: str, members: Members) -> Step:
         kind, arguments = members["Type"], members.get("Arguments")
-        # Each attempt has a new job name.
-        job = {JOB_NAMES[kind]: name.replace("_", "-"), **(arguments or {})}
         try:
+            # Each attempt has a new job name.
+            job = {JOB_NAMES[kind]: name.replace("_", "-"), **filled(arguments or {}, "0" * 12)}
             request_validation.parse(f"Create{kind}Job", json.dumps(job))
         except ServiceException as refusal:
             self.problems.append(f"Arguments of step {name}: {refusal.message}")
+        except ValueError as error:
+            self.problems.append(f"Arguments of step {name}: {error}")
         return Step(
             name,
             kind,

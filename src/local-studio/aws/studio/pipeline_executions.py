@@ -23,8 +23,14 @@ from .pipeline_definition import (
     THROTTLING,
     RetryPolicy,
     Step,
+    filled,
 )
 from .state import Members, Resource, Studio
+
+
+class AccessDenied(ServiceException):
+    code = "AccessDeniedException"
+
 
 _LETTERS = string.ascii_lowercase + string.digits
 # Source: CreateProcessingJob and CreateTrainingJob: 63 characters, of which the suffix here has 11.
@@ -84,11 +90,14 @@ class Execution(Resource):
     studio: Studio = field(kw_only=True)
     steps: Sequence[Step] = field(kw_only=True)
     max_parallel: int = field(kw_only=True)
+    role_arn: str = field(kw_only=True)
     tokens: set[str] = field(default_factory=set)
     runs: dict[str, StepRun] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, studio: Studio, pipeline_arn: str, steps: Sequence[Step], max_parallel: int) -> "Execution":
+    def of(
+        cls, studio: Studio, pipeline_arn: str, role_arn: str, steps: Sequence[Step], max_parallel: int
+    ) -> "Execution":
         arn = f"{pipeline_arn}/execution/{_random(12)}"
         configuration = {"MaxParallelExecutionSteps": max_parallel}
         members = {
@@ -97,7 +106,13 @@ class Execution(Resource):
             "ParallelismConfiguration": configuration,
         }
         execution = cls(
-            "PipelineExecution", arn, members, studio=studio, steps=steps, max_parallel=max_parallel
+            "PipelineExecution",
+            arn,
+            members,
+            studio=studio,
+            steps=steps,
+            max_parallel=max_parallel,
+            role_arn=role_arn,
         )
         # Source: PipelineExecutionStatus: the values.
         execution.set_status("Executing")
@@ -151,12 +166,14 @@ class Execution(Resource):
         # SageMaker Developer Guide, "IAM Access Management" of Pipelines: the name in Arguments is the prefix
         # of the job name. The suffix and the default name are those of real jobs.
         kind, member = run.step.type, JOB_NAMES[run.step.type]
-        prefix = run.step.arguments.get(member) or f"pipelines-{identifier}-{run.step.name}"
+        arguments = filled(run.step.arguments, identifier)
+        prefix = arguments.get(member) or f"pipelines-{identifier}-{run.step.name}"
         name = f"{prefix[:_MAX_JOB_PREFIX].replace('_', '-').rstrip('-')}-{_random(10)}"
         try:
-            request = request_validation.parse(
-                f"Create{kind}Job", json.dumps({**run.step.arguments, member: name})
-            )
+            request = request_validation.parse(f"Create{kind}Job", json.dumps({**arguments, member: name}))
+            if denied := self.studio.denial(self.role_arn, f"Create{kind}Job", request):
+                # Source: IAM User Guide, "Troubleshoot access denied error messages" (including the wording).
+                raise AccessDenied(denied)
             if kind == "Training":
                 training_jobs.create(self.studio, request)
                 run.job = self.studio.training_jobs[name]
@@ -170,8 +187,7 @@ class Execution(Resource):
                 run,
                 refusal.code,
                 # Guess: the wording.
-                f"ClientError: Failed to invoke sagemaker:Create{kind}Job. Error Details: "
-                f"{refusal.message}",
+                f"ClientError: Failed to invoke sagemaker:Create{kind}Job. Error Details: {refusal.message}",
             )
 
     def _on_job_change(self, run: StepRun, job: jobs.Job) -> None:

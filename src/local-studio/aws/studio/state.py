@@ -127,6 +127,14 @@ class Studio:
             return {}
         return {"credentials": self.open_session(self.region, role_arn, context)}
 
+    def denial(self, role_arn: str, operation: str, request: Members) -> str | None:
+        """What IAM says to a service that sends this request as a role. Without --iam, nothing."""
+        if self.open_session is None:
+            return None
+        from iam import Session, refusal_of  # it imports this module
+
+        return refusal_of(Session(role_arn), self, "sagemaker", operation, request)
+
     def domain(self, request: Members) -> Resource:
         return self.domains.find(request["DomainId"], f"Domain [{request['DomainId']}]")
 

@@ -55,6 +55,17 @@ if [[ -n "$unlisted" ]]; then
   fail "the payload has files that were not deployed: ${unlisted//$'\n'/, }. Deploy again, then send the job again" 65
 fi
 "$python" -I -c "" || fail "the image's Python, $python, does not run"
+# A run of a user's schedule (jobs/schedule.py). Before anything is installed, which takes minutes.
+if [[ -n "${MARIMO_SCHEDULE_OVERLAP:-}" ]]; then
+  overlap="$(mktemp)" || fail "no temporary file can be created"
+  run_interruptibly "$python" -I "$payload/python/sagemaker_marimo/jobs/overlap.py" "$MARIMO_SCHEDULE" \
+    "$MARIMO_SCHEDULE_RUN" "$MARIMO_SCHEDULE_OVERLAP" >"$overlap"
+  case $? in
+    0) ;;
+    75) fail "$(<"$overlap")" 0 ;;
+    *) fail "$(<"$overlap")" ;;
+  esac
+fi
 # A job does not share its volume.
 MARIMO_STATE="$(mktemp -d)" || fail "no temporary folder can be created"
 export MARIMO_STATE

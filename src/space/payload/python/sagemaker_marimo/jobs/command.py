@@ -21,6 +21,7 @@ from sagemaker_marimo.jobs import (
     lookup,
     prices,
     results,
+    schedule_command,
     sender,
     settings,
     states,
@@ -237,6 +238,8 @@ def run_command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     bucket, region = settings.where(options.bucket, options.region)
     clients = settings.connect(region)
     environment = settings.read(clients.s3, bucket)
+    if (done := schedule_command.run_command(clients, environment, options, arguments)) is not None:
+        return done
     match options.command:
         case "run":
             return run(clients, environment, options, arguments)

@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from sagemaker_marimo import state
+from sagemaker_marimo.jobs import schedule_parser
 from sagemaker_marimo.jobs.sweep_command import DEFAULT_MAX_COST
 
 
@@ -88,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "status":
             _add_json(sub)
     resume_parser = commands.add_parser(
-        "resume", parents=[common], help="continue a sweep and collect its table"
+        "resume", parents=[common], help="continue a sweep and collect its table, or a paused schedule"
     )
     resume_parser.add_argument("sweep", metavar="SWEEP")
     resume_parser.add_argument("--detach", action="store_true", help="do not wait for the sweep to end")
@@ -96,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     _add_output(resume_parser)
     sweep_parser = commands.add_parser("sweep", parents=[common], help="print a sweep's status")
     sweep_parser.add_argument("sweep", metavar="SWEEP")
+    schedule_parser.add(commands, common, run_parser)
     return main_parser
 
 

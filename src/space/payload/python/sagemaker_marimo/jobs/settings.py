@@ -60,6 +60,10 @@ class Environment:
     max_warm_minutes: int
     """How long instances may stay after a training job."""
     volume_gb: int
+    max_schedules: int
+    """Schedules that a user may have."""
+    shortest_schedule: int
+    """Minutes between two starts of a schedule."""
     tags: dict[str, str]
     payload: str
     """The hash of the payload that `current` points to: an older space's payload may be deleted soon."""
@@ -163,6 +167,8 @@ def _environment(members: dict[str, Any], payload: str, payload_sha256: str) -> 
         max_minutes=members["maximumMinutes"],
         max_warm_minutes=members["maximumWarmMinutes"],
         volume_gb=members["volumeGb"],
+        max_schedules=members["maximumSchedulesPerUser"],
+        shortest_schedule=members["shortestScheduleMinutes"],
         tags=members["tags"],
         payload=payload,
         payload_sha256=payload_sha256,
