@@ -105,7 +105,7 @@ export class StudioDomain extends Construct {
       description: "Private spaces, of people added by hand too",
       vpcId: network.vpcId,
       https: network.https,
-      reachesItself: false,
+      within: [],
     });
     const shared = {
       executionRole: props.executionRoleArn,

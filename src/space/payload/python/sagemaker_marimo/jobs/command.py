@@ -18,6 +18,7 @@ if __name__ == "__main__":
 
 from sagemaker_marimo import code_editor, open_marimo, state
 from sagemaker_marimo.jobs import (
+    descriptions,
     follow,
     listing,
     lookup,
@@ -28,6 +29,7 @@ from sagemaker_marimo.jobs import (
     states,
     submit,
     sweep_command,
+    training_status,
 )
 from sagemaker_marimo.jobs.grid import GridError
 from sagemaker_marimo.jobs.lookup import NotFoundError
@@ -52,7 +54,8 @@ def run(
         return 0
     name = prepared.name
     sent = prepared.send(clients, environment)
-    say(f"{name} was created on {prepared.options.instance}; {sent} files were uploaded")
+    nodes = f"{prepared.options.nodes} x " * (prepared.options.nodes > 1)
+    say(f"{name} was created on {nodes}{prepared.options.instance}; {sent} files were uploaded")
     say(f"Maximum cost: {prepared.cost()['atMostByTheTimeLimit']}")
     if options.detach:
         print(json.dumps({"job": name}) if options.json else name)
@@ -129,8 +132,15 @@ def follow_to_end(clients: Clients, name: str, output: Path, *, as_json: bool) -
     if reason := results.reason(description):
         say(reason)
     say(results.describe(name, folder, files))
-    say(f"It cost {prices.describe(results.instance(description), results.seconds(description))}")
+    for line in training_status.lines(description):
+        say(line)
+    say(f"It cost {cost(description)}")
     return results.exit_status(description, result)
+
+
+def cost(description: dict[str, Any]) -> str:
+    seconds, count = results.seconds(description), results.instances(description)
+    return prices.describe(results.instance(description), seconds, count)
 
 
 def facts(description: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
@@ -143,9 +153,10 @@ def facts(description: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]
         "state": states.of_job(description, result),
         "instance": results.instance(description),
         "seconds": seconds,
-        "dollars": prices.cost(results.instance(description), seconds),
+        "dollars": prices.cost(results.instance(description), seconds, results.instances(description)),
         "output": f"s3://{bucket}/{prefix}",
         "reason": results.reason(description),
+        **training_status.facts(description),
     }
 
 
@@ -158,6 +169,8 @@ def status(clients: Clients, environment: Environment, options: argparse.Namespa
         print(json.dumps(facts(description, result)))
     else:
         print(f"{options.job}: {follow.status_line(description, result, datetime.now(UTC))}")
+        for line in training_status.lines(description):
+            print(line)
         if reason := results.reason(description):
             print(reason)
     return 0
@@ -180,10 +193,13 @@ def list_jobs(clients: Clients, environment: Environment, options: argparse.Name
 
 
 def logs(clients: Clients, environment: Environment, options: argparse.Namespace) -> int:
-    lookup.job(lookup.reader_store(clients, environment, options.user), environment.prefix, options.job)
+    description = lookup.job(
+        lookup.reader_store(clients, environment, options.user), environment.prefix, options.job
+    )
     if options.follow:
         return follow_to_end(clients, options.job, options.output, as_json=False)
-    for line in follow.Log(clients.logs, options.job).new_lines():
+    training = descriptions.is_training(description)
+    for line in follow.Log(clients.logs, options.job, training=training).new_lines():
         print(line)
     return 0
 

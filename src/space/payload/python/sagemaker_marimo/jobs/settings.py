@@ -52,7 +52,13 @@ class Environment:
     team_types: dict[str, list[str]]
     """Instance types that the teams of a user add, by the user's name in lower case."""
     instance: str
+    max_instances: int | None
+    """Of a job. None: any number."""
+    node_groups: list[str]
+    """Security groups of jobs on several nodes, which may reach one another."""
     max_minutes: int
+    max_warm_minutes: int
+    """How long instances may stay after a training job."""
     volume_gb: int
     tags: dict[str, str]
     payload: str
@@ -152,7 +158,10 @@ def _environment(members: dict[str, Any], payload: str, payload_sha256: str) -> 
         allowed=members["allowedInstanceTypes"],
         team_types=members["teamInstanceTypes"],
         instance=members["defaultInstanceType"],
+        max_instances=members["maximumInstances"],
+        node_groups=members["nodeSecurityGroupIds"],
         max_minutes=members["maximumMinutes"],
+        max_warm_minutes=members["maximumWarmMinutes"],
         volume_gb=members["volumeGb"],
         tags=members["tags"],
         payload=payload,
