@@ -109,10 +109,20 @@ class SageMaker:
             "BillableTimeInSeconds": 1800,
             "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 30},
             "OutputDataConfig": {"S3OutputPath": "s3://bucket/people/ana/jobs/y"},
+            "AlgorithmSpecification": {
+                "TrainingImage": "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:tag",
+                "ContainerArguments": ["nb.py", "--n", "2"],
+            },
+            "EnableManagedSpotTraining": True,
+            "CheckpointConfig": {"S3Uri": "s3://bucket/people/ana/jobs/y/checkpoints"},
+            "Environment": {again.SOURCE: "abc"},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 1800, "MaxWaitTimeInSeconds": 3600},
         }
 
     def create_processing_job(self, **request: Any) -> None:
         self.created.append(request)
+
+    create_training_job = create_processing_job
 
 
 class S3:
@@ -157,6 +167,8 @@ def environment() -> Any:
         "max_minutes": 60,
         "volume_gb": 30,
         "key": "key",
+        "max_instances": 4,
+        "max_warm_minutes": 60,
         "payload": "0123456789abcdef",
         "payload_sha256": "sha",
     }
@@ -368,8 +380,21 @@ def test_a_job_runs_again_with_other_arguments(session: Session, sagemaker: Sage
     assert len(sagemaker.created) == 1
 
 
-def test_a_training_job_is_not_sent_again_as_a_processing_job(sagemaker: SageMaker) -> None:
-    assert not again.is_possible(job.describe(sagemaker, f"{MINE}-nb-0", "training"))
+def test_a_training_job_stays_one(session: Session, sagemaker: SageMaker) -> None:
+    description = job.describe(sagemaker, f"{MINE}-nb-0", "training")
+    wanted: dict[str, Any] = {"arguments": ["--n", "3"], "instance": "ml.m5.large", "minutes": 20}
+    again.run(session.clients, session.environment, session.who, description, **wanted)
+    (sent,) = sagemaker.created
+    assert sent["TrainingJobName"].startswith(f"{MINE}-nb-")
+    assert sent["AlgorithmSpecification"]["ContainerArguments"] == ["nb.py", "--n", "3"]
+    assert (sent["EnableManagedSpotTraining"], sent["ResourceConfig"]["InstanceCount"]) == (True, 2)
+    assert sent["CheckpointConfig"]["S3Uri"].startswith("s3://bucket/people/ana/jobs/")
+
+
+def test_the_job_of_another_program_is_not_sent_again(sagemaker: SageMaker) -> None:
+    description = job.describe(sagemaker, f"{MINE}-nb-0", "training")
+    assert again.is_possible(description)
+    assert not again.is_possible({**description, "Environment": {}})
 
 
 def test_the_words_of_marimo_job() -> None:

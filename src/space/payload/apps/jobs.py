@@ -358,6 +358,7 @@ def _(Watch, callout, kind, mo, name, problems, session, view):
     def show():
         notes = [callout(watch.problem, "warn")] if watch.problem else []
         reason = [callout(watch.reason)] if watch.reason else []
+        training = [mo.Html(view.text(watch.notes))] if watch.notes else []
         mo.output.replace(
             mo.vstack(
                 [
@@ -367,6 +368,7 @@ def _(Watch, callout, kind, mo, name, problems, session, view):
                         justify="start",
                         wrap=True,
                     ),
+                    *training,
                     *reason,
                     mo.Html(view.log(watch.lines)),
                 ]
@@ -434,6 +436,7 @@ def _(again, mo, session, watch):
 def _(
     again,
     callout,
+    kind,
     mo,
     new_arguments,
     new_instance,
@@ -457,7 +460,7 @@ def _(
             instance=new_instance.value,
             minutes=int(new_minutes.value),
         )
-        set_chosen((new, "processing"))
+        set_chosen((new, kind))
         shown_new = callout(f"{new} was created", "success")
     except problems as error:
         shown_new = callout(error)

@@ -1,31 +1,34 @@
 """Runs a job's notebook again as it was sent, with other arguments, on today's payload and settings."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from sagemaker_marimo import names
-from sagemaker_marimo.jobs import request, sources
+from sagemaker_marimo.jobs import request, results, sources, training
+from sagemaker_marimo.jobs.descriptions import Description, is_on_spot, is_training
 from sagemaker_marimo.jobs.request import JobOptions
 from sagemaker_marimo.jobs.sender import Sender
 from sagemaker_marimo.jobs.settings import Clients, Environment, Refused
 from sagemaker_marimo.jobs.sweep_store import Store
-from sagemaker_marimo.jobs_page import job
-from sagemaker_marimo.jobs_page.job import Members
 
 SOURCE = "MARIMO_SOURCE_SHA256"
 
 
-def is_possible(description: Members) -> bool:
-    """Whether the job is a notebook's that this module can send again."""
-    return not job.is_training(description) and SOURCE in description.get("Environment", {})
+def is_possible(description: Description) -> bool:
+    """Whether the job is a notebook's, and not another program's."""
+    return SOURCE in description.get("Environment", {})
 
 
-def arguments(description: Members) -> list[str]:
+def arguments(description: Description) -> list[str]:
     """The notebook's arguments, without its name."""
-    return list(description["AppSpecification"].get("ContainerArguments", []))[1:]
+    return _words(description)[1:]
 
 
-def minutes(description: Members) -> int:
+def _words(description: Description) -> list[str]:
+    application = description["AlgorithmSpecification" if is_training(description) else "AppSpecification"]
+    return list(application["ContainerArguments"])
+
+
+def minutes(description: Description) -> int:
     return int(description["StoppingCondition"]["MaxRuntimeInSeconds"]) // 60
 
 
@@ -33,7 +36,7 @@ def run(
     clients: Clients,
     environment: Environment,
     who: Sender,
-    description: Members,
+    description: Description,
     *,
     arguments: Sequence[str],
     instance: str,
@@ -50,35 +53,45 @@ def run(
     if problems:
         raise Refused(problems)
     name = request.job_name(who.prefix, options.notebook, request.stamp())
-    clients.sagemaker.create_processing_job(**request.build(options, environment, sha256, name, who))
+    single = request.build(options, environment, sha256, name, who)
+    training.create(clients.sagemaker, training.final(single, options))
     return name
 
 
 def _options(
-    description: Members, environment: Environment, arguments: Sequence[str], instance: str, minutes: int
+    description: Description, environment: Environment, arguments: Sequence[str], instance: str, minutes: int
 ) -> JobOptions:
     cluster = description["ProcessingResources"]["ClusterConfig"]
+    warm = cluster.get("KeepAlivePeriodInSeconds")
     return JobOptions(
-        notebook=description["AppSpecification"]["ContainerArguments"][0],
+        notebook=_words(description)[0],
         arguments=arguments,
         instance=instance,
         minutes=minutes,
         volume_gb=cluster["VolumeSizeInGB"],
         image=_image(description, environment, instance),
         secrets=list(_secrets(description)),
+        spot=is_on_spot(description),
+        nodes=results.instances(description),
+        warm_minutes=None if warm is None else warm // 60,
+        checkpoints="CheckpointConfig" in description,
     )
 
 
-def _image(description: Members, environment: Environment, new: str) -> str | None:
+def _image(description: Description, environment: Environment, new: str) -> str | None:
     """The job's own image, or None for the environment's: another kind of instance needs another image, and
     an image of an earlier setting may not be readable any more."""
-    uri: str = description["AppSpecification"]["ImageUri"]
-    options = JobOptions("", (), new, 1, 1, image=uri)
-    other_kind = request.has_gpu(new) != request.has_gpu(job.instance(description))
+    uri: str = (
+        description["AlgorithmSpecification"]["TrainingImage"]
+        if is_training(description)
+        else description["AppSpecification"]["ImageUri"]
+    )
+    options = JobOptions(notebook="", arguments=(), instance=new, minutes=1, volume_gb=1, image=uri)
+    other_kind = request.has_gpu(new) != request.has_gpu(results.instance(description))
     return None if other_kind or any(request.image_problems(options, environment)) else uri
 
 
-def _secrets(description: dict[str, Any]) -> Iterator[str]:
+def _secrets(description: Description) -> Iterator[str]:
     """Each `NAME=ARN`, as request.build wrote it into the environment."""
     for name, value in description["Environment"].items():
         if name.startswith(names.SECRET_VARIABLE):

@@ -13,8 +13,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sagemaker_marimo import state
-from sagemaker_marimo.jobs import prices
-from sagemaker_marimo.jobs.lookup import DENIED, MISSING
+from sagemaker_marimo.jobs import prices, results
+from sagemaker_marimo.jobs.descriptions import MISSING, Description
+from sagemaker_marimo.jobs.lookup import DENIED
 from sagemaker_marimo.jobs_page import job
 from sagemaker_marimo.jobs_page.pages import Pages
 from sagemaker_marimo.jobs_page.summary import Summary
@@ -33,8 +34,7 @@ class Used:
 
     @property
     def dollars(self) -> float | None:
-        cost = prices.cost(self.instance, self.seconds)
-        return None if cost is None else cost * self.instances
+        return prices.cost(self.instance, self.seconds, self.instances)
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,12 @@ class Costs:
         used = self._used.get(name)
         return None if used is None else used.dollars
 
-    def note(self, description: job.Members, now: datetime | None = None) -> float | None:
+    def note(self, description: Description, now: datetime | None = None) -> float | None:
         """The cost so far. That of an ended job is kept."""
-        used = Used(
-            job.instance(description), job.instances(description), job.billed_seconds(description, now)
-        )
+        instance, instances = results.instance(description), results.instances(description)
+        used = Used(instance, instances, job.billed_seconds(description, now))
         if job.has_ended(description):
-            self._used[job.name(description)] = used
+            self._used[description["ProcessingJobName"]] = used
         return used.dollars
 
     def month(

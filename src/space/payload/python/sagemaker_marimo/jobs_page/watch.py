@@ -7,10 +7,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_marimo.jobs import prices, results
-from sagemaker_marimo.jobs.follow import POLL_SECONDS
+from sagemaker_marimo.jobs import prices, results, training_status
+from sagemaker_marimo.jobs.descriptions import Description
+from sagemaker_marimo.jobs.follow import POLL_SECONDS, Log
 from sagemaker_marimo.jobs_page import job
-from sagemaker_marimo.jobs_page.job import Members
 from sagemaker_marimo.jobs_page.session import Session
 
 
@@ -20,18 +20,18 @@ class Watch:
     name: str
     kind: str
     lines: list[str] = field(default_factory=list)
-    description: Members = field(default_factory=dict)
+    description: Description = field(default_factory=dict)
     problem: str = ""
     """Why the last request failed."""
 
     def __post_init__(self) -> None:
-        self._log: job.Log | None = None
+        self._log: Log | None = None
 
     def read(self) -> None:
         """Reads the job's state and the new lines of its log."""
         clients = self.session.clients
         self.description = job.describe(clients.sagemaker, self.name, self.kind)
-        self._log = self._log or job.Log(clients.logs, self.description)
+        self._log = self._log or job.log(clients.logs, self.description)
         self.lines += self._log.new_lines()
         if self.session.costs.note(self.description) is not None and self.has_ended:
             self.session.costs.save()
@@ -46,11 +46,15 @@ class Watch:
 
     @property
     def cost(self) -> str:
-        instance = job.instance(self.description)
+        instance, count = results.instance(self.description), results.instances(self.description)
         seconds = job.billed_seconds(self.description, self.session.now())
-        price = prices.cost(instance, seconds)
-        count = job.instances(self.description)
-        return f"unknown: no price for {instance}" if price is None else f"{price * count:.4f} USD"
+        price = prices.cost(instance, seconds, count)
+        return f"unknown: no price for {instance}" if price is None else f"{price:.4f} USD"
+
+    @property
+    def notes(self) -> str:
+        """Of Spot, checkpoints and a warm pool."""
+        return "\n".join(training_status.lines(self.description))
 
     @property
     def reason(self) -> str:
