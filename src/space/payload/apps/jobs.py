@@ -117,19 +117,20 @@ def _(callout, count, mo, problems, session, whose):
 
 
 @app.cell
-def _(chosen_notebook, mo, problems, state):
+def _(chosen_notebook, mo, problems):
     try:
         asked, not_asked = chosen_notebook(mo.query_params().get("notebook")), None
     except problems as error:
         asked, not_asked = None, error
-    files = mo.ui.file_browser(
-        initial_path=str(state.HOME), filetypes=[".py"], multiple=False, limit=500, label="Another notebook"
-    )
-    return asked, files, not_asked
+    return asked, not_asked
 
 
 @app.cell
-def _(asked, mo, session):
+def _(asked, callout, mo, not_asked, session, state):
+    # Made and shown in one cell, which therefore does not run again when one of them changes.
+    files = mo.ui.file_browser(
+        initial_path=str(state.HOME), filetypes=[".py"], multiple=False, limit=500, label="Notebook"
+    )
     arguments = mo.ui.text(placeholder="--city Berlin", label="Arguments", full_width=True)
     instance = mo.ui.dropdown(
         session.instances(), value=session.environment.instance, label="Instance", searchable=True
@@ -143,39 +144,27 @@ def _(asked, mo, session):
     options = mo.ui.text(placeholder="--with data.csv", label="Further options", full_width=True)
     check = mo.ui.run_button(label="Check")
     start = mo.ui.run_button(label="Start the job", kind="success")
-    opened = asked is not None
-    return arguments, check, instance, minutes, opened, options, start
-
-
-@app.cell
-def _(
-    arguments,
-    asked,
-    callout,
-    check,
-    files,
-    instance,
-    marimo_job,
-    minutes,
-    mo,
-    not_asked,
-    opened,
-    options,
-    start,
-):
-    path = files.path(0) if files.value else asked
-    wanted = path and marimo_job.Wanted(path, arguments.value, options.value, instance.value, minutes.value)
     form = [
-        callout(not_asked) if not_asked else None,
-        mo.md(f"Notebook: **`{path}`**" if path else "Choose a notebook in your home folder:"),
         mo.accordion({"Another notebook": files}) if asked else files,
         arguments,
         mo.hstack([instance, minutes], justify="start", wrap=True),
         options,
         mo.hstack([check, start], justify="start"),
     ]
-    form = mo.vstack([one for one in form if one is not None])
-    form if opened or not_asked else mo.accordion({"Start a job": form})
+    if asked:
+        shown_form = mo.vstack([mo.md("### Start a job"), *form])
+    else:
+        refused = [callout(not_asked)] if not_asked else []
+        shown_form = mo.vstack([*refused, mo.accordion({"Start a job": mo.vstack(form)})])
+    shown_form
+    return arguments, check, files, instance, minutes, options, start
+
+
+@app.cell
+def _(arguments, asked, files, instance, marimo_job, minutes, mo, options):
+    path = files.path(0) if files.value else asked
+    wanted = path and marimo_job.Wanted(path, arguments.value, options.value, instance.value, minutes.value)
+    mo.md(f"Notebook: **`{path}`**" if path else "")
     return (wanted,)
 
 

@@ -66,7 +66,7 @@ class Wanted:
 
     def words(self, command: str, *before: str) -> list[str]:
         """The words of `marimo-job`. Raises ValueError for a quote that is not closed."""
-        limit = () if self.minutes is None else ("--time-limit", str(self.minutes))
+        limit = () if self.minutes is None else ("--time-limit", str(int(self.minutes)))
         return [
             command,
             str(self.notebook),
