@@ -412,6 +412,10 @@ def test_marimo_jobs_answer_is_the_pages(home: Path) -> None:
     command.write_text('echo "{\\"job\\": \\"$1\\"}"; echo "said $2 in $PWD" >&2; exit 3\n')
     answer = marimo_job.run("a b", "c")
     assert (answer.status, answer.facts, answer.messages) == (3, {"job": "a b"}, f"said c in {home}")
+    # Files in the options are beside the notebook.
+    (home / "project").mkdir()
+    command.write_text("pwd\n")
+    assert Wanted(home / "project/nb.py").start().output == str(home / "project")
     command.write_text("echo no JSON\n")
     assert marimo_job.run().facts is None
 

@@ -103,7 +103,7 @@ class Costs:
 
     def save(self, newest: Iterable[str] = ()) -> None:
         """Keeps the newest jobs and those that were noted last."""
-        names = list(dict.fromkeys([*newest, *reversed(self._used)]))[:MOST_KEPT]
+        names = list(dict.fromkeys([*newest, *reversed(list(self._used))]))[:MOST_KEPT]
         content = {name: list(vars(self._used[name]).values()) for name in names if name in self._used}
         # A full home is another problem than a job's.
         with suppress(OSError):

@@ -31,7 +31,8 @@ class Answer:
             return None
 
 
-def run(*words: str) -> Answer:
+def run(*words: str, folder: Path | None = None) -> Answer:
+    """`folder` is the working folder, the home by default."""
     command = ["bash", str(state.PAYLOAD / "bin/marimo-job.sh"), *words]
     try:
         done = subprocess.run(  # noqa: S603  # no shell
@@ -41,7 +42,7 @@ def run(*words: str) -> Answer:
             text=True,
             timeout=SECONDS,
             check=False,
-            cwd=state.HOME,
+            cwd=folder or state.HOME,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Answer(1, "", f"marimo-job failed: {error}")
@@ -57,10 +58,10 @@ def has_schedules() -> bool:
 class Wanted:
     """What the person entered to run a notebook."""
 
-    notebook: Path
+    notebook: str | Path
     arguments: str = ""
     options: str = ""
-    """Further options of `marimo-job run`."""
+    """Further options of `marimo-job run`. Files in them are relative to the notebook's folder."""
     instance: str | None = None
     minutes: int | None = None
 
@@ -79,13 +80,16 @@ class Wanted:
         ]
 
     def check(self) -> Answer:
-        return run(*self.words("run", "--dry-run"))
+        return self._run("run", "--dry-run")
 
     def start(self) -> Answer:
-        return run(*self.words("run", "--detach", "--json"))
+        return self._run("run", "--detach", "--json")
 
     def schedule(self, cron: str, zone: str) -> Answer:
-        return run(*self.words("schedule", "--cron", cron, "--zone", zone))
+        return self._run("schedule", "--cron", cron, "--zone", zone)
+
+    def _run(self, command: str, *before: str) -> Answer:
+        return run(*self.words(command, *before), folder=Path(self.notebook).parent)
 
 
 def _split(text: str, what: str) -> Sequence[str]:
