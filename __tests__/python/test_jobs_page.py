@@ -307,7 +307,8 @@ def test_half_a_file_of_costs_is_ignored(home: Path) -> None:
 def test_a_log_is_followed_until_the_end(session: Session, sagemaker: SageMaker, kind: str) -> None:
     name = f"{MINE}-nb-running"
     sagemaker.add(kind, name, datetime.now(UTC), "InProgress")
-    watch, shown = Watch(session, name, kind), []
+    watch = Watch(session, name, kind)
+    shown: list[list[str]] = []
     watch.read()
     assert (watch.lines, watch.has_ended) == (["one", "two"], False)
 
@@ -335,7 +336,8 @@ def test_nobody_looks_any_more(session: Session, sagemaker: SageMaker) -> None:
 
 
 def test_an_outage_is_shown_and_then_gone(session: Session, sagemaker: SageMaker) -> None:
-    name, said = f"{MINE}-nb-running", []
+    name = f"{MINE}-nb-running"
+    said: list[str] = []
     sagemaker.add("processing", name, NOW, "InProgress")
     watch = Watch(session, name, "processing")
     watch.read()
@@ -357,7 +359,8 @@ def test_a_job_runs_again_with_other_arguments(session: Session, sagemaker: Sage
     assert (again.arguments(description), again.minutes(description)) == (["--city", "New York"], 30)
 
     def run(**changes: Any) -> str:
-        wanted = {"arguments": ["--city", "Berlin"], "instance": "ml.m5.large", "minutes": 20} | changes
+        wanted: dict[str, Any] = {"arguments": ["--city", "Berlin"], "instance": "ml.m5.large", "minutes": 20}
+        wanted |= changes
         return again.run(session.clients, session.environment, session.who, description, **wanted)
 
     name = run()
