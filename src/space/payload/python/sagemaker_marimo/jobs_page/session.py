@@ -83,10 +83,10 @@ class Session:
         return datetime.now(UTC)
 
 
-def chosen_notebook(text: str | None) -> str | None:
+def chosen_notebook(text: object) -> str | None:
     """The notebook that the page's address names, as a path in the home. Raises Refused for another file."""
-    if not text:
-        return None
+    if not isinstance(text, str) or not text:
+        return None  # no such parameter, or several
     path = (state.HOME / text).resolve()
     if not path.is_relative_to(state.HOME.resolve()) or path.suffix != ".py" or not path.is_file():
         raise Refused([f"{text} is not a Python file in your home folder"])
