@@ -168,6 +168,7 @@ def environment() -> Any:
         "volume_gb": 30,
         "key": "key",
         "max_instances": 4,
+        "node_groups": ["sg-nodes"],
         "max_warm_minutes": 60,
         "payload": "0123456789abcdef",
         "payload_sha256": "sha",
@@ -391,6 +392,7 @@ def test_a_training_job_stays_one(session: Session, sagemaker: SageMaker) -> Non
     assert sent["TrainingJobName"].startswith(f"{MINE}-nb-")
     assert sent["AlgorithmSpecification"]["ContainerArguments"] == ["nb.py", "--n", "3"]
     assert (sent["EnableManagedSpotTraining"], sent["ResourceConfig"]["InstanceCount"]) == (True, 2)
+    assert sent["VpcConfig"]["SecurityGroupIds"] == ["sg-nodes"]
     assert sent["CheckpointConfig"]["S3Uri"].startswith("s3://bucket/people/ana/jobs/")
 
 
