@@ -68,7 +68,7 @@ export function needsOf(stack: unknown): Needs {
     policies: count("aws_iam_policy"),
     groups: count("aws_scheduler_schedule_group"),
     workgroups: count("aws_athena_workgroup"),
-    perRole: attached.length + teams + count("aws_budgets_budget_action"),
+    perRole: attached.length + teams + Math.min(1, count("aws_budgets_budget_action")),
   };
 }
 
