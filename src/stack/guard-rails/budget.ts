@@ -89,7 +89,8 @@ export class Budget extends Construct {
     const { account, budget, prefix, stop } = props;
     const { name } = new BudgetsBudget(this, "budget", {
       name: prefix,
-      ...monthlyCost(budget, "Environment", props.environment),
+      // A user's tag is written so (AWS Budgets API, `CostFilters`).
+      ...monthlyCost(budget, `user:Environment$${props.environment}`),
     });
     if (stop === undefined) return;
 
@@ -105,14 +106,13 @@ export class Budget extends Construct {
   }
 }
 
-/** The parts of a budget for what has a tag. */
-export const monthlyCost = (budget: ResolvedBudget, tag: string, value: string) => ({
+/** The parts of a budget for what has a tag, which is written as in the class above. */
+export const monthlyCost = (budget: ResolvedBudget, tag: string) => ({
   budgetType: "COST",
   limitAmount: String(budget.monthlyUsd),
   limitUnit: "USD",
   timeUnit: "MONTHLY",
-  // A user's tag is written so (AWS Budgets API, `CostFilters`).
-  costFilter: [{ name: "TagKeyValue", values: [`user:${tag}$${value}`] }],
+  costFilter: [{ name: "TagKeyValue", values: [tag] }],
   notification: budget.alertPercents.map((threshold) => ({
     comparisonOperator: "GREATER_THAN",
     notificationType: "ACTUAL",

@@ -34,7 +34,8 @@ export class UserBudgets extends Construct {
     const budgets = new BudgetsBudget(this, "budget", {
       forEach: userProfiles,
       name: awsNames(prefix).user(user),
-      ...monthlyCost(budget, userTag, user),
+      // Joined by Terraform: in its strings "$" before "{" is an escape.
+      ...monthlyCost(budget, Fn.join("$", [`user:${userTag}`, user])),
     });
     if (stop === undefined) return;
 
