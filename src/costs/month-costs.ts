@@ -32,7 +32,7 @@ export async function monthCosts(props: MonthCostsProps): Promise<MonthCosts> {
   const client = new CostExplorerClient(clientSettings(region));
   const { costs, until } = await billOf(client, { environment: name, month, now });
   const notes = [...(await tagNotes(client, name, costs.length))];
-  // A month that is over has a bill, and what runs now is no part of it.
+  // A month that is over has a bill, without what runs now.
   if (now >= month.end) return { environment: name, costs, notes };
   const estimate = await estimateOf(props, until);
   return { environment: name, costs: [...costs, ...estimate.costs], notes: [...notes, ...estimate.notes] };

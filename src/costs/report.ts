@@ -65,7 +65,7 @@ export function costTable(rows: readonly CostRow[]): string {
   ].join("\n");
 }
 
-/** RFC 4180. A person who is nobody is empty. */
+/** RFC 4180. What belongs to no person has an empty cell. */
 export function costCsv(month: string, rows: readonly CostRow[]): string {
   const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const lines = [

@@ -94,12 +94,11 @@ export class Budget extends Construct {
     });
     if (stop === undefined) return;
 
-    const { attachPolicy, role } = attachingRole(this, {
-      ...{ account, name: `${prefix}-budget`, policy: stop.policy, roleArns: stop.roleArns },
-    });
+    const { policy, roleArns } = stop;
+    const { attachPolicy, role } = attachingRole(this, { account, name: `${prefix}-budget`, policy, roleArns });
     new BudgetsBudgetAction(this, "stop", {
       budgetName: name,
-      ...stopAction(budget, stop.policy, stop.atPercent, Token.asList(Fn.concat([...stop.roleNames]))),
+      ...stopAction(budget, policy, stop.atPercent, Token.asList(Fn.concat([...stop.roleNames]))),
       executionRoleArn: role.arn,
       dependsOn: [attachPolicy],
     });

@@ -101,8 +101,8 @@ export function spaceStatements(
 }
 
 /**
- * Nobody tags anything with another user's name, who would pay for it. Each create with tags needs AddTags as well. A role
- * that is no user's has no such tag, so the variable has a default: it denies shared spaces every user's name.
+ * Nobody tags anything with another user's name, who would pay for it. Each create with tags needs AddTags as well. The
+ * role of shared spaces lacks the tag, so the variable has a default, which denies it every user's name.
  */
 export const otherUsersTagStatement = (account: AwsAccount): DataAwsIamPolicyDocumentStatement => ({
   sid: "OtherUsersTag",
