@@ -35,7 +35,7 @@ export interface BudgetSettings {
    * from starting jobs, by attaching a policy to their roles. Running apps and jobs continue until they are stopped. To
    * undo it, before the setting is removed:
    * `aws budgets execute-budget-action --execution-type REVERSE_BUDGET_ACTION`.
-   * Limit: 99 users, 98 with `schedules` (AWS Budgets API, IamActionDefinition, `Roles`: 100).
+   * Limit of `budget`: 99 users, 98 with `schedules` (AWS Budgets API, IamActionDefinition, `Roles`: 100).
    * @default never: alerts only
    */
   readonly stopAtPercent?: number;
