@@ -95,7 +95,12 @@ export class Budget extends Construct {
     if (stop === undefined) return;
 
     const { policy, roleArns } = stop;
-    const { attachPolicy, role } = attachingRole(this, { account, name: `${prefix}-budget`, policy, roleArns });
+    const { attachPolicy, role } = attachingRole(this, {
+      account,
+      name: `${prefix}-budget`,
+      policy,
+      roleArns,
+    });
     new BudgetsBudgetAction(this, "stop", {
       budgetName: name,
       ...stopAction(budget, policy, stop.atPercent, Token.asList(Fn.concat([...stop.roleNames]))),
