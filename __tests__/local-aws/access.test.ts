@@ -79,6 +79,7 @@ describe("the local AWS of a rehearsal", () => {
   });
 
   it.each([
+    "/local-aws/costs",
     "/local-aws/faults",
     "/local-aws/schedules/fire",
     "/local-aws/schedules/pass-time",

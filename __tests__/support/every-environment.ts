@@ -33,6 +33,7 @@ const guardRails: Required<GuardRailSettings> = {
   spaceVolumeGb: { default: 10, maximum: 50 },
   requiredTags: ["Team"],
   budget,
+  budgetPerUser: budget,
 };
 const jobs: Required<JobSettings> = {
   allowedInstanceTypes: ["ml.m5.large"],

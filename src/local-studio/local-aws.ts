@@ -70,6 +70,17 @@ export interface FaultReport extends FaultRule {
   readonly broken: number;
 }
 
+/** A line of the bill. */
+export interface CannedCost {
+  /** Such as `2026-11-03`. */
+  readonly Date: string;
+  readonly Service: string;
+  readonly UsageType: string;
+  /** US dollars. */
+  readonly Amount: string;
+  readonly Tags: Readonly<Record<string, string>>;
+}
+
 export interface LocalAws {
   readonly endpoint: string;
   /** Variables that point the AWS SDKs, the AWS CLI and Terraform to it. */
@@ -85,6 +96,8 @@ export interface LocalAws {
   /** Replaces the fault rules. An empty list ends all faults. */
   setFaults(rules: readonly FaultRule[]): Promise<void>;
   faults(): Promise<readonly FaultReport[]>;
+  /** Replaces the costs that Cost Explorer answers with. It knows tags only by the keys in `activeTags`. */
+  setCosts(costs: readonly CannedCost[], activeTags: readonly string[]): Promise<void>;
   /** Fails a processing job with an internal error of AWS. */
   interruptProcessingJob(name: string): Promise<void>;
   /** Takes the Spot instances of a training job, which gets others after these seconds. @default 0 seconds */
@@ -169,6 +182,7 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
     inventory: async () => (await (await fetch(`${endpoint}/local-aws/inventory`)).json()) as string[],
     setFaults: async (rules) => void (await post("faults", rules)),
     faults: async () => (await (await fetch(`${endpoint}/local-aws/faults`)).json()) as FaultReport[],
+    setCosts: async (Costs, ActiveTags) => void (await post("costs", { Costs, ActiveTags })),
     interruptProcessingJob: async (ProcessingJobName) =>
       void (await post("processing-jobs/interrupt", { ProcessingJobName })),
     interruptTrainingJob: async (TrainingJobName, Seconds = 0) =>

@@ -8,6 +8,9 @@ are rejected; otherwise any credentials are accepted.
   GET  /local-aws/inventory                 lists the resources
   GET  /local-aws/faults                    lists the fault rules and how many requests matched and failed
   POST /local-aws/faults                    replaces the fault rules (see faults.py)
+  POST /local-aws/costs                     {"ActiveTags": [KEY…], "Costs": [{"Date": …, "Service": …,
+                                             "UsageType": …, "Amount": …, "Tags": {…}}…]}
+                                            replaces what Cost Explorer answers with
   POST /local-aws/processing-jobs/interrupt {"ProcessingJobName": …}
                                             fails a job with an internal error of AWS
   POST /local-aws/training-jobs/interrupt   {"TrainingJobName": …, "Seconds": …}

@@ -22,3 +22,11 @@ TRAINING_LOG_GROUP: str = _NAMES["trainingLogGroup"]
 CHECKSUMS: str = _NAMES["checksums"]
 JOB_ENTRYPOINT: list[str] = _NAMES["jobEntrypoint"]
 SECRET_VARIABLE: str = _NAMES["secretVariable"]
+USER_TAG: str = _NAMES["userTag"]
+SCHEDULE_TAG: str = _NAMES["scheduleTag"]
+
+
+def user_tag(folder: str) -> dict[str, str]:
+    """The tag by which costs are counted by user. `folder`: such as people/ana."""
+    user = folder.removeprefix(f"{PEOPLE}/")
+    return {} if user == folder else {USER_TAG: user}

@@ -209,7 +209,10 @@ def build(
             }
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": options.minutes * 60},
-        "Tags": [{"Key": key, "Value": value} for key, value in environment.tags.items()],
+        "Tags": [
+            {"Key": key, "Value": value}
+            for key, value in {**environment.tags, **names.user_tag(sender.folder)}.items()
+        ],
     }
 
 
