@@ -270,7 +270,7 @@ describe("CreateTrainingJob rejects", () => {
 
 it("lists training jobs by name and status, apart from processing jobs", async () => {
   const failed = (await training.run("exit 1")).TrainingJobName ?? "";
-  await training.training.run("exit 0");
+  await training.run("exit 0");
   const list = async (filter: object) => {
     const { TrainingJobSummaries } = await training.jobs.sagemaker.send(new ListTrainingJobsCommand(filter));
     return TrainingJobSummaries?.map((one) => [one.TrainingJobName, one.TrainingJobStatus]);

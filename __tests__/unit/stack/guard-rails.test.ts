@@ -276,7 +276,9 @@ describe("the budget", () => {
       for_each: expression("local.user_profiles"),
       name: each,
       limit_amount: "50",
-      cost_filter: [{ name: "TagKeyValue", values: [expression('join("$", ["user:StudioUser", lower(each.key)])')] }],
+      cost_filter: [
+        { name: "TagKeyValue", values: [expression('join("$", ["user:StudioUser", lower(each.key)])')] },
+      ],
     });
     const action = resource(stack, "aws_budgets_budget_action", "user_budgets_stop");
     expect(action).toMatchObject({
