@@ -65,6 +65,8 @@ describe("a space's first app", () => {
       "06_train.py",
       "07_endpoint.py",
       "08_features.py",
+      "09_train_on_spot.py",
+      "10_several_nodes.py",
       "__marimo__",
       "prices.csv",
     ]);
