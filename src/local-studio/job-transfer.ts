@@ -136,7 +136,11 @@ export class OutputUpload {
     if (others.length > 0) {
       root = join(first.path, "archive");
       await rm(root, { recursive: true, force: true });
-      for (const folder of this.folders) await cp(folder.local(output.path), root, copying);
+      for (const folder of this.folders) {
+        const own = folder.local(output.path);
+        // Without files it is still read-only, and so would its copy be.
+        if ((await filesBelow(own)).length > 0) await cp(own, root, copying);
+      }
     }
     const archive = join(first.path, "archive.tar.gz");
     const result = await capture("tar", ["-czf", archive, "-C", root, "--", ...(await readdir(root))]);
