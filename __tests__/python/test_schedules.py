@@ -134,11 +134,11 @@ class Aws:
         return error
 
     def get_paginator(self, name: str) -> Any:
-        call = {
-            "list_schedules": lambda: {"Schedules": [{"Name": name} for name in sorted(self.schedules)]},
-            "list_pipeline_executions": lambda: {"PipelineExecutionSummaries": self.executions},
-        }[name]
-        return Namespace(paginate=lambda **_: [call()])
+        pages: dict[str, dict[str, Any]] = {
+            "list_schedules": {"Schedules": [{"Name": one} for one in sorted(self.schedules)]},
+            "list_pipeline_executions": {"PipelineExecutionSummaries": self.executions},
+        }
+        return Namespace(paginate=lambda **_: [pages[name]])
 
     def get_schedule(self, **members: str) -> dict[str, Any]:
         if members["Name"] not in self.schedules:
@@ -193,7 +193,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     aws = Aws()
     deployed = f"{names.PAYLOAD}/0123456789abcdef"
     aws.objects = {f"{deployed}/job/run.py": PAYLOAD, f"{deployed}/{names.CHECKSUMS}": LIST}
-    monkeypatch.setattr(schedule.boto3, "Session", lambda **_: Namespace(client=lambda _: aws))
+    session = Namespace(client=lambda _: aws)
+    monkeypatch.setattr("sagemaker_marimo.jobs.schedule.boto3.Session", lambda **_: session)
     return aws
 
 
