@@ -6,6 +6,7 @@ from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
+from moto import backends
 from moto.athena.responses import AthenaResponse
 from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend
@@ -33,6 +34,7 @@ def install() -> None:
     _update_athena_workgroups()
     _list_no_tags_in_athena()
     _copy_only_listed_versions()
+    _list_modules_once()
 
 
 def _keep_descriptions_of_group_rules() -> None:
@@ -270,3 +272,10 @@ def _copy_only_listed_versions() -> None:
 
     s3_class: Any = S3Backend
     s3_class.list_object_versions = list_matching
+
+
+def _list_modules_once() -> None:
+    """moto reads its own folder for each request."""
+    modules = tuple(backends.list_of_moto_modules())
+    backends_module: Any = backends
+    backends_module.list_of_moto_modules = lambda: modules

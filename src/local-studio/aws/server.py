@@ -20,6 +20,7 @@ also sent to the app host. The last three accept a "Region". Requests are logged
 """
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -113,6 +114,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
+    # moto's models stay as long as the server: looking for garbage after each 700 objects only takes time.
+    gc.set_threshold(50_000)
     local_aws = LocalAws(arguments)
     if arguments.keep:
         from snapshot import SnapshotError
