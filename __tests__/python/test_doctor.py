@@ -3,9 +3,11 @@
 import gc
 import hashlib
 import http.server
+import io
 import json
 import os
 import signal
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -182,25 +184,33 @@ class TestPayload:
     def payload(self, home: Path) -> Path:
         """A payload as on-start.sh downloads it: its folder is named after the hash of SHA256SUMS."""
         content = b"value = 1\n"
-        sums = f"{hashlib.sha256(content).hexdigest()}  python/module.py\n".encode()
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            member = tarfile.TarInfo("python/packed.py")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        uploaded = {"python/module.py": content, "files.tar": packed.getvalue()}
+        digests = {name: hashlib.sha256(one).hexdigest() for name, one in uploaded.items()}
+        sums = "".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode()
         folder = state.STATE / "payload" / hashlib.sha256(sums).hexdigest()[:16]
         (folder / "python").mkdir(parents=True)
         (folder / "SHA256SUMS").write_bytes(sums)
-        (folder / "python/module.py").write_bytes(content)
+        for name, one in [*uploaded.items(), ("python/packed.py", content)]:
+            (folder / name).write_bytes(one)
         (folder.parent / "current").symlink_to(folder.name)
         return folder
 
     def test_is_unchanged(self, payload: Path) -> None:
-        assert files.payload(Findings()) == f"{payload.name}, 1 files, unchanged since upload"
+        assert files.payload(Findings()) == f"{payload.name}, 3 files, unchanged since upload"
 
-    @pytest.mark.parametrize("name", ["python/module.py", "SHA256SUMS"])
+    @pytest.mark.parametrize("name", ["python/module.py", "python/packed.py", "SHA256SUMS"])
     def test_was_altered(self, name: str, payload: Path) -> None:
         (payload / name).write_text("value = 2\n")
         wrong = problem(files.payload)
         assert str(wrong) == f"{payload / name} was altered"
         assert "Stop the space and start it again" in wrong.remedy
 
-    @pytest.mark.parametrize("name", ["python/module.py", "SHA256SUMS"])
+    @pytest.mark.parametrize("name", ["python/module.py", "python/packed.py", "SHA256SUMS"])
     def test_lacks_a_file(self, name: str, payload: Path) -> None:
         (payload / name).unlink()
         assert "No such file" in str(problem(files.payload))

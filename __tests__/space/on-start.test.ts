@@ -1,7 +1,24 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { bucket, payloadFolder, Space, smallPayload, startScript } from "../support/space-fixture.ts";
+import {
+  bucket,
+  objectsOf,
+  type Payload,
+  payloadFolder,
+  Space,
+  smallPayload,
+  startScript,
+} from "../support/space-fixture.ts";
 
 let space: Space;
 beforeEach(() => {
@@ -231,13 +248,58 @@ describe("start.sh", () => {
   beforeEach(() => {
     payload = join(space.folder, "payload");
     mkdirSync(payload);
-    for (const name of ["start.sh", "image.sh", "bin/marimo.sh"]) {
-      space.write(join(payload, name), readFileSync(join(payloadFolder, name)));
+    put(payload);
+    const python = join(space.prefix, "bin/python");
+    space.write(python, '#!/bin/bash\nexec python3 "$@"\n');
+    chmodSync(python, 0o755);
+  });
+
+  /** A payload as on-start.sh downloads it, whose installation waits for the file `go`. */
+  function put(folder: string, more: Payload = {}): void {
+    const objects = objectsOf({
+      ...Object.fromEntries(
+        ["start.sh", "unpack.py", "image.sh", "bin/marimo.sh"].map((name) => [
+          name,
+          readFileSync(join(payloadFolder, name)),
+        ]),
+      ),
+      "install.sh":
+        'until [[ -f "$HOME/go" || ! -d "$HOME" ]]; do sleep 0.1; done\necho "$app_log" >"$HOME/installed"\n',
+    });
+    for (const [name, content] of Object.entries({ ...objects, ...more })) {
+      space.write(join(folder, name), content);
     }
-    space.write(
-      join(payload, "install.sh"),
-      'until [[ -f "$HOME/go" || ! -d "$HOME" ]]; do sleep 0.1; done\necho "$app_log" >"$HOME/installed"\n',
-    );
+  }
+
+  it("unpacks the payload, and what was changed or deleted in it again", async () => {
+    const [command, script] = ["bin/marimo.sh", "install.sh"].map((name) => join(payload, name));
+    const original = readFileSync(join(payloadFolder, "bin/marimo.sh"), "utf8");
+    await run();
+    expect(readFileSync(command ?? "", "utf8")).toBe(original);
+    const before = statSync(script ?? "");
+    space.write(command ?? "", "altered");
+    expect((await run()).status).toBe(0);
+    expect(readFileSync(command ?? "", "utf8")).toBe(original);
+    rmSync(command ?? "");
+    expect((await run()).status).toBe(0);
+    expect(readFileSync(command ?? "", "utf8")).toBe(original);
+    // A file that is as it should be is not written again: a full home volume would have no room for it.
+    expect(statSync(script ?? "").ino).toBe(before.ino);
+  });
+
+  it("uses another payload if this one cannot be unpacked, and fails if there is none", async () => {
+    const [good, bad] = ["good", "bad"].map((name) => join(space.state, "payload", name)) as [string, string];
+    put(bad, { "files.tar": "not an archive" });
+    symlinkSync("bad", join(space.state, "payload/current"));
+    const start = () => space.run("/bin/bash", [join(bad, "start.sh")]);
+    expect((await start()).status).toBe(1);
+    expect(existsSync(join(space.prefix, "etc"))).toBe(false);
+    put(good);
+    const { status, stdout } = await start();
+    expect(status, stdout).toBe(0);
+    expect(stdout).toContain("payload bad cannot be unpacked");
+    expect(config()).toContain(`${good}/python`);
+    expect(readlinkSync(join(space.state, "payload/current"))).toBe("good");
   });
 
   it("adds one block to the existing configuration, even if it runs twice", async () => {

@@ -26,7 +26,7 @@ import { networkSettings } from "../../src/local-studio/rehearsal.ts";
 import { checksums } from "../../src/settings/names.ts";
 import { checksumsOf, sha256 } from "../../src/stack/storage/checksums.ts";
 import { patience } from "./patience.ts";
-import { bucket } from "./space-fixture.ts";
+import { bucket, objectsOf } from "./space-fixture.ts";
 
 export type JobRequest = CreateProcessingJobCommandInput & { readonly ProcessingJobName: string };
 type Changes = Omit<Partial<CreateProcessingJobCommandInput>, "ProcessingJobName">;
@@ -125,7 +125,7 @@ export class Jobs {
     const payload = "0123456789abcdef";
     const { localAws } = this;
     const jobs = await jobSettings({ localAws, environment: "dev", bucket, roleArn: role });
-    const sha256 = await this.putVerified(`marimo/payload/${payload}`, files);
+    const sha256 = await this.putVerified(`marimo/payload/${payload}`, objectsOf(files));
     await Promise.all([
       this.put("marimo/payload/current", `${sha256}  ${payload}\n`),
       this.put("marimo/payload/jobs.json", JSON.stringify(jobs)),

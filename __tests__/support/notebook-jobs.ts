@@ -5,7 +5,7 @@ import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
 import { jobEntrypoint } from "../../src/settings/names.ts";
 import { bucket, type Jobs } from "./jobs-fixture.ts";
-import { realPayload } from "./space-fixture.ts";
+import { objectsOf, realPayload } from "./space-fixture.ts";
 
 const payload = "marimo/payload/0123456789abcdef";
 let payloadSha256 = "";
@@ -13,7 +13,7 @@ let payloadSha256 = "";
 /** Uploads the payload to the bucket of the local AWS. */
 export async function putPayload(jobs: Jobs): Promise<void> {
   const files = { ...realPayload(), "settings.env": "MARIMO_TRANSPORT=auto\n" };
-  payloadSha256 = await jobs.putVerified(payload, files);
+  payloadSha256 = await jobs.putVerified(payload, objectsOf(files));
 }
 
 /** Runs `marimo-job` in a folder, as on a laptop: its home has no settings of a space. */

@@ -16,7 +16,7 @@ import { projectFolder, workFolder } from "../../src/cli/paths.ts";
 import { type Captured, capture, linesOf } from "../../src/cli/processes.ts";
 import { resolveEnvironment } from "../../src/settings/environment.ts";
 import { lockFileOf } from "../../src/settings/locks.ts";
-import { listSamples } from "../../src/stack/storage/payload-content.ts";
+import { listSamples, packed } from "../../src/stack/storage/payload-content.ts";
 import { spaceFiles } from "../../src/stack/studio/space-files.ts";
 import { patience } from "./patience.ts";
 
@@ -81,6 +81,15 @@ export function realPayload(
   return payload;
 }
 
+/** The objects that Terraform makes of the files of a payload. A small payload of a test has no archive. */
+export function objectsOf(files: Payload): Payload {
+  if (!("unpack.py" in files)) return files;
+  const { "settings.env": settings = "", ...rest } = files;
+  const all = Object.entries(rest).map(([path, content]) => ({ path, content: Buffer.from(content) }));
+  const objects = packed(all).map(({ path, content }) => [path, Buffer.from(content)] as const);
+  return { ...Object.fromEntries(objects), "settings.env": settings };
+}
+
 function filesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -134,7 +143,8 @@ export class Space {
   }
 
   /** Uploads a payload and the pointer to it, like Terraform. Returns its folder in the bucket. */
-  upload(files: Payload): string {
+  upload(payload: Payload): string {
+    const files = objectsOf(payload);
     const sums = Object.entries(files)
       .map(([name, content]) => `${sha256(content)}  ${name}\n`)
       .join("");

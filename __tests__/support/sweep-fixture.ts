@@ -7,7 +7,7 @@ import { linesOf } from "../../src/cli/processes.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { jobEntrypoint } from "../../src/settings/names.ts";
 import { bucket, type Jobs } from "./jobs-fixture.ts";
-import { realPayload } from "./space-fixture.ts";
+import { objectsOf, realPayload } from "./space-fixture.ts";
 
 const payloadSha256 = { own: "", shared: "" };
 const python = join(projectFolder, "src/space/payload/python");
@@ -20,7 +20,7 @@ export async function uploadPayloads(jobs: Jobs, folder: string): Promise<void> 
   };
   // For a resume, which reads the deployment's settings.
   await jobs.provide({});
-  payloadSha256.own = await jobs.putVerified("marimo/payload/own", files);
+  payloadSha256.own = await jobs.putVerified("marimo/payload/own", objectsOf(files));
   const { python } = await pythonEnvironment("image");
   let run = files["job/run.sh"]?.toString() ?? "";
   for (const [own, shared] of [
@@ -37,7 +37,10 @@ export async function uploadPayloads(jobs: Jobs, folder: string): Promise<void> 
     if (!own.test(run)) throw new Error(`run.sh has no ${own}`);
     run = run.replace(own, () => shared);
   }
-  payloadSha256.shared = await jobs.putVerified("marimo/payload/shared", { ...files, "job/run.sh": run });
+  payloadSha256.shared = await jobs.putVerified(
+    "marimo/payload/shared",
+    objectsOf({ ...files, "job/run.sh": run }),
+  );
 }
 
 /** Creates the request of a single job with these sources. The first one is the notebook. */

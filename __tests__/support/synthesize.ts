@@ -52,7 +52,7 @@ export function synthesize(settings: Partial<EnvironmentSettings> = {}): Synthes
 /**
  * Synthesizes the stacks that `define` adds to an app, and returns the result of `read` for the output folder. Two slow
  * parts that few tests need are left out: cdktf's stack trace of every token, which vitest maps to the sources, and,
- * without `assets`, the copies of the payload's files.
+ * without `assets`, the copies of the scripts.
  */
 export function synthesizeApp<T>(
   define: (app: App) => void,

@@ -3,14 +3,14 @@ import { LocalBackend, S3Backend, type TerraformStack } from "cdktf";
 import type { ResolvedEnvironment } from "../settings/environment.ts";
 import { stateFileOf } from "../settings/state-file.ts";
 import { tagsOf } from "./support/environment-context.ts";
-import { addTerraformFile } from "./support/terraform-file.ts";
+import { addFile } from "./support/stack-file.ts";
 
 /** Sets a stack's Terraform version, AWS provider and backend. */
 export function configureTerraform(stack: TerraformStack, environment: ResolvedEnvironment): void {
   const { account, awsProviderVersion, backend, name, region } = environment;
   const allowedAccounts = account === undefined ? {} : { allowedAccountIds: [account] };
   // The first version with `use_lockfile`.
-  addTerraformFile(stack, "versions.tf", 'terraform {\n  required_version = ">= 1.10"\n}\n');
+  addFile(stack, "versions.tf", 'terraform {\n  required_version = ">= 1.10"\n}\n');
   // The bindings require exactly the version that they were generated from.
   stack.addOverride("terraform.required_providers.aws.version", awsProviderVersion);
   if (backend.type === "local") {

@@ -87,7 +87,8 @@ describe("a root image", () => {
   });
   beforeEach(() => {
     program(inFolder("lab/mountpoint"), "#!/bin/bash\nexit 0\n");
-    program(inFolder("local/bin/python"), "#!/bin/bash\necho no Python\nexit 1\n");
+    const unpacks = 'if [[ "$*" == *unpack.py ]]; then exec python3 "$@"; fi';
+    program(inFolder("local/bin/python"), `#!/bin/bash\n${unpacks}\necho no Python\nexit 1\n`);
     program(inFolder("lab/jupyter-lab"), `#!${inFolder("local/bin/python")}\n`);
     mkdirSync(inFolder("root"));
   });
@@ -105,7 +106,7 @@ describe("a root image", () => {
     space.upload({
       ...smallPayload(),
       ...Object.fromEntries(
-        ["start.sh", "install.sh", "image.sh", "space.sh", "bin/marimo.sh"].map((name) => [
+        ["start.sh", "unpack.py", "install.sh", "image.sh", "space.sh", "bin/marimo.sh"].map((name) => [
           name,
           readFileSync(join(payloadFolder, name)),
         ]),

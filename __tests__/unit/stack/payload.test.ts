@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Parser } from "tar";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { resolveEnvironment } from "../../../src/settings/environment.ts";
 import { lockFileOf } from "../../../src/settings/locks.ts";
@@ -21,12 +22,29 @@ function folderOf(files: Readonly<Record<string, string>>): string {
   return folder;
 }
 
+/** The text of each file in an archive. */
+function unpacked(archive: string | Uint8Array): Record<string, string> {
+  const files: Record<string, string> = {};
+  const parser = new Parser({
+    sync: true,
+    onReadEntry: (entry) => {
+      const chunks: Uint8Array[] = [];
+      entry.on("data", (chunk) => chunks.push(chunk));
+      entry.on("end", () => {
+        files[entry.path] = Buffer.concat(chunks).toString();
+      });
+    },
+  });
+  parser.end(Buffer.from(archive));
+  return files;
+}
+
 const lockFile = (text = "") => join(folderOf({ "a.lock": text }), "a.lock");
 
 describe("a payload", () => {
-  it("lists each file with its checksum, in the same order everywhere", () => {
+  it("packs all but what runs first, with the checksum of each object, the same everywhere", () => {
     const payload = readPayload({
-      folder: folderOf({ "start.sh": "a", "python/b.py": "b", "Z.txt": "z" }),
+      folder: folderOf({ "start.sh": "a", "job/run.sh": "r", "python/b.py": "b", "Z.txt": "zß" }),
       samplesFolder: folderOf({ "01_first.py": "s" }),
       requirements: lockFile("marimo==1.0.0\n"),
       settings: { MARIMO_TRANSPORT: "auto", MARIMO_OTHER: "a b=c" },
@@ -34,12 +52,19 @@ describe("a payload", () => {
     expect(payload.generated).toEqual({
       "settings.env": "MARIMO_TRANSPORT=auto\nMARIMO_OTHER=a b=c\n",
     });
+    const archive = payload.files.find(({ path }) => path === "files.tar")?.content ?? "";
+    expect(unpacked(archive)).toEqual({
+      "Z.txt": "zß",
+      "python/b.py": "b",
+      "requirements.txt": "marimo==1.0.0\n",
+      "sample-notebooks/01_first.py": "s",
+    });
+    // Of bytes that no clock, user, folder or version of Node.js changes.
+    expect(sha256(archive)).toBe("652a65db6254d61a94e40dc9c6513839945e7c41fc7dfa458490ed74d72be651");
     expect(payload.checksums.text).toBe(
       [
-        `${sha256("z")}  Z.txt\n`,
-        `${sha256("b")}  python/b.py\n`,
-        `${sha256("marimo==1.0.0\n")}  requirements.txt\n`,
-        `${sha256("s")}  sample-notebooks/01_first.py\n`,
+        `${sha256(archive)}  files.tar\n`,
+        `${sha256("r")}  job/run.sh\n`,
         `${sha256(payload.generated["settings.env"] ?? "")}  settings.env\n`,
         `${sha256("a")}  start.sh\n`,
       ].join(""),
@@ -57,9 +82,9 @@ describe("a payload", () => {
       ".DS_Store": "",
       ".ruff_cache/0": "",
     });
-    expect(
-      readPayload({ folder, requirements: lockFile(), settings: {} }).files.map(({ path }) => path),
-    ).toEqual(["start.sh", "requirements.txt"]);
+    const { files } = readPayload({ folder, requirements: lockFile(), settings: {} });
+    expect(files.map(({ path }) => path)).toEqual(["start.sh", "files.tar"]);
+    expect(Object.keys(unpacked(files[1]?.content ?? ""))).toEqual(["requirements.txt"]);
   });
 
   it("has another hash with any change", () => {
@@ -73,7 +98,7 @@ describe("a payload", () => {
     expect(hash({ "start.sh": "a" }, "marimo==1.0.0", { MARIMO_TRANSPORT: "sse" })).not.toBe(first);
   });
 
-  it.each(["requirements.txt", "settings.env", "SHA256SUMS"])(
+  it.each(["requirements.txt", "settings.env", "SHA256SUMS", "files.tar"])(
     "refuses a %s of its own beside the generated one",
     (path) => {
       const folder = folderOf({ [path]: "mine" });
@@ -98,7 +123,7 @@ describe("a payload", () => {
 describe("the upload", () => {
   const project = fileURLToPath(new URL("../../..", import.meta.url));
 
-  it("is an object for each file, whose checksum the space can verify", () => {
+  it("is an object for the archive and each file apart, whose checksum the space can verify", () => {
     const stack = synthesize();
     const {
       checksums: { hash },
@@ -111,17 +136,21 @@ describe("the upload", () => {
     expect(resource(stack, "aws_s3_object", "payload_file")).toMatchObject({
       for_each: expression("local.payload_files"),
       key: `marimo/payload/${hash}/\${each.key}`,
-      source: `${expression("path.module")}/${expression("each.value.source")}`,
+      source: `${expression("path.module")}/payload/${expression("each.value.sha256")}`,
       source_hash: expression("each.value.sha256"),
     });
-    const files = stack.locals.payload_files as Record<string, { source: string; sha256: string }>;
-    expect(Object.keys(files)).toContain("start.sh");
-    for (const [path, { source, sha256: expected }] of Object.entries(files)) {
-      expect(sha256(stack.files.get(source) ?? ""), path).toBe(expected);
+    const files = stack.locals.payload_files as Record<string, { sha256: string }>;
+    expect(Object.keys(files)).toEqual([
+      "files.tar",
+      "image.sh",
+      "job/row.sh",
+      "job/run.sh",
+      "start.sh",
+      "unpack.py",
+    ]);
+    for (const [path, { sha256: expected }] of Object.entries(files)) {
+      expect(sha256(stack.files.get(`payload/${expected}`) ?? ""), path).toBe(expected);
     }
-    expect([...stack.files.keys()].filter((name) => name.startsWith("assets/payload_"))).toHaveLength(
-      Object.keys(files).length,
-    );
   });
 
   it("moves the pointer when the rest is there, and takes the old away after", () => {
@@ -214,10 +243,12 @@ describe("the upload", () => {
   });
 
   it("leaves the samples out where the setting says so", () => {
-    const samples = (sampleNotebooks: boolean) =>
-      Object.keys(synthesize({ sampleNotebooks }).locals.payload_files as object).filter((path) =>
-        path.startsWith("sample-notebooks/"),
-      );
+    const samples = (sampleNotebooks: boolean) => {
+      const { files, locals } = synthesize({ sampleNotebooks });
+      const { sha256 } = (locals.payload_files as Record<string, { sha256: string }>)["files.tar"] ?? {};
+      const paths = Object.keys(unpacked(files.get(`payload/${sha256}`) ?? ""));
+      return paths.filter((path) => path.startsWith("sample-notebooks/"));
+    };
     expect(samples(true)).toContain("sample-notebooks/01_explore_data.py");
     expect(samples(true)).not.toContain("sample-notebooks/README.md");
     expect(samples(false)).toEqual([]);

@@ -125,6 +125,6 @@ describe("the stack", () => {
     for (const path of named) expect(files.has(path), path).toBe(true);
     expect(String(files.get("cdk.tf.json"))).toBe(text);
     const top = [...files.keys()].map((path) => path.split("/")[0]);
-    expect([...new Set(top)].sort()).toEqual(["assets", "cdk.tf.json", "versions.tf"]);
+    expect([...new Set(top)].sort()).toEqual(["assets", "cdk.tf.json", "payload", "versions.tf"]);
   });
 });

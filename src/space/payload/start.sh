@@ -13,7 +13,18 @@ config="${python%/bin/*}/etc/jupyter/jupyter_server_config.py"
 # The home volume may be full or read-only. What is already in place works without these steps.
 skipped() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) sagemaker-marimo: skipped: $*"; }
 mkdir -p "$MARIMO_STATE/log" || skipped "$MARIMO_STATE/log cannot be created"
-# S3 keeps no file modes.
+# on-start.sh has verified files.tar.
+if ! "$python" -I "$payload/unpack.py"; then
+  for other in "$MARIMO_STATE"/payload/*/; do
+    if [[ ! "$other" -ef "$payload" && -f "$other/files.tar" ]] && "$python" -I "$other/unpack.py"; then
+      skipped "payload $(basename "$payload") cannot be unpacked: is the home volume full? Using $(basename "$other")"
+      ln -sfn "$(basename "$other")" "$MARIMO_STATE/payload/current" || true
+      exec bash "$other/start.sh"
+    fi
+  done
+  exit 1
+fi
+# Neither S3 nor files.tar keeps file modes.
 chmod +x "$payload"/bin/* || skipped "the commands in $payload/bin cannot be made executable"
 
 # Names, regions and paths need no quoting. Any other value is invalid and is left out.

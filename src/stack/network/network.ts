@@ -19,7 +19,7 @@ import type { ResolvedServices } from "../../settings/services.ts";
 import { planSubnets, type SubnetPlan } from "../../settings/subnets.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { checkPrefix } from "../support/prefix.ts";
-import { addTerraformFile } from "../support/terraform-file.ts";
+import { addFile } from "../support/stack-file.ts";
 import { interfaceEndpoints, s3EndpointStatements } from "./endpoint-policies.ts";
 import { FlowLogs } from "./flow-logs.ts";
 import type { HttpsDestination } from "./space-security-group.ts";
@@ -235,11 +235,7 @@ export class Network extends Construct implements EnvironmentNetwork {
     // The rule was a resource of its own. Destroyed, it would take the same rule from the group.
     const stack = TerraformStack.of(this);
     const rule = `aws_vpc_security_group_ingress_rule.${stack.getLogicalId(this.node)}_endpoints_https_in`;
-    addTerraformFile(
-      stack,
-      "removed.tf",
-      `removed {\n  from = ${rule}\n  lifecycle {\n    destroy = false\n  }\n}\n`,
-    );
+    addFile(stack, "removed.tf", `removed {\n  from = ${rule}\n  lifecycle {\n    destroy = false\n  }\n}\n`);
     const confining: string[] = [];
     const services = interfaceEndpoints(
       account,

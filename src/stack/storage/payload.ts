@@ -1,34 +1,22 @@
 import { extname } from "node:path";
 import { S3Object, type S3ObjectConfig } from "@cdktf/provider-aws/lib/s3-object/index.js";
-import {
-  AssetType,
-  type ITerraformDependable,
-  TerraformAsset,
-  TerraformIterator,
-  TerraformLocal,
-  TerraformStack,
-} from "cdktf";
+import { type ITerraformDependable, TerraformIterator, TerraformLocal, TerraformStack } from "cdktf";
 import { Construct } from "constructs";
 import { bucketPrefixes, checksums, payloadPointer } from "../../settings/names.ts";
 import { pathOfModule } from "../support/path-of-module.ts";
+import { addFile } from "../support/stack-file.ts";
 import type { EnvironmentBucket } from "./artifact-bucket.ts";
 import type { VerifiedFolder } from "./checksums.ts";
 import { type PayloadSource, readPayload } from "./payload-content.ts";
 
 const contentTypes: Readonly<Record<string, string>> = {
-  ".csv": "text/csv",
-  ".css": "text/css",
-  ".html": "text/html",
-  ".ipynb": "application/x-ipynb+json",
-  ".js": "text/javascript",
-  ".json": "application/json",
-  ".md": "text/markdown",
   ".py": "text/x-python",
   ".sh": "text/x-shellscript",
-  ".svg": "image/svg+xml",
-  ".toml": "application/toml",
-  ".txt": "text/plain",
+  ".tar": "application/x-tar",
 };
+
+/** Of a file of the payload, beside the stack's JSON. */
+const pathOf = (sha256: string) => `payload/${sha256}`;
 
 /** What every object of the stack has. */
 export const encryptedObject = (encryptionKeyArn: string) =>
@@ -65,23 +53,18 @@ export class Payload extends Construct {
     };
     const key = (path: string) => `${this.folder.prefix}/${path}`;
 
+    const stack = TerraformStack.of(this);
+    for (const { sha256, content } of payload.files) addFile(stack, pathOf(sha256), content);
+
     // A new version is a new key, hence a new object; the old ones go only once the pointer has moved.
     const files = TerraformIterator.fromMap(
       new TerraformLocal(
         this,
         "files",
         Object.fromEntries(
-          payload.files.map(({ path, source, sha256 }) => [
+          payload.files.map(({ path, sha256 }) => [
             path,
-            {
-              source: new TerraformAsset(this, path, {
-                path: source,
-                assetHash: sha256,
-                type: AssetType.FILE,
-              }).path,
-              sha256,
-              content_type: contentTypes[extname(path)] ?? "application/octet-stream",
-            },
+            { sha256, content_type: contentTypes[extname(path)] ?? "application/octet-stream" },
           ]),
         ),
       ).asAnyMap,
@@ -90,7 +73,7 @@ export class Payload extends Construct {
       ...common,
       forEach: files,
       key: key(files.key),
-      source: pathOfModule(TerraformStack.of(this), files.getString("source")),
+      source: pathOfModule(stack, pathOf(files.getString("sha256"))),
       sourceHash: files.getString("sha256"),
       contentType: files.getString("content_type"),
       lifecycle: { createBeforeDestroy: true },

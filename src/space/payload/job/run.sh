@@ -50,6 +50,12 @@ fi
 # A job does not share its volume.
 MARIMO_STATE="$(mktemp -d)" || fail "no temporary folder can be created"
 export MARIMO_STATE
+# A copy, because inputs may be read-only.
+runtime="$(mktemp -d)"
+if ! cp -R "$payload/." "$runtime" || ! "$python" -I "$runtime/unpack.py"; then
+  fail "the payload could not be unpacked: see the job's log"
+fi
+payload="$runtime"
 # A copy: marimo writes files beside a notebook, and inputs may be read-only.
 source_folder="$(mktemp -d "$MARIMO_STATE/notebook-XXXXXX")" || fail "no temporary folder can be created"
 [[ -n "${MARIMO_SOURCE_SHA256:-}" ]] || fail "the request does not say which files were sent: stop this space and run it \

@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tarfile
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,7 +40,17 @@ def payload(_: Findings) -> str:
             raise Problem(f"{current / name}: {error.strerror}", remedy) from None
         if hashlib.sha256(content).hexdigest() != digest:
             raise Problem(f"{current / name} was altered", remedy)
-    return f"{current.name}, {len(listed)} files, unchanged since upload"
+    with tarfile.open(current / "files.tar") as archive:
+        members = archive.getmembers()
+        for member in members:
+            packed = archive.extractfile(member)
+            try:
+                unpacked = (current / member.name).read_bytes()
+            except OSError as error:
+                raise Problem(f"{current / member.name}: {error.strerror}", remedy) from None
+            if packed is None or unpacked != packed.read():
+                raise Problem(f"{current / member.name} was altered", remedy)
+    return f"{current.name}, {len(listed) + len(members)} files, unchanged since upload"
 
 
 def environment(_: Findings) -> str:
