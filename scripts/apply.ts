@@ -68,7 +68,7 @@ async function main(values: Values): Promise<number> {
   if (values.rehearsal === true && values.yes !== true) requireTerminal("applied");
   const session = values.rehearsal === undefined ? undefined : enterRehearsal(values);
   const signal = onInterrupt({
-    message: "Stopping: waiting for Terraform to release its state lock.",
+    message: "Stopping: where Terraform runs, it first releases its state lock.",
     cleanUp: () => {},
   });
   const folder = createRunFolder();

@@ -39,7 +39,7 @@ async function main(values: Values, operand: string | undefined): Promise<number
   const context = jobContext(process.env);
   for (const token of jobTokens) delete process.env[token];
   const signal = onInterrupt({
-    message: "Stopping: waiting for Terraform to release its state lock.",
+    message: "Stopping: where Terraform runs, it first releases its state lock.",
     cleanUp: () => {},
   });
   const step = { environment, context, output: join(projectFolder, "cdktf.out"), signal };

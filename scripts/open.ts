@@ -1,5 +1,6 @@
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import { openInBrowser } from "../src/cli/browser.ts";
+import { callerAccount } from "../src/cli/caller-account.ts";
 import { runCommand } from "../src/cli/command.ts";
 import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { chosenEnvironment, environmentOption } from "../src/cli/environment-option.ts";
@@ -24,7 +25,9 @@ Exit status: 0 for success, 1 for an error, 2 for an invalid command line.
 Requires sagemaker:ListDomains, DescribeDomain, ListUserProfiles and CreatePresignedDomainUrl.`;
 
 async function main(values: Values, _: string | undefined, person: string | undefined): Promise<number> {
-  const { existing, name, region } = resolveEnvironment(chosenEnvironment(values));
+  const environment = resolveEnvironment(chosenEnvironment(values));
+  const { existing, name, region } = environment;
+  await callerAccount(environment);
   const sagemaker = new SageMakerClient(clientSettings(region));
   const domainId = existing.domainId ?? (await domainIdOf(sagemaker, name));
   const { profile, url } = await studioLink(sagemaker, { domainId, environmentName: name, person });

@@ -112,7 +112,7 @@ interface Tools {
 
 async function main(values: Values): Promise<number> {
   const signal = onInterrupt({
-    message: "Stopping: waiting for Terraform to release its state lock.",
+    message: "Stopping: where Terraform runs, it first releases its state lock.",
     cleanUp: () => {},
   });
   const folder = createRunFolder();

@@ -143,7 +143,7 @@ async function rehearse(choices: Choices): Promise<number> {
   const memory = watchMemory();
   const steps = new Steps();
   const interrupted = onInterrupt({
-    message: kept ? "Stopping. Nothing is destroyed." : "Stopping: destroying the deployed resources.",
+    message: kept ? "Stopping. Nothing is destroyed." : "Stopping: what was deployed is destroyed first.",
     cleanUp: () => {
       folder.remove();
       kept?.release();

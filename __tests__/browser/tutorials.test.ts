@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { MarimoPage } from "../../src/local-studio/marimo-page.ts";
-import { launchBrowser, newContext } from "../support/browser.ts";
+import { contextWithoutAnimations, launchBrowser } from "../support/browser.ts";
 import { patience } from "../support/patience.ts";
 import { defaultGateway, startSpaceWith } from "../support/space-browser.ts";
 import type { Space } from "../support/space-fixture.ts";
@@ -83,7 +83,7 @@ it("shows only meant errors in marimo's tutorials with the image's most used pac
   const gateway = await defaultGateway(container);
   try {
     const names = await writeTutorials(space);
-    const context = await newContext(browser);
+    const context = await contextWithoutAnimations(browser);
     const found: Record<string, string[]> = {};
     for (const name of names) {
       const page = await context.newPage();
@@ -102,7 +102,7 @@ it("finds errors in the tutorial about plots without these packages", async () =
   const gateway = await defaultGateway(container);
   try {
     await writeTutorials(space);
-    const context = await newContext(browser);
+    const context = await contextWithoutAnimations(browser);
     const url = `${gateway.url}/jupyterlab/default/marimo/?file=tutorials/plots.py`;
     expect((await errorsOf(await context.newPage(), url)).length).toBeGreaterThan(5);
   } finally {

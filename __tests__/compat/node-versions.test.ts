@@ -136,12 +136,12 @@ describe.each(Object.keys(nodeVersions) as NodeVersion[])("Node.js %s", (version
       expect(destroyed.status, textOf(destroyed)).toBe(0);
       expect(await localAws.inventory()).toEqual([]);
     });
-
-  it("plans with cdktf", async () => {
-    const planned = await cdktf("diff", "dev", "--skip-provider-lock", "--no-color");
-    expect(planned.status, textOf(planned)).toBe(0);
-    expect(textOf(planned)).toMatch(/Plan: \d{2,} to add, 0 to change, 0 to destroy/);
-  });
+  else
+    it("plans with cdktf", async () => {
+      const planned = await cdktf("diff", "dev", "--skip-provider-lock", "--no-color");
+      expect(planned.status, textOf(planned)).toBe(0);
+      expect(textOf(planned)).toMatch(/Plan: \d{2,} to add, 0 to change, 0 to destroy/);
+    });
 
   it("passes the unit tests that depend on it", async () => {
     const files = unitTests.map((name) => `__tests__/unit/${name}.test.ts`);

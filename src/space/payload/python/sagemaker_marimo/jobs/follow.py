@@ -3,6 +3,8 @@
 The job continues without a terminal, and also if this program is killed.
 """
 
+import os
+import select
 import sys
 import time
 from collections.abc import Iterator
@@ -137,6 +139,16 @@ class Screen:
         print(text, file=sys.stderr, flush=True)
 
 
+def read_line() -> str:
+    """A line of the terminal, or nothing at its end.
+
+    Waits in short steps: Python notices a Ctrl-C that comes just before a wait only after the wait.
+    """
+    while not select.select([sys.stdin], [], [], 0.5)[0]:
+        pass
+    return os.read(sys.stdin.fileno(), 1024).decode(errors="replace")
+
+
 def wants_to_stop(job: str) -> bool:
     """Asks after Ctrl-C whether to stop the job. Without a terminal or an answer, the program detaches."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -144,7 +156,7 @@ def wants_to_stop(job: str) -> bool:
     try:
         while True:
             print(f"{job} is running. [d]etach from it, or [s]top it? ", end="", file=sys.stderr, flush=True)
-            answer = sys.stdin.readline()
+            answer = read_line()
             if answer.strip().lower() in ("s", "stop"):
                 return True
             if answer.strip().lower() in ("d", "detach") or answer == "":
