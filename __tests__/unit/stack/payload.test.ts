@@ -56,15 +56,15 @@ describe("a payload", () => {
     expect(unpacked(archive)).toEqual({
       "Z.txt": "zß",
       "python/b.py": "b",
-      "requirements.txt": "marimo==1.0.0\n",
       "sample-notebooks/01_first.py": "s",
     });
     // Of bytes that no clock, user, folder or version of Node.js changes.
-    expect(sha256(archive)).toBe("652a65db6254d61a94e40dc9c6513839945e7c41fc7dfa458490ed74d72be651");
+    expect(sha256(archive)).toBe("a010de09b1e98b470d81b8eb18b780c530427ab58397ff8899bc8cb5c8245904");
     expect(payload.checksums.text).toBe(
       [
         `${sha256(archive)}  files.tar\n`,
         `${sha256("r")}  job/run.sh\n`,
+        `${sha256("marimo==1.0.0\n")}  requirements.txt\n`,
         `${sha256(payload.generated["settings.env"] ?? "")}  settings.env\n`,
         `${sha256("a")}  start.sh\n`,
       ].join(""),
@@ -83,8 +83,8 @@ describe("a payload", () => {
       ".ruff_cache/0": "",
     });
     const { files } = readPayload({ folder, requirements: lockFile(), settings: {} });
-    expect(files.map(({ path }) => path)).toEqual(["start.sh", "files.tar"]);
-    expect(Object.keys(unpacked(files[1]?.content ?? ""))).toEqual(["requirements.txt"]);
+    expect(files.map(({ path }) => path)).toEqual(["start.sh", "requirements.txt", "files.tar"]);
+    expect(unpacked(files[2]?.content ?? "")).toEqual({});
   });
 
   it("has another hash with any change", () => {
@@ -145,6 +145,7 @@ describe("the upload", () => {
       "image.sh",
       "job/row.sh",
       "job/run.sh",
+      "requirements.txt",
       "start.sh",
       "unpack.py",
     ]);

@@ -8,10 +8,17 @@ import { type Checksums, checksumsOf, sha256 } from "./checksums.ts";
 const archive = "files.tar";
 
 /**
- * The files that are objects of their own: what runs before the archive is unpacked. The lifecycle configuration of a
- * domain cannot be updated, so it knows only these.
+ * The files that are objects of their own. The lifecycle configuration of a domain cannot be updated, so it knows only
+ * these: what runs before the archive is unpacked. `marimo-job` reads the requirements.
  */
-const apart: readonly string[] = ["start.sh", "image.sh", "unpack.py", "job/run.sh", "job/row.sh"];
+const apart: readonly string[] = [
+  "start.sh",
+  "image.sh",
+  "unpack.py",
+  "job/run.sh",
+  "job/row.sh",
+  "requirements.txt",
+];
 
 /** Hidden files, bytecode and what marimo writes beside notebooks are never part of a payload. */
 const leftOut = (name: string) =>
