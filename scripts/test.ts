@@ -5,12 +5,18 @@ import { join } from "node:path";
 import { suites } from "../__tests__/suites.ts";
 import type { TestCounts } from "../__tests__/support/count-reporter.ts";
 import { runCommand } from "../src/cli/command.ts";
+import { type Options, optionsHelp, type Values } from "../src/cli/command-line.ts";
 import { projectFolder } from "../src/cli/paths.ts";
 import { capture } from "../src/cli/processes.ts";
 import { requirements } from "../src/cli/requirements.ts";
 import { checkProject } from "./checks/checkers.ts";
 
 const localAws = "src/local-studio/aws";
+
+const options = {
+  shard: { value: "K/N", help: "run only the Kth of N parts of the test files" },
+  help: { help: "show this help" },
+} as const satisfies Options;
 
 const help = `usage: npm test                 lint, types, unit tests, and one test file for each claim of the README
        npm run test:unit        the unit tests: Node.js only
@@ -20,6 +26,8 @@ const help = `usage: npm test                 lint, types, unit tests, and one t
 
 \`npm test\` also runs the tests of the local AWS if git finds a change in ${localAws}.
 One file: npx vitest run --config __tests__/vitest.config.ts __tests__/unit/stack/network.test.ts
+
+${optionsHelp(options)}
 
 Exit status: 0 if all tests passed, 1 if not, 2 for an invalid command line. The last line is \`N passed, N failed\`.`;
 
@@ -32,13 +40,13 @@ interface Step {
   readonly failures: readonly string[];
 }
 
-async function main(operand: string | undefined): Promise<number> {
+async function main(operand: string | undefined, shard: Values[string]): Promise<number> {
   if (operand !== "unit") await requirements(true);
   const steps: Step[] = [];
   if (operand === undefined || operand === "all") {
     steps.push(await checkerStep("lint"), await checkerStep("typecheck"));
   }
-  const arguments_ = await vitestArguments(operand);
+  const arguments_ = [...(await vitestArguments(operand)), ...(shard ? [`--shard=${shard}`] : [])];
   const started = performance.now();
   const { passed, failures, files } = await vitest(arguments_);
   steps.push({ name: "tests", seconds: (performance.now() - started) / 1000, passed, failures });
@@ -51,6 +59,7 @@ async function main(operand: string | undefined): Promise<number> {
       `Not run: the rest of ${suites.map((suite) => `test:${suite}`).join(", ")} (npm run test:rest)`,
     );
   }
+  if (shard) console.log(`Not run: the other parts than ${shard}`);
   const failed = steps.flatMap((step) => step.failures);
   if (failed.length > 0) console.log(`\nFailed:\n${failed.map((line) => `  ${line}`).join("\n")}`);
   const sum = steps.reduce((total, step) => total + step.passed, 0);
@@ -120,12 +129,10 @@ async function vitest(args: readonly string[]): Promise<TestCounts> {
   }
 }
 
-const options = { help: { help: "show this help" } };
-
 await runCommand({
   name: "npm test",
   options,
   operands,
   help,
-  run: (_, operand) => main(operand),
+  run: ({ shard }, operand) => main(operand, shard),
 });
