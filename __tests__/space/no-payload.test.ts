@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -35,6 +35,9 @@ describe("the lifecycle script without a payload", () => {
   it("lets start.sh replace the entry once there is a payload", async () => {
     await space.runLifecycleScript();
     expect(config()).toContain("marimo is not here yet");
+    const { python } = await pythonEnvironment("image");
+    space.write(join(space.prefix, "bin/python"), `#!/bin/bash\nexec ${python} "$@"\n`);
+    chmodSync(join(space.prefix, "bin/python"), 0o755);
     space.upload({ ...realPayload(), "install.sh": "" });
     const { stdout } = await space.runLifecycleScript();
     expect(config(), stdout).toContain("_configure(get_config())");
