@@ -16,6 +16,7 @@ import { synthesize } from "../support/synthesize.ts";
 const settings = {
   egress: "endpoints-only",
   tags: { CostCenter: "42" },
+  jobs: { maximumSchedulesPerUser: 10 },
   guardRails: {
     requiredTags: ["CostCenter"],
     budget: { monthlyUsd: 500, alertAddresses: ["team@example.com"], stopAtPercent: 100 },
@@ -737,6 +738,26 @@ const rows: readonly Row[] = [
       { "sagemaker:TaggingAction": "CreateApp", "aws:RequestTag/Environment": "dev" },
     ],
   ),
+  row(
+    bo,
+    "makes ana pay for a job",
+    tagJob({ "aws:TagKeys": ["StudioUser"], "aws:RequestTag/StudioUser": "ana" }),
+    tagJob({ "aws:TagKeys": ["StudioUser"], "aws:RequestTag/StudioUser": "bo" }),
+    { refusedBy: "OtherUsersTag" },
+  ),
+  ...untagged.map((seat) =>
+    row(
+      seat,
+      "makes ana pay for an app",
+      [
+        "sagemaker:AddTags",
+        app("d-one")[1],
+        { "sagemaker:TaggingAction": "CreateApp", "aws:RequestTag/StudioUser": "ana" },
+      ],
+      ["sagemaker:AddTags", app("d-one")[1], { "sagemaker:TaggingAction": "CreateApp" }],
+      { refusedBy: "OtherUsersTag" },
+    ),
+  ),
   row("bo with a spent budget", "starts an app", app("d-one"), app("d-one"), {
     controlSeat: bo,
     refusedBy: "BudgetIsSpent",
@@ -943,7 +964,14 @@ const day = (user: string): readonly Attempt[] => {
   const group = `schedule/marimo-dev-user-${user}/nightly`;
   return [
     ["sagemaker:CreateProcessingJob", job(own("analysis-1")), jobKeys()],
-    ["sagemaker:AddTags", job(own("analysis-1")), { ...costs, "aws:TagKeys": ["CostCenter", "Environment"] }],
+    [
+      "sagemaker:AddTags",
+      job(own("analysis-1")),
+      {
+        ...{ ...costs, "aws:RequestTag/StudioUser": user },
+        "aws:TagKeys": ["CostCenter", "Environment", "StudioUser"],
+      },
+    ],
     ["sagemaker:StopProcessingJob", job(own("analysis-1"))],
     ["sagemaker:DescribeProcessingJob", job(own("analysis-1"))],
     ["logs:GetLogEvents", stream(own("analysis-1"))],

@@ -42,6 +42,7 @@ const environments: readonly EnvironmentSettings[] = [
       maximumSpacesPerUser: 2,
       requiredTags: ["Team"],
       budget: { monthlyUsd: 500, alertAddresses: ["ana@example.com"], stopAtPercent: 100 },
+      budgetPerUser: { monthlyUsd: 50, alertAddresses: ["ana@example.com"], stopAtPercent: 100 },
     },
     schedules: [
       { name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "cron(0 7 1 1 ? 2199)" },

@@ -16,7 +16,7 @@ const settings = {
   egress: "endpoints-only",
   packageIndexUrl: "https://team-111122223333.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/",
   images: [{ name: "geo", imageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/geo:1.0" }],
-  jobs: { allowedInstanceTypes: ["ml.m5.large", "ml.m5.xlarge"] },
+  jobs: { allowedInstanceTypes: ["ml.m5.large", "ml.m5.xlarge"], maximumSchedulesPerUser: 10 },
   schedules: [{ name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" }],
 } as const;
 
@@ -334,6 +334,21 @@ const rows: readonly Row[] = [
   ["find the log of a job", "logs:DescribeLogStreams", jobLogs, "FindLogsOfJobs"],
   ["read the log of another environment's job", "logs:GetLogEvents", jobLog("marimo-prod-a/algo-1-1"), "no"],
   ["create a schedule", "scheduler:CreateSchedule", schedule("marimo-dev-user-ana"), "OwnSchedules"],
+  ["create a schedule of another user", "scheduler:CreateSchedule", schedule("marimo-dev-user-bo"), "no"],
+  [
+    "start a pipeline outside the VPC, as EventBridge Scheduler does",
+    "sagemaker:StartPipelineExecution",
+    sagemaker("pipeline/marimo-dev-ana-schedule-a"),
+    "OwnJobsAndSweeps",
+    { "aws:SourceVpce": "vpce-other" },
+  ],
+  [
+    "change a pipeline outside the VPC",
+    "sagemaker:UpdatePipeline",
+    sagemaker("pipeline/marimo-dev-ana-schedule-a"),
+    "no: OnlyThroughTheVpc",
+    { "aws:SourceVpce": "vpce-other" },
+  ],
   ["create a schedule of the team", "scheduler:CreateSchedule", schedule("marimo-dev"), "no"],
   ["list schedules", "scheduler:ListSchedules", "*", "ListSchedules"],
   ["list schedules in another region", "scheduler:ListSchedules", "*", "no", elsewhere],

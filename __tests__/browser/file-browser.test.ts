@@ -13,7 +13,7 @@ import { patience } from "../support/patience.ts";
 import { marimoInstalled } from "../support/space-browser.ts";
 import { type Container, realPayload, Space } from "../support/space-fixture.ts";
 
-const labels = ["Open in marimo", "Open as app", "Convert to marimo"] as const;
+const labels = ["Open in marimo", "Open as app", "Run as a job…", "Convert to marimo"] as const;
 type Label = (typeof labels)[number];
 const notebook = "import marimo\n\napp = marimo.App()\n\n\n@app.cell\ndef _():\n    20 + 22\n    return\n";
 const script = "print('no notebook')\n";
@@ -142,6 +142,17 @@ describe("JupyterLab's file browser", () => {
     expect(await tab.locator(".cm-content:visible").count()).toBe(0);
   });
 
+  it("opens the page of jobs with the notebook", async () => {
+    const tab = await choose(await fileBrowser("project"), "it's 100%.py", "Run as a job…");
+    await tab.waitForURL(/\/marimo-jobs\//, { timeout: patience, waitUntil: "commit" });
+    expect(new URL(tab.url()).searchParams.get("notebook")).toBe("project/it's 100%.py");
+  });
+
+  it("refuses to run a file as a job that is not a notebook", async () => {
+    const text = await refusal(await fileBrowser("project"), "script.py", "Run as a job…");
+    expect(text).toContain("script.py is not a marimo notebook, so it cannot run as a job");
+  });
+
   it("converts a Jupyter notebook, beside it and never over an existing file", async () => {
     const path = (name: string) => join(space.home, "project", name);
     for (const name of ["old.py", "old-1.py"]) {
@@ -163,7 +174,7 @@ describe("JupyterLab's file browser", () => {
   });
 
   it.each([
-    { name: "it's 100%.py", has: ["Open in marimo", "Open as app"] },
+    { name: "it's 100%.py", has: ["Open in marimo", "Open as app", "Run as a job…"] },
     { name: "read.md", has: ["Open in marimo", "Open as app"] },
     { name: "old.ipynb", has: ["Convert to marimo"] },
     { name: "data.csv", has: [] },

@@ -41,12 +41,13 @@ describe("a space's first app", () => {
   });
   afterAll(() => space.dispose());
 
-  it("is ready with marimo's tile in the launcher", async () => {
+  it("is ready with marimo's tiles in the launcher", async () => {
     expect(container.events.map(({ event }) => event)).toEqual(["lifecycle", "ready"]);
     const servers = await (await fetch(`${container.url}/server-proxy/servers-info`)).json();
     expect(servers).toMatchObject({
       server_processes: [
         { name: "marimo", launcher_entry: { enabled: true, title: "marimo", path_info: "marimo/" } },
+        { name: "marimo-jobs", launcher_entry: { title: "marimo jobs", path_info: "marimo-jobs/" } },
       ],
     });
     const icon = await fetch(`${container.url}/server-proxy/icon/marimo`);
@@ -64,6 +65,8 @@ describe("a space's first app", () => {
       "06_train.py",
       "07_endpoint.py",
       "08_features.py",
+      "09_train_on_spot.py",
+      "10_several_nodes.py",
       "__marimo__",
       "prices.csv",
     ]);

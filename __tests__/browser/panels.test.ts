@@ -374,6 +374,7 @@ describe("the gallery of apps", () => {
     expect(servers).toMatchObject({
       server_processes: [
         { name: "marimo" },
+        { name: "marimo-jobs" },
         { name: "marimo-apps", launcher_entry: { title: "marimo apps", path_info: "marimo-apps/" } },
       ],
     });

@@ -82,6 +82,14 @@ it("creates a space, opens marimo in it, stops it and deletes it", async () => {
     .poll(() => page.getByRole("textbox", { name: "Log" }).inputValue())
     .toContain("marimo is installed");
 
+  // The space's app and volume are the user's; the network is nobody's.
+  await page.getByRole("button", { name: "Count" }).click();
+  const costs = page.locator("#costs tbody tr");
+  await costs.filter({ hasText: /^data-scientist\s*apps \$\d+\.\d\d/ }).waitFor();
+  await costs.filter({ hasText: /^nobody.*other \$\d+\.\d\d/ }).waitFor();
+  expect(await costs.locator("svg rect").count()).toBeGreaterThan(1);
+  await page.getByText(/^\d{4}-\d\d on AWS: \$\d+\.\d\d, of it \$\d+\.\d\d estimated/).waitFor();
+
   const opened = context.waitForEvent("page");
   await press("data-scientist-1", "marimo");
   const marimo = await opened;

@@ -79,10 +79,13 @@ describe("the local AWS of a rehearsal", () => {
   });
 
   it.each([
+    "/local-aws/costs",
     "/local-aws/faults",
     "/local-aws/schedules/fire",
     "/local-aws/schedules/pass-time",
     "/local-aws/processing-jobs/interrupt",
+    "/local-aws/training-jobs/interrupt",
+    "/local-aws/warm-pools/quota",
   ])("accepts POST %s only from the process that started it, and not from a web page", async (path) => {
     const own = { Authorization: `Bearer ${appHost.token}`, "Content-Type": "application/json" };
     expect(await status(path, { "Content-Type": "application/json" }, "POST", "[]")).toBe(401);

@@ -1,106 +1,28 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
-import { GetObjectCommand } from "@aws-sdk/client-s3";
-import {
-  AddTagsCommand,
-  CreateTrainingJobCommand,
-  type CreateTrainingJobCommandInput,
-  DescribeTrainingJobCommand,
-  type DescribeTrainingJobCommandOutput,
-  ListTagsCommand,
-  ListTrainingJobsCommand,
-  StopTrainingJobCommand,
-} from "@aws-sdk/client-sagemaker";
+import { AddTagsCommand, ListTagsCommand, ListTrainingJobsCommand } from "@aws-sdk/client-sagemaker";
 import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { capture } from "../../src/cli/processes.ts";
-import { bucket, Jobs, role } from "../support/jobs-fixture.ts";
+import { bucket, role } from "../support/jobs-fixture.ts";
+import { statuses, TrainingJobs } from "../support/training-fixture.ts";
 
-let jobs: Jobs;
-let folder: string;
+let training: TrainingJobs;
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "training-jobs-"));
-  jobs = await Jobs.start({ parallelJobs: 2 }, { jobGraceSeconds: 1 });
+  training = await TrainingJobs.start();
 });
-afterAll(async () => {
-  await jobs?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-type Changes = Partial<Omit<CreateTrainingJobCommandInput, "TrainingJobName">>;
-let number = 0;
-
-/** A training job that runs a shell script of its channel `code`. `$ml` is /opt/ml. */
-async function request(script: string, changes: Changes = {}) {
-  number += 1;
-  const TrainingJobName = `Train-${number}`;
-  await jobs.put(`sources/${TrainingJobName}/run.sh`, `ml=\${0%/input/data/code/*}\n${script}`);
-  const channel = (ChannelName: string) => ({
-    ChannelName,
-    DataSource: {
-      S3DataSource: { S3DataType: "S3Prefix", S3Uri: `s3://${bucket}/sources/${TrainingJobName}/` } as const,
-    },
-  });
-  return {
-    TrainingJobName,
-    RoleArn: role,
-    AlgorithmSpecification: {
-      TrainingImage: "image",
-      TrainingInputMode: "File",
-      ContainerEntrypoint: ["/bin/bash", "/opt/ml/input/data/code/run.sh"],
-      MetricDefinitions: [
-        { Name: "loss", Regex: "loss=([0-9.]+)" },
-        { Name: "text", Regex: "loss=(.)x" },
-      ],
-    },
-    InputDataConfig: [channel("code")],
-    OutputDataConfig: { S3OutputPath: `s3://${bucket}/models/` },
-    ResourceConfig: { InstanceType: "ml.m5.large", InstanceCount: 1, VolumeSizeInGB: 30 },
-    StoppingCondition: { MaxRuntimeInSeconds: 3600 },
-    ...changes,
-  } satisfies CreateTrainingJobCommandInput;
-}
-const send = (one: CreateTrainingJobCommandInput) => jobs.sagemaker.send(new CreateTrainingJobCommand(one));
-const create = async (script: string, changes: Changes = {}) => {
-  const one = await request(script, changes);
-  await send(one);
-  return one.TrainingJobName;
-};
-const look = (TrainingJobName: string) =>
-  jobs.sagemaker.send(new DescribeTrainingJobCommand({ TrainingJobName }));
-async function end(name: string): Promise<DescribeTrainingJobCommandOutput> {
-  await expect.poll(async () => (await look(name)).TrainingJobStatus).toMatch(/^(Completed|Failed|Stopped)$/);
-  return look(name);
-}
-const run = async (script: string, changes: Changes = {}) => end(await create(script, changes));
-const stop = (TrainingJobName: string) =>
-  jobs.sagemaker.send(new StopTrainingJobCommand({ TrainingJobName }));
-const log = (name: string) => jobs.log(name, "TrainingJobs");
-const statuses = ({ SecondaryStatusTransitions }: DescribeTrainingJobCommandOutput) =>
-  SecondaryStatusTransitions?.map(({ Status }) => Status);
-
-/** The text of a file in a tar file of the bucket. */
-async function unpacked(key: string, file: string) {
-  const { Body } = await jobs.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-  const archive = join(folder, "archive.tar.gz");
-  writeFileSync(archive, (await Body?.transformToByteArray()) ?? "");
-  return (await capture("tar", ["-xzOf", archive, file]))?.stdout;
-}
+afterAll(() => training?.close());
 
 describe("a training job", () => {
   it("gets its channels, configuration and environment, and leaves its model, output, log and metrics", async () => {
     const script = `
-      echo "$TRAINING_JOB_NAME $TRAINING_JOB_ARN $GREETING $1"
+      [ "$FILES" = "$ml/model/x" ] && echo "$TRAINING_JOB_NAME $TRAINING_JOB_ARN $GREETING $1"
       cd "$ml/input/config"; cat hyperparameters.json; echo; cat inputdataconfig.json; echo; cat resourceconfig.json; echo
       cat "$ml/input/data/code/data/a.txt"
       sudo -n chmod -R a+rwX "$ml/model" "$ml/output/data"
       mkdir "$ml/model/part"; echo weights > "$ml/model/part/w.txt"; echo page > "$ml/output/data/page.html"
       echo loss=3.5; echo loss=1.25; echo loss=.x`;
-    const one = await request(script, {
+    const one = await training.request(script, {
       HyperParameters: { epochs: "5" },
-      Environment: { GREETING: "hello" },
+      Environment: { GREETING: "hello", FILES: "/opt/ml/model/x" },
       Tags: [{ Key: "Project", Value: "marimo" }],
     });
     one.AlgorithmSpecification = {
@@ -108,15 +30,15 @@ describe("a training job", () => {
       ContainerArguments: ["/opt/ml/model"],
     } as never;
     const name = one.TrainingJobName;
-    await jobs.put(`sources/${name}/data/a.txt`, "the data\n");
-    const { TrainingJobArn } = await send(one);
+    await training.jobs.put(`sources/${name}/data/a.txt`, "the data\n");
+    const { TrainingJobArn } = await training.send(one);
     expect(TrainingJobArn).toMatch(new RegExp(`:training-job/${name.toLowerCase()}$`));
-    const job = await end(name);
+    const job = await training.end(name);
 
     expect(job).toMatchObject({
       ...{ TrainingJobStatus: "Completed", SecondaryStatus: "Completed", RoleArn: role },
       HyperParameters: { epochs: "5" },
-      Environment: { GREETING: "hello" },
+      Environment: { GREETING: "hello", FILES: "/opt/ml/model/x" },
       ModelArtifacts: { S3ModelArtifacts: `s3://${bucket}/models/${name}/output/model.tar.gz` },
       FinalMetricDataList: [{ MetricName: "loss", Value: 1.25, Timestamp: expect.any(Date) }],
     });
@@ -125,7 +47,7 @@ describe("a training job", () => {
     expect(job.TrainingTimeInSeconds).toBeGreaterThanOrEqual(1);
     expect(job.CreationTime?.getTime()).toBeLessThanOrEqual(job.TrainingStartTime?.getTime() ?? 0);
     expect(job.TrainingStartTime?.getTime()).toBeLessThan(job.TrainingEndTime?.getTime() ?? 0);
-    const [first, hyperparameters = "", channels = "", resources = "", data] = await log(name);
+    const [first, hyperparameters = "", channels = "", resources = "", data] = await training.log(name);
     expect(first).toMatch(new RegExp(`^${name} ${TrainingJobArn} hello /.+/opt/ml/model$`));
     expect(JSON.parse(hyperparameters)).toEqual({ epochs: "5" });
     expect(JSON.parse(channels)).toEqual({
@@ -139,32 +61,47 @@ describe("a training job", () => {
       ...{ current_host: "algo-1", hosts: ["algo-1"], current_instance_type: "ml.m5.large" },
     });
     expect(data).toBe("the data");
-    expect(await unpacked(`models/${name}/output/model.tar.gz`, "part/w.txt")).toBe("weights\n");
-    expect(await unpacked(`models/${name}/output/output.tar.gz`, "page.html")).toBe("page\n");
+    expect(await training.unpacked(`models/${name}/output/model.tar.gz`, "part/w.txt")).toBe("weights\n");
+    expect(await training.unpacked(`models/${name}/output/output.tar.gz`, "page.html")).toBe("page\n");
 
     const tags = { ResourceArn: TrainingJobArn };
-    await jobs.sagemaker.send(new AddTagsCommand({ ...tags, Tags: [{ Key: "A", Value: "b" }] }));
-    const { Tags } = await jobs.sagemaker.send(new ListTagsCommand(tags));
+    await training.jobs.sagemaker.send(new AddTagsCommand({ ...tags, Tags: [{ Key: "A", Value: "b" }] }));
+    const { Tags } = await training.jobs.sagemaker.send(new ListTagsCommand(tags));
     expect(Tags).toEqual([
       { Key: "Project", Value: "marimo" },
       { Key: "A", Value: "b" },
     ]);
     await expect(
-      jobs.sagemaker.send(new ListTagsCommand({ ResourceArn: `${TrainingJobArn}-2` })),
+      training.jobs.sagemaker.send(new ListTagsCommand({ ResourceArn: `${TrainingJobArn}-2` })),
     ).rejects.toThrow("does not exist");
   });
 
+  it("can write to the folders of /opt/ml only after sudo, as they belong to root", async () => {
+    const script = `
+      cd $ml; stat -c '%n %a' input/data/code/run.sh input/config/resourceconfig.json model output/data checkpoints
+      sudo -n chown -R 1000:100 $ml/model $ml/checkpoints; stat -c '%n %a' model checkpoints output`;
+    const name = await training.create(script, { CheckpointConfig: { S3Uri: `s3://${bucket}/none` } });
+    await training.end(name);
+    expect(await training.log(name)).toEqual([
+      ...["input/data/code/run.sh 444", "input/config/resourceconfig.json 444"],
+      ...["model 555", "output/data 555", "checkpoints 555"],
+      ...["model 755", "checkpoints 755", "output 555"],
+    ]);
+  });
+
   it("fails with what it wrote to /opt/ml/output/failure, and without an archive of no files", async () => {
-    const failed = await run("echo out of memory > $ml/output/failure; exit 3");
+    const failed = await training.run(
+      "sudo -n chmod -R a+rwX $ml/output; echo out of memory > $ml/output/failure; exit 3",
+    );
     expect(failed).toMatchObject({
       TrainingJobStatus: "Failed",
       FailureReason: "AlgorithmError: out of memory\n, exit code: 3",
     });
     expect(statuses(failed)?.at(-1)).toBe("Failed");
-    expect(await jobs.get(`models/${failed.TrainingJobName}/output/model.tar.gz`)).toBeUndefined();
-    expect((await run("exit 3")).FailureReason).toBe("AlgorithmError: , exit code: 3");
+    expect(await training.jobs.get(`models/${failed.TrainingJobName}/output/model.tar.gz`)).toBeUndefined();
+    expect((await training.run("exit 3")).FailureReason).toBe("AlgorithmError: , exit code: 3");
     const algorithm = { TrainingImage: "image", TrainingInputMode: "File" as const };
-    expect((await run("", { AlgorithmSpecification: algorithm })).FailureReason).toMatch(
+    expect((await training.run("", { AlgorithmSpecification: algorithm })).FailureReason).toMatch(
       /^ClientError: .*train/,
     );
   });
@@ -172,48 +109,54 @@ describe("a training job", () => {
   it("uploads files as they are with CompressionType NONE, and keeps checkpoints while it runs", async () => {
     const place = { S3Uri: `s3://${bucket}/checkpoints` };
     const script = `
+      sudo -n chmod -R a+rwX $ml/checkpoints $ml/model
       ls -A $ml/checkpoints; echo 1 > $ml/checkpoints/one; echo weights > $ml/model/w.txt
       until [ -f $ml/checkpoints/two ]; do sleep 0.1; done`;
     const changes = {
       OutputDataConfig: { S3OutputPath: `s3://${bucket}/models`, CompressionType: "NONE" as const },
       CheckpointConfig: place,
     };
-    const name = await create(script, changes);
-    await expect.poll(() => jobs.get("checkpoints/one")).toBe("1\n");
-    expect(await log(name)).toEqual([]);
-    await stop(name);
-    expect((await end(name)).TrainingJobStatus).toBe("Stopped");
-    expect(await jobs.get(`models/${name}/output/model/w.txt`)).toBe("weights\n");
-    await jobs.put("checkpoints/two", "2");
-    const again = await run(script, changes);
+    const name = await training.create(script, changes);
+    await expect.poll(() => training.jobs.get("checkpoints/one")).toBe("1\n");
+    expect(await training.log(name)).toEqual([]);
+    await training.stop(name);
+    expect((await training.end(name)).TrainingJobStatus).toBe("Stopped");
+    expect(await training.jobs.get(`models/${name}/output/model/w.txt`)).toBe("weights\n");
+    await training.jobs.put("checkpoints/two", "2");
+    const again = await training.run(script, changes);
     expect(again.TrainingJobStatus).toBe("Completed");
-    expect(await log(again.TrainingJobName ?? "")).toEqual(["one", "two"]);
+    expect(await training.log(again.TrainingJobName ?? "")).toEqual(["one", "two"]);
   });
 
   it("shows its metrics while it runs, and keeps the model of its grace period when it is stopped", async () => {
-    const name = await create(
-      "trap 'echo last > $ml/model/w.txt; exit 0' TERM; echo loss=2; while :; do sleep 0.1; done",
+    const name = await training.create(
+      "sudo -n chmod a+rwX $ml/model; trap 'echo last > $ml/model/w.txt; exit 0' TERM; echo loss=2; while :; do sleep 0.1; done",
     );
-    await expect.poll(async () => (await look(name)).FinalMetricDataList).toMatchObject([{ Value: 2 }]);
-    expect(await look(name)).toMatchObject({ TrainingJobStatus: "InProgress", SecondaryStatus: "Training" });
-    await stop(name);
-    await expect(stop(name)).rejects.toThrow("the training job is in status Stopping");
-    const job = await end(name);
+    await expect
+      .poll(async () => (await training.look(name)).FinalMetricDataList)
+      .toMatchObject([{ Value: 2 }]);
+    expect(await training.look(name)).toMatchObject({
+      TrainingJobStatus: "InProgress",
+      SecondaryStatus: "Training",
+    });
+    await training.stop(name);
+    await expect(training.stop(name)).rejects.toThrow("the training job is in status Stopping");
+    const job = await training.end(name);
     expect(statuses(job)).toEqual(["Starting", "Downloading", "Training", "Stopping", "Stopped"]);
-    expect(await unpacked(`models/${name}/output/model.tar.gz`, "w.txt")).toBe("last\n");
-    await expect(stop("no-such-job")).rejects.toThrow("Could not find");
+    expect(await training.unpacked(`models/${name}/output/model.tar.gz`, "w.txt")).toBe("last\n");
+    await expect(training.stop("no-such-job")).rejects.toThrow("Could not find");
   });
 
   it("stops at its time limit", async () => {
     const limit = { StoppingCondition: { MaxRuntimeInSeconds: 1 } };
-    const late = await run("trap 'exit 0' TERM; while :; do sleep 0.1; done", limit);
+    const late = await training.run("trap 'exit 0' TERM; while :; do sleep 0.1; done", limit);
     expect(late.TrainingJobStatus).toBe("Stopped");
-    expect(statuses(late)?.slice(-2)).toEqual(["MaxRuntimeExceeded", "Stopped"]);
-    expect((await run("sleep 0.2", limit)).TrainingJobStatus).toBe("Completed");
+    expect(statuses(late)?.slice(-3)).toEqual(["Training", "Stopping", "MaxRuntimeExceeded"]);
+    expect((await training.run("sleep 0.2", limit)).TrainingJobStatus).toBe("Completed");
   });
 
   it("sends an event for each change", async () => {
-    const settings = jobs.localAws.clientSettings();
+    const settings = training.jobs.localAws.clientSettings();
     const sqs = new SQSClient(settings);
     const events = new EventBridgeClient(settings);
     const Arn = "arn:aws:sqs:us-east-1:123456789012:events";
@@ -230,7 +173,7 @@ describe("a training job", () => {
     const EventPattern = JSON.stringify({ "detail-type": ["SageMaker Training Job State Change"] });
     await events.send(new PutRuleCommand({ Name: "jobs", EventPattern }));
     await events.send(new PutTargetsCommand({ Rule: "jobs", Targets: [{ Id: "queue", Arn }] }));
-    const { TrainingJobName } = await run("true");
+    const { TrainingJobName } = await training.run("true");
     const seen: { SecondaryStatus: string; TrainingJobName: string; CreationTime: number }[] = [];
     for (let more = true; more; ) {
       const { Messages = [] } = await sqs.send(
@@ -312,24 +255,24 @@ describe("CreateTrainingJob rejects", () => {
       "Regex of metric m",
     ],
   ] as const)("%s", async (_, changes, message) => {
-    await expect(create("exit 0", changes as never)).rejects.toMatchObject({
+    await expect(training.create("exit 0", changes as never)).rejects.toMatchObject({
       name: "ValidationException",
       message: expect.stringContaining(message),
     });
   });
 
   it("a name that already exists", async () => {
-    const one = await request("exit 0");
-    await send(one);
-    await expect(send(one)).rejects.toMatchObject({ name: "ResourceInUse" });
+    const one = await training.request("exit 0");
+    await training.send(one);
+    await expect(training.send(one)).rejects.toMatchObject({ name: "ResourceInUse" });
   });
 });
 
 it("lists training jobs by name and status, apart from processing jobs", async () => {
-  const failed = (await run("exit 1")).TrainingJobName ?? "";
-  await jobs.run("exit 0");
+  const failed = (await training.run("exit 1")).TrainingJobName ?? "";
+  await training.run("exit 0");
   const list = async (filter: object) => {
-    const { TrainingJobSummaries } = await jobs.sagemaker.send(new ListTrainingJobsCommand(filter));
+    const { TrainingJobSummaries } = await training.jobs.sagemaker.send(new ListTrainingJobsCommand(filter));
     return TrainingJobSummaries?.map((one) => [one.TrainingJobName, one.TrainingJobStatus]);
   };
   expect(await list({ StatusEquals: "Failed", NameContains: failed })).toEqual([[failed, "Failed"]]);

@@ -94,23 +94,33 @@ class SageMaker:
         return self.jobs[name] | {
             "ProcessingJobName": name,
             "ProcessingStartTime": START,
-            "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large"}},
+            "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1}},
             "ProcessingOutputConfig": {"Outputs": [output]},
         }
+
+    def describe_training_job(self, **request: str) -> dict[str, Any]:
+        message = {"Code": "ValidationException", "Message": "Requested resource not found."}
+        raise ClientError({"Error": message}, "DescribeTrainingJob")
 
     def stop_processing_job(self, **request: str) -> None:
         self.stopped.append(request["ProcessingJobName"])
         self.jobs[request["ProcessingJobName"]]["ProcessingJobStatus"] = "Stopping"
 
-    def get_paginator(self, _: str) -> "SageMaker":
-        return self
-
-    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+    def get_paginator(self, operation: str) -> "Pages":
         """One page for each job."""
-        return [
-            {"ProcessingJobSummaries": [{"ProcessingJobName": name, **job}]}
-            for name, job in self.jobs.items()
-        ]
+        if operation == "list_training_jobs":
+            return Pages([{"TrainingJobSummaries": []}])
+        return Pages(
+            [
+                {"ProcessingJobSummaries": [{"ProcessingJobName": name, **job}]}
+                for name, job in self.jobs.items()
+            ]
+        )
+
+
+class Pages(list[dict[str, Any]]):
+    def paginate(self, **_: Any) -> "Pages":
+        return self
 
 
 @pytest.fixture

@@ -121,6 +121,7 @@ def test_the_request_is_the_one_that_a_schedule_makes() -> None:
     ana = sender.Sender("role", "marimo-dev-ana", "people/ana")
     hers = request.build(options, environment, job["source"]["sha256"], job["name"], ana)
     assert hers["Environment"]["MARIMO_NAME_PREFIX"] == "marimo-dev-ana", "as start.sh has it in her space"
+    assert hers["Tags"] == [*built["Tags"], {"Key": "StudioUser", "Value": "ana"}], "she pays for it"
 
 
 def test_each_family_has_the_image_and_the_volume_key_that_a_schedule_uses(folder: Path) -> None:

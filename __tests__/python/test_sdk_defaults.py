@@ -48,6 +48,8 @@ def test_names_the_users_own_folder_and_the_network(file: Path) -> None:
         "Session": {"DefaultS3Bucket": "b", "DefaultS3ObjectKeyPrefix": "people/ana/sagemaker"},
         "ModelTrainer": {"networking": {"subnets": ["subnet-1"], "security_group_ids": ["sg-1"]}},
     }
+    tags = json.loads(file.read_text().removeprefix(sdk_defaults.MARK))["SageMaker"]["ProcessingJob"]["Tags"]
+    assert tags == [{"Key": "Environment", "Value": "dev"}, {"Key": "StudioUser", "Value": "ana"}]
     assert [one.name for one in file.parent.iterdir()] == ["config.yaml"]
 
 

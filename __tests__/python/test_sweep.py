@@ -87,6 +87,8 @@ ENVIRONMENT = Environment(
     role="arn:aws:iam::123456789012:role/marimo-dev-jobs",
     user_roles="",
     schedules=[],
+    max_schedules=20,
+    shortest_schedule=15,
     athena_users=[],
     image="123456789012.dkr.ecr.us-east-1.amazonaws.com/image:cpu",
     gpu_image=None,
@@ -98,7 +100,10 @@ ENVIRONMENT = Environment(
     allowed=["ml.m5.large"],
     team_types={},
     instance="ml.m5.large",
+    max_instances=4,
+    node_groups=["sg-2"],
     max_minutes=60,
+    max_warm_minutes=60,
     volume_gb=30,
     tags={},
     payload="0123",
@@ -488,7 +493,7 @@ class FakeSageMaker:
         return self
 
     def paginate(self, **_: Any) -> list[dict[str, Any]]:
-        return [{"ProcessingJobSummaries": []}]
+        return [{"ProcessingJobSummaries": [], "TrainingJobSummaries": []}]
 
     def describe_processing_job(self, **request: Any) -> dict[str, str]:
         self._called("job")

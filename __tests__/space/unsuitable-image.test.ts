@@ -53,11 +53,11 @@ it("has a tile that says what the image lacks, and JupyterLab starts", async () 
   );
 });
 
-it("has marimo's own tile only, if the image lacks nothing", async () => {
+it("has marimo's own tiles only, if the image lacks nothing", async () => {
   const { page, tiles } = await launcher("true");
-  expect(await tiles.count()).toBe(1);
+  expect(await tiles.allInnerTexts()).toEqual(["marimo", "marimo jobs"]);
   const tab = page.context().waitForEvent("page");
-  await tiles.click();
+  await tiles.first().click();
   expect((await tab).url()).toMatch(/\/marimo\/$|about:blank/);
   expect(await page.getByRole("dialog").count()).toBe(0);
 });

@@ -33,6 +33,7 @@ const guardRails: Required<GuardRailSettings> = {
   spaceVolumeGb: { default: 10, maximum: 50 },
   requiredTags: ["Team"],
   budget,
+  budgetPerUser: budget,
 };
 const jobs: Required<JobSettings> = {
   allowedInstanceTypes: ["ml.m5.large"],
@@ -40,6 +41,8 @@ const jobs: Required<JobSettings> = {
   maximumInstances: 2,
   maximumMinutes: 60,
   volumeGb: 30,
+  maximumSchedulesPerUser: 5,
+  shortestScheduleMinutes: 60,
   imageUri,
   gpuImageUri: imageUri,
   secrets: [secret],

@@ -20,7 +20,7 @@ import { jobSettings } from "../../scripts/bench/job-settings.ts";
 import { workFolder } from "../../src/cli/paths.ts";
 import { pythonEnvironment } from "../../src/cli/python/python-environment.ts";
 import { AppHost } from "../../src/local-studio/app-host.ts";
-import type { JobRuntime } from "../../src/local-studio/job.ts";
+import type { JobRuntime } from "../../src/local-studio/job-container.ts";
 import { type LocalAws, type LocalAwsProps, startLocalAws } from "../../src/local-studio/local-aws.ts";
 import { networkSettings } from "../../src/local-studio/rehearsal.ts";
 import { checksums } from "../../src/settings/names.ts";
@@ -228,11 +228,15 @@ export class Jobs {
     return this.end(await this.create(script, changes));
   }
 
-  /** The lines of the job's log. */
-  async log(name: string, kind: "ProcessingJobs" | "TrainingJobs" = "ProcessingJobs"): Promise<string[]> {
+  /** The lines of the log of one of the job's hosts. */
+  async log(
+    name: string,
+    kind: "ProcessingJobs" | "TrainingJobs" = "ProcessingJobs",
+    host = "algo-1",
+  ): Promise<string[]> {
     const logGroupName = `/aws/sagemaker/${kind}`;
     const { logStreams } = await this.logs.send(
-      new DescribeLogStreamsCommand({ logGroupName, logStreamNamePrefix: `${name}/algo-1-` }),
+      new DescribeLogStreamsCommand({ logGroupName, logStreamNamePrefix: `${name}/${host}-` }),
     );
     const [stream] = logStreams ?? [];
     if (stream?.logStreamName === undefined) return [];

@@ -143,6 +143,9 @@ export class KnownValues {
       const text = owner.startsWith('"') ? JSON.parse(owner) : this.expression(owner, each);
       return createHash("sha256").update(`${model} ${text}`).digest("hex").slice(0, 16);
     }
+    // The tag that a user's budget counts.
+    const [, tag, user] = /^join\("\$", \["([^"]*)", (.*)\]\)$/.exec(expression) ?? [];
+    if (user !== undefined) return `${tag}$${this.expression(user, each)}`;
     const lower = /^lower\((.*)\)$/.exec(expression)?.[1];
     if (lower !== undefined) return String(this.expression(lower, each)).toLowerCase();
     // The script of a lifecycle configuration.

@@ -296,8 +296,8 @@ function countProblems({ stack }: KnownValues): readonly string[] {
       .map(([key, count]) => `${key}: ${count} ${what} (limit: ${limit})`);
   };
   const blocks = (type: string) => Object.values(stack.resource[type] ?? {});
-  const budgets = blocks("aws_budgets_budget").flatMap(
-    ({ notification }) => [notification ?? []].flat() as Block[],
+  const budgets = blocks("aws_budgets_budget").flatMap(({ name, notification }) =>
+    ([notification ?? []].flat() as Block[]).map((one): Block => ({ ...one, budget: name })),
   );
   return [
     ...(["ingress", "egress"] as const).flatMap((way) =>
@@ -315,13 +315,13 @@ function countProblems({ stack }: KnownValues): readonly string[] {
     ...exceeding(
       "notifications",
       notifications,
-      budgets.map(() => "budget"),
+      budgets.map(({ budget }) => `budget ${budget}`),
     ),
-    ...budgets.flatMap(({ threshold, subscriber_email_addresses }) =>
+    ...budgets.flatMap(({ budget, threshold, subscriber_email_addresses }) =>
       exceeding(
         "addresses",
         addresses,
-        [subscriber_email_addresses].flat().map(() => `notification at ${threshold}`),
+        [subscriber_email_addresses].flat().map(() => `notification of ${budget} at ${threshold}`),
       ),
     ),
   ];

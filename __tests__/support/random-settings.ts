@@ -103,7 +103,7 @@ const tagsOf = (letters: string) =>
   fc.dictionary(
     fc.oneof(tagText(128, letters), longTag),
     fc.oneof(tagText(256, letters), fc.constantFrom("v".repeat(256), "")),
-    { maxKeys: 47 },
+    { maxKeys: 46 },
   );
 const codeArtifact = fc
   .constantFrom("us-east-1", "eu-west-1", "us-west-2")
@@ -228,6 +228,7 @@ const guardRails: Arbitraries<GuardRailSettings> = {
   spaceVolumeGb: mostly(some(spaceVolumeGb), fc.constant({ default: 9, maximum: 8 })),
   requiredTags: mostly(list(fc.nat(20), 6), fc.constantFrom([], ["NotThere"])),
   budget: mostly(some(budget, ["monthlyUsd", "alertAddresses"])),
+  budgetPerUser: mostly(some(budget, ["monthlyUsd", "alertAddresses"])),
 };
 
 /** The maximum number of the longest types, for which the IAM policy must not become too long. */
@@ -254,6 +255,8 @@ const jobs: Arbitraries<JobSettings> = {
   ),
   maximumMinutes: mostly(fc.integer({ min: 60, max: 12_960 }), fc.constantFrom(0, 12_961, 1.5)),
   volumeGb: mostly(fc.integer({ min: 1, max: 16_384 }), fc.constantFrom(0, 16_385)),
+  maximumSchedulesPerUser: mostly(fc.integer({ min: 0, max: 100 }), fc.constantFrom(-1, 101)),
+  shortestScheduleMinutes: mostly(fc.integer({ min: 1, max: 1440 }), fc.constantFrom(0, 1441)),
   imageUri: mostly(
     fc.constant("123456789012.dkr.ecr.us-east-1.amazonaws.com/team/image:1.0"),
     fc.constantFrom("image", "x".repeat(256)),
@@ -721,12 +724,15 @@ function agreeingGuardRails(guardRails: Settings, settings: Settings, region: st
     if (keys.length === 0) delete agreed.requiredTags;
     else agreed.requiredTags = [...new Set(chosen)];
   }
-  if (isSettings(agreed.budget) && isSettings(settings.existing) && settings.existing.executionRoleArn) {
-    const { stopAtPercent: _, ...budget } = agreed.budget;
-    agreed.budget = budget;
+  for (const key of ["budget", "budgetPerUser"] as const) {
+    const given = agreed[key];
+    if (isSettings(given) && isSettings(settings.existing) && settings.existing.executionRoleArn) {
+      const { stopAtPercent: _, ...alerts } = given;
+      agreed[key] = alerts;
+    }
+    if (!/^(us-(east|west)|eu-(west|north|south|central)|ap|ca|sa|me|il|af|mx)-/.test(region))
+      delete agreed[key];
   }
-  if (!/^(us-(east|west)|eu-(west|north|south|central)|ap|ca|sa|me|il|af|mx)-/.test(region))
-    delete agreed.budget;
   return agreed;
 }
 
@@ -746,7 +752,9 @@ export const variedSettings: readonly string[] = [
   ...Object.keys(userProfile).map((key) => `userProfiles.${key}`),
   ...Object.keys(guardRails).map((key) => `guardRails.${key}`),
   ...Object.keys(spaceVolumeGb).map((key) => `guardRails.spaceVolumeGb.${key}`),
-  ...Object.keys(budget).map((key) => `guardRails.budget.${key}`),
+  ...["budget", "budgetPerUser"].flatMap((one) =>
+    Object.keys(budget).map((key) => `guardRails.${one}.${key}`),
+  ),
   ...Object.keys(services).map((key) => `services.${key}`),
   ...Object.keys(access).map((key) => `access.${key}`),
   ...Object.keys(ai).map((key) => `ai.${key}`),

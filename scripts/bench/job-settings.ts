@@ -48,8 +48,13 @@ export async function jobSettings({
     allowedInstanceTypes: null,
     teamInstanceTypes: {},
     defaultInstanceType: "ml.m5.large",
+    maximumInstances: null,
+    nodeSecurityGroupIds: [SecurityGroups?.[0]?.GroupId ?? ""],
     maximumMinutes: 60,
+    maximumWarmMinutes: 60,
     volumeGb: 30,
+    maximumSchedulesPerUser: 10,
+    shortestScheduleMinutes: 15,
     serverlessEndpoints: true,
     tags: { Project: "sagemaker-marimo", Environment: environment },
   };

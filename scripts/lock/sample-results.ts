@@ -60,7 +60,7 @@ export async function spacePython({
     await run(python, ["-c", packages]),
     await run(join(image, "bin/python"), ["-c", packages]),
   ];
-  writeFileSync(join(own, "image.pth"), theirs);
+  writeFileSync(join(own, "image.pth"), `${theirs}\n${join(spaceFiles.payload, "python")}\n`);
   return python;
 }
 

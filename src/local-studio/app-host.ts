@@ -13,7 +13,8 @@ import {
   startServer,
   urlOf,
 } from "./http-server.ts";
-import { Job, type JobRuntime } from "./job.ts";
+import { Job } from "./job.ts";
+import type { JobRuntime } from "./job-container.ts";
 import type { JobEvent, JobOrder } from "./job-order.ts";
 import type { AppHostAddress } from "./local-aws.ts";
 import {

@@ -1,11 +1,11 @@
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
-import type { JobOrder } from "./job-order.ts";
+import type { JobHost, JobOrder } from "./job-order.ts";
 
 /** A failure of SageMaker itself, not of the container. */
 export class PlatformFailure extends Error {}
 
-/** The folder of a job, which replaces the container's file system. */
+/** The folder of a job's instance, which replaces the container's file system. */
 export class JobFolder {
   readonly path: string;
 
@@ -22,7 +22,7 @@ export class JobFolder {
     return local;
   }
 
-  async create({ files, inputs, message, outputs }: JobOrder): Promise<void> {
+  async create({ inputs, message, outputs }: JobOrder, { files }: JobHost): Promise<void> {
     await rm(this.path, { recursive: true, force: true });
     const folders = [dirname(message), ...[...inputs, ...outputs].map(({ path }) => path)];
     for (const path of folders) await mkdir(this.local(path), { recursive: true });
@@ -30,8 +30,11 @@ export class JobFolder {
       await mkdir(dirname(this.local(path)), { recursive: true });
       await writeFile(this.local(path), text);
     }
-    // On AWS these folders belong to root, which the image's user is not (known issue of aws/sagemaker-distribution).
-    for (const { path } of outputs) await chmod(this.local(path), 0o555);
+  }
+
+  /** On AWS these folders belong to root, which the image's user is not (known issue of aws/sagemaker-distribution). */
+  async protect(paths: readonly string[]): Promise<void> {
+    for (const path of paths) await changeModes(this.local(path), { folders: 0o555, files: 0o444 });
   }
 
   /**
@@ -51,15 +54,21 @@ export class JobFolder {
   }
 
   async remove(): Promise<void> {
-    await makeWritable(this.path);
+    // Files in a folder without write permission cannot be removed.
+    await changeModes(this.path, { folders: 0o755 });
     await rm(this.path, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/** Makes folders writable so that they can be removed. */
-async function makeWritable(folder: string): Promise<void> {
+/** Changes the modes of a folder and of what it contains. */
+async function changeModes(
+  folder: string,
+  modes: { readonly folders: number; readonly files?: number },
+): Promise<void> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  for (const entry of entries.filter((one) => one.isDirectory())) {
-    await chmod(join(entry.parentPath, entry.name), 0o755).catch(() => {});
+  for (const entry of entries) {
+    const mode = entry.isDirectory() ? modes.folders : entry.isFile() ? modes.files : undefined;
+    if (mode !== undefined) await chmod(join(entry.parentPath, entry.name), mode).catch(() => {});
   }
+  await chmod(folder, modes.folders).catch(() => {});
 }

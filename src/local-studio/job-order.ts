@@ -9,12 +9,21 @@ export interface JobOrder {
   readonly environment: Readonly<Record<string, string>>;
   /** Time limit of the command. */
   readonly seconds: number;
-  /** The text of each configuration file by its path. */
-  readonly files: Readonly<Record<string, string>>;
+  /** The instances. Each runs the command in its own container. */
+  readonly hosts: readonly JobHost[];
   readonly inputs: readonly JobInput[];
   readonly outputs: readonly JobOutput[];
+  /** Folders that belong to root on AWS: the command must use sudo before it can write to them. */
+  readonly ownedByRoot: readonly string[];
   /** The file in which the command leaves its message. */
   readonly message: string;
+}
+
+export interface JobHost {
+  /** It also names the host's log stream. */
+  readonly name: string;
+  /** The text of each configuration file by its path. */
+  readonly files: Readonly<Record<string, string>>;
 }
 
 interface S3Place {
@@ -40,7 +49,9 @@ export type JobEvent =
   | { readonly accepted: true }
   | { readonly downloading: true }
   | { readonly started: true }
-  | { readonly lines: readonly LogLine[] }
+  | { readonly host: string; readonly lines: readonly LogLine[] }
+  /** The time limit was reached. The container gets SIGTERM. */
+  | { readonly stopping: true }
   | { readonly uploading: true }
   | { readonly outcome: JobOutcome };
 

@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream, lstatSync } from "node:fs";
-import { mkdir, readdir } from "node:fs/promises";
+import { cp, mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -50,14 +50,23 @@ const uploadSeconds = 2;
 export class OutputUpload {
   private readonly client: S3Client;
   private readonly outputs: readonly JobOutput[];
-  private readonly folder: JobFolder;
+  private readonly folders: readonly JobFolder[];
   /** Size and modification time of each uploaded file, by its path. */
   private readonly uploaded = new Map<string, string>();
 
-  constructor(client: S3Client, outputs: readonly JobOutput[], folder: JobFolder) {
+  constructor(client: S3Client, outputs: readonly JobOutput[], folders: readonly JobFolder[]) {
     this.client = client;
     this.outputs = outputs;
-    this.folder = folder;
+    this.folders = folders;
+  }
+
+  /** Leaves out the files that a continuous output contains before the container starts: they come from S3. */
+  async skipRestored(): Promise<void> {
+    for (const { path } of this.outputs.filter(({ when }) => when === "continuously")) {
+      for (const file of (await this.files(path)).map((one) => one.file)) {
+        this.uploaded.set(file, stateOf(file));
+      }
+    }
   }
 
   /** Uploads continuous outputs until the promise settles. Returns its value. */
@@ -96,23 +105,44 @@ export class OutputUpload {
     }
   }
 
+  /** The files below a container's folder on all instances. */
+  private async files(path: string): Promise<readonly { readonly name: string; readonly file: string }[]> {
+    const found = await Promise.all(
+      this.folders.map(async (folder) => {
+        const root = folder.local(path);
+        return (await filesBelow(root)).map((name) => ({ name, file: join(root, name) }));
+      }),
+    );
+    return found.flat();
+  }
+
   private async putFiles(output: JobOutput): Promise<void> {
-    const root = this.folder.local(output.path);
-    for (const file of await filesBelow(root)) {
-      const path = join(root, file);
-      const { size, mtimeMs } = lstatSync(path);
-      const state = `${size} ${mtimeMs}`;
-      if (this.uploaded.get(path) === state) continue;
-      await this.put(output, [output.uri.replace(/\/$/, ""), file].join("/"), path);
-      this.uploaded.set(path, state);
+    for (const { name, file } of await this.files(output.path)) {
+      const state = stateOf(file);
+      if (this.uploaded.get(file) === state) continue;
+      await this.put(output, [output.uri.replace(/\/$/, ""), name].join("/"), file);
+      this.uploaded.set(file, state);
     }
   }
 
-  /** Guess: without files, AWS makes no archive (aws/sagemaker-training-toolkit warns of it). */
+  /**
+   * Makes one archive of the files of all instances. Guess: of two files with the same path, the later host's is kept.
+   * Guess: without files, AWS makes no archive (aws/sagemaker-training-toolkit warns of it).
+   */
   private async putArchive(output: JobOutput): Promise<void> {
-    const root = this.folder.local(output.path);
-    if ((await filesBelow(root)).length === 0) return;
-    const archive = join(this.folder.path, "archive.tar.gz");
+    const [first, ...others] = this.folders;
+    if (first === undefined || (await this.files(output.path)).length === 0) return;
+    let root = first.local(output.path);
+    if (others.length > 0) {
+      root = join(first.path, "archive");
+      await rm(root, { recursive: true, force: true });
+      for (const folder of this.folders) {
+        const own = folder.local(output.path);
+        // Without files it is still read-only, and so would its copy be.
+        if ((await filesBelow(own)).length > 0) await cp(own, root, copying);
+      }
+    }
+    const archive = join(first.path, "archive.tar.gz");
     const result = await capture("tar", ["-czf", archive, "-C", root, "--", ...(await readdir(root))]);
     if (result?.status !== 0) throw new Error(result?.stderr ?? "tar cannot be run");
     await this.put(output, output.uri, archive);
@@ -131,6 +161,13 @@ export class OutputUpload {
       }),
     );
   }
+}
+
+const copying = { recursive: true, verbatimSymlinks: true };
+
+function stateOf(path: string): string {
+  const { size, mtimeMs } = lstatSync(path);
+  return `${size} ${mtimeMs}`;
 }
 
 /** Whether the time has passed before the signal. */

@@ -1,53 +1,51 @@
-import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { join } from "node:path";
-import type { Readable, Writable } from "node:stream";
 import { S3Client } from "@aws-sdk/client-s3";
-import { projectFolder } from "../cli/paths.ts";
-import { linesOf, signalGroup } from "../cli/processes.ts";
+import { JobContainer, type JobRuntime } from "./job-container.ts";
 import { JobFolder, PlatformFailure } from "./job-folder.ts";
 import type { JobEvent, JobOrder, JobOutcome } from "./job-order.ts";
 import { downloadInputs, OutputUpload } from "./job-transfer.ts";
-import { LogBatch } from "./log-batch.ts";
-import type { SpaceRuntime } from "./space.ts";
 
-/** How the jobs of one run are started. */
-export interface JobRuntime extends SpaceRuntime {
-  readonly jobScript?: string | undefined;
-  /** Seconds between SIGTERM and SIGKILL. @default 20; on AWS 120 (SageMaker API, "StopTrainingJob") */
-  readonly jobGraceSeconds?: number | undefined;
-}
+/** The longest delay of setTimeout, 24.8 days. Jobs may run for 28. */
+const longestTimeout = 2 ** 31 - 1;
 
-/** Maximum length of an event in CloudWatch Logs (PutLogEvents: 1 MB including overhead). */
-const longestLine = 1_000_000;
-
-/** One processing or training job. `job.py` runs the entrypoint in folders like the container's; this class acts as SageMaker. */
+/** One processing or training job with all its instances. This class acts as SageMaker. */
 export class Job {
   private readonly order: JobOrder;
   private readonly runtime: JobRuntime;
   private readonly folder: JobFolder;
+  private readonly instances: readonly { readonly folder: JobFolder; readonly container: JobContainer }[];
   private readonly report: (event: JobEvent) => void;
-  private child: ChildProcessByStdio<Writable, Readable, Readable> | undefined;
   private stopped: "stop" | "kill" | undefined;
+  private timedOut = false;
+  private limit: NodeJS.Timeout | undefined;
   private grace: NodeJS.Timeout | undefined;
 
-  /** Creates `folder` and removes it at the end, like the file system of a container. */
+  /** Creates `folder` and removes it at the end, like the file systems of the containers. */
   constructor(order: JobOrder, runtime: JobRuntime, folder: string, report: (event: JobEvent) => void) {
     this.order = order;
     this.runtime = runtime;
     this.folder = new JobFolder(folder);
     this.report = report;
+    this.instances = order.hosts.map(({ name: host }) => {
+      const own = new JobFolder(join(folder, host));
+      const props = { order, host, runtime, folder: own, report: (event: JobEvent) => this.pass(event) };
+      return { folder: own, container: new JobContainer(props) };
+    });
   }
 
   async run(): Promise<JobOutcome> {
-    const { folder, order } = this;
+    const { instances, order } = this;
     const client = this.s3();
-    const outputs = new OutputUpload(client, order.outputs, folder);
+    const folders = instances.map(({ folder }) => folder);
+    const outputs = new OutputUpload(client, order.outputs, folders);
     try {
-      await folder.create(order);
+      for (const [index, host] of order.hosts.entries()) await folders[index]?.create(order, host);
       if (order.inputs.length > 0) this.report({ downloading: true });
-      await downloadInputs(client, order.inputs, folder);
+      await Promise.all(folders.map((folder) => downloadInputs(client, order.inputs, folder)));
+      await outputs.skipRestored();
+      await Promise.all(folders.map((folder) => folder.protect(order.ownedByRoot)));
       if (this.stopped) return {};
-      const outcome = await outputs.during(this.runContainer());
+      const { folder, ...outcome } = await outputs.during(this.runContainers());
       if (this.stopped === "kill") return outcome;
       const exitMessage = await folder.exitMessage(order.message);
       const completed = outcome.exitCode === 0 && !outcome.timedOut && !this.stopped;
@@ -60,35 +58,32 @@ export class Job {
     } finally {
       clearTimeout(this.grace);
       client.destroy();
-      await folder.remove();
+      for (const folder of [...folders, this.folder]) await folder.remove();
     }
   }
 
   /** Sends SIGTERM, then SIGKILL after the grace period. */
   stop(): void {
     this.stopped ??= "stop";
-    this.send("stop");
-    this.grace ??= setTimeout(() => this.send("kill"), (this.runtime.jobGraceSeconds ?? 20) * 1000);
+    for (const { container } of this.instances) container.stop();
+    this.grace ??= setTimeout(
+      () => {
+        for (const { container } of this.instances) container.kill();
+      },
+      (this.runtime.jobGraceSeconds ?? 20) * 1000,
+    );
   }
 
-  /** Simulates the loss of the instance. */
+  /** Simulates the loss of the instances. */
   kill(): void {
     this.stopped = "kill";
-    this.send("kill");
+    for (const { container } of this.instances) container.kill();
   }
 
   /** Ends all processes of the job when the app host ends. */
   close(): void {
-    this.kill();
-    this.child?.stdin.end();
-  }
-
-  private send(word: "stop" | "kill"): void {
-    if (this.child?.stdin.writable) this.child.stdin.write(`${word}\n`);
-  }
-
-  private get environment(): Readonly<Record<string, string>> {
-    return { ...this.runtime.environment, ...this.order.credentials };
+    this.stopped = "kill";
+    for (const { container } of this.instances) container.close();
   }
 
   private s3(): S3Client {
@@ -97,7 +92,7 @@ export class Job {
       AWS_ACCESS_KEY_ID = "",
       AWS_SECRET_ACCESS_KEY = "",
       AWS_SESSION_TOKEN,
-    } = this.environment;
+    }: Readonly<Record<string, string>> = { ...this.runtime.environment, ...this.order.credentials };
     return new S3Client({
       region: this.order.region,
       ...(AWS_ENDPOINT_URL ? { endpoint: AWS_ENDPOINT_URL } : {}),
@@ -109,69 +104,48 @@ export class Job {
     });
   }
 
-  private async runContainer(): Promise<JobOutcome> {
-    const { python, jobScript } = this.runtime;
-    // The only difference from AWS is the location of /opt/ml.
-    const here = (word: string) =>
-      word === "/opt/ml" || word.startsWith("/opt/ml/") ? this.folder.local(word) : word;
-    this.child = spawn(python, [jobScript ?? join(projectFolder, "src/local-studio/image/job.py")], {
-      detached: true,
-      stdio: ["pipe", "pipe", "pipe"],
-      env: { PATH: process.env.PATH },
-    });
-    const { child } = this;
-    child.stdin.on("error", () => {});
-    const order = {
-      home: join(this.folder.path, "home/sagemaker-user"),
-      prefix: join(this.folder.path, "opt/conda"),
-      command: this.order.command.map(here),
-      environment: { ...this.environment, ...this.order.environment },
-    };
-    child.stdin.write(`${JSON.stringify(order)}\n`);
-    if (this.stopped) this.send(this.stopped);
-    let timedOut = false;
-    let timer: NodeJS.Timeout | undefined;
-    let ended: JobOutcome | undefined;
-    const errors: string[] = [];
-    const batch = new LogBatch((lines) => this.report({ lines }));
-    const closed = new Promise<void>((resolve, reject) => {
-      child.once("close", () => resolve());
-      child.once("error", reject);
-    });
-    const reading = linesOf(child.stdout, (line) => {
-      const event = JSON.parse(line) as ContainerEvent;
-      if (event.event === "started") {
-        this.report({ started: true });
-        timer = setTimeout(() => {
-          timedOut = true;
-          this.stop();
-        }, this.order.seconds * 1000);
-      } else if (event.event === "line") {
-        batch.add({ timestamp: event.timestamp, message: event.text.slice(0, longestLine) });
-      } else if (event.event === "exited") {
-        ended = { exitCode: event.exitCode, timedOut: timedOut || undefined };
-      } else {
-        ended = { failureReason: event.reason };
-      }
-    });
+  /** Reports an event of a container. The job has started when its first container has. */
+  private pass(event: JobEvent): void {
+    const started = "started" in event;
+    if (started && this.limit !== undefined) return;
+    this.report(event);
+    if (!started) return;
+    this.limit = setTimeout(
+      () => {
+        this.timedOut = true;
+        this.report({ stopping: true });
+        this.stop();
+      },
+      Math.min(this.order.seconds * 1000, longestTimeout),
+    );
+  }
+
+  /**
+   * Returns the outcome of the first container that fails, or of the first host. Guess: AWS ends the other containers
+   * when one fails.
+   */
+  private async runContainers(): Promise<JobOutcome & { readonly folder: JobFolder }> {
+    let failed: (JobOutcome & { readonly folder: JobFolder }) | undefined;
     try {
-      await Promise.all([closed, reading, linesOf(child.stderr, (line) => errors.push(line))]);
+      const [first] = await Promise.all(
+        this.instances.map(async ({ container, folder }) => {
+          const outcome = { ...(await container.run()), folder };
+          if (outcome.exitCode !== 0 && failed === undefined) {
+            failed = outcome;
+            // While the job is stopped, each container has its own grace period.
+            if (!this.stopped) for (const other of this.instances) other.container.kill();
+          }
+          return outcome;
+        }),
+      );
+      const outcome = failed ?? first;
+      if (outcome === undefined) throw new Error("The job has no hosts.");
+      return { ...outcome, timedOut: this.timedOut || undefined };
     } catch (error) {
-      signalGroup(child, "SIGKILL");
+      for (const { container } of this.instances) container.kill();
       throw error;
     } finally {
-      clearTimeout(timer);
-      batch.flush();
+      clearTimeout(this.limit);
     }
-    if (ended === undefined && this.stopped !== "kill") {
-      throw new Error(`job.py exited without a result. ${errors.slice(-5).join(" ")}`);
-    }
-    return ended ?? {};
   }
 }
-
-type ContainerEvent =
-  | { readonly event: "started" }
-  | { readonly event: "line"; readonly timestamp: number; readonly text: string }
-  | { readonly event: "exited"; readonly exitCode: number }
-  | { readonly event: "failed"; readonly reason: string };

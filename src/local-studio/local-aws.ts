@@ -54,12 +54,13 @@ export interface FaultRule {
   readonly seconds?: number | undefined;
 }
 
-/** Result of an invocation of a schedule: a job, or the error of the last attempt. */
+/** Result of an invocation of a schedule: a job or a pipeline's execution, or the error of the last attempt. */
 export interface FiredSchedule {
   readonly ScheduleArn: string;
   readonly ScheduledTime: string;
   readonly ExecutionId: string;
   readonly ProcessingJobArn?: string;
+  readonly PipelineExecutionArn?: string;
   readonly Error?: string;
 }
 
@@ -67,6 +68,17 @@ export interface FiredSchedule {
 export interface FaultReport extends FaultRule {
   readonly matched: number;
   readonly broken: number;
+}
+
+/** A line of the bill. */
+export interface CannedCost {
+  /** Such as `2026-11-03`. */
+  readonly Date: string;
+  readonly Service: string;
+  readonly UsageType: string;
+  /** US dollars. */
+  readonly Amount: string;
+  readonly Tags: Readonly<Record<string, string>>;
 }
 
 export interface LocalAws {
@@ -84,8 +96,14 @@ export interface LocalAws {
   /** Replaces the fault rules. An empty list ends all faults. */
   setFaults(rules: readonly FaultRule[]): Promise<void>;
   faults(): Promise<readonly FaultReport[]>;
+  /** Replaces the costs that Cost Explorer answers with. It knows tags only by the keys in `activeTags`. */
+  setCosts(costs: readonly CannedCost[], activeTags: readonly string[]): Promise<void>;
   /** Fails a processing job with an internal error of AWS. */
   interruptProcessingJob(name: string): Promise<void>;
+  /** Takes the Spot instances of a training job, which gets others after these seconds. @default 0 seconds */
+  interruptTrainingJob(name: string, seconds?: number): Promise<void>;
+  /** Limits the instances in warm pools. 0 is the quota of a new account. @default no limit */
+  setWarmPoolQuota(instances: number): Promise<void>;
   /** Invokes a schedule now, independent of its expression. */
   fireSchedule(name: string, group?: string): Promise<FiredSchedule>;
   /** Invokes every schedule that is due after the first and up to the second time, as if that time had passed. */
@@ -164,8 +182,12 @@ export async function startLocalAws(props: LocalAwsProps): Promise<LocalAws> {
     inventory: async () => (await (await fetch(`${endpoint}/local-aws/inventory`)).json()) as string[],
     setFaults: async (rules) => void (await post("faults", rules)),
     faults: async () => (await (await fetch(`${endpoint}/local-aws/faults`)).json()) as FaultReport[],
+    setCosts: async (Costs, ActiveTags) => void (await post("costs", { Costs, ActiveTags })),
     interruptProcessingJob: async (ProcessingJobName) =>
       void (await post("processing-jobs/interrupt", { ProcessingJobName })),
+    interruptTrainingJob: async (TrainingJobName, Seconds = 0) =>
+      void (await post("training-jobs/interrupt", { TrainingJobName, Seconds })),
+    setWarmPoolQuota: async (Instances) => void (await post("warm-pools/quota", { Instances })),
     fireSchedule: async (Name, GroupName = "default") =>
       (await post("schedules/fire", { Name, GroupName })) as FiredSchedule,
     passTime: async (after, until) => {

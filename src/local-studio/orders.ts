@@ -82,9 +82,10 @@ export const jobOrder = object({
   command: list(text),
   environment: texts,
   seconds: number,
-  files: texts,
+  hosts: list(object({ name, files: texts })),
   inputs: list(object({ ...place, optional: flag })),
   outputs: list(object({ ...place, when: text, archive: flag, keyId: optional(text) })),
+  ownedByRoot: list(text),
   message: text,
 });
 export const jobReference = object({ arn });

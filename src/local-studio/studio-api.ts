@@ -18,6 +18,7 @@ import { DeployedResources } from "./deployed-resources.ts";
 import type { LocalAws } from "./local-aws.ts";
 import { spaceLog } from "./space.ts";
 import { StudioClient, type StudioUser } from "./studio-client.ts";
+import { type StudioCosts, studioCosts } from "./studio-costs.ts";
 import { listSpaces, listUserProfiles } from "./studio-spaces.ts";
 
 export interface StudioApiProps {
@@ -88,6 +89,11 @@ export class StudioApi {
     ];
     const { domainId, userProfileName } = user;
     return { domainId, userProfileName, profiles, spaces, jobs, logs, deployed: this.deployed.read() };
+  }
+
+  /** The running month's costs, by person and kind. */
+  costs({ domainId }: StudioUser): Promise<StudioCosts> {
+    return studioCosts(this.props.client, { domainId, monthly: this.deployed.read().monthly });
   }
 
   /** Returns when AWS has accepted a start, or when a stop or a deletion is complete. */

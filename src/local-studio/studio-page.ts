@@ -35,6 +35,7 @@ const jobPagePolicy = "sandbox allow-scripts allow-popups allow-downloads; frame
 
 const assets: Readonly<Record<string, readonly [file: string, type: string]>> = {
   "/studio/page.js": ["page.js", "text/javascript"],
+  "/studio/costs.js": ["costs.js", "text/javascript"],
   "/studio/page.css": ["page.css", "text/css"],
 };
 
@@ -60,6 +61,7 @@ async function answerApi({ incoming, response, url, session, api }: StudioReques
   try {
     if (page) return send(response, "text/html", await api.jobPage(page), jobPagePolicy);
     if (route === "GET overview") return reply(response, 200, await api.overview(session));
+    if (route === "GET costs") return reply(response, 200, await api.costs(session));
     if (route === "GET log") {
       return reply(response, 200, { text: await api.log(session, url.searchParams.get("id") ?? "") });
     }

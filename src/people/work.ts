@@ -2,16 +2,20 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import { DescribeUserProfileCommand, type SageMakerClient } from "@aws-sdk/client-sagemaker";
 import type { SchedulerClient } from "@aws-sdk/client-scheduler";
-import { findGroup } from "../leftovers/jobs.ts";
-import type { Leftover } from "../leftovers/leftover.ts";
 import { type Tools, unlessGone } from "../removal/aws.ts";
 import { backupsOf } from "../removal/backups.ts";
 import { contentOf, describeContent } from "../removal/buckets.ts";
 import { describeAsJobs, describeByServices, describeMade } from "../removal/guard.ts";
 import { deleteMadeAsJobs, type JobNames, type MadeAsJobs, madeAsJobs } from "../removal/jobs.ts";
+import {
+  deleteSchedules,
+  describeSchedules,
+  type UserSchedule,
+  userSchedules,
+} from "../removal/schedules.ts";
 import { type MadeByService, madeByServices, removeMadeByServices } from "../removal/services.ts";
 import { deleteMadeInStudio, type MadeInStudio, madeInStudio } from "../removal/studio.ts";
-import { awsNames, bucketPrefixes } from "../settings/names.ts";
+import { bucketPrefixes } from "../settings/names.ts";
 
 export interface Person {
   readonly domainId: string;
@@ -34,7 +38,7 @@ export interface Work {
   readonly made: MadeInStudio;
   /** The latest backup of each of its spaces in words, or undefined where there is none. */
   readonly backups: readonly (string | undefined)[];
-  readonly schedules: readonly Leftover[];
+  readonly schedules: readonly UserSchedule[];
   readonly asJobs: MadeAsJobs;
   readonly byServices: readonly MadeByService[];
 }
@@ -52,23 +56,16 @@ export async function workOf(person: Person, tools: Tools<PersonClients>): Promi
   return {
     made,
     backups,
-    schedules: await schedulesOf(person, tools),
+    schedules: await userSchedules(names, tools.clients.scheduler),
     asJobs: await madeAsJobs(names, sagemaker),
     byServices: await madeByServices(names, sagemaker),
   };
 }
 
-/** The group itself is Terraform's. */
-async function schedulesOf({ prefix, profile }: Person, tools: Tools<PersonClients>): Promise<Leftover[]> {
-  const group = awsNames(prefix).user(profile.toLowerCase());
-  const found = (await unlessGone(() => findGroup(group, tools))) ?? [];
-  return found.filter(({ kind }) => kind === "schedule");
-}
-
 /** One line for each. */
 export const describeWork = ({ asJobs, backups, byServices, made, schedules }: Work): readonly string[] => [
   ...describeMade(made, backups),
-  ...schedules.map(({ id }) => `schedule ${id}`),
+  ...describeSchedules(schedules),
   ...describeAsJobs(asJobs),
   ...describeByServices(byServices),
 ];
@@ -79,15 +76,15 @@ export const removalSteps = (person: Person, tools: Tools<PersonClients>) =>
     ["delete apps and spaces", () => deleteMadeInStudio(studioOf(person), tools)],
     ...(person.hasRole
       ? ([
-          ["delete schedules", () => deleteSchedules(person, tools)],
+          ["delete schedules", () => deleteOwnSchedules(person, tools)],
           ["delete sweeps and stop jobs", () => deleteMadeAsJobs(jobNamesOf(person), tools)],
           ["delete what services made", () => deleteMadeByServices(person, tools)],
         ] as const)
       : []),
   ] as const;
 
-async function deleteSchedules(person: Person, tools: Tools<PersonClients>): Promise<void> {
-  for (const schedule of await schedulesOf(person, tools)) await schedule.remove();
+async function deleteOwnSchedules(person: Person, tools: Tools<PersonClients>): Promise<void> {
+  await deleteSchedules(await userSchedules(jobNamesOf(person), tools.clients.scheduler), tools);
 }
 
 async function deleteMadeByServices(person: Person, tools: Tools<PersonClients>): Promise<void> {

@@ -75,6 +75,9 @@ export function costsByPeople(props: CostsByPeopleProps): CostsByPeople {
   };
 }
 
+/** What the stack's resources cost a month, without what depends on use. */
+export const monthlyOf = (resources: Resources): number => costsOf(planOf(resources)).total;
+
 function hourlyOfSpace(type: string): { readonly price: number | undefined; readonly text: string } {
   const inTable = (table: Readonly<Record<string, number>>) => table[type];
   const own = inTable(prices.spaces.hourly);

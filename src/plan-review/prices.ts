@@ -54,6 +54,11 @@ export function usagePrice(one: ResourceChange): string | undefined {
       return values.enable_key_rotation === true
         ? `KMS key: ${keyPrice("Once")} a month after its first rotation, ${keyPrice("Twice")} after its second`
         : undefined;
+    case "aws_budgets_budget_action":
+      // That of the environment is one of the two that are free, unless the account has others.
+      return one.address.includes("user_budgets")
+        ? `AWS Budgets: ${dollars(prices.daily.budgetWithAction)} a day for each budget with a stop, after the account's second`
+        : undefined;
     case "aws_vpc_endpoint":
       // A gateway endpoint is free.
       return values.vpc_endpoint_type === "Interface"

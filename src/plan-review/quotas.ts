@@ -72,7 +72,7 @@ export function needsOf(stack: unknown): Needs {
     groups: count("aws_scheduler_schedule_group"),
     workgroups: count("aws_athena_workgroup"),
     inferenceProfiles: count("aws_bedrock_inference_profile"),
-    perRole: attached.length + teams + count("aws_budgets_budget_action"),
+    perRole: attached.length + teams + Math.min(1, count("aws_budgets_budget_action")),
   };
 }
 

@@ -2,6 +2,7 @@
 import { EFSClient } from "@aws-sdk/client-efs";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { STSClient } from "@aws-sdk/client-sts";
 import {
   checkAccount,
@@ -17,6 +18,7 @@ import { backupAdvice, backupsOf } from "./backups.ts";
 import { contentOf, describeContent } from "./buckets.ts";
 import { domainExists, homeFileSystems } from "./home-file-systems.ts";
 import { deleteMadeAsJobs, type MadeAsJobs, madeAsJobs } from "./jobs.ts";
+import { deleteSchedules, describeSchedules, userSchedules } from "./schedules.ts";
 import { type MadeByService, madeByServices, removeMadeByServices } from "./services.ts";
 import { deleteMadeInStudio, type MadeInStudio, madeInStudio } from "./studio.ts";
 
@@ -55,6 +57,7 @@ export interface GuardClients {
   readonly efs: EFSClient;
   readonly s3: Pick<S3Client, "send">;
   readonly sagemaker: SageMakerClient;
+  readonly scheduler: SchedulerClient;
   readonly sts: Pick<STSClient, "send">;
 }
 
@@ -66,10 +69,12 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
   const made = alive
     ? await madeInStudio(options, clients.sagemaker)
     : { apps: [], spaces: [], profiles: [] };
+  const schedules = await userSchedules(options, clients.scheduler);
   const asJobs = await madeAsJobs(options, clients.sagemaker);
   const byServices = await madeByServices(options, clients.sagemaker);
   const lost = [
     ...describeMade(made, await backupsIn(options, made, tools)),
+    ...first(describeSchedules(schedules)),
     ...describeAsJobs(asJobs),
     ...describeByServices(byServices),
     ...(await homeFilesAtRisk(options, tools)),
@@ -89,8 +94,9 @@ export async function guard(options: GuardOptions, tools: Tools<GuardClients>): 
   }
   if (refusals.length > 0) throw new Error(["nothing was destroyed:", ...refusals].join("\n- "));
 
-  // Apps first, because a running notebook can start jobs.
+  // Apps first, because a running notebook can start jobs and make schedules.
   if (alive) await deleteMadeInStudio(options, tools);
+  await deleteSchedules(await userSchedules(options, clients.scheduler), tools);
   await deleteMadeAsJobs(options, tools);
   // Listed again, because apps ran until now.
   await removeMadeByServices(await madeByServices(options, clients.sagemaker), options, tools);
@@ -256,6 +262,7 @@ await runAsScript(import.meta.url, "removal guard", async (env, tools) => {
         efs: new EFSClient(settings),
         s3: new S3Client(settings),
         sagemaker: new SageMakerClient(settings),
+        scheduler: new SchedulerClient(settings),
         sts: new STSClient(settings),
       },
     },

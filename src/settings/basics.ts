@@ -1,4 +1,4 @@
-import { mostTeamTypes, teamTags, userTag } from "./names.ts";
+import { mostTeamTypes, scheduleTag, teamTags, userTag } from "./names.ts";
 import { type Check, type Checks, isRecord, isString, type Resolved } from "./problems.ts";
 import { checkRegion } from "./reference/regions.ts";
 
@@ -21,9 +21,9 @@ export interface BasicSettings {
 
   /**
    * Tags on every resource that supports them, in addition to `Project` and `Environment`.
-   * Limit: 47, and 40 beside teams with instance types (50 a role); keys of 1-128 and values of 0-256 characters (SageMaker API, `TagKey`, `TagValue`); no `aws:` prefix;
+   * Limit: 46, and 40 beside teams with instance types (50 a job or role); keys of 1-128 and values of 0-256 characters (SageMaker API, `TagKey`, `TagValue`); no `aws:` prefix;
    * keys must differ in more than case (IAM User Guide: a role's tag keys ignore case); not `StudioUser`, `JobTeams` and
-   * `JobType1` to `6`, tags of users' roles by which IAM decides.
+   * `JobType1` to `6`, tags of users' roles by which IAM decides, and not `StudioSchedule`, which scheduled jobs have.
    * @default none
    */
   readonly tags?: Readonly<Record<string, string>>;
@@ -87,8 +87,8 @@ export const trailBucketName = (bucket: Parameters<typeof artifactBucketName>[0]
 const ownTagKeys: readonly string[] = ["Project", "Environment"];
 
 const mostTags = 50;
-/** Of a user's role. Roles have most: subnets have only `Name` besides, and `JobTeams` and `JobType1` are team-types.ts's. */
-const ownTagKeysOfRole = [...ownTagKeys, userTag];
+/** Of a scheduled job. It has most: subnets have only `Name` besides, and `JobTeams` and `JobType1` are team-types.ts's. */
+const ownTagKeysOfJob = [...ownTagKeys, userTag, scheduleTag];
 const characters = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
 
 const tagsRule = {
@@ -96,8 +96,8 @@ const tagsRule = {
   source: "src/settings/basics.ts",
 };
 const countRule = {
-  allowed: `${mostTags - ownTagKeysOfRole.length} tags: ${mostTags} a role less the stack's own ${ownTagKeysOfRole.join(", ")}`,
-  source: 'IAM User Guide, "IAM and AWS STS quotas"; the same in SageMaker (TagList) and S3',
+  allowed: `${mostTags - ownTagKeysOfJob.length} tags: ${mostTags} a job less the stack's own ${ownTagKeysOfJob.join(", ")}`,
+  source: 'SageMaker API, TagList; the same in IAM (User Guide, "IAM and AWS STS quotas") and S3',
 };
 const keyRule = {
   allowed: "1 to 128 letters, digits, spaces and _ . : / = + - @",
@@ -118,17 +118,17 @@ const caseRule = {
 /** Tags of users' roles, by which IAM decides: every role would have one that is in `tags`. */
 const roleTagKeys = [userTag, teamTags.teams, ...teamTags.instanceTypes];
 const reservedRule = {
-  allowed: `any key but ${[...ownTagKeys, userTag, teamTags.teams].join(", ")} and ${teamTags.instanceTypes[0]} to ${mostTeamTypes}, in any case`,
+  allowed: `any key but ${[...ownTagKeys, userTag, scheduleTag, teamTags.teams].join(", ")} and ${teamTags.instanceTypes[0]} to ${mostTeamTypes}, in any case`,
   source: "the stack sets these itself",
 };
 
 const checkTags: Check = (tags, report) => {
   if (!isRecord(tags)) return report(tags, "is not an object with tags", tagsRule);
   const entries = Object.entries(tags);
-  if (entries.length + ownTagKeysOfRole.length > mostTags)
+  if (entries.length + ownTagKeysOfJob.length > mostTags)
     report(tags, `has ${entries.length} tags`, countRule);
 
-  const own = new Set([...ownTagKeys, ...roleTagKeys].map((key) => key.toLowerCase()));
+  const own = new Set([...ownTagKeys, ...roleTagKeys, scheduleTag].map((key) => key.toLowerCase()));
   const seen = new Map<string, string>();
   for (const [key, value] of entries) {
     const at = `[${JSON.stringify(key)}]`;

@@ -172,7 +172,7 @@ export interface ResolvedEnvironment
 export function resolveEnvironment(settings: EnvironmentSettings): ResolvedEnvironment {
   const basics = resolveBasics(settings);
   const { name, region } = basics;
-  const jobs = resolveJobs(settings.jobs, region);
+  const jobs = resolveJobs(settings.jobs, { region, egress: settings.egress });
   const studio = resolveStudio(settings);
   return {
     ...basics,

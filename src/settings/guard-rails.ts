@@ -35,7 +35,7 @@ export interface BudgetSettings {
    * from starting jobs, by attaching a policy to their roles. Running apps and jobs continue until they are stopped. To
    * undo it, before the setting is removed:
    * `aws budgets execute-budget-action --execution-type REVERSE_BUDGET_ACTION`.
-   * Limit: 99 users, 98 with `schedules` (AWS Budgets API, IamActionDefinition, `Roles`: 100).
+   * Limit of `budget`: 99 users, 98 with `schedules` (AWS Budgets API, IamActionDefinition, `Roles`: 100).
    * @default never: alerts only
    */
   readonly stopAtPercent?: number;
@@ -78,17 +78,26 @@ export interface GuardRailSettings {
    * @default none
    */
   readonly budget?: BudgetSettings;
+  /**
+   * A budget for each user, of resources with the user's tag `StudioUser`, in all environments of the account. First
+   * activate it as a cost allocation tag in the paying account. With `stopAtPercent`, AWS Budgets attaches the policy to
+   * this user's role only, and charges 0.10 US dollars a day for each such budget after the account's second.
+   * Limit: commercial Regions; `stopAtPercent` not with `existing.executionRoleArn`.
+   * @default none
+   */
+  readonly budgetPerUser?: BudgetSettings;
 }
 
 export type ResolvedBudget = Resolved<BudgetSettings, "stopAtPercent">;
 
-type NotAsGiven = "allowedInstanceTypes" | "spaceVolumeGb" | "budget";
+type NotAsGiven = "allowedInstanceTypes" | "spaceVolumeGb" | "budget" | "budgetPerUser";
 export interface ResolvedGuardRails
   extends Omit<Resolved<GuardRailSettings, "maximumSpacesPerUser">, NotAsGiven> {
   /** Undefined: any. */
   readonly allowedInstanceTypes: readonly string[] | undefined;
   readonly spaceVolumeGb: { readonly default: number; readonly maximum: number };
   readonly budget: ResolvedBudget | undefined;
+  readonly budgetPerUser: ResolvedBudget | undefined;
 }
 
 const guardRailDefaults = {
@@ -109,7 +118,7 @@ export function resolveGuardRails(
   settings: GuardRailSettings = {},
   started: readonly string[],
 ): ResolvedGuardRails {
-  const { allowedInstanceTypes, budget } = settings;
+  const { allowedInstanceTypes, budget, budgetPerUser } = settings;
   return {
     allowedInstanceTypes:
       allowedInstanceTypes === "any"
@@ -121,14 +130,17 @@ export function resolveGuardRails(
       maximum: settings.spaceVolumeGb?.maximum ?? guardRailDefaults.spaceVolumeGb.maximum,
     },
     requiredTags: settings.requiredTags ?? guardRailDefaults.requiredTags,
-    budget: budget && {
-      monthlyUsd: budget.monthlyUsd,
-      alertAddresses: budget.alertAddresses,
-      alertPercents: budget.alertPercents ?? guardRailDefaults.alertPercents,
-      stopAtPercent: budget.stopAtPercent,
-    },
+    budget: budget && resolveBudget(budget),
+    budgetPerUser: budgetPerUser && resolveBudget(budgetPerUser),
   };
 }
+
+const resolveBudget = (budget: BudgetSettings): ResolvedBudget => ({
+  monthlyUsd: budget.monthlyUsd,
+  alertAddresses: budget.alertAddresses,
+  alertPercents: budget.alertPercents ?? guardRailDefaults.alertPercents,
+  stopAtPercent: budget.stopAtPercent,
+});
 
 const types = "src/settings/guard-rails.ts";
 const rule = { allowed: "an object such as { maximumSpacesPerUser: 2 }", source: types };
@@ -223,7 +235,8 @@ const checkRequiredTags: Check = (value, report, settings) => {
   });
 };
 
-const checkBudget: Check = (value, report, settings) => {
+/** The members of a budget, also of one for each user. */
+const checkBudgetMembers: Check = (value, report, settings) => {
   const shape = {
     allowed: 'an object such as { monthlyUsd: 500, alertAddresses: ["team@example.com"] }',
     source: types,
@@ -262,14 +275,6 @@ const checkBudget: Check = (value, report, settings) => {
   }
   if (value.stopAtPercent === undefined) return;
   isWhole(value.stopAtPercent, within("stopAtPercent"), percentRule, 1, 1000);
-  const users = Array.isArray(settings.userProfiles) ? settings.userProfiles.length : 0;
-  const others = Array.isArray(settings.schedules) && settings.schedules.length > 0 ? 2 : 1;
-  if (users + others > 100) {
-    within("stopAtPercent")(value.stopAtPercent, `would have a policy attached to ${users + others} roles`, {
-      allowed: `at most ${100 - others} user profiles with it, or alerts only`,
-      source: "AWS Budgets API, IamActionDefinition, Roles: 100",
-    });
-  }
   if (isExisting(settings, "executionRoleArn")) {
     // Terraform detaches it only from a role that it deletes.
     within("stopAtPercent")(
@@ -283,12 +288,28 @@ const checkBudget: Check = (value, report, settings) => {
   }
 };
 
+const checkBudget: Check = (value, report, settings) => {
+  checkBudgetMembers(value, report, settings);
+  if (!isRecord(value) || value.stopAtPercent === undefined) return;
+  const users = Array.isArray(settings.userProfiles) ? settings.userProfiles.length : 0;
+  const others = Array.isArray(settings.schedules) && settings.schedules.length > 0 ? 2 : 1;
+  if (users + others > 100) {
+    const problem = `would have a policy attached to ${users + others} roles`;
+    const rule = {
+      allowed: `at most ${100 - others} user profiles with it, or alerts only`,
+      source: "AWS Budgets API, IamActionDefinition, Roles: 100",
+    };
+    report(value.stopAtPercent, problem, rule, ".stopAtPercent");
+  }
+};
+
 const checks: Checks<GuardRailSettings> = {
   allowedInstanceTypes: checkAllowedInstanceTypes,
   maximumSpacesPerUser: checkMaximumSpaces,
   spaceVolumeGb: checkSpaceVolume,
   requiredTags: checkRequiredTags,
   budget: checkBudget,
+  budgetPerUser: checkBudgetMembers,
 };
 
 const withoutUndefined = (settings: Untyped): Untyped =>

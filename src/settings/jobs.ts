@@ -27,8 +27,9 @@ export interface JobSettings {
    */
   readonly defaultInstanceType?: string;
   /**
-   * Instances that a job may have, or "any". `marimo-job` and `schedules` ask for one; a request of one's own may ask for
-   * more. IAM cannot refuse that, so a rule stops the job when SageMaker reports it: its instances start for some minutes.
+   * Instances that a job may have, or "any". `marimo-job` asks for one without `--nodes`, and `schedules` always do. A
+   * request of one's own may ask for more. IAM cannot refuse that, so a rule stops the job when SageMaker reports it: its
+   * instances start for some minutes.
    * Limit: 1-100 (SageMaker API, `ProcessingInstanceCount`).
    * @default 1
    */
@@ -46,6 +47,19 @@ export interface JobSettings {
    * @default 30
    */
   readonly volumeGb?: number;
+  /**
+   * Schedules that a user may make with `marimo-job schedule`. IAM cannot count, so `marimo-job` does. 0: IAM allows none.
+   * With `endpoints-only`, this adds an interface endpoint.
+   * Limit: 0-100.
+   * @default 10; 0 with `endpoints-only`
+   */
+  readonly maximumSchedulesPerUser?: number;
+  /**
+   * Minutes between two starts of a user's schedule. `marimo-job` refuses shorter ones; IAM has no condition for it.
+   * Limit: 1-1440.
+   * @default 15
+   */
+  readonly shortestScheduleMinutes?: number;
   /**
    * Image of the jobs, in Amazon ECR, with Python 3.12, `uv` or pip, and the AWS CLI in `/opt/conda/bin`.
    * @default SageMaker Distribution 4.5.2 for CPUs, in Regions where its account is known
@@ -91,6 +105,8 @@ export const jobDefaults = {
   maximumInstances: 1,
   maximumMinutes: 1440,
   volumeGb: 30,
+  maximumSchedulesPerUser: 10,
+  shortestScheduleMinutes: 15,
   secrets: [],
   alertAddresses: [],
 } as const;
@@ -104,12 +120,20 @@ export function allowedJobTypes({
   return allowedInstanceTypes ?? [...new Set([...jobDefaults.allowedInstanceTypes, defaultInstanceType])];
 }
 
-export const resolveJobs = (settings: JobSettings = {}, region: string): ResolvedJobs => ({
+export const resolveJobs = (
+  settings: JobSettings = {},
+  { egress, region }: { readonly egress?: string | undefined; readonly region: string },
+): ResolvedJobs => ({
   allowedInstanceTypes: allowedJobTypes(settings),
   defaultInstanceType: settings.defaultInstanceType ?? jobDefaults.defaultInstanceType,
   maximumInstances: settings.maximumInstances ?? jobDefaults.maximumInstances,
   maximumMinutes: settings.maximumMinutes ?? jobDefaults.maximumMinutes,
   volumeGb: settings.volumeGb ?? jobDefaults.volumeGb,
+  // Nobody pays for an endpoint without asking for schedules.
+  maximumSchedulesPerUser:
+    settings.maximumSchedulesPerUser ??
+    (egress === "endpoints-only" ? 0 : jobDefaults.maximumSchedulesPerUser),
+  shortestScheduleMinutes: settings.shortestScheduleMinutes ?? jobDefaults.shortestScheduleMinutes,
   imageUri: settings.imageUri ?? defaultImageUri(region),
   gpuImageUri: settings.gpuImageUri ?? settings.imageUri ?? defaultImageUri(region, "gpu"),
   secrets: settings.secrets ?? jobDefaults.secrets,
@@ -130,6 +154,9 @@ const volumeRule = {
   allowed: "a whole number of GB, 1 to 16384",
   source: "SageMaker API, ProcessingVolumeSizeInGB",
 };
+
+const schedulesRule = { allowed: "a whole number of schedules, 0 to 100", source: types };
+const intervalRule = { allowed: "a whole number of minutes, 1 to 1440", source: types };
 
 export const checkJobs: Check = (value, report, settings) => {
   if (!isRecord(value)) {
@@ -196,6 +223,8 @@ const checks: Checks<JobSettings> = {
   },
   maximumMinutes: (value, report) => void isWhole(value, report, minutesRule, 1, longestMinutes),
   volumeGb: (value, report) => void isWhole(value, report, volumeRule, 1, 16_384),
+  maximumSchedulesPerUser: (value, report) => void isWhole(value, report, schedulesRule, 0, 100),
+  shortestScheduleMinutes: (value, report) => void isWhole(value, report, intervalRule, 1, 1440),
   imageUri: checkImageUri,
   gpuImageUri: checkImageUri,
   secrets: checkSecrets,

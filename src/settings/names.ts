@@ -33,6 +33,13 @@ export const {
   jobEntrypoint,
   /** Prefix of a job's environment variables with the ARN of a secret. */
   secretVariable,
+  /**
+   * Tag of what one user pays for: the name of the user profile, in lower case. IAM decides by that of a user's role, and
+   * costs are counted by that of the user's profile and jobs.
+   */
+  userTag,
+  /** Tag of the jobs that a schedule starts: its name. Costs are counted by it. */
+  scheduleTag,
 } = shared;
 
 /** Line of settings.env with the setting `homeBackup`. */
@@ -41,8 +48,6 @@ export const homeBackupVariable = "MARIMO_HOME_BACKUP";
 /** Prefixes that only deployers write. Every space and job reads them. */
 export const deployedPrefixes = [bucketPrefixes.payload, bucketPrefixes.wheels, bucketPrefixes.schedules];
 
-/** Tag of a user's role: the name of the user profile, in lower case. */
-export const userTag = "StudioUser";
 /** Instance types that the teams of one user may add to everybody's for jobs. */
 export const mostTeamTypes = 6;
 /** Tags of a user's role: each such type, and the names of the teams, for people and the plan review. */
@@ -74,6 +79,8 @@ export const awsNames = (prefix: string) => ({
   /** Role of sweeps in deployments from before each user had a role. src/removal/jobs.ts repeats it. */
   pipelineRole: `${prefix}-pipelines`,
   schedulerRole: `${prefix}-scheduler`,
+  /** Role with which AWS Budgets attaches a policy to a user's role. */
+  userBudgetsRole: `${prefix}-budget-per-user`,
   imageRole: `${prefix}-images`,
   flowLogRole: `${prefix}-vpc-flow-logs`,
   flowLogGroup: `${prefix}-vpc-flow-logs`,

@@ -149,7 +149,10 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
     ...{ context, jobs, jobRoles, bucket, encryptionKeyArn, payload, attachedLater },
     policies: roles.policies,
   });
-  const guardRails = environmentGuardRails(scope, { context, role, schedulerRole, users, stopPolicy });
+  const guardRails = environmentGuardRails(scope, {
+    ...{ context, role, schedulerRole, users, stopPolicy },
+    userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
+  });
   const cleanup = homeFileSystemCleanup(scope, context, network);
   const studio = environmentDomain(scope, {
     ...{ context, network, role, users, encryptionKeyArn, lifecycleConfiguration, userProfiles },

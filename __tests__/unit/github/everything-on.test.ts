@@ -106,8 +106,12 @@ const types: Readonly<Record<string, Type>> = {
     "DescribeBudgetAction ListTagsForResource",
     "CreateBudgetAction TagResource",
     "DeleteBudgetAction",
-    (_, { resource }) =>
-      `arn:aws:budgets::${account}:budget/${Object.values(resource.aws_budgets_budget ?? {})[0]?.name}/action/1`,
+    ({ budget_name }, { resource }) => {
+      const of = Object.entries(resource.aws_budgets_budget ?? {}).find(([id]) =>
+        `${budget_name}`.includes(id),
+      );
+      return `arn:aws:budgets::${account}:budget/${of?.[1].name}/action/1`;
+    },
   ),
   aws_cloudtrail: exact(
     "cloudtrail",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AppHost } from "../../../src/local-studio/app-host.ts";
-import type { JobRuntime } from "../../../src/local-studio/job.ts";
+import type { JobRuntime } from "../../../src/local-studio/job-container.ts";
 
 /** Replaces container.py: a JupyterLab that answers each request with its path and its input. */
 const fakeContainer = `
@@ -352,7 +352,8 @@ describe("POST /jobs", () => {
     const job = {
       ...{ name: "job", arn: "arn:job", region: "us-east-1", command: ["true"], environment: {}, seconds: 9 },
       inputs: [{ uri: "s3://b/k", path: "/../../out", optional: false }],
-      ...{ files: {}, outputs: [], message: "/opt/ml/output/message" },
+      hosts: [{ name: "algo-1", files: {} }],
+      ...{ outputs: [], ownedByRoot: [], message: "/opt/ml/output/message" },
     };
     const answer = await fetch(`${host.url}/jobs`, {
       method: "POST",

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StudioApi } from "../../../src/local-studio/studio-api.ts";
+import { studioCosts } from "../../../src/local-studio/studio-costs.ts";
 
 const ada = { domainId: "d-1", userProfileName: "ada" };
 const space = (SpaceName: string, Status = "InService", OwnerUserProfileName = "ada") => ({
@@ -22,6 +23,8 @@ let api: StudioApi;
 let spaces: object[];
 let apps: ReturnType<typeof app>[];
 let jobs: object[];
+/** A day of the bill. */
+let billed: object;
 /** The requested operations, except List operations. */
 let operations: string[];
 /** Replaces AWS: SageMaker operations by target, S3 operations by method and path. */
@@ -39,6 +42,8 @@ const server = createServer(async (request, response) => {
     S3Output: { S3Uri: `s3://bucket/shared/jobs/${ProcessingJobName}` },
   });
   const answers: Record<string, () => object> = {
+    "AWSInsightsIndexService.GetCostAndUsage": () => ({ ResultsByTime: [billed] }),
+    DescribeDomain: () => ({ DomainName: "marimo-dev" }),
     ListUserProfiles: () => ({ UserProfiles: [{ UserProfileName: "bo" }, { UserProfileName: "ada" }] }),
     ListSpaces: () => ({ Spaces: spaces }),
     ListApps: () => ({ Apps: apps.filter(mine) }),
@@ -52,6 +57,7 @@ const server = createServer(async (request, response) => {
 });
 beforeEach(async () => {
   [spaces, apps, jobs, operations] = [[space("ada-1")], [], [], []];
+  billed = { TimePeriod: { Start: "2026-11-26" }, Groups: [] };
   folder = mkdtempSync(join(tmpdir(), "sagemaker-marimo-studio-api-"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const client = {
@@ -65,6 +71,40 @@ afterEach(async () => {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
   rmSync(folder, { recursive: true });
+});
+
+describe("the month's costs", () => {
+  it("are on the bill or estimated, by person", async () => {
+    const hour = 3_600_000;
+    const now = new Date("2026-11-27T12:00:00Z");
+    apps = [{ ...app("ada-1", "InService"), CreationTime: (now.getTime() - 2 * hour) / 1000 }];
+    const group = {
+      Keys: ["StudioUser$bo", "USE1-Studio:JupyterLab-ml.t3.medium"],
+      Metrics: { UnblendedCost: { Amount: "7.5", Unit: "USD" } },
+    };
+    billed = { TimePeriod: { Start: "2026-11-26" }, Groups: [group] };
+    const settings = {
+      region: "us-east-1",
+      endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    };
+    const { month, rows } = await studioCosts(settings, { domainId: "d-1", monthly: 73 }, now);
+    const amounts = rows.map(({ person, kind, billed, estimated }) => [
+      ...[person, kind],
+      ...[billed, estimated].map((usd) => Number(usd.toFixed(2))),
+    ]);
+    expect([month, amounts]).toEqual([
+      "2026-11",
+      [
+        ["ada", "apps", 0, 0.1],
+        // What the second request for the jobs of schedules also has, as the server answers both alike.
+        ["bo", "schedules", 7.5, 0],
+        // 12 hours of 73 dollars a month.
+        [undefined, "other", 0, 1.2],
+      ],
+    ]);
+    expect(operations).toContain("AWSInsightsIndexService.GetCostAndUsage");
+  });
 });
 
 describe("spaces", () => {

@@ -78,7 +78,7 @@ describe("the Studio page", () => {
     const html = await page.text();
     expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\son[a-z]+=|\sstyle=/i);
     const files = [...html.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path]) => path ?? "");
-    expect(files).toEqual(["/studio/page.css", "/studio/page.js"]);
+    expect(files).toEqual(["/studio/page.css", "/studio/page.js", "/studio/costs.js"]);
     for (const path of files) {
       const file = await get(path);
       const name = path.split("/").at(-1);
@@ -109,16 +109,18 @@ describe("the Studio page's API", () => {
     expect(await post("open", { userProfileName: "grace" })).toMatchObject({ status: 200, url: "signIn" });
     expect(await (await get("/studio/api/overview")).json()).toBe("overview");
     expect(await (await get("/studio/api/log?id=space%2Fada-1")).json()).toEqual({ text: "log" });
+    expect(await (await get("/studio/api/costs")).json()).toBe("costs");
     expect(calls).toEqual([
       ["act", "ada", "start", "ada-1"],
       ["open", "ada", "ada-1", "marimo"],
       ["signIn", "ada", "grace"],
       ["overview", "ada"],
       ["log", "ada", "space/ada-1"],
+      ["costs", "ada"],
     ]);
   });
 
-  it.each(["overview", "log?id=local-aws", "jobs/job-1/page"])(
+  it.each(["costs", "overview", "log?id=local-aws", "jobs/job-1/page"])(
     "rejects GET %s without a session",
     async (path) => {
       for (const headers of [{}, { cookie: "local-studio.d-1=guess" }]) {

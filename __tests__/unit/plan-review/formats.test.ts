@@ -79,7 +79,7 @@ describe("the review as JSON", () => {
           address: profileAt("ana"),
           type: "aws_sagemaker_user_profile",
           reason: "Terraform removes it.",
-          lost: "the profile of 1 person (`ana`) and access to its home directory",
+          lost: "the profile of 1 person (`ana`), access to its home directory, and the schedules that the person made",
           instead: expect.stringContaining("undo the change"),
           accepted: false,
         },
@@ -162,7 +162,7 @@ describe("the risks as SARIF", () => {
     for (const { ruleId, ruleIndex, message, locations } of resultsOf()) {
       expect(known[ruleIndex ?? -1]?.id).toBe(ruleId);
       expect(message.text).toMatch(
-        /^user profile `(ana|bo)`: Terraform removes it\. Lost: .* home directory\. Instead: undo .*\. To accept it: `--accept replaced-user-profile:studio_profiles\.\1`$/,
+        /^user profile `(ana|bo)`: Terraform removes it\. Lost: .* home directory, .* made\. Instead: undo .*\. To accept it: `--accept replaced-user-profile:studio_profiles\.\1`$/,
       );
       const { artifactLocation, region } = locations?.[0]?.physicalLocation ?? {};
       expect(artifactLocation?.uri).toBe("src/environments.ts");

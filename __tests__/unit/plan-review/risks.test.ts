@@ -241,6 +241,17 @@ const cases: readonly Case[] = [
     there: { [domainAt]: domain },
   },
   {
+    what: "a user's budget, but not with the user",
+    risk: "lost-protection:user_budgets_budget",
+    changes: [change("aws_budgets_budget.user_budgets_budget", { name: "marimo-dev-user-ana" }, null)],
+    harmless: [
+      change("aws_budgets_budget.user_budgets_budget", { name: "marimo-dev-user-bo" }, null),
+      change("aws_budgets_budget_action.user_budgets_stop", { budget_name: "marimo-dev-user-bo" }, null),
+      change("aws_iam_role.users_role", { name: "marimo-dev-user-bo" }, null),
+    ],
+    there: { [domainAt]: domain },
+  },
+  {
     what: "the encryption of a bucket that stays",
     risk: "lost-protection:encryption",
     changes: [change("aws_s3_bucket_server_side_encryption_configuration.encryption", { bucket: "b" }, null)],

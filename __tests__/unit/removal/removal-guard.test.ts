@@ -1,5 +1,6 @@
 import { EFSClient } from "@aws-sdk/client-efs";
 import { SageMakerClient } from "@aws-sdk/client-sagemaker";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { describe, expect, it } from "vitest";
 import { untilGone, whyItStopped } from "../../../src/removal/aws.ts";
 import { type GuardClients, type GuardOptions, guard } from "../../../src/removal/guard.ts";
@@ -28,6 +29,8 @@ interface World {
   /** Jobs by name. */
   jobs: Record<string, { status: string; role: string }>;
   pipelines: Record<string, { execution: string; role: string }>;
+  /** By group. */
+  schedules?: Record<string, { Name: string; State: string }[]>;
   /** Roles of models. */
   models?: Record<string, string>;
   alive: boolean;
@@ -113,7 +116,34 @@ function answerAsJobs(world: World, command: string, input: Record<string, strin
   }
 }
 
+function answerOfScheduler(world: World, command: string, input: Record<string, string>): unknown {
+  const groups = Object.entries(world.schedules ?? {});
+  switch (command) {
+    case "ListScheduleGroupsCommand":
+      return {
+        ScheduleGroups: groups
+          .filter(([Name]) => Name.startsWith(input.NamePrefix ?? ""))
+          .map(([Name]) => ({ Name })),
+      };
+    case "ListSchedulesCommand":
+      return { Schedules: world.schedules?.[input.GroupName ?? ""] };
+    case "DeleteScheduleCommand": {
+      const group = input.GroupName ?? "";
+      world.deleted.push(`${command} ${group}/${input.Name}`);
+      world.schedules = {
+        ...world.schedules,
+        [group]: (world.schedules?.[group] ?? []).filter(({ Name }) => Name !== input.Name),
+      };
+      return {};
+    }
+    default:
+      return undefined;
+  }
+}
+
 function answer(world: World, command: string, input: Record<string, string>): unknown {
+  const ofScheduler = answerOfScheduler(world, command, input);
+  if (ofScheduler !== undefined) return ofScheduler;
   const asJobs = answerAsJobs(world, command, input);
   if (asJobs !== undefined) return asJobs;
   if (command.startsWith("Delete")) {
@@ -192,6 +222,7 @@ async function run(world: World, changed: Partial<GuardOptions> = {}, given: Gua
   const clients = {
     efs: clientFor(EFSClient.prototype, send),
     sagemaker: clientFor(SageMakerClient.prototype, send),
+    scheduler: clientFor(SchedulerClient.prototype, send),
     s3: { send },
     sts: { send },
   } as unknown as GuardClients;
@@ -298,6 +329,35 @@ describe("the guard before a destroy", () => {
       "DeleteUserProfileCommand bo",
     ]);
     expect(world.profiles).toEqual(["ana"]);
+  });
+
+  it("lists users' schedules, and deletes them before the jobs that they start, but no schedule of the settings", async () => {
+    const prefix = options.prefix;
+    const schedules = {
+      [prefix]: [{ Name: "daily", State: "ENABLED" }],
+      [`${prefix}-user-ana`]: [
+        { Name: "report", State: "ENABLED" },
+        { Name: "old", State: "DISABLED" },
+      ],
+      "marimo-prod-user-ana": [{ Name: "other", State: "ENABLED" }],
+    };
+    const pipelines = {
+      [`${prefix}-ana-schedule-report`]: { execution: "Executing", role: `${prefix}-user-ana` },
+    };
+    const world: World = { ...quiet(), schedules, pipelines };
+    const refused = await run(world);
+    expect(refused.result).toContain("nothing was destroyed");
+    expect(refused.said).toMatch(new RegExp(`schedule ${prefix}-user-ana/report$`, "m"));
+    expect(refused.said).toMatch(new RegExp(`schedule ${prefix}-user-ana/old, paused$`, "m"));
+    expect(refused.said).not.toMatch(/daily|marimo-prod/);
+    expect(world.deleted).toEqual([]);
+    expect((await run(world, { consent: "d-1" })).result).toBe("done");
+    expect(world.deleted).toEqual([
+      `DeleteScheduleCommand ${prefix}-user-ana/report`,
+      `DeleteScheduleCommand ${prefix}-user-ana/old`,
+      `StopPipelineExecutionCommand ${prefix}-ana-schedule-report`,
+      `DeletePipelineCommand ${prefix}-ana-schedule-report`,
+    ]);
   });
 
   it("ignores consent for another domain", async () => {

@@ -26,6 +26,8 @@ describe("settings of jobs", () => {
   it.each([
     ["nothing", {}],
     ["each of its limits", { maximumInstances: 100, maximumMinutes: 12_960, volumeGb: 16_384 }],
+    ["no schedules of users", { maximumSchedulesPerUser: 0 }],
+    ["the limits of schedules", { maximumSchedulesPerUser: 100, shortestScheduleMinutes: 1440 }],
     ["types with the default one", { allowedInstanceTypes: ["ml.m5.large", "ml.g5.xlarge"] }],
     ["any type", { allowedInstanceTypes: "any" }],
     ["40 types", { defaultInstanceType: "ml.t3.medium", allowedInstanceTypes: someTypes(40) }],
@@ -67,6 +69,12 @@ describe("settings of jobs", () => {
     ],
     ["too many instances", { maximumInstances: 101 }, `.maximumInstances: 101 ${says.outOfRange}`],
     ["no minutes", { maximumMinutes: 0 }, says.outOfRange],
+    [
+      "too many schedules",
+      { maximumSchedulesPerUser: 101 },
+      `.maximumSchedulesPerUser: 101 ${says.outOfRange}`,
+    ],
+    ["a start each moment", { shortestScheduleMinutes: 0 }, `.shortestScheduleMinutes: 0 ${says.outOfRange}`],
     ["too large a volume", { volumeGb: 16_385 }, `.volumeGb: 16385 ${says.outOfRange}`],
     ["a secret by its name", { secrets: ["marimo/warehouse"] }, "is not the ARN of a secret"],
     [

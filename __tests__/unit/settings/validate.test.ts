@@ -203,7 +203,7 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["no sample notebooks", { sampleNotebooks: false }],
   ["notebooks that run on opening", { runOnOpen: true }],
   ["a folder of apps", { appsFolder: "a".repeat(64) }],
-  ["47 tags", tags(47)],
+  ["46 tags", tags(46)],
   ["the longest tag", { tags: { ["k".repeat(128)]: "v".repeat(256) } }],
   ["a tag of characters beyond the BMP", { tags: { ["𝒌".repeat(128)]: "" } }],
   ["a tag that only contains aws:", { tags: { "team:aws:x": "not aws:" } }],
@@ -225,6 +225,13 @@ const fine: readonly (readonly [string, Settings])[] = [
   ["a required tag of Latin-1", guardRails({ requiredTags: ["Équipe"] }, { tags: { Équipe: "ÿ" } })],
   ["an address with a brace", budget({ alertAddresses: ["a{b}$@example.com"] })],
   ["six required tags", guardRails({ requiredTags: Object.keys(tags(6).tags as object) }, tags(7))],
+  [
+    "a budget for each of more users than one action takes",
+    guardRails(
+      { budgetPerUser: { monthlyUsd: 5, alertAddresses: ["a@example.com"], stopAtPercent: 90 } },
+      users(120),
+    ),
+  ],
   ["the smallest budget", budget({ monthlyUsd: 1, alertPercents: [1], stopAtPercent: 1 })],
   [
     "a budget with all it can have",
@@ -728,7 +735,7 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
   ["a folder of apps elsewhere", { appsFolder: "../apps" }, '"../apps" is not a valid folder name'],
   ["a folder of apps with too long a name", { appsFolder: "a".repeat(65) }, "is not a valid folder name"],
   ["null for a boolean", { removalProtection: null }, "null must be true or false"],
-  ["48 tags", tags(48), "has 48 tags", "47 tags", "50 a role", "StudioUser"],
+  ["47 tags", tags(47), "has 47 tags", "46 tags", "50 a job", "StudioUser, StudioSchedule"],
   ["tags in a list", { tags: [{ Key: "a", Value: "b" }] }, says.noTags],
   ["tags in a Map", { tags: new Map([["a", "b"]]) }, says.noTags],
   ["an empty tag key", { tags: { "": "x" } }, 'tags[""]', "0 characters"],
@@ -953,6 +960,16 @@ const wrong: readonly (readonly [string, Settings, ...string[]])[] = [
     "deployers",
   ],
   ["an alert to no address", audit({ alertAddresses: ["x"] }), "audit.alertAddresses[0]", "e-mail"],
+  [
+    "a budget of nothing for each user",
+    guardRails({ budgetPerUser: { monthlyUsd: 0, alertAddresses: ["team@example.com"] } }),
+    "budgetPerUser.monthlyUsd: 0",
+  ],
+  [
+    "a budget for each user that tells nobody",
+    guardRails({ budgetPerUser: { monthlyUsd: 5, alertAddresses: ["team"] } }),
+    "budgetPerUser.alertAddresses[0]",
+  ],
   ["a budget of a number", guardRails({ budget: 500 }), "guardRails.budget: 500 is not a budget"],
   ["a budget of nothing", budget({ monthlyUsd: 0 }), "budget.monthlyUsd: 0"],
   ["a budget without end", budget({ monthlyUsd: Number.POSITIVE_INFINITY }), "budget.monthlyUsd: Infinity"],

@@ -268,6 +268,44 @@ describe("the budget", () => {
       });
   });
 
+  it("is for each user by the setting, and stops this user's role only", () => {
+    const own = { monthlyUsd: 50, alertAddresses: ["team@example.com"], stopAtPercent: 100 };
+    const stack = withGuardRails({ budgetPerUser: own });
+    const each = `marimo-dev-user-\${lower(each.key)}`;
+    expect(resource(stack, "aws_budgets_budget", "user_budgets_budget")).toMatchObject({
+      for_each: expression("local.user_profiles"),
+      name: each,
+      limit_amount: "50",
+      cost_filter: [
+        { name: "TagKeyValue", values: [expression('join("$", ["user:StudioUser", lower(each.key)])')] },
+      ],
+    });
+    const action = resource(stack, "aws_budgets_budget_action", "user_budgets_stop");
+    expect(action).toMatchObject({
+      for_each: expression("local.user_profiles"),
+      budget_name: expression("local.user_budgets_budget_names[each.key]"),
+      definition: {
+        iam_action_definition: {
+          policy_arn: expression("aws_iam_policy.budget_stop_policy.arn"),
+          roles: [expression("local.users_role_names[each.key]")],
+        },
+      },
+      execution_role_arn: expression("aws_iam_role.user_budgets_role.arn"),
+    });
+    // Neither the role of shared spaces nor another policy.
+    expect(statements(stack, "user_budgets_attach_document").TheOnePolicyOnTheseRoles).toMatchObject({
+      resources: [`arn:${partition}:iam::${accountId}:role/marimo-dev-user-*`],
+      condition: [{ values: [expression("aws_iam_policy.budget_stop_policy.arn")] }],
+    });
+    expect(resource(stack, "aws_iam_role", "users_role")).toMatchObject({ force_detach_policies: true });
+    expect(stack.resource.aws_budgets_budget).not.toHaveProperty("budget_budget");
+    // Controls: alerts only, and a budget of the environment.
+    const alerts = withGuardRails({ budgetPerUser: { ...own, stopAtPercent: undefined } as never });
+    expect(Object.keys(alerts.resource)).not.toContain("aws_budgets_budget_action");
+    expect(alerts.resource.aws_budgets_budget).toHaveProperty("user_budgets_budget");
+    expect(withGuardRails({ budget: own }).text).not.toContain("user_budgets");
+  });
+
   it("also stops the schedules of the settings", () => {
     const schedules = [
       { name: "daily", notebook: "sample-notebooks/01_explore_data.py", expression: "rate(1 day)" },

@@ -89,6 +89,35 @@ describe("jobs", () => {
     expect(security.egress).toMatchObject([{ from_port: 443, to_port: 443 }]);
   });
 
+  it("of several instances have a security group whose members reach one another, if a job may have several", () => {
+    const stack = synthesize({ jobs: { maximumInstances: 4 } });
+    const nodes = expression("aws_security_group.jobs_node_security_group.id");
+    const { ingress } = resource(stack, "aws_security_group", "jobs_node_security_group");
+    expect(ingress).toMatchObject([{ protocol: "-1", self: true }]);
+    const settings = (of: typeof stack) =>
+      JSON.parse(String(resource(of, "aws_s3_object", "jobs_settings").content)) as object;
+    expect(settings(stack)).toMatchObject({
+      securityGroupIds: [group],
+      nodeSecurityGroupIds: [nodes],
+      maximumInstances: 4,
+      maximumWarmMinutes: 60,
+    });
+    const may = (of: typeof stack) =>
+      statements(of, "job_users_services_document").Train?.condition?.find(
+        ({ test, variable }) =>
+          test === "ForAllValues:StringEquals" && variable === "sagemaker:VpcSecurityGroupIds",
+      )?.values;
+    expect(may(stack)).toEqual([group, nodes]);
+    expect(settings(synthesize({ jobs: { maximumInstances: "any" } }))).toMatchObject({
+      maximumInstances: null,
+    });
+    // Control: with one instance a job.
+    const single = synthesize();
+    expect(single.resource.aws_security_group).not.toHaveProperty("jobs_node_security_group");
+    expect(settings(single)).toMatchObject({ nodeSecurityGroupIds: [], maximumInstances: 1 });
+    expect(may(single)).toEqual([group]);
+  });
+
   it("of schedules run as a role that can write only its own output, which is there only for schedules", () => {
     expect(resourceNames(synthesize(), "aws_iam_role")).not.toContain("jobs_role_role");
     const written = statements(scheduled(), "jobs_role_artifacts_document");
@@ -204,7 +233,8 @@ describe("jobs", () => {
     expect(jobs.SendJobs?.resources).toEqual([arn("sagemaker", "processing-job/marimo-dev-*")]);
     expect(jobs.RunAsOneself?.resources).toEqual([expression("data.aws_iam_role.execution_role.arn")]);
     expect(statements(stack, "job_users_job_runtime_document")).not.toHaveProperty("OwnSchedules");
-    expect(stack.text).not.toContain("StudioUser");
+    // A tag that counts costs is on the user profiles, and nothing is allowed by it.
+    expect(stack.text).not.toMatch(/(Principal|Request|Resource)Tag\/StudioUser/);
     const { content } = resource(stack, "aws_s3_object", "jobs_settings");
     expect(JSON.parse(String(content))).toMatchObject({ roleArn: executionRoleArn, userRoleArnPrefix: null });
     expect(resource(stack, "terraform_data", "removal_guard_step").input).toMatchObject({

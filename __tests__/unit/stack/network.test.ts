@@ -114,6 +114,20 @@ describe("the network", () => {
     expect([...synthesize().files.keys()]).not.toContain("removed.tf");
   });
 
+  it("reaches EventBridge Scheduler where users may make schedules, which they may not by default", () => {
+    const text = (maximumSchedulesPerUser?: number) =>
+      synthesize({
+        egress: "endpoints-only",
+        jobs: maximumSchedulesPerUser === undefined ? {} : { maximumSchedulesPerUser },
+      }).text;
+    for (const part of ["network_scheduler_endpoint", "scheduler:CreateSchedule"]) {
+      expect(text(3)).toContain(part);
+      expect(text()).not.toContain(part);
+    }
+    // Those that exist may go.
+    expect(text()).toContain("scheduler:DeleteSchedule");
+  });
+
   it("reaches CodeArtifact by its two endpoints where packages come from there, and has no such endpoints otherwise", () => {
     const packageIndexUrl =
       "https://team-123456789012.d.codeartifact.us-east-1.amazonaws.com/pypi/python/simple/";

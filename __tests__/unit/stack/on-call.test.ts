@@ -3,7 +3,7 @@ import { readDoc } from "../../support/docs.ts";
 import { synthesizeEvery } from "../../support/every-environment.ts";
 import { type Block, type Synthesized, synthesize } from "../../support/synthesize.ts";
 
-/** The names of a stack's alarms, rules and budgets, with ENV in place of the environment's. */
+/** The names of a stack's alarms, rules and budgets, with ENV in place of the environment's and NAME of a person's. */
 function alarmsOf({ provider, resource }: Synthesized): string[] {
   const [defaults] = (provider.aws[0]?.default_tags ?? []) as {
     readonly tags: Readonly<Record<string, string>>;
@@ -14,7 +14,11 @@ function alarmsOf({ provider, resource }: Synthesized): string[] {
     ...names("aws_cloudwatch_metric_alarm", "alarm_name"),
     ...names("aws_cloudwatch_event_rule", "name"),
     ...names("aws_budgets_budget", "name"),
-  ].map((name) => name.replace(`marimo-${defaults?.tags.Environment}`, "marimo-ENV"));
+  ].map((name) =>
+    name
+      .replace(`marimo-${defaults?.tags.Environment}`, "marimo-ENV")
+      .replace(/\$\{lower\(each\.key\)\}/, "NAME"),
+  );
 }
 
 /** The alarms of the table in scripts/README.md, with what to do. */

@@ -45,6 +45,8 @@ describe("the domain", () => {
       kms_key_id: keyArn,
       tag_propagation: "ENABLED",
     });
+    // Propagated to the apps of each user, by which costs are counted.
+    expect(profilesOf().tags).toEqual({ StudioUser: `\${lower(each.key)}` });
   });
 
   it("says the same to private and to shared spaces, but for their security group and Code Editor", () => {

@@ -57,6 +57,7 @@ class LocalAws:
             if self._control_plane:
                 return
             import budgets
+            import costs
             import event_bus
             import moto_fixes
             import scheduler
@@ -80,6 +81,7 @@ class LocalAws:
                 control_plane.open_session = self._sessions.open
             moto_fixes.install()
             budgets.install()
+            costs.install()
             event_bus.install()
             scheduler.install()
             state_machines.install(self._key)

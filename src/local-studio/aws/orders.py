@@ -8,13 +8,17 @@ from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from werkzeug.wrappers import Request, Response
 
+import costs
 import scheduler
-from studio import processing_jobs
+from studio import processing_jobs, training_jobs, warm_pools
 from studio.responses import ControlPlane
 from studio.state import Members, Studio
 
 _ORDERS: dict[str, Callable[[Studio, Members], Members | None]] = {
+    "/local-aws/costs": costs.replace,
     "/local-aws/processing-jobs/interrupt": processing_jobs.interrupt,
+    "/local-aws/training-jobs/interrupt": training_jobs.interrupt,
+    "/local-aws/warm-pools/quota": warm_pools.set_quota,
     "/local-aws/schedules/fire": scheduler.fire_now,
     "/local-aws/schedules/pass-time": scheduler.pass_time,
 }

@@ -1,9 +1,10 @@
-"""Invokes a schedule: calls SageMaker's CreateProcessingJob with its role, whose policies must allow it.
+"""Invokes a schedule: calls an operation of SageMaker with its role, whose policies must allow it.
 
 A failed request is sent to the dead-letter queue of the schedule.
 """
 
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -16,12 +17,17 @@ from moto.sqs.models import sqs_backends
 from iam import Session, refusal_of
 from policies import role_may, role_of, trusts
 from policy_evaluation import Access
-from studio import processing_jobs, request_validation
+from studio import pipelines, processing_jobs, request_validation, training_jobs
 from studio.state import Members, Studio
 
 SERVICE = "scheduler.amazonaws.com"
-_TARGET = "arn:aws:scheduler:::aws-sdk:sagemaker:createProcessingJob"
-_CALL = ("sagemaker", "CreateProcessingJob")
+# User Guide, "Using universal targets".
+_TARGET = "arn:aws:scheduler:::aws-sdk:sagemaker:"
+_OPERATIONS: dict[str, Callable[[Studio, Members], Members]] = {
+    "CreateProcessingJob": processing_jobs.create,
+    "CreateTrainingJob": training_jobs.create,
+    "StartPipelineExecution": pipelines.start_execution,
+}
 
 
 def trust_context(account: str, group_arn: str) -> dict[str, str]:
@@ -30,7 +36,7 @@ def trust_context(account: str, group_arn: str) -> dict[str, str]:
 
 
 def invoke(studio: Studio, group: ScheduleGroup, schedule: Schedule, moment: datetime) -> Members:
-    """Returns the job's ARN, or the error of the last attempt."""
+    """Returns the response, such as the job's ARN, or the error of the last attempt."""
     target = schedule.target
     execution = str(uuid4())
     context = {
@@ -46,7 +52,7 @@ def invoke(studio: Studio, group: ScheduleGroup, schedule: Schedule, moment: dat
         for name, value in {**context, "attempt-number": str(attempt)}.items():
             body = body.replace(f"<aws.scheduler.{name}>", value)
         try:
-            result |= {"ExecutionId": execution, "ProcessingJobArn": _call(studio, group, target, body)}
+            result |= {"ExecutionId": execution, **_call(studio, group, target, body)}
             break
         except ServiceException as refusal:
             # AWS waits with exponential backoff. Guess: AWS retries every error; here without delay.
@@ -60,20 +66,25 @@ def invoke(studio: Studio, group: ScheduleGroup, schedule: Schedule, moment: dat
     return result
 
 
-def _call(studio: Studio, group: ScheduleGroup, target: Members, body: str) -> str:
-    """Calls CreateProcessingJob with the schedule's role."""
-    if target["Arn"] != _TARGET:
-        # Guess: AWS has other targets; here only one is supported.
-        raise ValidationRefusal(f"The target of a schedule must be {_TARGET} here, not {target['Arn']}.")
+def _call(studio: Studio, group: ScheduleGroup, target: Members, body: str) -> Members:
+    """Calls the operation with the schedule's role."""
+    operation = target["Arn"].removeprefix(_TARGET)
+    operation = f"{operation[:1].upper()}{operation[1:]}"
+    if operation not in _OPERATIONS or not target["Arn"].startswith(_TARGET):
+        # Guess: AWS has other targets; here only these are supported.
+        raise ValidationRefusal(
+            f"The target of a schedule must be {_TARGET} with one of {', '.join(_OPERATIONS)} here, not "
+            f"{target['Arn']}."
+        )
     role = role_of(studio.account, studio.partition, target["RoleArn"])
     if role is None or not trusts(role, SERVICE, trust_context(studio.account, group.arn)):
         # Source: User Guide, "Troubleshooting". Guess: the wording.
         raise AccessDenied(f"{SERVICE} cannot assume the role {target['RoleArn']}")
-    request = request_validation.parse("CreateProcessingJob", body)
-    if denied := refusal_of(Session(role.arn, name="scheduler"), studio, *_CALL, request):
+    request = request_validation.parse(operation, body)
+    if denied := refusal_of(Session(role.arn, name="scheduler"), studio, "sagemaker", operation, request):
         # Source: IAM User Guide, "Troubleshoot access denied error messages" (including the wording).
         raise AccessDenied(denied)
-    return processing_jobs.start(studio, request).arn
+    return _OPERATIONS[operation](studio, request)
 
 
 class AccessDenied(ServiceException):

@@ -8,15 +8,23 @@ are rejected; otherwise any credentials are accepted.
   GET  /local-aws/inventory                 lists the resources
   GET  /local-aws/faults                    lists the fault rules and how many requests matched and failed
   POST /local-aws/faults                    replaces the fault rules (see faults.py)
+  POST /local-aws/costs                     {"ActiveTags": [KEY…], "Costs": [{"Date": …, "Service": …,
+                                             "UsageType": …, "Amount": …, "Tags": {…}}…]}
+                                            replaces what Cost Explorer answers with
   POST /local-aws/processing-jobs/interrupt {"ProcessingJobName": …}
                                             fails a job with an internal error of AWS
+  POST /local-aws/training-jobs/interrupt   {"TrainingJobName": …, "Seconds": …}
+                                            takes the Spot instances of a job; it gets others after these
+                                            seconds (default: 0)
+  POST /local-aws/warm-pools/quota          {"Instances": …}
+                                            limits the instances in warm pools (default: no limit)
   POST /local-aws/schedules/fire            {"GroupName": …, "Name": …}
                                             invokes a schedule now
   POST /local-aws/schedules/pass-time       {"After": …, "Until": …}
                                             invokes the schedules that are due between two times (ISO 8601)
 
 POST requests must have the content type application/json and the bearer token LOCAL_STUDIO_TOKEN, which is
-also sent to the app host. The last three accept a "Region". Requests are logged to standard error.
+also sent to the app host. The last five accept a "Region". Requests are logged to standard error.
 """
 
 import argparse

@@ -28,7 +28,7 @@ from moto.s3.models import s3_backends
 from moto.s3.utils import _VersionedKeyStore
 
 import athena_query
-from studio import endpoints
+from studio import endpoints, warm_pools
 from studio.jobs import INTERRUPTED, Job
 from studio.responses import ControlPlane
 from studio.state import Studio
@@ -80,7 +80,7 @@ class _Pickler(pickle.Pickler):
             return _LOCKS[type(value)], ()
         if isinstance(value, Job):
             # Watchers and threads end with the process.
-            state = {**vars(value), "watchers": [], "run": None}
+            state = {**vars(value), "watchers": [], "run": None, "timer": None}
             return _new, (type(value),), state
         if isinstance(value, _PRIVATE_KEYS):
             return _private_key, (value.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),)
@@ -180,6 +180,7 @@ def _settle(studio: Studio) -> None:
     for job in [*studio.processing_jobs.values(), *studio.training_jobs.values()]:
         if not job.is_over:
             job.set_status("Failed", INTERRUPTED)
+    warm_pools.terminate_all(studio)
     for pipeline in studio.pipelines.values():
         for execution in pipeline.executions.values():
             if not execution.is_over:

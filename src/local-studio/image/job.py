@@ -1,4 +1,4 @@
-"""The init process of a local processing job. It does what the container of SageMaker Distribution does.
+"""The init process of a local job. It does what the container of SageMaker Distribution does.
 
 Reads one line of JSON from standard input (see Request) and runs its command. Then reads the lines "stop"
 (sends SIGTERM to the command) and "kill". When the command ends or standard input is closed, the command's
@@ -27,6 +27,16 @@ import psutil
 from init_process import TERMINATION_SECONDS, adopt_orphans, emit, in_thread
 from prefix import base_environment, make_prefix
 
+SUDO = """#!/bin/sh
+while [ "${1#-}" != "$1" ]; do shift; done
+[ "$1" = chown ] || exec "$@"
+shift
+options=
+while [ "${1#-}" != "$1" ]; do options="$options $1"; shift; done
+shift # the owner
+exec chmod $options u+rwX "$@"
+"""
+
 
 @dataclass
 class Request:
@@ -48,9 +58,10 @@ def kill_descendants() -> None:
 
 def make_sudo(prefix: Path) -> None:
     """In the image, the user can run sudo without a password. Here sudo runs the command as this user, who
-    already owns the job's folders."""
+    already owns the job's folders. So only their modes keep the user out, and chown gives the right to write.
+    """
     sudo = prefix / "bin/sudo"
-    sudo.write_text('#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nexec "$@"\n')
+    sudo.write_text(SUDO)
     sudo.chmod(0o755)
 
 

@@ -34,7 +34,7 @@ const losses: Readonly<
     };
   },
   aws_sagemaker_user_profile: (one) => ({
-    lost: `the profile of 1 person (${code(text(before(one).user_profile_name) ?? one.address)}) and access to its home directory`,
+    lost: `the profile of 1 person (${code(text(before(one).user_profile_name) ?? one.address)}), access to its home directory, and the schedules that the person made`,
     instead:
       "undo the change if the person still needs the profile. Otherwise delete the profile's apps and spaces first with " +
       `${code(removePerson(one))}: SageMaker cannot delete a profile that has any, and the apply would stop partway`,

@@ -51,9 +51,17 @@ export const environmentStays = (plan: Plan): boolean =>
 function lostProtection(plan: Plan, one: ResourceChange): string | undefined {
   const { without, of } = protections[one.type] ?? {};
   if (without === undefined || !isDestroyed(one) || isReplaced(one)) return undefined;
-  const protects = of === undefined ? environmentStays(plan) : stays(plan, of[1], of[2], before(one)[of[0]]);
+  const protects =
+    of === undefined
+      ? environmentStays(plan) && !goesWithUser(plan, one)
+      : stays(plan, of[1], of[2], before(one)[of[0]]);
   return protects ? without : undefined;
 }
+
+/** A user's budget has the name of the user's role. */
+const goesWithUser = (plan: Plan, one: ResourceChange): boolean =>
+  one.type.startsWith("aws_budgets_") &&
+  !stays(plan, "aws_iam_role", "name", before(one).budget_name ?? before(one).name);
 
 function lostKey(one: ResourceChange): string | undefined {
   if (!isUpdated(one)) return undefined;

@@ -89,68 +89,99 @@ export class Budget extends Construct {
     const { account, budget, prefix, stop } = props;
     const { name } = new BudgetsBudget(this, "budget", {
       name: prefix,
-      budgetType: "COST",
-      limitAmount: String(budget.monthlyUsd),
-      limitUnit: "USD",
-      timeUnit: "MONTHLY",
       // A user's tag is written so (AWS Budgets API, `CostFilters`).
-      costFilter: [{ name: "TagKeyValue", values: [`user:Environment$${props.environment}`] }],
-      notification: budget.alertPercents.map((threshold) => ({
-        comparisonOperator: "GREATER_THAN",
-        notificationType: "ACTUAL",
-        threshold,
-        thresholdType: "PERCENTAGE",
-        subscriberEmailAddresses: [...budget.alertAddresses],
-      })),
+      ...monthlyCost(budget, `user:Environment$${props.environment}`),
     });
     if (stop === undefined) return;
 
-    const trust = new DataAwsIamPolicyDocument(this, "trust", {
-      statement: [
-        serviceTrust({
-          sid: "Budgets",
-          account,
-          service: account.servicePrincipal("budgets"),
-          sourceArn: `arn:${account.partition}:budgets::${account.id}:budget/*`,
-        }),
-      ],
-    });
-    const role = new IamRole(this, "role", {
+    const { policy, roleArns } = stop;
+    const { attachPolicy, role } = attachingRole(this, {
+      account,
       name: `${prefix}-budget`,
-      description: "Attaches the policy that keeps apps from starting, and takes it off again",
-      assumeRolePolicy: trust.json,
+      policy,
+      roleArns,
     });
-    const attach = new DataAwsIamPolicyDocument(this, "attach_document", {
-      statement: [
-        {
-          sid: "TheOnePolicyOnTheseRoles",
-          actions: ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-          resources: [...stop.roleArns],
-          condition: [{ test: "ArnEquals", variable: "iam:PolicyARN", values: [stop.policy.policy.arn] }],
-        },
-      ],
-    });
-    const attachPolicy = new IamRolePolicy(this, "attach", {
-      name: "attach",
-      role: role.name,
-      policy: attach.json,
-    });
-    onlyInlinePolicies(role, [attachPolicy]);
     new BudgetsBudgetAction(this, "stop", {
       budgetName: name,
-      actionType: "APPLY_IAM_POLICY",
-      approvalModel: "AUTOMATIC",
-      notificationType: "ACTUAL",
-      actionThreshold: { actionThresholdType: "PERCENTAGE", actionThresholdValue: stop.atPercent },
-      definition: {
-        iamActionDefinition: {
-          policyArn: stop.policy.policy.arn,
-          roles: Token.asList(Fn.concat([...stop.roleNames])),
-        },
-      },
+      ...stopAction(budget, policy, stop.atPercent, Token.asList(Fn.concat([...stop.roleNames]))),
       executionRoleArn: role.arn,
-      subscriber: budget.alertAddresses.map((address) => ({ address, subscriptionType: "EMAIL" })),
       dependsOn: [attachPolicy],
     });
   }
+}
+
+/** The parts of a budget for what has a tag, which is written as in the class above. */
+export const monthlyCost = (budget: ResolvedBudget, tag: string) => ({
+  budgetType: "COST",
+  limitAmount: String(budget.monthlyUsd),
+  limitUnit: "USD",
+  timeUnit: "MONTHLY",
+  costFilter: [{ name: "TagKeyValue", values: [tag] }],
+  notification: budget.alertPercents.map((threshold) => ({
+    comparisonOperator: "GREATER_THAN",
+    notificationType: "ACTUAL",
+    threshold,
+    thresholdType: "PERCENTAGE",
+    subscriberEmailAddresses: [...budget.alertAddresses],
+  })),
+});
+
+/** The parts of an action that attaches the policy to roles. */
+export const stopAction = (
+  budget: ResolvedBudget,
+  { policy }: BudgetStopPolicy,
+  atPercent: number,
+  roles: string[],
+) => ({
+  actionType: "APPLY_IAM_POLICY",
+  approvalModel: "AUTOMATIC",
+  notificationType: "ACTUAL",
+  actionThreshold: { actionThresholdType: "PERCENTAGE", actionThresholdValue: atPercent },
+  definition: { iamActionDefinition: { policyArn: policy.arn, roles } },
+  subscriber: budget.alertAddresses.map((address) => ({ address, subscriptionType: "EMAIL" })),
+});
+
+/** The role with which AWS Budgets attaches the policy to these roles. */
+export function attachingRole(
+  scope: Construct,
+  props: {
+    readonly account: AwsAccount;
+    readonly name: string;
+    readonly policy: BudgetStopPolicy;
+    readonly roleArns: readonly string[];
+  },
+) {
+  const { account, name, policy, roleArns } = props;
+  const trust = new DataAwsIamPolicyDocument(scope, "trust", {
+    statement: [
+      serviceTrust({
+        sid: "Budgets",
+        account,
+        service: account.servicePrincipal("budgets"),
+        sourceArn: `arn:${account.partition}:budgets::${account.id}:budget/*`,
+      }),
+    ],
+  });
+  const role = new IamRole(scope, "role", {
+    name,
+    description: "Attaches the policy that keeps apps from starting, and takes it off again",
+    assumeRolePolicy: trust.json,
+  });
+  const attach = new DataAwsIamPolicyDocument(scope, "attach_document", {
+    statement: [
+      {
+        sid: "TheOnePolicyOnTheseRoles",
+        actions: ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+        resources: [...roleArns],
+        condition: [{ test: "ArnEquals", variable: "iam:PolicyARN", values: [policy.policy.arn] }],
+      },
+    ],
+  });
+  const attachPolicy = new IamRolePolicy(scope, "attach", {
+    name: "attach",
+    role: role.name,
+    policy: attach.json,
+  });
+  onlyInlinePolicies(role, [attachPolicy]);
+  return { attachPolicy, role };
 }

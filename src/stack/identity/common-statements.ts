@@ -1,4 +1,5 @@
 import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/data-aws-iam-policy-document/index.js";
+import { userTag } from "../../settings/names.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
 import { inRegion, tagOfEnvironment } from "./conditions.ts";
 
@@ -98,6 +99,25 @@ export function spaceStatements(
     },
   ];
 }
+
+/**
+ * Nobody tags anything with another user's name, who would pay for it. Each create with tags needs AddTags as well. The
+ * role of shared spaces lacks the tag, so the variable has a default, which denies it every user's name.
+ */
+export const otherUsersTagStatement = (account: AwsAccount): DataAwsIamPolicyDocumentStatement => ({
+  sid: "OtherUsersTag",
+  effect: "Deny",
+  actions: ["sagemaker:AddTags"],
+  resources: [account.arn("sagemaker", "*")],
+  condition: [
+    { test: "Null", variable: `aws:RequestTag/${userTag}`, values: ["false"] },
+    {
+      test: "StringNotEquals",
+      variable: `aws:RequestTag/${userTag}`,
+      values: [`&{aws:PrincipalTag/${userTag}, '-'}`],
+    },
+  ],
+});
 
 /**
  * Names and states of the account's jobs, models and endpoints: lists have no resource. Descriptions are of own ones only

@@ -12,6 +12,7 @@ import {
   serviceStatements,
 } from "../services/service-statements.ts";
 import type { EnvironmentContext } from "../support/environment-context.ts";
+import { otherUsersTagStatement } from "./common-statements.ts";
 import { type EnvironmentRole, type ExecutionPoliciesProps, ExecutionRole } from "./execution-role.ts";
 import { ExistingRole } from "./existing-role.ts";
 import { ManagedPolicy } from "./managed-policy.ts";
@@ -70,7 +71,11 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
       : new ScheduleRoles(scope, "schedule_roles", { account, prefix, users: schedulesRunAs });
   const scheduleRoles = scheduled?.names ?? [];
   const rolesWithAccess = [...jobRoles.values()].map(({ name }) => name);
-  const follow = jobFollowStatements(account, prefix, senderOf(account, prefix, arn));
+  const follow = [
+    ...jobFollowStatements(account, prefix, senderOf(account, prefix, arn), access.schedules),
+    // With one role for everybody, the tag is of users that IAM cannot tell apart.
+    ...(arn === undefined ? [otherUsersTagStatement(account)] : []),
+  ];
   const role =
     arn === undefined
       ? new ExecutionRole(scope, "execution", {

@@ -8,9 +8,9 @@ import type { DataAwsIamPolicyDocumentStatement } from "@cdktf/provider-aws/lib/
  * so of training; guess: of processing too).
  *
  * These are not denied, because AWS makes them as the role, from its own network and not for a caller, where no key tells
- * it from a thief: CreateProcessingJob, AddTags, DescribeProcessingJob and StopProcessingJob of Pipelines and EventBridge
- * Scheduler, kms:CreateGrant and kms:DescribeKey for volumes, and Studio's pages (guesses). Apps and spaces need
- * `sagemaker:DomainId` anyway, which only requests from Studio have.
+ * it from a thief: the Create, Describe and Stop actions of processing and training jobs and AddTags, of Pipelines and
+ * EventBridge Scheduler; StartPipelineExecution of a user's schedules; kms:CreateGrant and kms:DescribeKey for volumes; and
+ * Studio's pages (guesses). Apps and spaces need `sagemaker:DomainId` anyway, which only requests from Studio have.
  */
 export const perimeterStatement = (endpointIds: readonly string[]): DataAwsIamPolicyDocumentStatement => ({
   sid: "OnlyThroughTheVpc",
@@ -26,9 +26,18 @@ export const perimeterStatement = (endpointIds: readonly string[]): DataAwsIamPo
     "sagemaker:*Endpoint*",
     "sagemaker:*FeatureGroup*",
     "sagemaker:*Model*",
-    "sagemaker:*Pipeline*",
+    "sagemaker:*Pipeline",
+    "sagemaker:*Pipelines",
+    "sagemaker:DescribePipeline*",
+    "sagemaker:ListPipeline*",
+    "sagemaker:RetryPipeline*",
+    "sagemaker:SendPipeline*",
+    "sagemaker:StopPipeline*",
+    "sagemaker:UpdatePipeline*",
     "sagemaker:*Record",
-    "sagemaker:*TrainingJob*",
+    "sagemaker:DeleteTrainingJob",
+    "sagemaker:ListTrainingJobs*",
+    "sagemaker:UpdateTrainingJob",
     "sagemaker:*TransformJob*",
     "sagemaker:*TuningJob*",
     "sagemaker:ListProcessingJobs",

@@ -23,6 +23,8 @@ export interface JobAccess extends JobRuntime {
   readonly maximumMinutes: number;
   /** @default any */
   readonly allowedInstanceTypes?: readonly string[] | undefined;
+  /** Whether users may make schedules of their own. */
+  readonly schedules: boolean;
   /** Whether users may also use the types in the tags of their roles. @default false */
   readonly teamInstanceTypes?: boolean | undefined;
 }
@@ -42,11 +44,12 @@ export function jobFollowStatements(
   account: AwsAccount,
   prefix: string,
   sender: Sender,
+  schedules: boolean,
 ): DataAwsIamPolicyDocumentStatement[] {
   return [
     ...followStatements(account, sender),
     // Schedule groups are of the users' own roles.
-    ...(sender.condition.length > 0 ? scheduleStatements(account, prefix) : []),
+    ...(sender.condition.length > 0 ? scheduleStatements(account, prefix, schedules) : []),
   ];
 }
 
@@ -218,16 +221,20 @@ function followStatements(
   ];
 }
 
-/** Schedules in the user's own group, which Terraform makes: people create none. */
-function scheduleStatements(account: AwsAccount, prefix: string): DataAwsIamPolicyDocumentStatement[] {
+/** Schedules in the user's own group, which Terraform makes: people create none. Those that exist may always go. */
+function scheduleStatements(
+  account: AwsAccount,
+  prefix: string,
+  schedules: boolean,
+): DataAwsIamPolicyDocumentStatement[] {
   return [
     {
       sid: "OwnSchedules",
       actions: [
-        "scheduler:CreateSchedule",
+        ...(schedules ? ["scheduler:CreateSchedule"] : []),
         "scheduler:DeleteSchedule",
         "scheduler:GetSchedule",
-        "scheduler:UpdateSchedule",
+        ...(schedules ? ["scheduler:UpdateSchedule"] : []),
       ],
       resources: [account.arn("scheduler", `schedule/${awsNames(prefix).user(userVariable)}/*`)],
       condition: withUserTag,

@@ -7,6 +7,7 @@ import type { UserTypes } from "../../settings/team-types.ts";
 import { userRoleArn } from "../identity/conditions.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
 import { SpaceSecurityGroup } from "../network/space-security-group.ts";
+import { longestKeepAliveSeconds } from "../services/service-statements.ts";
 import type { EnvironmentBucket } from "../storage/artifact-bucket.ts";
 import { encryptedObject } from "../storage/payload.ts";
 import type { AwsAccount } from "../support/aws-account.ts";
@@ -62,15 +63,23 @@ export interface JobsJson extends JobPlacement {
   /** Types that the teams of a user add, by the user's name in lower case. */
   readonly teamInstanceTypes: Readonly<Record<string, readonly string[]>>;
   readonly defaultInstanceType: string;
+  /** Of a job. Null: any number. */
+  readonly maximumInstances: number | null;
+  /** Security groups of jobs with several instances, which reach one another. Empty if a job has one. */
+  readonly nodeSecurityGroupIds: readonly string[];
   readonly maximumMinutes: number;
+  /** How long the instances of a training job may stay for the next one. */
+  readonly maximumWarmMinutes: number;
   readonly volumeGb: number;
+  readonly maximumSchedulesPerUser: number;
+  readonly shortestScheduleMinutes: number;
   /** Whether models can be outside the VPC: `sagemaker_marimo/sdk_defaults.py`. */
   readonly serverlessEndpoints: boolean;
   readonly tags: Readonly<Record<string, string>>;
 }
 
 /**
- * Notebooks as SageMaker Processing jobs: their network, and the object `jobs.json` in the bucket from which
+ * Notebooks as SageMaker processing and training jobs: their network, and the object `jobs.json` in the bucket from which
  * `marimo-job` reads it.
  */
 export class Jobs extends Construct {
@@ -88,8 +97,22 @@ export class Jobs extends Construct {
       description: "Processing jobs",
       vpcId: network.vpcId,
       https: network.https,
-      reachesItself: false,
+      within: [],
     });
+    const { maximumInstances } = settings;
+    const nodeGroupIds =
+      maximumInstances === 1
+        ? []
+        : [
+            new SpaceSecurityGroup(this, "node_security", {
+              name: `${prefix}-job-nodes`,
+              description: "Training jobs with several instances, which reach one another",
+              vpcId: network.vpcId,
+              https: network.https,
+              // EFA needs all protocols (Amazon EC2 User Guide, "Get started with EFA and NCCL").
+              within: [{ what: "nodes of a job", protocol: "-1", fromPort: 0, toPort: 0 }],
+            }).groupId,
+          ];
     const common = {
       subnetIds: network.privateSubnetIds,
       securityGroupIds: [groupId],
@@ -104,7 +127,9 @@ export class Jobs extends Construct {
       allowedInstanceTypes: settings.allowedInstanceTypes,
       teamInstanceTypes: (props.userTypes?.size ?? 0) > 0,
       maximumMinutes: settings.maximumMinutes,
+      schedules: settings.maximumSchedulesPerUser > 0,
       ...common,
+      securityGroupIds: [groupId, ...nodeGroupIds],
     };
     const { imageUri, gpuImageUri } = settings;
     this.defaults =
@@ -144,8 +169,13 @@ export class Jobs extends Construct {
             [...(props.userTypes ?? [])].map(([user, { instanceTypes }]) => [user, instanceTypes]),
           ),
           defaultInstanceType: settings.defaultInstanceType,
+          maximumInstances: maximumInstances === "any" ? null : maximumInstances,
+          nodeSecurityGroupIds: nodeGroupIds,
           maximumMinutes: settings.maximumMinutes,
+          maximumWarmMinutes: longestKeepAliveSeconds / 60,
           volumeGb: settings.volumeGb,
+          maximumSchedulesPerUser: settings.maximumSchedulesPerUser,
+          shortestScheduleMinutes: settings.shortestScheduleMinutes,
           serverlessEndpoints: props.serverlessEndpoints,
           tags: props.tags,
         } satisfies JobsJson,

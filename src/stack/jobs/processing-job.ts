@@ -40,6 +40,8 @@ export interface ProcessingJob {
   readonly arguments: readonly string[];
   /** ARNs of secrets, by the environment variable that the notebook gets each in. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** Beside those of the environment. */
+  readonly tags: Readonly<Record<string, string>>;
 }
 
 /**
@@ -111,6 +113,6 @@ export function processingJobRequest(defaults: JobDefaults, job: ProcessingJob) 
         Object.entries(job.secrets).map(([name, arn]) => [`${secretVariable}${name}`, arn]),
       ),
     },
-    Tags: Object.entries(defaults.tags).map(([Key, Value]) => ({ Key, Value })),
+    Tags: Object.entries({ ...defaults.tags, ...job.tags }).map(([Key, Value]) => ({ Key, Value })),
   };
 }

@@ -17,7 +17,14 @@ import {
 import { Construct } from "constructs";
 import { appFiles } from "../../notebooks/app-files.ts";
 import { type AthenaWorkgroups, workgroupOfSchedule } from "../../settings/athena.ts";
-import { awsNames, folders as bucketFolders, bucketPrefixes, checksums } from "../../settings/names.ts";
+import {
+  awsNames,
+  folders as bucketFolders,
+  bucketPrefixes,
+  checksums,
+  scheduleTag,
+  userTag,
+} from "../../settings/names.ts";
 import { longestSchedulePrefix, type ResolvedSchedule } from "../../settings/schedules.ts";
 import { passedTo, scheduledUserArn, tagged } from "../identity/conditions.ts";
 import { onlyInlinePolicies } from "../identity/inline-policies.ts";
@@ -115,6 +122,7 @@ export class Schedules extends Construct {
             notebook: basename(schedule.notebook),
             arguments: schedule.arguments,
             secrets: schedule.secrets,
+            tags: { [scheduleTag]: schedule.name, ...(runAs === undefined ? {} : { [userTag]: runAs }) },
           },
         ),
       );

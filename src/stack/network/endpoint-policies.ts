@@ -74,6 +74,7 @@ export function interfaceEndpoints(
   services: Pick<ResolvedServices, "featureStore" | "mlflowArn">,
   granted: GrantedServices,
   ai: boolean,
+  schedules: boolean,
 ): Readonly<Record<string, EndpointService>> {
   const service = (name: string, ...statements: readonly DataAwsIamPolicyDocumentStatement[]) => ({
     serviceName: `${account.reverseDnsPrefix}.${account.region}.${name}`,
@@ -194,6 +195,15 @@ export function interfaceEndpoints(
           lakeformation: service("lakeformation", {
             sid: "DataOfTheAccount",
             actions: ["lakeformation:Get*"],
+            resources: ["*"],
+          }),
+        }
+      : {}),
+    ...(schedules
+      ? {
+          scheduler: service("scheduler", {
+            sid: "SchedulesOfTheAccount",
+            actions: ["scheduler:*"],
             resources: ["*"],
           }),
         }

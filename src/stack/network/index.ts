@@ -35,5 +35,8 @@ export function environmentNetwork(scope: Construct, props: EnvironmentNetworkPr
     services: environment.services,
     granted: everyGrant(environment.access, environment.teams),
     ai: environment.ai !== undefined,
+    // With the one role of everybody there are no schedule groups.
+    schedules:
+      environment.jobs.maximumSchedulesPerUser > 0 && environment.existing.executionRoleArn === undefined,
   });
 }

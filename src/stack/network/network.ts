@@ -44,6 +44,8 @@ export interface NetworkProps {
   readonly codeArtifact?: CodeArtifactRepository | undefined;
   /** Whether models of Amazon Bedrock are called. @default false */
   readonly ai?: boolean | undefined;
+  /** Whether users make schedules of their own. @default false */
+  readonly schedules?: boolean | undefined;
   /** ARNs of secrets that jobs read. */
   readonly secrets?: readonly string[] | undefined;
   /** Feature store and MLflow, whose endpoints are beside SageMaker's own. @default neither */
@@ -246,6 +248,7 @@ export class Network extends Construct implements EnvironmentNetwork {
         ...{ glue: false, secrets: false, athena: false, redshift: false, lakeFormation: false },
       },
       props.ai === true,
+      props.schedules === true,
     );
     for (const [name, { serviceName, statements }] of Object.entries(services)) {
       const policy = new DataAwsIamPolicyDocument(this, `${name}_endpoint_policy`, {

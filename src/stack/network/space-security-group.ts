@@ -10,13 +10,26 @@ export interface HttpsDestination {
   readonly prefixListId?: string | undefined;
 }
 
+/** Traffic between members of a security group. */
+export interface GroupTraffic {
+  readonly what: string;
+  readonly protocol: string;
+  readonly fromPort: number;
+  readonly toPort: number;
+}
+
+const betweenApps: readonly GroupTraffic[] = [
+  { what: "NFS, the home file system", protocol: "tcp", fromPort: 2049, toPort: 2049 },
+  { what: "apps of the same spaces", protocol: "tcp", fromPort: 8192, toPort: 65535 },
+];
+
 export interface SpaceSecurityGroupProps {
   readonly name: string;
   readonly description: string;
   readonly vpcId: string;
   readonly https: readonly HttpsDestination[];
-  /** Whether the spaces in it reach one another. @default true */
-  readonly reachesItself?: boolean | undefined;
+  /** What its members may send one another. @default `betweenApps` */
+  readonly within?: readonly GroupTraffic[] | undefined;
   /** One group for each key. `name` and `description` then hold `${each.key}`. @default one group */
   readonly forEach?: MapTerraformIterator | undefined;
 }
@@ -32,11 +45,10 @@ export class SpaceSecurityGroup extends Construct {
 
   constructor(scope: Construct, id: string, props: SpaceSecurityGroupProps) {
     super(scope, id);
-    const withinTheGroup = [
-      { fromPort: 2049, toPort: 2049, what: "NFS, the home file system" },
-      { fromPort: 8192, toPort: 65535, what: "apps of the same spaces" },
-    ].map(({ what, ...ports }) => ({ what, rule: { ...ports, protocol: "tcp", selfAttribute: true } }));
-    const within = props.reachesItself === false ? [] : withinTheGroup;
+    const within = (props.within ?? betweenApps).map(({ what, ...traffic }) => ({
+      what,
+      rule: { ...traffic, selfAttribute: true },
+    }));
     const group = new SecurityGroup(this, "group", {
       name: props.name,
       description: props.description,

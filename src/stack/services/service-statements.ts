@@ -22,7 +22,7 @@ export interface ServiceAccess extends JobAccess {
 /** Requests of a serverless endpoint at the same time. An idle one costs nothing. */
 const mostConcurrency = 20;
 /** Idle instances between training jobs (warm pools) cost as much as busy ones. */
-const longestKeepAliveSeconds = 3600;
+export const longestKeepAliveSeconds = 3600;
 
 /**
  * The condition keys are those of the Service Authorization Reference, Amazon SageMaker AI. The SageMaker Python SDK sends

@@ -2,6 +2,7 @@ import { SagemakerDomain } from "@cdktf/provider-aws/lib/sagemaker-domain/index.
 import { SagemakerUserProfile } from "@cdktf/provider-aws/lib/sagemaker-user-profile/index.js";
 import { Fn, type ITerraformDependable, type MapTerraformIterator, TerraformLocal, Token } from "cdktf";
 import { Construct } from "constructs";
+import { userTag } from "../../settings/names.ts";
 import { providerInstanceTypes, studioInstanceTypes } from "../../settings/reference/instance-types.ts";
 import type { EnvironmentNetwork } from "../network/network.ts";
 import { SpaceSecurityGroup } from "../network/space-security-group.ts";
@@ -105,7 +106,7 @@ export class StudioDomain extends Construct {
       description: "Private spaces, of people added by hand too",
       vpcId: network.vpcId,
       https: network.https,
-      reachesItself: false,
+      within: [],
     });
     const shared = {
       executionRole: props.executionRoleArn,
@@ -187,6 +188,9 @@ export class StudioDomain extends Construct {
       forEach: userProfiles,
       domainId: this.domain.id,
       userProfileName: userProfiles.key,
+      // Reaches the apps of their private spaces and what they create there (SageMaker Developer Guide, "Custom tag
+      // propagation"), so that costs are counted by user.
+      tags: { [userTag]: Fn.lower(userProfiles.key) },
       ...(props.authentication === "SSO"
         ? {
             singleSignOnUserIdentifier: "UserName",

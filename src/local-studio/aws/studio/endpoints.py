@@ -231,9 +231,10 @@ def _order(studio: Studio, variants: list[Members], arn: str, run: str) -> Membe
         "command": ["python3", str(_MODEL_SERVER), "/opt/ml/model"],
         "environment": {str(key): str(value) for key, value in container.get("Environment", {}).items()},
         "seconds": _SECONDS,
-        "files": {},
+        "hosts": [{"name": "algo-1", "files": {}}],
         "inputs": [{"uri": data, "path": "/opt/ml/model", "optional": False}],
         "outputs": [],
+        "ownedByRoot": [],
         "message": "/opt/ml/output/message",
         **studio.credentials(model.execution_role_arn, {}),
     }

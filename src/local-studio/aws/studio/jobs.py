@@ -4,6 +4,7 @@ Other modules follow a job's changes with `Job.watchers`.
 """
 
 import re
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -31,8 +32,12 @@ class Job(Resource):
 
     # Called at each change of the status, with the lock held. They must not block.
     watchers: list[Callable[["Job"], None]] = field(default_factory=list)
-    log_stream: str = ""
+    # Log streams by host.
+    log_streams: dict[str, str] = field(default_factory=dict)
+    # None while the job waits for its instances.
     run: "Future[None] | None" = None
+    # What happens to the job at a later time.
+    timer: threading.Timer | None = None
 
     @property
     def name(self) -> str:
@@ -69,6 +74,13 @@ class Job(Resource):
         """An event of the app host while the job runs: JobEvent."""
         raise NotImplementedError
 
+    def launch(self) -> None:
+        """The job has its instances."""
+
+    def restart_delay(self, _outcome: Members) -> float | None:
+        """Seconds until the job has new instances and starts again. None: it has ended."""
+        return None
+
     def end(self, outcome: Members) -> None:
         message, status = outcome.get("exitMessage", ""), outcome.get("exitCode")
         if "failureReason" in outcome:
@@ -93,15 +105,35 @@ class Job(Resource):
         return ""
 
 
-def start(studio: Studio, store: dict[str, Any], job: Job, watchers: Iterable[Callable[[Any], None]]) -> None:
-    """Starts a job of a validated request. The caller holds the lock."""
+def start(
+    studio: Studio,
+    store: dict[str, Any],
+    job: Job,
+    watchers: Iterable[Callable[[Any], None]],
+    delay: float = 0,
+) -> None:
+    """Starts a job of a validated request after a delay in seconds. The caller holds the lock."""
     check_assumable(studio, job.members["RoleArn"])
     job.watchers += [*studio.job_watchers, *watchers]
     store[job.name] = job
     # Source: DescribeProcessingJob, ProcessingJobStatus, and DescribeTrainingJob, TrainingJobStatus: the
     # values. Guess: the first is InProgress.
     job.set_status("InProgress")
-    job.run = studio.jobs.submit(_run, studio, job)
+    _launch(studio, job, delay)
+
+
+def _launch(studio: Studio, job: Job, delay: float) -> None:
+    def launch() -> None:
+        with studio.lock:
+            if job.status == "InProgress":
+                job.launch()
+                job.run = studio.jobs.submit(_run, studio, job)
+
+    job.run = None
+    if delay > 0:
+        studio.after(delay, launch)
+    else:
+        launch()
 
 
 def check_name(store: dict[str, Any], name: str) -> None:
@@ -177,16 +209,22 @@ def _run(studio: Studio, job: Job) -> None:
             **job.order(),
             **studio.credentials(job.members["RoleArn"], {}),
         }
-        if job.instances > 1:
+        if job.instances > len(order["hosts"]):
             message = f"The local AWS runs the first of this job's {job.instances} instances only."
-            _log(studio, job, [{"message": message, "timestamp": int(datetime.now(UTC).timestamp() * 1000)}])
+            line = {"message": message, "timestamp": int(datetime.now(UTC).timestamp() * 1000)}
+            _log(studio, job, "algo-1", [line])
     try:
         outcome = studio.app_host.run_job(order, lambda event: _report(studio, job, event))
     except AppHostFailure as failure:
         outcome = {"failureReason": f"InternalServerError: {failure}"}
     with studio.lock:
-        if not job.is_over:
+        if job.is_over:
+            return
+        delay = job.restart_delay(outcome)
+        if delay is None:
             job.end(outcome)
+        else:
+            _launch(studio, job, delay)
 
 
 def _report(studio: Studio, job: Job, event: Members) -> None:
@@ -198,19 +236,18 @@ def _report(studio: Studio, job: Job, event: Members) -> None:
             studio.notify_app_host(lambda host: host.kill_job(job.arn))
         else:
             if "lines" in event:
-                _log(studio, job, event["lines"])
+                _log(studio, job, event["host"], event["lines"])
             if not job.is_over:
                 job.on_event(event)
 
 
-def _log(studio: Studio, job: Job, lines: list[Members]) -> None:
+def _log(studio: Studio, job: Job, host: str, lines: list[Members]) -> None:
     logs = logs_backends[studio.account][studio.region]
-    if not job.log_stream:
-        # Guess: the number is the time of the first line.
-        job.log_stream = f"{job.name}/algo-1-{int(datetime.now(UTC).timestamp())}"
+    # Guess: the number is the time of the first line.
+    stream = job.log_streams.setdefault(host, f"{job.name}/{host}-{int(datetime.now(UTC).timestamp())}")
     logs.ensure_log_group(job.log_group)
-    logs.ensure_log_stream(job.log_group, job.log_stream)
-    logs.groups[job.log_group].put_log_events(job.log_stream, lines)
+    logs.ensure_log_stream(job.log_group, stream)
+    logs.groups[job.log_group].put_log_events(stream, lines)
 
 
 def find(store: dict[str, Any], name: str) -> Job:
@@ -230,7 +267,7 @@ def stop(studio: Studio, job: Job) -> None:
     # Source: DescribeProcessingJob, ProcessingJobStatus, and DescribeTrainingJob, TrainingJobStatus: the
     # values.
     job.set_status("Stopping")
-    if job.run is not None and job.run.cancel():
+    if job.run is None or job.run.cancel():
         # Source: as above. Guess: the same for a job that has not started.
         studio.settle(job, "Stopped")
     else:

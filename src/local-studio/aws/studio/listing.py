@@ -154,6 +154,9 @@ def _jobs(kind: str, jobs: Iterable[Resource], request: Members) -> Members:
         "StatusEquals": _equals("Status"),
         **_times("CreationTime", "CreationTime"),
         **_times("LastModifiedTime", "LastModifiedTime"),
+        "WarmPoolStatusEquals": lambda members, wanted: (
+            members.get("WarmPoolStatus", {}).get("Status") == wanted
+        ),
     }
     key = f"{kind}Summaries"
     page = _page(key, jobs, request, filters)

@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 
-from . import request_validation
+from . import pipeline_variables, request_validation
 from .errors import ValidationException
 from .state import Members
 
@@ -40,14 +40,24 @@ class RetryPolicy:
     attempts: int = 5
 
 
+# Types of steps here, by the member with the job's name. AWS has others, such as Condition.
+JOB_NAMES = {"Processing": "ProcessingJobName", "Training": "TrainingJobName"}
+
+
 @dataclass(frozen=True)
 class Step:
     name: str
+    type: str
     arguments: Members
     depends_on: tuple[str, ...] = ()
     retry_policies: tuple[RetryPolicy, ...] = ()
     display_name: str | None = None
     description: str | None = None
+
+
+def filled(arguments: Members, execution: str) -> Members:
+    found: Members = pipeline_variables.fill(arguments, {pipeline_variables.EXECUTION_ID: execution})
+    return found
 
 
 @dataclass
@@ -70,24 +80,25 @@ class _Reader:
             name = members.get("Name") if isinstance(members, dict) else None
             if not isinstance(name, str) or not name:
                 self.problems.append(f"step {number} has no Name")
-            elif members.get("Type") != "Processing":
-                # AWS has other types, such as Training and Condition.
-                self.problems.append(
-                    f"Type of step {name} must be 'Processing' here, not {members.get('Type')!r}"
-                )
+            elif members.get("Type") not in JOB_NAMES:
+                types = " or ".join(map(repr, JOB_NAMES))
+                self.problems.append(f"Type of step {name} must be {types} here, not {members.get('Type')!r}")
             else:
                 yield self._step(name, members)
 
     def _step(self, name: str, members: Members) -> Step:
-        arguments = members.get("Arguments")
-        # Each attempt has a new job name.
-        job = {"ProcessingJobName": name.replace("_", "-"), **(arguments or {})}
+        kind, arguments = members["Type"], members.get("Arguments")
         try:
-            request_validation.parse("CreateProcessingJob", json.dumps(job))
+            # Each attempt has a new job name.
+            job = {JOB_NAMES[kind]: name.replace("_", "-"), **filled(arguments or {}, "0" * 12)}
+            request_validation.parse(f"Create{kind}Job", json.dumps(job))
         except ServiceException as refusal:
             self.problems.append(f"Arguments of step {name}: {refusal.message}")
+        except ValueError as error:
+            self.problems.append(f"Arguments of step {name}: {error}")
         return Step(
             name,
+            kind,
             arguments or {},
             tuple(members.get("DependsOn") or ()),
             tuple(self._policy(name, policy) for policy in members.get("RetryPolicies") or ()),

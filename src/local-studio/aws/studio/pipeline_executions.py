@@ -1,4 +1,4 @@
-"""Executions of a pipeline: a processing job for each step, in the requested order and parallelism.
+"""Executions of a pipeline: a processing or training job for each step, in the requested order and number.
 
 All code here runs with the lock held: requests and timers acquire it, and jobs report their end with it.
 """
@@ -13,21 +13,27 @@ from datetime import UTC, datetime
 
 from moto.core.exceptions import ServiceException
 
-from . import processing_jobs, request_validation
+from . import jobs, processing_jobs, request_validation, training_jobs
 from .pipeline_definition import (
     CAPACITY_ERROR,
     INTERNAL_ERROR,
+    JOB_NAMES,
     RESOURCE_LIMIT,
     SERVICE_FAULT,
     THROTTLING,
     RetryPolicy,
     Step,
+    filled,
 )
-from .processing_jobs import ProcessingJob
 from .state import Members, Resource, Studio
 
+
+class AccessDenied(ServiceException):
+    code = "AccessDeniedException"
+
+
 _LETTERS = string.ascii_lowercase + string.digits
-# Source: CreateProcessingJob, ProcessingJobName: 63 characters, of which the suffix here has 11.
+# Source: CreateProcessingJob and CreateTrainingJob: 63 characters, of which the suffix here has 11.
 _MAX_JOB_PREFIX = 52
 
 # Exception types by the beginning of an error of CreateProcessingJob or of a job's FailureReason. Source:
@@ -54,7 +60,7 @@ class StepRun:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     failure: str | None = None
-    job: ProcessingJob | None = None
+    job: jobs.Job | None = None
 
     @property
     def is_over(self) -> bool:
@@ -74,7 +80,7 @@ class StepRun:
             "StartTime": self.started,
             "EndTime": self.ended,
             "FailureReason": self.failure and self.failure[:1024],  # the model's limit
-            "Metadata": self.job and {"ProcessingJob": {"Arn": self.job.arn}},
+            "Metadata": self.job and {self.job.kind: {"Arn": self.job.arn}},
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -84,11 +90,14 @@ class Execution(Resource):
     studio: Studio = field(kw_only=True)
     steps: Sequence[Step] = field(kw_only=True)
     max_parallel: int = field(kw_only=True)
+    role_arn: str = field(kw_only=True)
     tokens: set[str] = field(default_factory=set)
     runs: dict[str, StepRun] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, studio: Studio, pipeline_arn: str, steps: Sequence[Step], max_parallel: int) -> "Execution":
+    def of(
+        cls, studio: Studio, pipeline_arn: str, role_arn: str, steps: Sequence[Step], max_parallel: int
+    ) -> "Execution":
         arn = f"{pipeline_arn}/execution/{_random(12)}"
         configuration = {"MaxParallelExecutionSteps": max_parallel}
         members = {
@@ -97,7 +106,13 @@ class Execution(Resource):
             "ParallelismConfiguration": configuration,
         }
         execution = cls(
-            "PipelineExecution", arn, members, studio=studio, steps=steps, max_parallel=max_parallel
+            "PipelineExecution",
+            arn,
+            members,
+            studio=studio,
+            steps=steps,
+            max_parallel=max_parallel,
+            role_arn=role_arn,
         )
         # Source: PipelineExecutionStatus: the values.
         execution.set_status("Executing")
@@ -150,24 +165,32 @@ class Execution(Resource):
         identifier = self.arn.rsplit("/", 1)[-1]
         # SageMaker Developer Guide, "IAM Access Management" of Pipelines: the name in Arguments is the prefix
         # of the job name. The suffix and the default name are those of real jobs.
-        prefix = run.step.arguments.get("ProcessingJobName") or f"pipelines-{identifier}-{run.step.name}"
+        kind, member = run.step.type, JOB_NAMES[run.step.type]
+        arguments = filled(run.step.arguments, identifier)
+        prefix = arguments.get(member) or f"pipelines-{identifier}-{run.step.name}"
         name = f"{prefix[:_MAX_JOB_PREFIX].replace('_', '-').rstrip('-')}-{_random(10)}"
         try:
-            request = request_validation.parse(
-                "CreateProcessingJob", json.dumps({**run.step.arguments, "ProcessingJobName": name})
-            )
-            run.job = processing_jobs.start(self.studio, request, [lambda job: self._on_job_change(run, job)])
+            request = request_validation.parse(f"Create{kind}Job", json.dumps({**arguments, member: name}))
+            if denied := self.studio.denial(self.role_arn, f"Create{kind}Job", request):
+                # Source: IAM User Guide, "Troubleshoot access denied error messages" (including the wording).
+                raise AccessDenied(denied)
+            if kind == "Training":
+                training_jobs.create(self.studio, request)
+                run.job = self.studio.training_jobs[name]
+            else:
+                run.job = processing_jobs.start(self.studio, request)
+            # Before its end, which needs the lock.
+            run.job.watchers.append(lambda job: self._on_job_change(run, job))
             run.status = "Executing"
         except ServiceException as refusal:
             self._fail(
                 run,
                 refusal.code,
                 # Guess: the wording.
-                "ClientError: Failed to invoke sagemaker:CreateProcessingJob. Error Details: "
-                f"{refusal.message}",
+                f"ClientError: Failed to invoke sagemaker:Create{kind}Job. Error Details: {refusal.message}",
             )
 
-    def _on_job_change(self, run: StepRun, job: ProcessingJob) -> None:
+    def _on_job_change(self, run: StepRun, job: jobs.Job) -> None:
         if run.job is not job or run.is_over or not job.is_over:
             return
         if job.status == "Completed":
@@ -215,7 +238,7 @@ class Execution(Resource):
                 run.end("Stopped")
             elif run.status == "Executing" and run.job is not None and run.job.status == "InProgress":
                 run.status = "Stopping"
-                processing_jobs.stop(self.studio, {"ProcessingJobName": run.job.name})
+                jobs.stop(self.studio, run.job)
         self.advance()
 
     def abandon(self) -> None:

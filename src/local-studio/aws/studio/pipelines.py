@@ -113,7 +113,13 @@ def start_execution(studio: Studio, request: Members) -> Members:
     if request.get("PipelineParameters") or "SelectiveExecutionConfig" in request:
         # Guess: AWS supports both; here a definition has no parameters.
         raise ValidationException("PipelineParameters and SelectiveExecutionConfig are not supported here.")
-    execution = Execution.of(studio, pipeline.arn, pipeline.steps, _max_parallel(request, pipeline.members))
+    execution = Execution.of(
+        studio,
+        pipeline.arn,
+        pipeline.members["RoleArn"],
+        pipeline.steps,
+        _max_parallel(request, pipeline.members),
+    )
     execution.tokens.add(request["ClientRequestToken"])
     names = ("PipelineExecutionDisplayName", "PipelineExecutionDescription")
     execution.members |= {name: request[name] for name in names if name in request}

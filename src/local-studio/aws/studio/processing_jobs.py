@@ -40,10 +40,15 @@ class ProcessingJob(jobs.Job):
             "seconds": self.members.get("StoppingCondition", {}).get(
                 "MaxRuntimeInSeconds", jobs.DEFAULT_SECONDS
             ),
-            "files": {
-                "/opt/ml/config/processingjobconfig.json": json.dumps(configuration),
-                "/opt/ml/config/resourceconfig.json": json.dumps(resources),
-            },
+            "hosts": [
+                {
+                    "name": "algo-1",
+                    "files": {
+                        "/opt/ml/config/processingjobconfig.json": json.dumps(configuration),
+                        "/opt/ml/config/resourceconfig.json": json.dumps(resources),
+                    },
+                }
+            ],
             "inputs": [
                 {"uri": place["S3Uri"], "path": place["LocalPath"], "optional": False}
                 for place in (one["S3Input"] for one in self.members.get("ProcessingInputs", []))
@@ -58,6 +63,7 @@ class ProcessingJob(jobs.Job):
                 }
                 for place in (one["S3Output"] for one in outputs.get("Outputs", []))
             ],
+            "ownedByRoot": [one["S3Output"]["LocalPath"] for one in outputs.get("Outputs", [])],
             "message": "/opt/ml/output/message",
         }
 

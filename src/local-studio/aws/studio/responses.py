@@ -38,6 +38,7 @@ from . import (
     tags,
     training_jobs,
     user_profiles,
+    warm_pools,
 )
 from .errors import UnknownOperationException
 from .state import Members, OpenSession, Resource, Studio
@@ -88,6 +89,7 @@ _OPERATIONS: dict[str, Callable[[Studio, Members], Members | None]] = {
     "CreateTrainingJob": training_jobs.create,
     "DescribeTrainingJob": training_jobs.describe,
     "StopTrainingJob": training_jobs.stop,
+    "UpdateTrainingJob": warm_pools.update,
     "ListTrainingJobs": listing.training_jobs,
     "CreateFeatureGroup": feature_groups.create,
     "DescribeFeatureGroup": feature_groups.describe,

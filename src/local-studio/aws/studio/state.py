@@ -99,6 +99,7 @@ class Studio:
     training_jobs: dict[str, Any] = field(default_factory=dict)
     pipelines: dict[str, Any] = field(default_factory=dict)
     inference_profiles: dict[str, Members] = field(default_factory=dict)
+    warm_pool_quota: int | None = None  # instances in all warm pools; None: no limit
 
     def arn(self, resource: str) -> str:
         return f"arn:{self.partition}:sagemaker:{self.region}:{self.account}:{resource}"
@@ -125,6 +126,14 @@ class Studio:
         if self.open_session is None:
             return {}
         return {"credentials": self.open_session(self.region, role_arn, context)}
+
+    def denial(self, role_arn: str, operation: str, request: Members) -> str | None:
+        """What IAM says to a service that sends this request as a role. Without --iam, nothing."""
+        if self.open_session is None:
+            return None
+        from iam import Session, refusal_of  # it imports this module
+
+        return refusal_of(Session(role_arn), self, "sagemaker", operation, request)
 
     def domain(self, request: Members) -> Resource:
         return self.domains.find(request["DomainId"], f"Domain [{request['DomainId']}]")
@@ -156,7 +165,7 @@ class Studio:
                     # Source: the Status of each Describe… operation has these values.
                     resource.set_status(status)
 
-        self._after_delay(finish)
+        self.after(self.delay, finish)
 
     def remove(self, store: Store[Key], key: Key) -> None:
         """Sets the status Deleting, and removes the resource after the delay."""
@@ -167,7 +176,7 @@ class Studio:
             with self.lock:
                 store.pop(key, None)
 
-        self._after_delay(finish)
+        self.after(self.delay, finish)
 
     def ask_app_host(
         self,
@@ -193,7 +202,7 @@ class Studio:
                 if resource.status == before:
                     done(answer)
 
-        self._after_delay(run)
+        self.after(self.delay, run)
 
     def notify_app_host(self, work: Callable[[AppHost], None]) -> None:
         """Runs `work` in a separate thread. A failure is visible in the resource's status."""
@@ -204,10 +213,11 @@ class Studio:
 
         threading.Thread(target=run, daemon=True).start()
 
-    def _after_delay(self, action: Callable[[], None]) -> None:
-        timer = threading.Timer(self.delay, action)
+    def after(self, seconds: float, action: Callable[[], None]) -> threading.Timer:
+        timer = threading.Timer(seconds, action)
         timer.daemon = True  # the server may stop at any time
         timer.start()
+        return timer
 
 
 def named(domain_id: str, name: str) -> tuple[str, str]:

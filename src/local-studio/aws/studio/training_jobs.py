@@ -1,15 +1,16 @@
 """Training jobs on instances: their requests, what their containers get, and their metrics.
 
-Spot training is never interrupted, there are no warm pools, and only the first instance runs.
+Spot instances are interrupted only on order (`interrupt`). warm_pools.py keeps instances for later jobs.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
-from . import jobs
+from . import jobs, training_containers, warm_pools
 from .errors import ValidationException
+from .references import check_assumable
 from .state import Members, Studio
 
 # Source: SecondaryStatusTransition, StatusMessage. Guess: that these are all that a job on one instance has.
@@ -17,114 +18,63 @@ _MESSAGES = {
     "Starting": "Starting the training job",
     "Downloading": "Downloading the training data",
     "Training": "Training image download completed. Training in progress.",
+    "Interrupted": "The managed spot training instances were interrupted",
     "Uploading": "Uploading generated training model",
     "Completed": "Training job completed",
     "Failed": "Training job failed",
     "Stopping": "Stopping the training job",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job waited longer than MaxWaitTimeInSeconds provided",
     "Stopped": "Training job stopped",
 }
 _PHASES = {"downloading": "Downloading", "started": "Training", "uploading": "Uploading"}
+# Guess: what Spot instances cost, as a part of the price on demand.
+_SPOT_PRICE = 0.3
 
 
 @dataclass
 class TrainingJob(jobs.Job):
+    # Seconds until there is new capacity for a job whose Spot instances were interrupted.
+    capacity_delay: float | None = None
+    # When the present instances started, and the seconds on those before.
+    launched: datetime | None = None
+    seconds: float = 0
+    # The secondary status of a job that a time limit has stopped.
+    limit: str = ""
+
+    @property
+    def is_spot(self) -> bool:
+        return bool(self.members.get("EnableManagedSpotTraining"))
+
     @property
     def instances(self) -> int:
         return int(self.members["ResourceConfig"]["InstanceCount"])
 
     def order(self) -> Members:
-        """Files and folders: SageMaker Developer Guide, "How Amazon SageMaker AI Provides Training
-        Information" and "How Amazon SageMaker AI Processes Training Output"."""
-        members = self.members
-        container, output = members["AlgorithmSpecification"], members["OutputDataConfig"]
-        instance, channels = members["ResourceConfig"]["InstanceType"], members.get("InputDataConfig", [])
-        group = "homogeneousCluster"
-        config = {
-            "hyperparameters": members.get("HyperParameters", {}),
-            "inputdataconfig": {
-                one["ChannelName"]: {
-                    "TrainingInputMode": one.get("InputMode", container["TrainingInputMode"]),
-                    "S3DistributionType": "FullyReplicated",
-                    "RecordWrapperType": one.get("RecordWrapperType", "None"),
-                    **({"ContentType": one["ContentType"]} if "ContentType" in one else {}),
-                }
-                for one in channels
-            },
-            "resourceconfig": {
-                "current_host": "algo-1",
-                "hosts": ["algo-1"],
-                "network_interface_name": "eth0",
-                "current_instance_type": instance,
-                "current_group_name": group,
-                "instance_groups": [
-                    {"instance_group_name": group, "instance_type": instance, "hosts": ["algo-1"]}
-                ],
-            },
-        }
-        key = {"keyId": output["KmsKeyId"]} if output.get("KmsKeyId") else {}
-        checkpoints = members.get("CheckpointConfig")
-        saved = checkpoints and {
-            "uri": checkpoints["S3Uri"],
-            "path": checkpoints.get("LocalPath", "/opt/ml/checkpoints"),
-        }
-        inputs = [
-            {
-                "uri": one["DataSource"]["S3DataSource"]["S3Uri"],
-                "path": f"/opt/ml/input/data/{one['ChannelName']}",
-                "optional": False,
-            }
-            for one in channels
-        ]
-        outputs = [
-            {"uri": uri, "path": path, "when": "ended", "archive": self._is_archived, **key}
-            for uri, path in (
-                (self._output("model"), "/opt/ml/model"),
-                (self._output("output"), "/opt/ml/output/data"),
-            )
-        ]
-        return {
-            # Source: aws/amazon-sagemaker-examples#739: without an entrypoint, the image gets `train`.
-            "command": [
-                *container.get("ContainerEntrypoint", ["train"]),
-                *container.get("ContainerArguments", []),
-            ],
-            "environment": {
-                "TRAINING_JOB_NAME": self.name,
-                "TRAINING_JOB_ARN": self.arn,
-                **members.get("Environment", {}),
-            },
-            "seconds": members.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", jobs.DEFAULT_SECONDS),
-            "files": {f"/opt/ml/input/config/{name}.json": json.dumps(one) for name, one in config.items()},
-            "inputs": [*inputs, *([{**saved, "optional": True}] if saved else [])],
-            "outputs": [
-                *outputs,
-                *([{**saved, "when": "continuously", "archive": False}] if saved else []),
-            ],
-            "message": "/opt/ml/output/failure",
-        }
-
-    @property
-    def _is_archived(self) -> bool:
-        return bool(self.members["OutputDataConfig"].get("CompressionType") != "NONE")
-
-    def _output(self, name: str) -> str:
-        folder = self.members["OutputDataConfig"]["S3OutputPath"].rstrip("/")
-        # Source: OutputDataConfig, CompressionType. Guess: the name of the folder of files with NONE.
-        return f"{folder}/{self.name}/output/{name}{'.tar.gz' if self._is_archived else '/'}"
+        return training_containers.order(self)
 
     def set_status(self, status: str, failure_reason: str | None = None) -> None:
         # Source: DescribeTrainingJob, SecondaryStatus: the values for each TrainingJobStatus.
-        self._enter("Starting" if status == "InProgress" else status)
+        secondary = {"InProgress": "Starting", "Stopped": self.limit or "Stopped"}.get(status, status)
+        self._enter(secondary)
         if status in ("Completed", "Failed", "Stopped"):
-            now, start = datetime.now(UTC), self.members.get("TrainingStartTime")
-            self.members["SecondaryStatusTransitions"][-1]["EndTime"] = now
-            if start:
-                # Source: DescribeTrainingJob, BillableTimeInSeconds. Guess: the same without Spot.
-                seconds = max(1, round((now - start).total_seconds()))
-                self.members |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+            self.members["SecondaryStatusTransitions"][-1]["EndTime"] = datetime.now(UTC)
+            self._leave_instances()
+            if self.timer is not None:
+                self.timer.cancel()
+            if "TrainingStartTime" in self.members:
+                # Source: DescribeTrainingJob, BillableTimeInSeconds. Guess: both count the time on instances,
+                # without waiting for capacity. Without Spot they are equal.
+                seconds = max(1, round(self.seconds))
+                billable = max(1, round(seconds * _SPOT_PRICE)) if self.is_spot else seconds
+                self.members |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": billable}
         # Source: as above.
         super().set_status(status, failure_reason)
+
+    def _leave_instances(self) -> None:
+        if self.launched is not None:
+            self.seconds += (datetime.now(UTC) - self.launched).total_seconds()
+            self.launched = None
 
     def _enter(self, secondary: str) -> None:
         now = datetime.now(UTC)
@@ -134,19 +84,44 @@ class TrainingJob(jobs.Job):
         transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": _MESSAGES[secondary]})
         self.members |= {"SecondaryStatus": secondary, "LastModifiedTime": now}
 
+    def _report(self, secondary: str) -> None:
+        """Enters a secondary status that leaves the status as it is."""
+        self._enter(secondary)
+        for watcher in self.watchers:
+            watcher(self)
+
+    def launch(self) -> None:
+        # Source: SageMaker Developer Guide, "Managed Spot Training Lifecycle".
+        if self.members["SecondaryStatus"] == "Interrupted":
+            self._report("Starting")
+
     def on_event(self, event: Members) -> None:
-        phase = next((_PHASES[name] for name in event if name in _PHASES), None)
-        if phase:
-            self.members.setdefault("TrainingStartTime", datetime.now(UTC))
-        if phase == "Uploading":
-            self.members["ModelArtifacts"] = {"S3ModelArtifacts": self._output("model")}
-        # A job that is stopped stays in Stopping.
-        if phase and self.status == "InProgress":
-            self._enter(phase)
-            for watcher in self.watchers:
-                watcher(self)
         for line in event.get("lines", []):
             self._measure(line)
+        if "uploading" in event:
+            uri = training_containers.output_uri(self, "model")
+            self.members["ModelArtifacts"] = {"S3ModelArtifacts": uri}
+        # A job that is stopped stays in Stopping, and one that was interrupted in Interrupted.
+        if self.status != "InProgress" or self.capacity_delay is not None:
+            return
+        if "stopping" in event:
+            self.limit = "MaxRuntimeExceeded"
+            # Guess: Stopping comes before MaxRuntimeExceeded, as it does before MaxWaitTimeExceeded.
+            self.set_status("Stopping")
+        phase = next((_PHASES[name] for name in event if name in _PHASES), None)
+        if phase:
+            self.launched = self.launched or datetime.now(UTC)
+            self.members.setdefault("TrainingStartTime", self.launched)
+            self._report(phase)
+
+    def lose_instances(self, delay: float) -> None:
+        self.capacity_delay = delay
+        self._leave_instances()
+        self._report("Interrupted")
+
+    def restart_delay(self, _outcome: Members) -> float | None:
+        delay, self.capacity_delay = self.capacity_delay, None
+        return delay if self.status == "InProgress" else None
 
     def _measure(self, line: Members) -> None:
         """DescribeTrainingJob, FinalMetricDataList. Guess: the last value of each, also in a running job."""
@@ -166,11 +141,6 @@ class TrainingJob(jobs.Job):
         if metrics:
             self.members["FinalMetricDataList"] = list(metrics.values())
 
-    def end(self, outcome: Members) -> None:
-        if outcome.get("timedOut"):
-            self._enter("MaxRuntimeExceeded")
-        super().end(outcome)
-
     def reason(self, message: str) -> str:
         return message
 
@@ -185,7 +155,12 @@ def create(studio: Studio, request: Members) -> Members:
         raise ValidationException(
             "ResourceConfig must have an InstanceType and an InstanceCount of at least 1."
         )
+    if resources["InstanceCount"] > training_containers.MOST_INSTANCES:
+        # Guess: AWS's quota is the limit.
+        raise ValidationException(f"InstanceCount must be at most {training_containers.MOST_INSTANCES} here.")
     jobs.check_volume(resources)
+    _check_time_limits(request)
+    warm_pools.check(request)
     _check_channels(studio, request)
     jobs.check_bucket(studio, output["S3OutputPath"], "S3OutputPath")
     jobs.check_keys(studio, resources.get("VolumeKmsKeyId"), output.get("KmsKeyId"))
@@ -195,8 +170,40 @@ def create(studio: Studio, request: Members) -> Members:
     arn = studio.arn(f"training-job/{name.lower()}")
     members = {**request, "TrainingJobArn": arn}
     job = TrainingJob("TrainingJob", arn, members, members.pop("Tags", []))
-    jobs.start(studio, studio.training_jobs, job, ())
+    # Before the job takes a warm pool.
+    check_assumable(studio, request["RoleArn"])
+    is_warm = warm_pools.claim(studio, job)
+    watchers = (partial(warm_pools.follow, studio),)
+    jobs.start(studio, studio.training_jobs, job, watchers, 0 if is_warm else studio.delay)
+    if job.is_spot:
+        wait = members["StoppingCondition"]["MaxWaitTimeInSeconds"]
+        job.timer = studio.after(wait, partial(_give_up, studio, job))
     return {"TrainingJobArn": arn}
+
+
+def _check_time_limits(request: Members) -> None:
+    wait = request.get("StoppingCondition", {}).get("MaxWaitTimeInSeconds")
+    if not request.get("EnableManagedSpotTraining"):
+        if wait is not None:
+            # Source: aws/amazon-sagemaker-examples#869.
+            raise ValidationException(
+                "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to "
+                "true"
+            )
+    elif wait is None or wait < training_containers.max_runtime(request):
+        # Source: StoppingCondition, MaxWaitTimeInSeconds. Guess: the wording.
+        raise ValidationException(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+            "MaxRuntimeInSeconds"
+        )
+
+
+def _give_up(studio: Studio, job: TrainingJob) -> None:
+    """Source: SageMaker Developer Guide, "Managed Spot Training Lifecycle"."""
+    with studio.lock:
+        if job.status == "InProgress":
+            job.limit = "MaxWaitTimeExceeded"
+            jobs.stop(studio, job)
 
 
 def _check_algorithm(algorithm: Members) -> None:
@@ -240,3 +247,19 @@ def describe(studio: Studio, request: Members) -> Members:
 
 def stop(studio: Studio, request: Members) -> None:
     jobs.stop(studio, find(studio, request))
+
+
+def interrupt(studio: Studio, request: Members) -> None:
+    """Takes the Spot instances of a job, for tests. Its processes end at once: only the checkpoints in S3
+    remain. Guess: AWS sends SIGTERM two minutes before, which a job must not depend on."""
+    job = find(studio, request)
+    delay = float(request.get("Seconds", 0))
+    phase = job.members["SecondaryStatus"]
+    if not isinstance(job, TrainingJob) or not job.is_spot or phase not in ("Downloading", "Training"):
+        # Guess: AWS has no such operation.
+        raise ValidationException(
+            f"Job {job.name} cannot be interrupted: it must run on Spot instances and its SecondaryStatus "
+            f"must be Downloading or Training, not {phase}."
+        )
+    job.lose_instances(delay)
+    studio.notify_app_host(lambda host: host.kill_job(job.arn))

@@ -1,10 +1,10 @@
 #!/bin/bash
-# The entrypoint of a SageMaker Processing job. Its arguments are a notebook and the notebook's arguments. It builds
-# marimo's virtual environment as a space does, runs the notebook once, and writes its page, files and result to the
-# output folder. The job's log is the output of this script and of the notebook.
+# The entrypoint of a SageMaker processing or training job. Its arguments are a notebook and the notebook's arguments.
+# It builds marimo's virtual environment as a space does, runs the notebook once, and writes its page, files and result
+# to the output folder. The job's log is the output of this script and of the notebook.
 set -uo pipefail
 
-# This payload is mounted as the input `runtime`, so the container's folders (/opt/ml on AWS) are found from here.
+# This payload is the input or channel `runtime`, so the container's folders (/opt/ml on AWS) are found from here.
 payload="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
 ml="$(cd "$payload/../../.." && pwd -P)"
 output="$ml/processing/output"
@@ -12,13 +12,21 @@ output="$ml/processing/output"
 source "$payload/image.sh"
 python="$(image_python)"
 began=$SECONDS
+# From which SageMaker takes the reason of a failure (SageMaker API, ExitMessage and FailureReason).
+message="$ml/output/message"
+writable=("$output" "$ml/output")
+if [[ -f "$ml/input/config/resourceconfig.json" ]]; then # a training job: job_container.py
+  message="$ml/output/failure"
+  # For the notebook.
+  writable+=("$ml/model" "$ml/output/data" "$ml/checkpoints")
+fi
 
 log() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) sagemaker-marimo: $*"; }
-# DescribeProcessingJob returns the message as ExitMessage, at most 1,024 characters (SageMaker API).
+# At most 1,024 characters (SageMaker API).
 # The statuses are those of sysexits.h, to differ from the notebook's own: EX_SOFTWARE, and EX_DATAERR for altered files.
 fail() { # MESSAGE [STATUS]
   log "$1"
-  printf '%.1024s' "$1" 2>/dev/null >"$ml/output/message"
+  printf '%.1024s' "$1" 2>/dev/null >"$message"
   exit "${2:-70}"
 }
 # As process 1 of a container, bash ignores SIGTERM without a trap. job_run.py handles it while the notebook runs.
@@ -33,7 +41,7 @@ run_interruptibly() {
 
 # The platform creates these folders as root. The image's user cannot write to them but may use sudo
 # (aws/sagemaker-distribution, "known issues" in its README).
-for folder in "$output" "$ml/output"; do
+for folder in "${writable[@]}"; do
   if [[ -w "$folder" ]]; then continue; fi
   if ! sudo -n mkdir -p "$folder" || ! sudo -n chmod -R a+rwX "$folder"; then
     fail "$folder cannot be written to, even with sudo: the results would be lost"
@@ -56,6 +64,17 @@ if ! cp -R "$payload/." "$runtime" || ! "$python" -I "$runtime/unpack.py"; then
   fail "the payload could not be unpacked: see the job's log"
 fi
 payload="$runtime"
+# A run of a user's schedule (jobs/schedule.py). Before anything is installed, which takes minutes.
+if [[ -n "${MARIMO_SCHEDULE_OVERLAP:-}" ]]; then
+  overlap="$MARIMO_STATE/overlap.txt"
+  run_interruptibly "$python" -I "$payload/python/sagemaker_marimo/jobs/overlap.py" "$MARIMO_SCHEDULE" \
+    "$MARIMO_SCHEDULE_RUN" "$MARIMO_SCHEDULE_OVERLAP" >"$overlap"
+  case $? in
+    0) ;;
+    75) fail "$(<"$overlap")" 0 ;;
+    *) fail "$(<"$overlap")" ;;
+  esac
+fi
 # A copy: marimo writes files beside a notebook, and inputs may be read-only.
 source_folder="$(mktemp -d "$MARIMO_STATE/notebook-XXXXXX")" || fail "no temporary folder can be created"
 [[ -n "${MARIMO_SOURCE_SHA256:-}" ]] || fail "the request does not say which files were sent: stop this space and run it \

@@ -13,7 +13,7 @@
 - The editor serves the whole home folder (home_notebooks.py).
 - Requests through Code Editor's proxy are understood (code_editor_requests.py).
 
-usage: marimo_server.py --quiet edit|run FOLDER, with marimo's options
+usage: marimo_server.py --quiet edit|run FOLDER_OR_APP, with marimo's options
 """
 
 import dataclasses
@@ -46,7 +46,7 @@ def main() -> None:
             attempt(handle_code_editors_requests, otherwise="marimo cannot be used in Code Editor")
     else:
         # Apps are threads of the server, and a process has one working folder.
-        os.chdir(folder)
+        os.chdir(folder if Path(folder).is_dir() else Path(folder).parent)
 
     from marimo._cli.cli import main as marimo
 

@@ -44,7 +44,7 @@ def _link_jupyter_server_extension(serverapp: Any) -> None:
 
 
 def _load_jupyter_server_extension(serverapp: Any) -> None:
-    address = url_path_join(serverapp.base_url, "sagemaker-marimo/(open|app|convert)")
+    address = url_path_join(serverapp.base_url, "sagemaker-marimo/(open|app|convert|job)")
     serverapp.web_app.add_handlers(".*$", [(address, FileBrowserHandler)])
     if options().is_on:
         atexit.register(loop.at_exit)

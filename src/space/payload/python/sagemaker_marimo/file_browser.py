@@ -10,7 +10,13 @@ from tornado.web import HTTPError, authenticated
 
 from sagemaker_marimo.convert import convert
 from sagemaker_marimo.same_origin import OTHER_ORIGIN, is_same_origin
-from sagemaker_marimo.served_path import NotOpenedError, notebook_query, served_notebook, served_path
+from sagemaker_marimo.served_path import (
+    NotOpenedError,
+    job_query,
+    notebook_query,
+    served_notebook,
+    served_path,
+)
 
 
 class FileBrowserHandler(APIHandler):  # type: ignore[misc]  # the checker has no Jupyter
@@ -33,16 +39,18 @@ class FileBrowserHandler(APIHandler):  # type: ignore[misc]  # the checker has n
         # Jupyter's own access rules; 404 for a missing file.
         await ensure_async(self.contents_manager.get(path, content=False))
         try:
-            query = await query_of(action, Path(self.contents_manager.root_dir) / path.strip("/"))
+            address = await address_of(action, Path(self.contents_manager.root_dir) / path.strip("/"))
         except (NotOpenedError, OSError) as error:
             self.set_status(HTTPStatus.CONFLICT)
             self.finish(json.dumps({"message": str(error)}))
         else:
-            self.finish(json.dumps({"path": f"marimo/{query}"}))
+            self.finish(json.dumps({"path": address}))
 
 
-async def query_of(action: str, file: Path) -> str:
+async def address_of(action: str, file: Path) -> str:
+    if action == "job":
+        return f"marimo-jobs/{job_query(file)}"
     if action == "convert":
         served_path(str(file))  # before a file is created that marimo would not open
         file = await convert(file)
-    return notebook_query(served_notebook(file), as_app=action == "app")
+    return "marimo/" + notebook_query(served_notebook(file), as_app=action == "app")

@@ -1,12 +1,13 @@
-"""Runs a notebook in a SageMaker Processing job, after job/run.sh has built marimo's virtual environment.
+"""Runs a notebook in a processing or training job, after job/run.sh has built marimo's virtual environment.
 
-Writes to the job's output folder, which SageMaker uploads while the job runs and at its end:
+Writes to the job's output folder, which is uploaded while the job runs and at its end:
 
   page.html    the notebook with its outputs so far, each minute, and at the end even if a cell raised
   files/       the files that the notebook created or changed in its working folder, which is a copy
-  result.json  exitStatus, notebook, arguments, seconds (packages, notebook), marimo, python
+  result.json  exitStatus, notebook, arguments, seconds (packages, notebook), marimo, python; in a training
+               job that failed, message
 
-Exits with the notebook's status. On SIGTERM, which StopProcessingJob sends, stops the notebook first.
+Exits with the notebook's status. On SIGTERM, which a stop sends, stops the notebook first.
 """
 
 import argparse
@@ -30,15 +31,18 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[1])
 
 from sagemaker_marimo import aws_secrets, job_tracebacks
+from sagemaker_marimo.job_container import Container
+from sagemaker_marimo.job_upload import Upload
 
 # SageMaker sends SIGKILL 120 s after SIGTERM (SageMaker API, StopTrainingJob; not documented for Processing
 # jobs). The notebook must stop early enough for its output to be uploaded.
 STOP_SECONDS = float(os.environ.get("MARIMO_JOB_STOP_SECONDS", "60"))
-# ExitMessage (SageMaker API).
+# ExitMessage and FailureReason (SageMaker API).
 MESSAGE_CHARACTERS = 1024
 # Files of marimo and Python that are not results.
 LEFT_OUT = {"__marimo__", "__pycache__", ".ipynb_checkpoints"}
 UPLOAD_SECONDS = 45
+SAVE_UPLOAD_SECONDS = 600
 # Between two pages, and two looks for new files, while the notebook runs.
 SAVE_SECONDS = float(os.environ.get("MARIMO_JOB_SAVE_SECONDS", "60"))
 EXPORT = Path(__file__).parents[2] / "job/export_page.py"
@@ -121,8 +125,9 @@ class Notebook:
 class Saver:
     """Copies the page and the notebook's new and changed files to the job's output."""
 
-    def __init__(self, work: Path, page: Path, output: Path) -> None:
-        self._work, self._page, self._output = work, page, output
+    def __init__(self, work: Path, page: Path, output: Path, upload: Upload | None) -> None:
+        """`upload` is that of a training job, whose output SageMaker does not upload while it runs."""
+        self._work, self._page, self._output, self._upload = work, page, output, upload
         self._before = self._saved = self._seen = files_in(work)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._save_now_and_then, daemon=True)
@@ -136,10 +141,14 @@ class Saver:
                 # A file that changed since the last look may be half written.
                 self._copy({name: state for name, state in now.items() if self._seen.get(name) == state})
                 self._seen = now
+                if self._upload:
+                    self._upload.changes(SAVE_UPLOAD_SECONDS)
 
     def finish(self) -> int:
         """Copies what is left. Returns the number of files that the notebook wrote."""
         self._ended.set()
+        if self._upload:
+            self._upload.cancel()
         self._thread.join()
         now = files_in(self._work)
         self._copy(now)
@@ -159,22 +168,6 @@ class Saver:
             shutil.copyfile(self._page, self._output / "page.html")
 
 
-def upload(output: Path) -> None:
-    """Uploads the output as SageMaker does for a completed job; for a failed one this is not documented."""
-    target = os.environ.get("MARIMO_JOB_OUTPUT")
-    if not target:
-        return
-    command = ["aws", "s3", "cp", "--recursive", "--only-show-errors", str(output), f"{target.rstrip('/')}/"]
-    try:
-        result = subprocess.run(  # noqa: S603  # no shell
-            command, stdin=subprocess.DEVNULL, timeout=UPLOAD_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        log(f"the output could not be uploaded: {error}")
-    else:
-        log("the output was uploaded" if result.returncode == 0 else "the output could not be uploaded")
-
-
 def marimo_version(environment: Path) -> str:
     for site_packages in environment.glob("lib/python*/site-packages"):
         for package in importlib.metadata.distributions(name="marimo", path=[str(site_packages)]):
@@ -185,14 +178,15 @@ def marimo_version(environment: Path) -> str:
 def run(
     ml: Path, work: Path, environment: Path, packages_seconds: float, notebook: str, arguments: list[str]
 ) -> int:
-    output = ml / "processing/output"
+    container, output = Container.of(ml), ml / "processing/output"
     process = Notebook()
     signal.signal(signal.SIGTERM, process.stop)
-    variables = aws_secrets.notebook_environment(os.environ)
+    variables = aws_secrets.notebook_environment(os.environ) | container.variables()
     page = Path(tempfile.mkdtemp(prefix="page-", dir=os.environ.get("MARIMO_STATE"))) / "page.html"
     log(f"running {notebook}")
     began = time.monotonic()
-    saver = Saver(work, page, output)
+    upload = Upload(output, container.target, log)
+    saver = Saver(work, page, output, upload if container.is_training else None)
     process.start(
         [
             str(environment / "bin/python"),
@@ -216,15 +210,23 @@ def run(
         "marimo": marimo_version(environment),
         "python": ".".join(map(str, sys.version_info[:3])),
     }
-    (output / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     log(f"{notebook} ended with status {status} after {seconds} s; it wrote {files} files")
     if status != 0:
         tracebacks = job_tracebacks.raised(work, environment)
         for traceback in tracebacks:
             print(traceback, flush=True)
         message = "stopped by SIGTERM" if process.stopped else [process.message(), *tracebacks][-1]
-        (ml / "output/message").write_text(message[-MESSAGE_CHARACTERS:])
-        upload(output)
+        container.message.write_text(message[-MESSAGE_CHARACTERS:])
+        if container.is_training:
+            result["message"] = message[-MESSAGE_CHARACTERS:]
+    (output / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    if container.is_training:
+        if not upload.all(UPLOAD_SECONDS if process.stopped else None):
+            # Without it, row.sh takes the job for one that has no outcome.
+            (output / "result.json").unlink()
+            raise OSError("it could not be uploaded")
+    elif status != 0:
+        upload.all(UPLOAD_SECONDS)
     return status
 
 
@@ -247,9 +249,10 @@ def main() -> int:
         # Such as a full volume. The status must differ from the notebook's own.
         message = f"the output could not be written: {error}" if isinstance(error, OSError) else str(error)
         log(message)
+        container = Container.of(given.ml)
         with suppress(OSError):
-            (given.ml / "output/message").write_text(message[:MESSAGE_CHARACTERS])
-        upload(given.ml / "processing/output")
+            container.message.write_text(message[:MESSAGE_CHARACTERS])
+        Upload(given.ml / "processing/output", container.target, log).all(UPLOAD_SECONDS)
         return FAILED
     finally:
         if state := os.environ.get("MARIMO_STATE"):

@@ -1,4 +1,4 @@
-"""marimo's entries in JupyterLab: the editor and, if configured, a gallery of apps."""
+"""marimo's entries in JupyterLab: the editor, the page of jobs and, if configured, a gallery of apps."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ from sagemaker_marimo.marimo_command import EDIT, marimo_command, server_transpo
 from sagemaker_marimo.pip_notice import terminal_environment
 
 PAYLOAD = Path(__file__).parents[2]
+JOBS_PAGE = PAYLOAD / "apps/jobs.py"
 
 
 def icon() -> Path:
@@ -39,7 +40,7 @@ def environment() -> dict[str, str]:
 
 
 def entry(name: str, title: str, folder: Path, *command: str, problem: str | None) -> Any:
-    """A tile in the launcher, and a marimo server for a folder at <base url>/<name>/.
+    """A tile in the launcher, and a marimo server for a folder or an app at <base url>/<name>/.
 
     A problem is why jupyter-server-proxy's own handler must be used.
     """
@@ -93,7 +94,10 @@ def configure(config: Any) -> None:
     problem = proxy_problem()
     if problem:
         print(f"sagemaker-marimo: marimo runs with its own connection: {problem}", file=sys.stderr)
-    entries = {"marimo": entry("marimo", "marimo", state.NOTEBOOKS, *EDIT, problem=problem)}
+    entries = {
+        "marimo": entry("marimo", "marimo", state.NOTEBOOKS, *EDIT, problem=problem),
+        "marimo-jobs": entry("marimo-jobs", "marimo jobs", JOBS_PAGE, "run", problem=problem),
+    }
     if apps := apps_folder():
         # With --watch the gallery lists the folder's current files, not those at its start.
         entries["marimo-apps"] = entry("marimo-apps", "marimo apps", apps, "run", "--watch", problem=problem)

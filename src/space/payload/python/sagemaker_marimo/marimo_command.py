@@ -30,8 +30,12 @@ def server_transport() -> str:
 def marimo_command(
     environment: Path, command: Sequence[str], folder: Path, *, port: str, base_url: str, token: Path
 ) -> list[str]:
-    """`command` is marimo's subcommand with its options, and `token` the file with the password."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """`command` is marimo's subcommand with its options, and `token` the file with the password.
+
+    `folder` may be an app of the payload.
+    """
+    if not folder.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
     return [
         str(environment / "bin/python"),
         str(state.PAYLOAD / "server/marimo_server.py"),

@@ -12,11 +12,21 @@ SHARED: str = _NAMES["bucketPrefixes"]["shared"]
 JOBS: str = _NAMES["folders"]["jobs"]
 JOB_SOURCES: str = _NAMES["folders"]["jobSources"]
 SWEEPS: str = _NAMES["folders"]["sweeps"]
+SCHEDULES: str = _NAMES["folders"]["schedules"]
 BACKUP: str = _NAMES["folders"]["backup"]
 HOME_BACKUP: dict[str, Any] = _NAMES["homeBackup"]
 POINTER: str = _NAMES["payloadPointer"]
 JOBS_JSON: str = _NAMES["jobsJson"]
 JOB_LOG_GROUP: str = _NAMES["jobLogGroup"]
+TRAINING_LOG_GROUP: str = _NAMES["trainingLogGroup"]
 CHECKSUMS: str = _NAMES["checksums"]
 JOB_ENTRYPOINT: list[str] = _NAMES["jobEntrypoint"]
 SECRET_VARIABLE: str = _NAMES["secretVariable"]
+USER_TAG: str = _NAMES["userTag"]
+SCHEDULE_TAG: str = _NAMES["scheduleTag"]
+
+
+def user_tag(folder: str) -> dict[str, str]:
+    """The tag by which costs are counted by user. `folder`: such as people/ana."""
+    user = folder.removeprefix(f"{PEOPLE}/")
+    return {} if user == folder else {USER_TAG: user}

@@ -35,7 +35,9 @@ def defaults(jobs: dict[str, Any], prefix: str) -> dict[str, Any]:
     """`jobs`: what the environment's jobs.json has. `prefix`: such as people/ana."""
     subnets, groups, key = jobs["subnetIds"], jobs["securityGroupIds"], jobs["encryptionKeyArn"]
     network = {"Subnets": subnets, "SecurityGroupIds": groups}
-    tags = [{"Key": name, "Value": value} for name, value in jobs["tags"].items()]
+    tags = [
+        {"Key": name, "Value": value} for name, value in {**jobs["tags"], **names.user_tag(prefix)}.items()
+    ]
     return {
         "SchemaVersion": "1.0",
         "SageMaker": {

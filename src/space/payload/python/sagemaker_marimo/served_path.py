@@ -66,6 +66,16 @@ def notebook_query(path: Path, *, as_app: bool = False) -> str:
     return "?" + urlencode({"file": str(path), **view})
 
 
+def job_query(notebook: Path) -> str:
+    """The query of the jobs page's address, for a new job with this notebook."""
+    if notebook.suffix != ".py":
+        raise NotOpenedError(f"{notebook} must end in .py to run as a job")
+    if not is_notebook(notebook):
+        raise NotOpenedError(f"{notebook} is not a marimo notebook, so it cannot run as a job")
+    served = served_path(str(notebook))  # must be in the home
+    return "?" + urlencode({"notebook": str((state.NOTEBOOKS / served).relative_to(state.HOME))})
+
+
 def working_folder() -> Path:
     """The working folder with the links by which the user came there, which os.getcwd() resolves."""
     folder = Path(os.environ.get("PWD", ""))

@@ -15,6 +15,7 @@
   const ENTRIES = [
     { action: "open", label: "Open in marimo", files: /\.(py|md|qmd)$/ },
     { action: "app", label: "Open as app", files: /\.(py|md|qmd)$/ },
+    { action: "job", label: "Run as a job…", files: /\.py$/ },
     { action: "convert", label: "Convert to marimo", files: /\.ipynb$/ },
   ];
   // Files on drives of other extensions are not in the space's folders. RTC is the drive of jupyter-collaboration.

@@ -3,12 +3,10 @@
 import argparse
 import json
 import sys
-import webbrowser
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,21 +14,24 @@ from botocore.exceptions import BotoCoreError, ClientError
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])
 
-from sagemaker_marimo import code_editor, open_marimo, state
 from sagemaker_marimo.jobs import (
+    descriptions,
     follow,
     listing,
     lookup,
     prices,
     results,
+    schedule_command,
     sender,
     settings,
     states,
     submit,
     sweep_command,
+    training_status,
 )
 from sagemaker_marimo.jobs.grid import GridError
 from sagemaker_marimo.jobs.lookup import NotFoundError
+from sagemaker_marimo.jobs.page_address import page_address
 from sagemaker_marimo.jobs.parser import parser
 from sagemaker_marimo.jobs.settings import Clients, Environment, Refused
 from sagemaker_marimo.jobs.sweep import SweepError
@@ -52,7 +53,8 @@ def run(
         return 0
     name = prepared.name
     sent = prepared.send(clients, environment)
-    say(f"{name} was created on {prepared.options.instance}; {sent} files were uploaded")
+    nodes = f"{prepared.options.nodes} x " * (prepared.options.nodes > 1)
+    say(f"{name} was created on {nodes}{prepared.options.instance}; {sent} files were uploaded")
     say(f"Maximum cost: {prepared.cost()['atMostByTheTimeLimit']}")
     if options.detach:
         print(json.dumps({"job": name}) if options.json else name)
@@ -129,8 +131,15 @@ def follow_to_end(clients: Clients, name: str, output: Path, *, as_json: bool) -
     if reason := results.reason(description):
         say(reason)
     say(results.describe(name, folder, files))
-    say(f"It cost {prices.describe(results.instance(description), results.seconds(description))}")
+    for line in training_status.lines(description):
+        say(line)
+    say(f"It cost {cost(description)}")
     return results.exit_status(description, result)
+
+
+def cost(description: dict[str, Any]) -> str:
+    seconds, count = results.seconds(description), results.instances(description)
+    return prices.describe(results.instance(description), seconds, count)
 
 
 def facts(description: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
@@ -143,9 +152,10 @@ def facts(description: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]
         "state": states.of_job(description, result),
         "instance": results.instance(description),
         "seconds": seconds,
-        "dollars": prices.cost(results.instance(description), seconds),
+        "dollars": prices.cost(results.instance(description), seconds, results.instances(description)),
         "output": f"s3://{bucket}/{prefix}",
         "reason": results.reason(description),
+        **training_status.facts(description),
     }
 
 
@@ -158,6 +168,8 @@ def status(clients: Clients, environment: Environment, options: argparse.Namespa
         print(json.dumps(facts(description, result)))
     else:
         print(f"{options.job}: {follow.status_line(description, result, datetime.now(UTC))}")
+        for line in training_status.lines(description):
+            print(line)
         if reason := results.reason(description):
             print(reason)
     return 0
@@ -180,10 +192,13 @@ def list_jobs(clients: Clients, environment: Environment, options: argparse.Name
 
 
 def logs(clients: Clients, environment: Environment, options: argparse.Namespace) -> int:
-    lookup.job(lookup.reader_store(clients, environment, options.user), environment.prefix, options.job)
+    description = lookup.job(
+        lookup.reader_store(clients, environment, options.user), environment.prefix, options.job
+    )
     if options.follow:
         return follow_to_end(clients, options.job, options.output, as_json=False)
-    for line in follow.Log(clients.logs, options.job).new_lines():
+    training = descriptions.is_training(description)
+    for line in follow.Log(clients.logs, options.job, training=training).new_lines():
         print(line)
     return 0
 
@@ -219,28 +234,12 @@ def open_page(clients: Clients, environment: Environment, options: argparse.Name
     return 0
 
 
-def page_address(page: Path) -> str:
-    """The page's URL in the space. Outside a space, opens the file in the browser and returns its path."""
-    if not state.settings().get("MARIMO_BUCKET"):
-        webbrowser.open(page.as_uri())
-        return str(page)
-    if code_editor.is_code_editor():
-        return f"{page}\nTo see it, download it from Code Editor's Explorer, and open it in your browser"
-    if not page.is_relative_to(state.HOME):
-        return f"{page} is outside your home folder, so JupyterLab cannot show it"
-    # JupyterLab's own tab blocks the page's scripts. Here they run without access to Jupyter (jupyter_server,
-    # AuthenticatedFileHandler).
-    path = f"{open_marimo.JUPYTER_PATH}/files/{quote(page.relative_to(state.HOME).as_posix())}"
-    url, why_not = open_marimo.describe_space()
-    if url is None:
-        return f"{why_not}\nThe page is at this path of the space's URL: {path}"
-    return f"{open_marimo.space_origin(url, open_marimo.JUPYTER_PATH)}{path}"
-
-
 def run_command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     bucket, region = settings.where(options.bucket, options.region)
     clients = settings.connect(region)
     environment = settings.read(clients.s3, bucket)
+    if (done := schedule_command.run_command(clients, environment, options, arguments)) is not None:
+        return done
     match options.command:
         case "run":
             return run(clients, environment, options, arguments)

@@ -13,23 +13,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from sagemaker_marimo.jobs import states
-from sagemaker_marimo.jobs.sweep_progress import STOPPING
-from sagemaker_marimo.names import JOB_LOG_GROUP
+from sagemaker_marimo.jobs import descriptions, states
+from sagemaker_marimo.jobs.descriptions import Description, describe, is_training
+from sagemaker_marimo.jobs.sweep_progress import INTERRUPTED, STOPPING
+from sagemaker_marimo.names import JOB_LOG_GROUP, TRAINING_LOG_GROUP
 
 TERMINAL_STATUSES = ("Completed", "Failed", "Stopped")
 POLL_SECONDS = 10.0
 """Maximum seconds between two requests for a job's status."""
 REPEAT_SECONDS = 60.0
 """Seconds after which an unchanged status is printed again, if there is no terminal to rewrite its line."""
-
-Description = dict[str, Any]
-"""The response of DescribeProcessingJob."""
-
-
-def describe(sagemaker: Any, job: str) -> Description:
-    description: Description = sagemaker.describe_processing_job(ProcessingJobName=job)
-    return description
 
 
 def stop(sagemaker: Any, job: str) -> Description:
@@ -38,10 +31,10 @@ def stop(sagemaker: Any, job: str) -> Description:
     if description["ProcessingJobStatus"] != "InProgress":
         return description
     try:
-        sagemaker.stop_processing_job(ProcessingJobName=job)
+        descriptions.stop(sagemaker, job, description)
     except ClientError as error:
         # A job that has just ended needs no stop.
-        description = describe(sagemaker, job)
+        description = describe(sagemaker, job, description)
         if description["ProcessingJobStatus"] == "InProgress":
             raise error from None
     return description
@@ -64,6 +57,8 @@ def status_line(description: Description, result: dict[str, Any], now: datetime)
         return f"{state} after {elapsed}"
     if state == states.STARTING:
         return f"{state}: waiting for the instance ({elapsed})"
+    if state == INTERRUPTED:
+        return f"{state}: waiting for Spot capacity ({elapsed})"
     if state == STOPPING:
         return f"{state} ({elapsed})"
     running = duration((now - description["ProcessingStartTime"]).total_seconds())
@@ -73,11 +68,16 @@ def status_line(description: Description, result: dict[str, Any], now: datetime)
 class Log:
     """The lines of a job's log, each once."""
 
-    def __init__(self, logs: Any, job: str) -> None:
+    def __init__(self, logs: Any, job: str, *, training: bool = False) -> None:
         self._logs = logs
         self._job = job
-        self._stream: str | None = None
-        self._token: str | None = None
+        self.training = training
+        self._tokens: dict[str, str | None] = {}
+        """By stream."""
+
+    @property
+    def _group(self) -> str:
+        return TRAINING_LOG_GROUP if self.training else JOB_LOG_GROUP
 
     def new_lines(self) -> Iterator[str]:
         try:
@@ -88,24 +88,44 @@ class Log:
                 raise
 
     def _read(self) -> Iterator[str]:
-        if self._stream is None:
-            # Names of log streams begin with JOB/ (JOB/algo-1-… in aws/sagemaker-python-sdk).
-            found = self._logs.describe_log_streams(
-                logGroupName=JOB_LOG_GROUP, logStreamNamePrefix=f"{self._job}/", limit=1
-            )
-            self._stream = next((one["logStreamName"] for one in found["logStreams"]), None)
-        while self._stream is not None:
+        # A training job has a stream for each node and, after an interruption, further ones.
+        if self.training or not self._tokens:
+            for stream in self._streams():
+                self._tokens.setdefault(stream, None)
+        hosts = {_host(stream) for stream in self._tokens}
+        for stream in self._tokens:
+            host = f"[{_host(stream)}] " if len(hosts) > 1 else ""
+            for line in self._lines(stream):
+                yield f"{host}{line}"
+
+    def _streams(self) -> list[str]:
+        # Names of log streams begin with JOB/ (JOB/algo-1-… in aws/sagemaker-python-sdk).
+        found = self._logs.describe_log_streams(
+            logGroupName=self._group,
+            logStreamNamePrefix=f"{self._job}/",
+            limit=50 if self.training else 1,
+        )
+        return [one["logStreamName"] for one in found["logStreams"]]
+
+    def _lines(self, stream: str) -> Iterator[str]:
+        while True:
+            token = self._tokens[stream]
             page = self._logs.get_log_events(
-                logGroupName=JOB_LOG_GROUP,
-                logStreamName=self._stream,
+                logGroupName=self._group,
+                logStreamName=stream,
                 startFromHead=True,
-                **({} if self._token is None else {"nextToken": self._token}),
+                **({} if token is None else {"nextToken": token}),
             )
             yield from (event["message"] for event in page["events"])
             # Only an unchanged token marks the end, not an empty page (CloudWatch Logs API, GetLogEvents).
-            if page["nextForwardToken"] == self._token:
+            if page["nextForwardToken"] == token:
                 return
-            self._token = page["nextForwardToken"]
+            self._tokens[stream] = page["nextForwardToken"]
+
+
+def _host(stream: str) -> str:
+    """`algo-2` of JOB/algo-2-1790000000."""
+    return "-".join(stream.rpartition("/")[2].split("-")[:2])
 
 
 class Screen:
@@ -187,9 +207,11 @@ def follow(sagemaker: Any, logs: Any, job: str, *, poll_seconds: float = POLL_SE
 
 def until_end(sagemaker: Any, job: str, log: Log, screen: Screen, poll_seconds: float) -> Description:
     began = time.monotonic()
+    description: Description | None = None
     while True:
         try:
-            description = describe(sagemaker, job)
+            description = describe(sagemaker, job, description)
+            log.training = is_training(description)
             for line in log.new_lines():
                 screen.log(line)
             if description["ProcessingJobStatus"] in TERMINAL_STATUSES:

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sagemaker_marimo.jobs import follow, lookup, states
+from sagemaker_marimo.jobs import descriptions, follow, lookup, states
 from sagemaker_marimo.jobs.sweep import THREADS, Sweep, SweepError
 from sagemaker_marimo.jobs.sweep_plan import MARK
 from sagemaker_marimo.jobs.sweep_store import Store
@@ -49,24 +49,17 @@ def _jobs(
     """The summaries of the newest jobs that are not rows of a sweep."""
     # Other folders may have other names.
     marks = [f"{sweep[-MARK:]}-" for sweep in sweeps if re.search(r"-\d{12}-[0-9a-f]{4}$", sweep)]
-    pages = store.sagemaker.get_paginator("list_processing_jobs").paginate(
-        NameContains=f"{prefix}-",
-        SortBy="CreationTime",
-        SortOrder="Descending",
-        PaginationConfig={"PageSize": 100},
-    )
     count = 0
-    for page in pages:
-        for job in page["ProcessingJobSummaries"]:
-            name = job["ProcessingJobName"]
-            # Other jobs may have the prefix in the middle of their names, and IAM denies their descriptions.
-            is_own = name.startswith(tuple(f"{one}-" for one in own))
-            if not is_own or any(mark in name for mark in marks):
-                continue
-            yield job
-            count += 1
-            if count == most:
-                return
+    for job in descriptions.summaries(store.sagemaker, prefix):
+        name = job["ProcessingJobName"]
+        # Other jobs may have the prefix in the middle of their names, and IAM denies their descriptions.
+        is_own = name.startswith(tuple(f"{one}-" for one in own))
+        if not is_own or any(mark in name for mark in marks):
+            continue
+        yield job
+        count += 1
+        if count == most:
+            return
 
 
 def _created(sweep: str) -> datetime:
@@ -92,7 +85,7 @@ def _sweep(store: Store, name: str) -> Entry | None:
 def _job(store: Store, summary: dict[str, Any]) -> Entry:
     name, status = summary["ProcessingJobName"], summary["ProcessingJobStatus"]
     try:
-        job = follow.describe(store.sagemaker, name) if status == "InProgress" else summary
+        job = descriptions.describe(store.sagemaker, name, summary) if status == "InProgress" else summary
     except ClientError as error:
         if error.response["Error"]["Code"] != lookup.DENIED:
             raise

@@ -5,15 +5,12 @@ from itertools import islice
 
 from botocore.exceptions import ClientError
 
-from sagemaker_marimo.jobs import follow, sender
-from sagemaker_marimo.jobs.follow import Description
+from sagemaker_marimo.jobs import descriptions, sender
+from sagemaker_marimo.jobs.descriptions import MISSING, Description
 from sagemaker_marimo.jobs.sender import Sender
 from sagemaker_marimo.jobs.settings import Clients, Environment
 from sagemaker_marimo.jobs.sweep_store import Store
 
-# DescribeProcessingJob documents the first code. The second was seen for a missing training job
-# (aws/sagemaker-python-sdk#326), and is that of names that no job can have.
-MISSING = ("ResourceNotFound", "ValidationException")
 # IAM lets people describe only their own jobs.
 DENIED = "AccessDeniedException"
 MOST_SIMILAR = 3
@@ -66,7 +63,7 @@ def _job(store: Store, prefix: str, name: str) -> Description | None:
     if not name.startswith(f"{prefix}-"):
         return None
     try:
-        return follow.describe(store.sagemaker, name)
+        return descriptions.describe(store.sagemaker, name)
     except ClientError as error:
         if error.response["Error"]["Code"] == DENIED:
             raise NotFoundError(
@@ -78,13 +75,9 @@ def _job(store: Store, prefix: str, name: str) -> Description | None:
 
 
 def _missing(store: Store, prefix: str, name: str, kind: str) -> str:
-    pages = store.sagemaker.get_paginator("list_processing_jobs").paginate(
-        NameContains=f"{prefix}-",
-        SortBy="CreationTime",
-        SortOrder="Descending",
-        PaginationConfig={"PageSize": 100, "MaxItems": 300},
-    )
-    names = [summary["ProcessingJobName"] for page in pages for summary in page["ProcessingJobSummaries"]]
+    # Only the newest: an account may have many.
+    newest = islice(descriptions.summaries(store.sagemaker, prefix), 300)
+    names = [summary["ProcessingJobName"] for summary in newest]
     names = [*reversed(store.names()), *names]
     part_of = [one for one in names if name in one]
     similar = dict.fromkeys([*part_of, *get_close_matches(name, names, MOST_SIMILAR)])

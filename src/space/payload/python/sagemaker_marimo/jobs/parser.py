@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from sagemaker_marimo import state
+from sagemaker_marimo.jobs import schedule_parser
 from sagemaker_marimo.jobs.sweep_command import DEFAULT_MAX_COST
 
 
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_output(run_parser)
     _add_json(run_parser)
+    _add_training_options(run_parser)
     _add_sweep_options(run_parser)
     list_parser = commands.add_parser(
         "list", parents=[common], help="list the environment's jobs, newest first"
@@ -87,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "status":
             _add_json(sub)
     resume_parser = commands.add_parser(
-        "resume", parents=[common], help="continue a sweep and collect its table"
+        "resume", parents=[common], help="continue a sweep and collect its table, or a paused schedule"
     )
     resume_parser.add_argument("sweep", metavar="SWEEP")
     resume_parser.add_argument("--detach", action="store_true", help="do not wait for the sweep to end")
@@ -95,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     _add_output(resume_parser)
     sweep_parser = commands.add_parser("sweep", parents=[common], help="print a sweep's status")
     sweep_parser.add_argument("sweep", metavar="SWEEP")
+    schedule_parser.add(commands, common, run_parser)
     return main_parser
 
 
@@ -106,6 +109,40 @@ def _add_output(sub: argparse.ArgumentParser) -> None:
 
 def _add_json(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of training jobs to those of `run`."""
+    group = parser.add_argument_group(
+        "training", "With any of these, the notebook runs as a training job; otherwise as a processing job."
+    )
+    group.add_argument("--spot", action="store_true", help="on Spot instances, which AWS may interrupt")
+    group.add_argument(
+        "--wait",
+        type=int,
+        metavar="MINUTES",
+        help="time limit of a Spot job with waiting for capacity (default: twice --time-limit)",
+    )
+    group.add_argument(
+        "--nodes",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="run the notebook on N instances at once, which reach one another (default: %(default)s)",
+    )
+    group.add_argument(
+        "--warm",
+        type=_count,
+        metavar="MINUTES",
+        help="keep the instances for the next job with the same instances and volume; they cost as much "
+        "as busy ones",
+    )
+    group.add_argument(
+        "--checkpoints",
+        action="store_true",
+        help="upload sagemaker_marimo.job.checkpoint_folder while the job runs, and restore it after an "
+        "interruption",
+    )
 
 
 def _add_sweep_options(parser: argparse.ArgumentParser) -> None:

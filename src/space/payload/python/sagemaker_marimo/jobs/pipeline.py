@@ -132,4 +132,5 @@ def definition(requests: dict[str, Members], attempts: int, then: Members | None
 
 
 def _step(name: str, request: Members, policies: list[Members]) -> Members:
-    return {"Name": name, "Type": "Processing", "Arguments": request, "RetryPolicies": policies}
+    kind = "Training" if "TrainingJobName" in request else "Processing"
+    return {"Name": name, "Type": kind, "Arguments": request, "RetryPolicies": policies}

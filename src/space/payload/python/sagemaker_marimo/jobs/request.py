@@ -1,4 +1,4 @@
-"""The request of CreateProcessingJob for a notebook."""
+"""The request of CreateProcessingJob for a notebook. training.py makes that of CreateTrainingJob from it."""
 
 import json
 import re
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_marimo import names
-from sagemaker_marimo.jobs import sources
+from sagemaker_marimo.jobs import sources, training
 from sagemaker_marimo.jobs.sender import Sender, athena_workgroup
 from sagemaker_marimo.jobs.settings import Environment
 
-INPUT = "/opt/ml/processing/input"
+INPUT = training.PROCESSING_INPUT
 ENTRYPOINT = [*names.JOB_ENTRYPOINT, f"{INPUT}/runtime/job/run.sh"]
 # SageMaker API, AppSpecification: ContainerArguments; ProcessingJobName; VolumeSizeInGB.
 MAX_ARGUMENTS = 100
@@ -27,7 +27,7 @@ MAX_GB = 16_384
 
 
 @dataclass(frozen=True)
-class JobOptions:
+class JobOptions(training.TrainingOptions):
     """What the user asked for, in addition to the environment's settings."""
 
     notebook: str
@@ -92,6 +92,7 @@ def problems(options: JobOptions, environment: Environment, who: Sender | None) 
     team_types = who.team_types if who else ()
     yield from image_problems(options, environment)
     yield from secret_problems(options, environment)
+    yield from training.problems(options, environment, options.minutes)
     if options.instance not in INSTANCE_TYPES:
         yield (
             f"--instance {options.instance} is not an instance type for Processing jobs: it must be one of "
@@ -201,10 +202,17 @@ def build(
             }
         },
         "NetworkConfig": {
-            "VpcConfig": {"SecurityGroupIds": environment.groups, "Subnets": environment.subnets}
+            "VpcConfig": {
+                # Only several nodes may reach one another.
+                "SecurityGroupIds": environment.node_groups if options.nodes > 1 else environment.groups,
+                "Subnets": environment.subnets,
+            }
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": options.minutes * 60},
-        "Tags": [{"Key": key, "Value": value} for key, value in environment.tags.items()],
+        "Tags": [
+            {"Key": key, "Value": value}
+            for key, value in {**environment.tags, **names.user_tag(sender.folder)}.items()
+        ],
     }
 
 

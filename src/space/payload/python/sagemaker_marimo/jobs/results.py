@@ -6,8 +6,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from sagemaker_marimo.jobs.follow import Description
+from sagemaker_marimo.jobs.descriptions import Description
 from sagemaker_marimo.jobs.settings import find_object
+from sagemaker_marimo.jobs.training import CHECKPOINTS
 
 WITHOUT_STATUS = 75
 """Exit status of a job that ended without a notebook's status: platform failure, stop or time limit.
@@ -34,14 +35,14 @@ def output_of(description: Description) -> tuple[str, str]:
 
 
 def fetch(s3: Any, description: Description, folder: Path) -> list[Path]:
-    """Downloads the output into a folder. Returns the files, the page first."""
+    """Downloads the output into a folder, without the checkpoints. Returns the files, the page first."""
     bucket, prefix = output_of(description)
     fetched: list[Path] = []
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Contents", []):
             name = entry["Key"].removeprefix(prefix)
             # A key can point outside the folder, and S3's console creates empty "folders".
-            if not name or name.endswith("/") or not stays_inside(name):
+            if not name or name.endswith("/") or not stays_inside(name) or name.startswith(f"{CHECKPOINTS}/"):
                 continue
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -109,8 +110,15 @@ def instance(description: Description) -> str:
     return str(description["ProcessingResources"]["ClusterConfig"]["InstanceType"])
 
 
+def instances(description: Description) -> int:
+    return int(description["ProcessingResources"]["ClusterConfig"]["InstanceCount"])
+
+
 def seconds(description: Description) -> float:
     """The billed time, from the container's start to the job's end; 0 if there was no instance."""
+    # Only training jobs have it; on Spot it is what a job on demand would cost as much as.
+    if "BillableTimeInSeconds" in description:
+        return float(description["BillableTimeInSeconds"])
     start, end = description.get("ProcessingStartTime"), description.get("ProcessingEndTime")
     return 0.0 if start is None or end is None else float((end - start).total_seconds())
 

@@ -52,8 +52,18 @@ class Environment:
     team_types: dict[str, list[str]]
     """Instance types that the teams of a user add, by the user's name in lower case."""
     instance: str
+    max_instances: int | None
+    """Of a job. None: any number."""
+    node_groups: list[str]
+    """Security groups of jobs on several nodes, which may reach one another."""
     max_minutes: int
+    max_warm_minutes: int
+    """How long instances may stay after a training job."""
     volume_gb: int
+    max_schedules: int
+    """Schedules that a user may have."""
+    shortest_schedule: int
+    """Minutes between two starts of a schedule."""
     tags: dict[str, str]
     payload: str
     """The hash of the payload that `current` points to: an older space's payload may be deleted soon."""
@@ -152,8 +162,13 @@ def _environment(members: dict[str, Any], payload: str, payload_sha256: str) -> 
         allowed=members["allowedInstanceTypes"],
         team_types=members["teamInstanceTypes"],
         instance=members["defaultInstanceType"],
+        max_instances=members["maximumInstances"],
+        node_groups=members["nodeSecurityGroupIds"],
         max_minutes=members["maximumMinutes"],
+        max_warm_minutes=members["maximumWarmMinutes"],
         volume_gb=members["volumeGb"],
+        max_schedules=members["maximumSchedulesPerUser"],
+        shortest_schedule=members["shortestScheduleMinutes"],
         tags=members["tags"],
         payload=payload,
         payload_sha256=payload_sha256,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sagemaker_marimo.jobs.sweep_progress import DONE, FAILED, RUNNING, STOPPED, STOPPING
+from sagemaker_marimo.jobs.sweep_progress import DONE, FAILED, INTERRUPTED, RUNNING, STOPPED, STOPPING
 
 STARTING = "starting"
 
@@ -12,6 +12,9 @@ def of_job(description: dict[str, Any], result: dict[str, Any]) -> str:
     ProcessingStartTime (SageMaker API, ProcessingJobSummary): a running job needs its whole description."""
     status = description["ProcessingJobStatus"]
     if status == "InProgress":
+        # Of training jobs (SageMaker API, DescribeTrainingJob, SecondaryStatus).
+        if description.get("SecondaryStatus") == "Interrupted":
+            return INTERRUPTED
         return RUNNING if "ProcessingStartTime" in description else STARTING
     # A sweep's row is Completed even if its notebook raised an exception (row.sh).
     if status == "Completed":

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sagemaker_marimo import names, state
-from sagemaker_marimo.jobs import lock, notebook, prices, request, sender, sources
+from sagemaker_marimo.jobs import lock, notebook, prices, request, sender, sources, training
 from sagemaker_marimo.jobs.settings import Clients, Environment, Refused, read_object
 
 
@@ -23,6 +23,9 @@ class Prepared:
     sources: sources.Sources
     sender: sender.Sender
     request: dict[str, Any]
+    """Of a processing job. Copies of it, such as the rows of a sweep, are made before `training.final`."""
+    final: dict[str, Any]
+    """The request that is sent: of a processing or a training job."""
     warnings: list[str]
 
     @property
@@ -30,13 +33,22 @@ class Prepared:
         return str(self.request["ProcessingJobName"])
 
     def cost(self) -> dict[str, str]:
-        most = prices.describe(self.options.instance, self.options.minutes * 60)
-        return {"anHour": prices.describe(self.options.instance, 3600), "atMostByTheTimeLimit": most}
+        """What the job costs on demand, and also what it costs on Spot if it runs there."""
+        options = self.options
+        seconds = {"anHour": 3600, "atMostByTheTimeLimit": options.minutes * 60}
+        costs = {name: prices.describe(options.instance, one, options.nodes) for name, one in seconds.items()}
+        if options.spot:
+            for name, one in seconds.items():
+                costs[f"{name}OnSpot"] = prices.describe_spot(options.instance, one, options.nodes)
+        if options.warm_minutes is not None:
+            warm = options.warm_minutes * 60
+            costs["atMostForTheWarmPool"] = prices.describe(options.instance, warm, options.nodes)
+        return costs
 
     def send(self, clients: Clients, environment: Environment) -> int:
         """Sends the job. Returns the number of files that were uploaded for it."""
         sent = self.sources.upload(clients.s3, environment.bucket, self.sender.folder)
-        clients.sagemaker.create_processing_job(**self.request)
+        training.create(clients.sagemaker, self.final)
         return sent
 
 
@@ -65,6 +77,11 @@ def prepare(
         volume_gb=environment.volume_gb if options.volume is None else options.volume,
         image=options.image,
         secrets=options.secrets,
+        spot=options.spot,
+        wait_minutes=options.wait,
+        nodes=options.nodes,
+        warm_minutes=options.warm,
+        checkpoints=options.checkpoints,
     )
     problems = list(notebook.problems(path, environment.python, marimo))
     who = None
@@ -84,12 +101,15 @@ def prepare(
     if problems or who is None:
         raise Refused(problems)
     name = request.job_name(who.prefix, path.name, request.stamp())
+    single = request.build(job_options, environment, collected.sources.sha256, name, who)
     return Prepared(
         options=job_options,
         sources=collected.sources,
         sender=who,
-        request=request.build(job_options, environment, collected.sources.sha256, name, who),
+        request=single,
+        final=training.final(single, job_options),
         warnings=[
+            *training.warnings(job_options, job_options.instance),
             *collected.warnings,
             *(
                 f"the notebook names the file {name}, which is not sent. To send it: --with {name}"
@@ -102,4 +122,4 @@ def prepare(
 
 def dry_run(prepared: Prepared) -> str:
     files = [name for name, _ in prepared.sources.contents()]
-    return json.dumps({"request": prepared.request, "files": files, "cost": prepared.cost()}, indent=1)
+    return json.dumps({"request": prepared.final, "files": files, "cost": prepared.cost()}, indent=1)

@@ -188,11 +188,14 @@ class Sweep:
         if text is None:
             return Outcome(INTERRUPTED, attempts=attempts, error="the job completed without result.json")
         result = json.loads(text)
-        error = self._exit_message(step) if result["exitStatus"] else ""
+        error = self._exit_message(step, result) if result["exitStatus"] else ""
         beside = PurePosixPath(self.plan.notebook).parent / self.plan.table
         return Outcome.of_result(result, attempts, error, self.store.get(f"{folder}/files/{beside}"))
 
-    def _exit_message(self, step: Members) -> str:
+    def _exit_message(self, step: Members, result: Members) -> str:
+        # A training job that completed has no message in its description.
+        if "TrainingJob" in step["Metadata"]:
+            return str(result.get("message", ""))
         name = step["Metadata"]["ProcessingJob"]["Arn"].rsplit("/", 1)[-1]
         job = self.store.sagemaker.describe_processing_job(ProcessingJobName=name)
         return str(job.get("ExitMessage", ""))

@@ -33,8 +33,7 @@ def problems(store: Store, plan: Plan, who: Sender) -> Iterator[str]:
             f"{store.uri(plan.name)}/sweep.json is not the one that the sweep was started with: somebody "
             "changed it. Nothing was started. Start a new sweep"
         )
-    inputs = (_inputs(one) for one in found)
-    for uri in dict.fromkeys(one["S3Input"]["S3Uri"] for some in inputs for one in some):
+    for uri in dict.fromkeys(uri for one in found for uri in _inputs(one)):
         if not store.has_objects(uri):
             # Terraform keeps only the current payload.
             yield f"{uri}, which the jobs need, no longer exists: start a new sweep"
@@ -58,6 +57,9 @@ def _describe(store: Store, part: Part) -> Members | None:
     return answer
 
 
-def _inputs(description: Members) -> list[Members]:
-    step = json.loads(description["PipelineDefinition"])["Steps"][0]
-    return list(step["Arguments"]["ProcessingInputs"])
+def _inputs(description: Members) -> list[str]:
+    """The URIs of what the jobs of a pipeline get."""
+    request = json.loads(description["PipelineDefinition"])["Steps"][0]["Arguments"]
+    if "TrainingJobName" in request:
+        return [one["DataSource"]["S3DataSource"]["S3Uri"] for one in request["InputDataConfig"]]
+    return [one["S3Input"]["S3Uri"] for one in request["ProcessingInputs"]]

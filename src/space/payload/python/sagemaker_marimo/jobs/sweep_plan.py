@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sagemaker_marimo.jobs import pipeline, request
+from sagemaker_marimo.jobs import pipeline, request, training
 from sagemaker_marimo.jobs.grid import MAX_ROWS, Grid
 from sagemaker_marimo.jobs.pipeline import Members, Part
 from sagemaker_marimo.jobs.sweep_store import Store
@@ -77,25 +77,28 @@ class Plan:
         seconds, base = int(self.minutes * 60), self.job_prefix
         requests = {}
         for number in range(part.first, part.last + 1):
-            requests[pipeline.step_name(number)] = pipeline.row_request(
+            row = pipeline.row_request(
                 single,
                 self.grid.arguments(number, self.arguments),
                 store.uri(f"{self.name}/rows/{number}"),
                 f"{base}-{number}",
                 seconds,
             )
+            requests[pipeline.step_name(number)] = training.final(row, self.options)
         if self.then_notebook is None:
             return pipeline.definition(requests, self.attempts)
         rows, output = store.uri(f"{self.name}/rows/"), store.uri(f"{self.name}/then")
         then = pipeline.then_request(single, self.then_notebook, rows, output, f"{base}-then", seconds)
-        return pipeline.definition(requests, self.attempts, then)
+        return pipeline.definition(requests, self.attempts, training.final(then, self.options))
 
     def max_cost(self, rows: int | None = None) -> float | None:
         """The maximum cost of this many rows in US dollars, if each attempt takes its whole time limit."""
         if self.hourly is None:
             return None
         jobs = (len(self.rows) if rows is None else rows) + (self.then_notebook is not None)
-        return jobs * self.attempts * (self.minutes * 60 + pipeline.OVERHEAD_SECONDS) / 3600 * self.hourly
+        hours = (self.minutes * 60 + pipeline.OVERHEAD_SECONDS + (self.options.warm_minutes or 0) * 60) / 3600
+        # At the price on demand, which Spot's never exceeds.
+        return jobs * self.attempts * hours * self.options.nodes * self.hourly
 
 
 def problems(plan: Plan, max_cost: float | None, default: float) -> Iterator[str]:
