@@ -21,7 +21,10 @@ def run_command(
     clients: Clients, environment: Environment, options: argparse.Namespace, arguments: Sequence[str]
 ) -> int | None:
     """The exit status, or None if the command is not about schedules."""
-    is_sweep = options.command == "resume" and not schedule.is_valid(options.sweep)
+    # With one role for everybody nobody has schedules.
+    is_sweep = options.command == "resume" and (
+        environment.role is not None or not schedule.is_valid(options.sweep)
+    )
     if is_sweep or options.command not in ("schedule", "schedules", "unschedule", "pause", "resume"):
         return None
     who = sender.find(environment, options.user)
