@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { groupBy } from "./changes.ts";
 import { type Difference, differencesOf } from "./differences.ts";
 import { code } from "./markdown.ts";
@@ -138,20 +139,26 @@ function meaningful(plan: Plan, one: ResourceChange): ResourceChange | undefined
   // The role's own drift has the policies that this resource only names.
   if (one.mode === "data" || one.type === exclusiveType) return undefined;
   if (isDestroyed(one)) return one;
-  const planned = new Set(plannedFor(plan, one).flatMap(differencesOf).map(attributeOf));
+  const changes = plannedFor(plan, one);
+  // What was changed goes with the resource.
+  if (changes.some((change) => isDestroyed(change) && !isCreated(change))) return undefined;
+  const planned = new Set(changes.flatMap(differencesOf).map(attributeOf));
   const causes = new Set(
     (plan.relevant_attributes ?? [])
       .filter(({ resource }) => [one.address, one.address.replace(/\[.*$/s, "")].includes(resource))
       .map(({ attribute }) => attribute[0]),
   );
   const isRole = one.type === "aws_iam_role";
+  // The provider reads a default tag as one of the resource's own when the plan changes it.
+  const hasSameTags = isDeepStrictEqual(before(one).tags_all, after(one).tags_all);
   const changed = onlyWith(
     isRole ? withForeignRights(plan, one) : one,
     (name) =>
-      planned.has(name) ||
-      causes.has(name) ||
-      (isRole && ["managed_policy_arns", "inline_policy"].includes(name)) ||
-      isConfigured(plan, one, name),
+      !(name === "tags" && hasSameTags) &&
+      (planned.has(name) ||
+        causes.has(name) ||
+        (isRole && ["managed_policy_arns", "inline_policy"].includes(name)) ||
+        isConfigured(plan, one, name)),
   );
   return differencesOf(changed).length > 0 ? changed : undefined;
 }

@@ -25,5 +25,12 @@ export function joinFirst(values: readonly string[], most = 5): string {
   return rest > 0 ? `${values.slice(0, most).join("; ")}; and ${rest} more` : values.join("; ");
 }
 
-export const count = (number: number, noun: string, plural = `${noun}s`): string =>
+/** Of the words before "of". "Settings" is a plural. */
+const pluralOf = (noun: string): string =>
+  noun.replace(/^.+?(?= of |$)/, (head) => {
+    if (/[^aeiou]y$/.test(head)) return head.replace(/y$/, "ies");
+    return /[as]s$/.test(head) ? `${head}es` : head.replace(/s?$/, "s");
+  });
+
+export const count = (number: number, noun: string, plural = pluralOf(noun)): string =>
   `${number} ${number === 1 ? noun : plural}`;

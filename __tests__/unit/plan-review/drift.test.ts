@@ -78,8 +78,27 @@ describe("a change outside of Terraform", () => {
     expect(text({ drift })).toContain("  - deleted. This plan does not create it again.\n");
   });
 
+  it("is not a default tag, which the provider reads as an own one if the plan changes it", () => {
+    const read = (own: object, all: object) => ({ id: "v", tags: own, tags_all: all });
+    const configured = { "aws_vpc.v": ["tags"] };
+    const first = read({}, { CostCenter: "42" });
+    const second = read({ CostCenter: "42" }, { CostCenter: "42" });
+    const planned = [change("aws_vpc.v", second, read({}, { CostCenter: "43" }))];
+    expect(outcomes({ drift: [change("aws_vpc.v", first, second)], configured, planned })).toEqual([]);
+    const foreign = read({ CostCenter: "42", Owner: "eve" }, { CostCenter: "42", Owner: "eve" });
+    expect(outcomes({ drift: [change("aws_vpc.v", first, foreign)], configured })).toEqual(["kept"]);
+  });
+
+  it("is not shown of a resource that the plan removes", () => {
+    const goes = { drift: [tagged], planned: [change("aws_vpc.v", tags("b"), null)] };
+    expect(outcomes(goes)).toEqual([]);
+    const updated = change("aws_vpc.v", tags("b"), tags("a"));
+    const replaced = { ...updated, change: { ...updated.change, actions: ["delete", "create"] as const } };
+    expect(outcomes({ drift: [tagged], planned: [replaced] })).toEqual(["reverted"]);
+  });
+
   it("is one item for people with the same change", () => {
-    const role = (name: string, value: string) => ({ name, tags: { Owner: value } });
+    const role = (name: string, value: string) => ({ name, ...tags(value) });
     const drift = ["ana", "bo"].map((name) =>
       change(`aws_iam_role.r["${name}"]`, role(name, "a"), role(name, "b")),
     );
