@@ -70,7 +70,8 @@ def _(Session, callout, mo, problems):
 
 @app.cell
 def _(mo):
-    get_number, set_number = mo.state(0)
+    # The buttons that set the number are in a cell that shows it.
+    get_number, set_number = mo.state(0, allow_self_loops=True)
     get_chosen, set_chosen = mo.state(None)
     return get_chosen, get_number, set_chosen, set_number
 
@@ -161,10 +162,10 @@ def _(asked, callout, mo, not_asked, session, state):
 
 
 @app.cell
-def _(arguments, asked, files, instance, marimo_job, minutes, mo, options):
+def _(arguments, asked, files, instance, marimo_job, minutes, mo, options, view):
     path = files.path(0) if files.value else asked
     wanted = path and marimo_job.Wanted(path, arguments.value, options.value, instance.value, minutes.value)
-    mo.md(f"Notebook: **`{path}`**" if path else "")
+    mo.md(f"Notebook: **`{view.short(path)}`**" if path else "")
     return (wanted,)
 
 

@@ -7,7 +7,10 @@ marimo has no public way to this. src/space/README.md lists the functions that a
 """
 
 import asyncio
+import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,23 +38,28 @@ def write_unfinished_pages(page: Path, seconds: float) -> None:
             running.clear()
 
     async def exporting(request: Any) -> Any:
-        writer = asyncio.create_task(write_now_and_then(request))
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+        writer = asyncio.create_task(write_now_and_then(request, stopped))
         try:
             return await export_html(request)
         finally:
             writer.cancel()
 
-    async def write_now_and_then(request: Any) -> None:
+    async def write_now_and_then(request: Any, stopped: asyncio.Event) -> None:
         unfinished = page.with_name(f".{page.name}")
         try:
-            while True:
-                await asyncio.sleep(seconds)
+            while not stopped.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopped.wait(), seconds)
                 if running:
                     contents = (await export_html(request)).contents
                     unfinished.write_text(contents, encoding="utf-8")
                     unfinished.replace(page)
         except Exception as error:
             say_that_it_is_written_at_the_end(error)
+            await stopped.wait()
+        os._exit(128 + signal.SIGTERM)
 
     file.export_html, file.run_notebook = exporting, running_notebook
     SessionImpl.create = creating  # type: ignore[method-assign]

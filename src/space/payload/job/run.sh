@@ -6,6 +6,7 @@ set -uo pipefail
 
 # This payload is the input or channel `runtime`, so the container's folders (/opt/ml on AWS) are found from here.
 payload="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
+sources="$(dirname "$payload")/source"
 ml="$(cd "$payload/../../.." && pwd -P)"
 output="$ml/processing/output"
 # shellcheck source=src/space/payload/image.sh
@@ -79,7 +80,7 @@ fi
 source_folder="$(mktemp -d "$MARIMO_STATE/notebook-XXXXXX")" || fail "no temporary folder can be created"
 [[ -n "${MARIMO_SOURCE_SHA256:-}" ]] || fail "the request does not say which files were sent: stop this space and run it \
 again, or update marimo-job, and send the job again" 65
-altered="$("$python" -I "$payload/job/copy_sources.py" "$ml/processing/input/source" "$source_folder" \
+altered="$("$python" -I "$payload/job/copy_sources.py" "$sources" "$source_folder" \
   "$MARIMO_SOURCE_SHA256")"
 case $? in
   0) ;;

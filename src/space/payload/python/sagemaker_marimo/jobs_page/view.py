@@ -2,6 +2,9 @@
 
 import html
 from collections.abc import Sequence
+from os import PathLike
+
+from sagemaker_marimo import state
 
 MOST_LINES = 500
 """Of a log, on the page: the last ones."""
@@ -34,3 +37,8 @@ def links(found: Sequence[tuple[str, str]]) -> str:
         for name, address in found
     )
     return f"<ul>{''.join(items)}</ul>"
+
+
+def short(path: str | PathLike[str]) -> str:
+    """A path, without the home folder if it is in there."""
+    return str(path).removeprefix(f"{state.HOME}/")
