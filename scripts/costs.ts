@@ -38,8 +38,8 @@ depends on use.
 
 With --month it asks AWS Cost Explorer (default: of every environment in the account) what the month cost, by the tags
 that everything carries, and estimates what is not on the bill yet from what runs now. Requires ce:GetCostAndUsage,
-ce:ListCostAllocationTags, and in the current month SageMaker's List and Describe actions. AWS charges 0.01 US dollars
-for each of the two or three requests an environment, and for each further page of the answer.
+ce:ListCostAllocationTags, and in the current month SageMaker's List and Describe actions. AWS charges (guess) 0.01 US
+dollars for each of the two or three requests an environment, and for each further page of the answer.
 
 ${optionsHelp(options)}
 

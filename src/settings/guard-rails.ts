@@ -81,7 +81,7 @@ export interface GuardRailSettings {
   /**
    * A budget for each user, of resources with the user's tag `StudioUser`, in all environments of the account. First
    * activate it as a cost allocation tag in the paying account. With `stopAtPercent`, AWS Budgets attaches the policy to
-   * this user's role only, and charges 0.10 US dollars a day for each such budget after the account's second.
+   * this user's role only, and charges (guess) 0.10 US dollars a day for each such budget after the account's second.
    * Limit: commercial Regions; `stopAtPercent` not with `existing.executionRoleArn`.
    * @default none
    */

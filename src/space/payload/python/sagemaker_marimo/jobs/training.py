@@ -45,7 +45,7 @@ def problems(options: TrainingOptions, environment: Environment, minutes: int) -
             f"(sagemaker:KeepAlivePeriod in {environment.name})"
         )
     if warm is not None and options.spot:
-        # SageMaker Developer Guide, "SageMaker AI Managed Warm Pools", Considerations.
+        # Guess: nothing that can be read says so, and a pool of instances that AWS takes away makes no sense.
         yield "--warm cannot be combined with --spot: SageMaker keeps no Spot instances"
     if wait is not None and not options.spot:
         yield f"--wait {wait} has no effect without --spot"
