@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DescribeTrainingJobCommand } from "@aws-sdk/client-sagemaker";
+import { DescribeTrainingJobCommand, ListTrainingJobsCommand } from "@aws-sdk/client-sagemaker";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Jobs } from "../support/jobs-fixture.ts";
 import { notebook, runMarimoJob } from "../support/notebook-jobs.ts";
@@ -186,5 +186,63 @@ describe("a sweep of training jobs", () => {
     // Control: its jobs are training jobs, and not listed one by one.
     expect((await marimoJob("list")).stdout).toContain(sweep);
     expect((await marimoJob("list")).stdout).not.toMatch(new RegExp(`^marimo-dev-${sweep}`, "m"));
+  });
+
+  it("of 50 rows on Spot has each row once, though AWS interrupts ten of them", async () => {
+    // The rows' own environments would take most of the time. The first ten rows wait until they are interrupted.
+    const run = `#!/bin/bash
+set -euo pipefail
+n=\${2#--n=}
+ml=$(cd "$(dirname "$0")/../../../.." && pwd)
+output=$ml/processing/output
+if ((n <= 10)) && [[ ! -f $ml/checkpoints/begun ]]; then
+  touch "$ml/checkpoints/begun"
+  sleep 600 &
+  trap 'kill %1; exit 143' TERM
+  wait
+fi
+mkdir -p "$output/files"
+echo '{"exitStatus": 0, "seconds": {"packages": 0, "notebook": 0}}' >"$output/result.json"
+printf 'square\\n%s\\n' $((n * n)) >"$output/files/result.csv"
+aws s3 cp --recursive --only-show-errors "$output" "$MARIMO_JOB_OUTPUT"
+`;
+    const settings = { "settings.env": "MARIMO_TRANSPORT=auto\n" };
+    await jobs.provide({ ...realPayload(), ...settings, "job/run.sh": run });
+    writeFileSync(join(folder, "many.py"), notebook("print()"));
+    const rows = Array.from({ length: 50 }, (_, index) => index + 1);
+    writeFileSync(join(folder, "grid.csv"), `n\n${rows.join("\n")}\n`);
+    const sweeping = marimoJob(
+      ...["run", "many.py", "--each", "grid.csv", "--spot", "--checkpoints", "--time-limit", "5"],
+      ...["--parallel", "10", "--max-cost", "none"],
+    );
+    const interrupted = new Set<string>();
+    await expect
+      .poll(async () => {
+        const { TrainingJobSummaries = [] } = await jobs.sagemaker.send(
+          new ListTrainingJobsCommand({ NameContains: "many-", StatusEquals: "InProgress" }),
+        );
+        for (const { TrainingJobName = "" } of TrainingJobSummaries) {
+          const { CheckpointConfig } = await describeJob(TrainingJobName);
+          const saved = new URL(CheckpointConfig?.S3Uri ?? "").pathname.replace(/^\/|\/$/g, "");
+          if (interrupted.has(TrainingJobName) || (await jobs.get(`${saved}/begun`)) === undefined) continue;
+          await jobs.localAws.interruptTrainingJob(TrainingJobName);
+          interrupted.add(TrainingJobName);
+        }
+        return interrupted.size;
+      })
+      .toBe(10);
+    const { code, stdout, stderr } = await sweeping;
+    expect(code, stdout + stderr).toBe(0);
+    const [sweep = ""] = readdirSync(join(home, "marimo-jobs")).filter((one) => one.startsWith("many-"));
+    const table = readFileSync(join(home, "marimo-jobs", sweep, "table.csv"), "utf8")
+      .trimEnd()
+      .split("\n");
+    const cells = table.slice(1).map((line) => line.split(","));
+    expect(cells.map(([n, , status]) => `${n} ${status}`)).toEqual(rows.map((n) => `${n} done`));
+    expect(cells.map((row) => Number(row.at(-1)))).toEqual(rows.map((n) => n * n));
+    for (const name of interrupted) {
+      const { SecondaryStatusTransitions = [] } = await describeJob(name);
+      expect(SecondaryStatusTransitions.map(({ Status }) => Status)).toContain("Interrupted");
+    }
   });
 });
