@@ -95,7 +95,8 @@ it("shows only meant errors in marimo's tutorials with the image's most used pac
     await gateway.close();
     await space.dispose();
   }
-});
+  // A dozen notebooks, each of which may take a minute where other tests keep the cores busy.
+}, 1_200_000);
 
 it("finds errors in the tutorial about plots without these packages", async () => {
   const { space, container } = await startSpaceWith({});
