@@ -30,11 +30,6 @@ beforeAll(async () => {
   jobs = await Jobs.start();
   const files = { ...realPayload(), "settings.env": `MARIMO_BUCKET=${bucket}\n` };
   await jobs.provide(files);
-  for (let number = 1; number <= others; number++) {
-    const request = await jobs.request("true");
-    const ProcessingJobName = `marimo-dev-other-${number}`;
-    await jobs.sagemaker.send(new CreateProcessingJobCommand({ ...request, ProcessingJobName }));
-  }
   const { python } = await pythonEnvironment("image");
   space = new Space();
   space.upload(files);
@@ -79,6 +74,12 @@ async function fill(label: string, text: string, index = 0): Promise<void> {
 }
 
 describe("the page of jobs", () => {
+  it("says that there are none yet", async () => {
+    await open();
+    await shows("You have no jobs yet.");
+    expect(await page.getByText("An internal error occurred").count()).toBe(0);
+  });
+
   it("starts a notebook of the home, follows its log, and has its page", async () => {
     await open("?notebook=project/report.py");
     await shows(/project\/report\.py/);
@@ -117,6 +118,11 @@ describe("the page of jobs", () => {
   });
 
   it("lists the jobs page by page, and counts what they cost", async () => {
+    for (let number = 1; number <= others; number++) {
+      const request = await jobs.request("true");
+      const ProcessingJobName = `marimo-dev-other-${number}`;
+      await jobs.sagemaker.send(new CreateProcessingJobCommand({ ...request, ProcessingJobName }));
+    }
     await open();
     const rows = page.locator("tbody tr");
     await rows.nth(1).waitFor({ timeout: patience });

@@ -143,7 +143,7 @@ describe("every sample notebook", () => {
     expect(pins.length).toBeGreaterThan(1);
     const image = ["", "full/"].flatMap((folder) =>
       readFileSync(join(projectFolder, `src/local-studio/image/${folder}requirements.in`), "utf8").split(
-        "\n",
+        /(?: ;.*)?\n/,
       ),
     );
     for (const [one, version] of pins) {

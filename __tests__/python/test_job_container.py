@@ -19,8 +19,7 @@ PAYLOAD = Path(job_container.__file__).parents[1]
 @pytest.fixture
 def ml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """/opt/ml of the second of three nodes of a training job."""
-    for name in ("MARIMO_CHECKPOINTS", "PYTHONPATH"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("MARIMO_CHECKPOINTS", raising=False)
     monkeypatch.setenv("MARIMO_JOB_OUTPUT", "s3://bucket/people/ana/jobs/x")
     (tmp_path / "input/config").mkdir(parents=True)
     resources = {
@@ -50,15 +49,15 @@ def test_a_processing_job_is_one_node(ml: Path) -> None:
     assert container.variables() == {
         "MARIMO_JOB_HOSTS": "algo-1",
         "MARIMO_JOB_HOST": "algo-1",
-        "PYTHONPATH": str(PAYLOAD),
     }
 
 
 def notebook(variables: dict[str, str], folder: Path, code: str) -> str:
     """What code prints in a process with the environment of a job's notebook."""
     command = [sys.executable, "-B", "-P", "-c", f"from sagemaker_marimo import job\n{code}"]
+    environment = {**variables, "PYTHONPATH": str(PAYLOAD)}
     return subprocess.run(  # noqa: S603  # no shell
-        command, cwd=folder, env=variables, capture_output=True, text=True, check=True
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=True
     ).stdout.strip()
 
 

@@ -260,18 +260,15 @@ def test_the_package_panel_uses_marimos_environment(
 ) -> None:
     monkeypatch.setattr(packages, "find_uv", lambda: "/opt/conda/bin/uv")
     monkeypatch.setenv("PATH", "/usr/bin")
-    monkeypatch.delenv("PYTHONPATH", raising=False)
     folder = state.PAYLOAD / "bin"
-    modules = {"PYTHONPATH": str(state.PAYLOAD / "python")}
     assert packages.server_environment() == {
         "VIRTUAL_ENV": str(environment),
         "UV": str(folder / "uv"),
         "MARIMO_UV": "/opt/conda/bin/uv",
         "PATH": f"{folder}:/usr/bin",
-        **modules,
     }
     monkeypatch.setattr(packages, "find_uv", lambda: None)
-    assert packages.server_environment() == {"VIRTUAL_ENV": str(environment), **modules}
+    assert packages.server_environment() == {"VIRTUAL_ENV": str(environment)}
 
 
 @pytest.mark.parametrize(

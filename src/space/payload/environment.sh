@@ -77,15 +77,15 @@ build() {
   install_packages "$payload/requirements.txt"
 }
 
-# Makes the image's packages visible to kernels. addsitedir appends, so the virtual environment's own packages come
-# first; it also processes .pth files, which a plain path would not. Checked each time: the image's path may change.
+# Makes sagemaker_marimo and the image's packages visible to kernels. addsitedir appends, so the virtual environment's own
+# packages come first; it also processes .pth files, which a plain path would not. Checked each time: both paths may change.
 link_image_packages() {
   local purelib image_packages site_packages link_file link_line
   purelib='import sysconfig; print(sysconfig.get_path("purelib"))'
   image_packages="$("$python" -c "$purelib")" || fail "the image's Python does not run"
   site_packages="$("$environment/bin/python" -c "$purelib")" || fail "the Python of marimo's environment does not run"
   link_file="$site_packages/sagemaker_image.pth"
-  link_line="import site; site.addsitedir('$image_packages')"
+  link_line="$payload/python"$'\n'"import site; site.addsitedir('$image_packages')"
   # Written to a temporary file first: a full volume must not leave half a file.
   if [[ "$(cat "$link_file" 2>/dev/null)" != "$link_line" ]]; then
     if ! printf '%s\n' "$link_line" >"$link_file.new" || ! mv -f "$link_file.new" "$link_file"; then

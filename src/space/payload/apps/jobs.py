@@ -262,6 +262,10 @@ def _(callout, get_number, mo, problems, session, set_chosen, shown_prefix):
         found, failed = session.lines(get_number()), None
     except problems as error:
         found, failed = [], error
+    empty = "There are no older jobs." if get_number() else "You have no jobs yet."
+    notes = [callout(one, "warn") for one in session.pages.problems] if failed is None else [callout(failed)]
+    # A table without rows has no columns to format.
+    mo.stop(not found, mo.vstack([*notes, mo.md("" if failed else empty)]))
     jobs = mo.ui.table(
         [line.cells for line in found],
         selection="single",
@@ -273,9 +277,7 @@ def _(callout, get_number, mo, problems, session, set_chosen, shown_prefix):
         wrapped_columns=["Name", "Status"],
         on_change=lambda rows: set_chosen((rows[0]["Name"], rows[0]["Kind"]) if rows else None),
     )
-    empty = "There are no older jobs." if get_number() else "You have no jobs yet."
-    notes = [callout(one, "warn") for one in session.pages.problems] if failed is None else [callout(failed)]
-    mo.vstack([*notes, jobs if found else mo.md("" if failed else empty)])
+    mo.vstack([*notes, jobs])
     return
 
 

@@ -45,12 +45,9 @@ class Container:
 
     def variables(self) -> dict[str, str]:
         """The environment of the notebook, for job.py."""
-        payload = str(Path(__file__).parents[1])
-        path = os.environ.get("PYTHONPATH")
         return {
             "MARIMO_JOB_HOSTS": ",".join(self.hosts),
             "MARIMO_JOB_HOST": self.host,
-            "PYTHONPATH": f"{path}:{payload}" if path else payload,
             **({"MARIMO_JOB_INTERFACE": self.interface} if self.interface else {}),
             # Set by the request (jobs/training.py).
             **(

@@ -72,8 +72,6 @@ def server_environment() -> dict[str, str]:
         # bin/uv adds the image's versions as constraints, and calls this uv.
         **({"UV": str(bin_folder / "uv"), "MARIMO_UV": uv} if uv else {}),
         **({"PATH": f"{bin_folder}:{os.environ.get('PATH', '')}"} if uv else {}),
-        # Notebooks import `sagemaker_marimo.job`, as in a job.
-        "PYTHONPATH": ":".join(filter(None, [os.environ.get("PYTHONPATH"), str(state.PAYLOAD / "python")])),
         **installer_environment(),
     }
 
