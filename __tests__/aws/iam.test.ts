@@ -244,6 +244,20 @@ const rows: readonly Row[] = [
     "no",
     { "aws:TagKeys": ["Environment"], "aws:RequestTag/Environment": "prod" },
   ],
+  [
+    "tag a job with the own name",
+    "sagemaker:AddTags",
+    job,
+    "TagJobs",
+    { "aws:TagKeys": ["StudioUser"], "aws:RequestTag/StudioUser": "ana" },
+  ],
+  [
+    "tag a job with another's name",
+    "sagemaker:AddTags",
+    job,
+    "no: OtherUsersTag",
+    { "aws:TagKeys": ["StudioUser"], "aws:RequestTag/StudioUser": "bo" },
+  ],
   ["update the domain", "sagemaker:UpdateDomain", sagemaker("domain/d-one"), "no"],
   ["delete the domain", "sagemaker:DeleteDomain", sagemaker("domain/d-one"), "no"],
   ["create a user profile", "sagemaker:CreateUserProfile", sagemaker("user-profile/d-one/eve"), "no"],
@@ -824,12 +838,12 @@ const justified: readonly (Omit<PolicyFinding, "detail"> & {
       "an endpoint policy grants no permissions (AWS PrivateLink Guide). It intentionally blocks actions that do not match " +
       "its resource",
   })),
-  {
-    address: "aws_vpc_endpoint.network_sagemaker_api_endpoint.policy",
+  ...["sagemaker_api", "scheduler"].map((name) => ({
+    address: `aws_vpc_endpoint.network_${name}_endpoint.policy`,
     issue: "RESOURCE_STAR",
-    detail: /sagemaker:/,
+    detail: /sagemaker:|scheduler:/,
     reason: "the same: it allows only principals of this account, whose own policies restrict the resources",
-  },
+  })),
 ];
 
 describe("parliament", () => {

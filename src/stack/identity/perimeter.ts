@@ -35,7 +35,6 @@ export const perimeterStatement = (endpointIds: readonly string[]): DataAwsIamPo
     "sagemaker:StopPipeline*",
     "sagemaker:UpdatePipeline*",
     "sagemaker:*Record",
-    "sagemaker:DeleteTrainingJob",
     "sagemaker:ListTrainingJobs*",
     "sagemaker:UpdateTrainingJob",
     "sagemaker:*TransformJob*",
