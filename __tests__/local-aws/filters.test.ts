@@ -156,7 +156,9 @@ describe("filters of requests", () => {
     const files = ["scripts", "src"].flatMap((part) =>
       readdirSync(join(projectFolder, part), { recursive: true, encoding: "utf8" })
         .filter((file) => file.endsWith(".ts"))
-        .map((file) => join(projectFolder, part, file)),
+        .map((file) => join(projectFolder, part, file))
+        // costs.test.ts tests Cost Explorer's.
+        .filter((file) => !file.endsWith("src/costs/bill.ts")),
     );
     const found = files.map((file) => filtersIn(readFileSync(file, "utf8")));
     expect(found.flatMap(({ outside }) => outside)).toEqual([]);

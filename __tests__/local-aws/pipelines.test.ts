@@ -278,7 +278,7 @@ describe("a pipeline", () => {
     [
       "an unknown type",
       ([step]) => ({ Steps: [{ ...step, Type: "Magic" }] }),
-      /must be 'Processing' here, not 'Magic'/,
+      /must be 'Processing' or 'Training' here, not 'Magic'/,
     ],
     ["a duplicate step name", ([step]) => ({ Steps: [step, step] }), /must be unique: one/],
     [
