@@ -34,7 +34,7 @@ const environments: readonly EnvironmentSettings[] = [
     vpcCidr: "10.1.0.0/16",
     userProfiles: [{ name: "ana" }, { name: "bo" }],
     images: [{ name: "geo", imageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/geo:1" }],
-    jobs: { alertAddresses: ["ana@example.com"] },
+    jobs: { alertAddresses: ["ana@example.com"], notifications: { emailDomains: ["example.com"] } },
     ai: { chatModel: "amazon.nova-lite-v1:0", costByUser: true },
     access: { athena: { bytesScannedCutoffGb: 10 } },
     guardRails: {

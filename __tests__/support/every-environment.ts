@@ -47,6 +47,7 @@ const jobs: Required<JobSettings> = {
   gpuImageUri: imageUri,
   secrets: [secret],
   alertAddresses: ["team@example.com"],
+  notifications: { emailDomains: ["example.com"] },
 };
 /** `team` and `runAs` exclude one another. */
 const schedule: Required<Omit<ScheduleSettings, "team">> = {

@@ -55,6 +55,8 @@ export async function jobSettings({
     volumeGb: 30,
     maximumSchedulesPerUser: 10,
     shortestScheduleMinutes: 15,
+    topicArnPrefix: null,
+    emailDomains: [],
     serverlessEndpoints: true,
     tags: { Project: "sagemaker-marimo", Environment: environment },
   };

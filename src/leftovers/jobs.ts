@@ -161,7 +161,8 @@ async function findAlerts(prefix: string, clients: JobClients): Promise<Leftover
   }
   for await (const { Topics = [] } of paginateListTopics({ client: sns }, {})) {
     for (const { TopicArn = "" } of Topics) {
-      if (![names.alertTopic, names.auditTopic].includes(TopicArn.split(":").at(-1) ?? "")) continue;
+      const name = TopicArn.split(":").at(-1) ?? "";
+      if (![names.alertTopic, names.auditTopic].includes(name) && !name.startsWith(names.user(""))) continue;
       found.push({
         kind: "topic",
         id: TopicArn,

@@ -11,6 +11,17 @@ import {
   type Resolved,
 } from "./problems.ts";
 import { checkImageUri, checkProcessingInstanceType, defaultImageUri, longestMinutes } from "./processing.ts";
+import { haveRoles } from "./user-names.ts";
+
+/** Of whom `marimo-job run --notify` may notify. */
+export interface NotificationSettings {
+  /**
+   * Domains of the e-mail addresses that users may add, such as "example.com": IAM denies all others. The messages have the
+   * last lines of a notebook's output.
+   * Limit: 1-10 domains.
+   */
+  readonly emailDomains: readonly string[];
+}
 
 /** Limits and defaults of notebooks that run as SageMaker Processing jobs. */
 export interface JobSettings {
@@ -84,10 +95,17 @@ export interface JobSettings {
    * @default none: the topic has no subscriptions
    */
   readonly alertAddresses?: readonly string[];
+  /**
+   * E-mails to users about the end of their own jobs, sweeps and schedules: `{ emailDomains }`. Each user gets a topic of
+   * Amazon SNS. With `endpoints-only`, this adds an interface endpoint. Not with `existing.executionRoleArn` or
+   * `existing.domainId`.
+   * @default none: `marimo-job run --notify` is refused
+   */
+  readonly notifications?: NotificationSettings;
 }
 
 export interface ResolvedJobs
-  extends Omit<Resolved<JobSettings, "imageUri" | "gpuImageUri">, "allowedInstanceTypes"> {
+  extends Omit<Resolved<JobSettings, "imageUri" | "gpuImageUri" | "notifications">, "allowedInstanceTypes"> {
   /** Undefined: any. */
   readonly allowedInstanceTypes: readonly string[] | undefined;
 }
@@ -138,6 +156,10 @@ export const resolveJobs = (
   gpuImageUri: settings.gpuImageUri ?? settings.imageUri ?? defaultImageUri(region, "gpu"),
   secrets: settings.secrets ?? jobDefaults.secrets,
   alertAddresses: settings.alertAddresses ?? jobDefaults.alertAddresses,
+  // Of SNS, which compares them in lower case only.
+  notifications: settings.notifications && {
+    emailDomains: settings.notifications.emailDomains.map((domain) => domain.toLowerCase()),
+  },
 });
 
 const types = "src/settings/jobs.ts";
@@ -215,6 +237,31 @@ const checkAddresses: Check = (value, report, settings) => {
   checkList(value, report, rule, 1, 10, checkAddress);
 };
 
+const checkNotifications: Check = (value, report, settings) => {
+  if (!haveRoles(settings)) {
+    report(value, "cannot be combined with `existing.executionRoleArn` or `existing.domainId`", {
+      allowed: "only where each user has a role, which publishes to the user's own topic",
+      source: types,
+    });
+  }
+  if (!isRecord(value)) {
+    return report(value, "is not an object with settings of notifications", {
+      allowed: 'an object such as { emailDomains: ["example.com"] }',
+      source: types,
+    });
+  }
+  checkParts({ emailDomains: undefined, ...value }, notificationChecks, report, settings);
+};
+
+const domainRule = { allowed: 'a domain such as "example.com", without wildcards', source: types };
+const notificationChecks: Checks<NotificationSettings> = {
+  emailDomains: (value, report) =>
+    checkList(value, report, { allowed: "1 to 10 domains", source: types }, 1, 10, (domain, at) => {
+      if (typeof domain !== "string" || !/^([a-z0-9](-*[a-z0-9])*\.)+[a-z]{2,}$/i.test(domain))
+        at(domain, "is not a domain", domainRule);
+    }),
+};
+
 const checks: Checks<JobSettings> = {
   allowedInstanceTypes: checkAllowed,
   defaultInstanceType: checkProcessingInstanceType,
@@ -229,4 +276,5 @@ const checks: Checks<JobSettings> = {
   gpuImageUri: checkImageUri,
   secrets: checkSecrets,
   alertAddresses: checkAddresses,
+  notifications: checkNotifications,
 };

@@ -61,7 +61,7 @@ export const sharedSpaces = "shared spaces";
 /** Names of resources that the stack creates, and `npm run leftovers` finds without Terraform's state. */
 export const awsNames = (prefix: string) => ({
   executionRole: `${prefix}-execution`,
-  /** Role and schedule group of a user, whose name is in lower case. src/removal/jobs.ts repeats it. */
+  /** Role, schedule group and topic of a user, whose name is in lower case. src/removal/jobs.ts repeats it. */
   user: (name: string) => `${prefix}-user-${name}`,
   /** Role of scheduled jobs. src/removal/jobs.ts repeats it, because only that folder is there during a destroy. */
   jobRole: `${prefix}-jobs`,

@@ -17,6 +17,7 @@ import { budgetStopPolicy, environmentGuardRails } from "./guard-rails/index.ts"
 import type { ExecutionPoliciesProps } from "./identity/execution-role.ts";
 import { environmentRoles, permissionsBoundary } from "./identity/index.ts";
 import { environmentJobs, environmentSchedules, scheduledJobRoles } from "./jobs/index.ts";
+import { UserTopics } from "./jobs/user-topics.ts";
 import { environmentNetwork } from "./network/index.ts";
 import { homeFileSystemCleanup } from "./removal/index.ts";
 import { RemovalGuard } from "./removal/removal-guard.ts";
@@ -139,6 +140,11 @@ function ownStudio(scope: Construct, parts: CommonParts): Outputs {
     attachedLater,
   });
   const { role, users } = roles;
+  if (environment.jobs.notifications !== undefined)
+    new UserTopics(scope, "user_topics", {
+      ...{ account, prefix, encryptionKeyArn },
+      userProfiles: TerraformIterator.fromMap(userProfiles.asAnyMap),
+    });
   if (environment.services.instanceEndpoints)
     new EndpointTimeout(scope, "endpoint_timeout", {
       ...{ account, prefix, environment: environment.name },

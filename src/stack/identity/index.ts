@@ -72,7 +72,7 @@ export function environmentRoles(scope: Construct, props: EnvironmentRolesProps)
   const scheduleRoles = scheduled?.names ?? [];
   const rolesWithAccess = [...jobRoles.values()].map(({ name }) => name);
   const follow = [
-    ...jobFollowStatements(account, prefix, senderOf(account, prefix, arn), access.schedules),
+    ...jobFollowStatements(account, prefix, senderOf(account, prefix, arn), access),
     // With one role for everybody, the tag is of users that IAM cannot tell apart.
     ...(arn === undefined ? [otherUsersTagStatement(account)] : []),
   ];

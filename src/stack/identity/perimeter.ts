@@ -41,6 +41,7 @@ export const perimeterStatement = (endpointIds: readonly string[]): DataAwsIamPo
     "sagemaker:*TransformJob*",
     "sagemaker:*TuningJob*",
     "sagemaker:ListProcessingJobs",
+    "sns:*",
   ],
   resources: ["*"],
   condition: [

@@ -25,6 +25,8 @@ export interface JobAccess extends JobRuntime {
   readonly allowedInstanceTypes?: readonly string[] | undefined;
   /** Whether users may make schedules of their own. */
   readonly schedules: boolean;
+  /** Of the e-mail addresses that users may add to their topics. Empty: users have no topics. */
+  readonly emailDomains: readonly string[];
   /** Whether users may also use the types in the tags of their roles. @default false */
   readonly teamInstanceTypes?: boolean | undefined;
 }
@@ -44,12 +46,13 @@ export function jobFollowStatements(
   account: AwsAccount,
   prefix: string,
   sender: Sender,
-  schedules: boolean,
+  { emailDomains, encryptionKeyArn, schedules }: JobAccess,
 ): DataAwsIamPolicyDocumentStatement[] {
   return [
     ...followStatements(account, sender),
     // Schedule groups are of the users' own roles.
     ...(sender.condition.length > 0 ? scheduleStatements(account, prefix, schedules) : []),
+    ...(emailDomains.length > 0 ? topicStatements(account, prefix, emailDomains, encryptionKeyArn) : []),
   ];
 }
 
@@ -244,6 +247,51 @@ function scheduleStatements(
       actions: ["scheduler:ListSchedules"],
       resources: ["*"],
       condition: inRegion(account.region),
+    },
+  ];
+}
+
+/** The user's own topic, where only addresses of these domains may be added. */
+function topicStatements(
+  account: AwsAccount,
+  prefix: string,
+  emailDomains: readonly string[],
+  encryptionKeyArn: string,
+): DataAwsIamPolicyDocumentStatement[] {
+  const resources = [account.arn("sns", awsNames(prefix).user(userVariable))];
+  return [
+    {
+      sid: "OwnTopic",
+      actions: ["sns:ListSubscriptionsByTopic", "sns:Publish"],
+      resources,
+      condition: withUserTag,
+    },
+    {
+      sid: "OwnAddresses",
+      actions: ["sns:Subscribe"],
+      resources,
+      condition: [
+        ...withUserTag,
+        { test: "StringEquals", variable: "sns:Protocol", values: ["email"] },
+        { test: "StringLike", variable: "sns:Endpoint", values: emailDomains.map((one) => `*@${one}`) },
+      ],
+    },
+    {
+      // IAM knows no resource for it (Service Authorization Reference, "Amazon SNS"). A subscription's ARN has a random id,
+      // which only its own topic lists, and each e-mail has a link that does the same.
+      sid: "RemoveAddresses",
+      actions: ["sns:Unsubscribe"],
+      resources: ["*"],
+      condition: inRegion(account.region),
+    },
+    {
+      // Of whoever publishes to an encrypted topic (Amazon SNS Developer Guide, "Key management").
+      sid: "KeyForTheTopic",
+      actions: ["kms:Decrypt", "kms:GenerateDataKey"],
+      resources: [encryptionKeyArn],
+      condition: [
+        { test: "StringEquals", variable: "kms:ViaService", values: [account.serviceName("sns")] },
+      ],
     },
   ];
 }

@@ -1,7 +1,7 @@
 import { S3Object } from "@cdktf/provider-aws/lib/s3-object/index.js";
 import { Construct } from "constructs";
 import type { ResolvedJobs } from "../../settings/jobs.ts";
-import { jobsJson } from "../../settings/names.ts";
+import { awsNames, jobsJson } from "../../settings/names.ts";
 import { imagePython } from "../../settings/processing.ts";
 import type { UserTypes } from "../../settings/team-types.ts";
 import { userRoleArn } from "../identity/conditions.ts";
@@ -73,6 +73,10 @@ export interface JobsJson extends JobPlacement {
   readonly volumeGb: number;
   readonly maximumSchedulesPerUser: number;
   readonly shortestScheduleMinutes: number;
+  /** What the ARNs of the users' topics begin with; the user's name in lower case follows. Null: nobody is notified. */
+  readonly topicArnPrefix: string | null;
+  /** Of the addresses that users may add. */
+  readonly emailDomains: readonly string[];
   /** Whether models can be outside the VPC: `sagemaker_marimo/sdk_defaults.py`. */
   readonly serverlessEndpoints: boolean;
   readonly tags: Readonly<Record<string, string>>;
@@ -128,6 +132,7 @@ export class Jobs extends Construct {
       teamInstanceTypes: (props.userTypes?.size ?? 0) > 0,
       maximumMinutes: settings.maximumMinutes,
       schedules: settings.maximumSchedulesPerUser > 0,
+      emailDomains: settings.notifications?.emailDomains ?? [],
       ...common,
       securityGroupIds: [groupId, ...nodeGroupIds],
     };
@@ -176,6 +181,9 @@ export class Jobs extends Construct {
           volumeGb: settings.volumeGb,
           maximumSchedulesPerUser: settings.maximumSchedulesPerUser,
           shortestScheduleMinutes: settings.shortestScheduleMinutes,
+          topicArnPrefix:
+            settings.notifications === undefined ? null : account.arn("sns", awsNames(prefix).user("")),
+          emailDomains: settings.notifications?.emailDomains ?? [],
           serverlessEndpoints: props.serverlessEndpoints,
           tags: props.tags,
         } satisfies JobsJson,

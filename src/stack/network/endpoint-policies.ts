@@ -75,6 +75,7 @@ export function interfaceEndpoints(
   granted: GrantedServices,
   ai: boolean,
   schedules: boolean,
+  notifications: boolean,
 ): Readonly<Record<string, EndpointService>> {
   const service = (name: string, ...statements: readonly DataAwsIamPolicyDocumentStatement[]) => ({
     serviceName: `${account.reverseDnsPrefix}.${account.region}.${name}`,
@@ -206,6 +207,19 @@ export function interfaceEndpoints(
             actions: ["scheduler:*"],
             resources: ["*"],
           }),
+        }
+      : {}),
+    ...(notifications
+      ? {
+          sns: service(
+            "sns",
+            {
+              sid: "TopicsOfTheAccount",
+              actions: ["sns:ListSubscriptionsByTopic", "sns:Publish", "sns:Subscribe"],
+              resources: [account.arn("sns", "*")],
+            },
+            { sid: "AddressesOfTheAccount", actions: ["sns:Unsubscribe"], resources: ["*"] },
+          ),
         }
       : {}),
     ...(ai ? { bedrock_runtime: service("bedrock-runtime", aiEndpointStatement) } : {}),

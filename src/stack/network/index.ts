@@ -35,6 +35,7 @@ export function environmentNetwork(scope: Construct, props: EnvironmentNetworkPr
     services: environment.services,
     granted: everyGrant(environment.access, environment.teams),
     ai: environment.ai !== undefined,
+    notifications: environment.jobs.notifications !== undefined,
     // With the one role of everybody there are no schedule groups.
     schedules:
       environment.jobs.maximumSchedulesPerUser > 0 && environment.existing.executionRoleArn === undefined,

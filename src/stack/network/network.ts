@@ -46,6 +46,8 @@ export interface NetworkProps {
   readonly ai?: boolean | undefined;
   /** Whether users make schedules of their own. @default false */
   readonly schedules?: boolean | undefined;
+  /** Whether users are notified of their jobs. @default false */
+  readonly notifications?: boolean | undefined;
   /** ARNs of secrets that jobs read. */
   readonly secrets?: readonly string[] | undefined;
   /** Feature store and MLflow, whose endpoints are beside SageMaker's own. @default neither */
@@ -62,7 +64,7 @@ export interface EnvironmentNetwork {
   readonly ownSubnets: readonly Subnet[];
   /** Destinations that the spaces' security groups allow HTTPS to. */
   readonly https: readonly HttpsDestination[];
-  /** Ids of the endpoints for S3, SageMaker, Athena and Bedrock. Undefined where there is a way around them. */
+  /** Ids of the endpoints for S3, SageMaker, Athena, Bedrock and SNS. Undefined where there is a way around them. */
   readonly perimeter?: readonly string[] | undefined;
 }
 
@@ -249,6 +251,7 @@ export class Network extends Construct implements EnvironmentNetwork {
       },
       props.ai === true,
       props.schedules === true,
+      props.notifications === true,
     );
     for (const [name, { serviceName, statements }] of Object.entries(services)) {
       const policy = new DataAwsIamPolicyDocument(this, `${name}_endpoint_policy`, {
@@ -264,7 +267,7 @@ export class Network extends Construct implements EnvironmentNetwork {
         policy: policy.json,
         tags: { Name: `${prefix}-${name.replaceAll("_", "-")}` },
       });
-      if (/athena|bedrock|sagemaker/.test(serviceName)) confining.push(endpoint.id);
+      if (/athena|bedrock|sagemaker|\.sns$/.test(serviceName)) confining.push(endpoint.id);
     }
     return confining;
   }

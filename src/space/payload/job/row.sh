@@ -7,12 +7,15 @@ set -uo pipefail
 
 folder="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
 output="$(cd "$folder/../../../.." && pwd -P)/processing/output"
+# For job_notify.py: whether the platform has sent the signal, and not `timeout`.
+MARIMO_ROW_INTERRUPTED="$(mktemp -u)"
+export MARIMO_ROW_INTERRUPTED
 
 timeout "${MARIMO_ROW_SECONDS:?must be the seconds that the notebook may take}" bash "$folder/run.sh" "$@" &
 row=$!
 # As process 1 of a container, bash ignores SIGTERM without a trap. timeout forwards the signal.
 interrupted=
-trap 'interrupted=1; kill -TERM "$row"' TERM
+trap 'interrupted=1; : >"$MARIMO_ROW_INTERRUPTED"; kill -TERM "$row"' TERM
 # The signal interrupts `wait`, but not the row.
 until
   wait "$row"

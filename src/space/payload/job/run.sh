@@ -12,6 +12,7 @@ output="$ml/processing/output"
 source "$payload/image.sh"
 python="$(image_python)"
 began=$SECONDS
+notebook="${1:-}"
 # From which SageMaker takes the reason of a failure (SageMaker API, ExitMessage and FailureReason).
 message="$ml/output/message"
 writable=("$output" "$ml/output")
@@ -27,7 +28,15 @@ log() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) sagemaker-marimo: $*"; }
 fail() { # MESSAGE [STATUS]
   log "$1"
   printf '%.1024s' "$1" 2>/dev/null >"$message"
+  tell "$1" "${2:-70}"
   exit "${2:-70}"
+}
+# Nothing of a payload that is not unpacked yet, or was altered, can tell anybody.
+tell() { # MESSAGE STATUS
+  local script="$payload/python/sagemaker_marimo/job_notify.py"
+  if [[ -n "${MARIMO_NOTIFY_TOPIC:-}" && -f "$script" ]]; then
+    "$python" -I "$script" "$ml" "$notebook" "$2" "$1"
+  fi
 }
 # As process 1 of a container, bash ignores SIGTERM without a trap. job_run.py handles it while the notebook runs.
 pid=""

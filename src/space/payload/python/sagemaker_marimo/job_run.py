@@ -30,7 +30,7 @@ from typing import Any
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[1])
 
-from sagemaker_marimo import aws_secrets, job_tracebacks
+from sagemaker_marimo import aws_secrets, job_notify, job_tracebacks
 from sagemaker_marimo.job_container import Container
 from sagemaker_marimo.job_upload import Upload
 
@@ -118,8 +118,9 @@ class Notebook:
         # As in a shell: 137, for example, means SIGKILL, which often means out of memory.
         return 128 - status if status < 0 else status
 
-    def message(self) -> str:
-        return "\n".join(self._last)
+    @property
+    def last_lines(self) -> list[str]:
+        return list(self._last)
 
 
 class Saver:
@@ -211,11 +212,12 @@ def run(
         "python": ".".join(map(str, sys.version_info[:3])),
     }
     log(f"{notebook} ended with status {status} after {seconds} s; it wrote {files} files")
+    message = ""
     if status != 0:
         tracebacks = job_tracebacks.raised(work, environment)
         for traceback in tracebacks:
             print(traceback, flush=True)
-        message = "stopped by SIGTERM" if process.stopped else [process.message(), *tracebacks][-1]
+        message = "stopped by SIGTERM" if process.stopped else ["\n".join(process.last_lines), *tracebacks][-1]
         container.message.write_text(message[-MESSAGE_CHARACTERS:])
         if container.is_training:
             result["message"] = message[-MESSAGE_CHARACTERS:]
@@ -227,6 +229,9 @@ def run(
             raise OSError("it could not be uploaded")
     elif status != 0:
         upload.all(UPLOAD_SECONDS)
+    lines = process.last_lines
+    reason = "" if message == "\n".join(lines) else message[-MESSAGE_CHARACTERS:]
+    job_notify.tell(container, job_notify.Ended(notebook, status, reason, lines, stopped=process.stopped))
     return status
 
 
@@ -253,6 +258,7 @@ def main() -> int:
         with suppress(OSError):
             container.message.write_text(message[:MESSAGE_CHARACTERS])
         Upload(given.ml / "processing/output", container.target, log).all(UPLOAD_SECONDS)
+        job_notify.tell(container, job_notify.Ended(words[0], FAILED, message, ran=False))
         return FAILED
     finally:
         if state := os.environ.get("MARIMO_STATE"):

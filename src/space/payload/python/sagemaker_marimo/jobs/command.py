@@ -19,6 +19,7 @@ from sagemaker_marimo.jobs import (
     follow,
     listing,
     lookup,
+    notify,
     prices,
     results,
     schedule_command,
@@ -263,6 +264,8 @@ def run_command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         case "sweep":
             store = lookup.sweep_store(clients, environment, options.user, options.sweep)
             return sweep_command.show(store, options.sweep)
+        case "notify":
+            return notify.run_command(environment, sender.find(environment, options.user), options)
         case "open":
             return open_page(clients, environment, options)
         case _:

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from sagemaker_marimo import state
-from sagemaker_marimo.jobs import schedule_parser
+from sagemaker_marimo.jobs import notify, schedule_parser
 from sagemaker_marimo.jobs.sweep_command import DEFAULT_MAX_COST
 
 
@@ -59,6 +59,15 @@ def parser() -> argparse.ArgumentParser:
     run_parser.add_argument(
         "--lock", type=Path, metavar="FILE", help="requirements with hashes (default: NOTEBOOK.lock)"
     )
+    run_parser.add_argument(
+        "--notify",
+        nargs="?",
+        const="both",
+        choices=notify.CHOICES,
+        help="send an e-mail at the end to the addresses of `marimo-job notify` (default without a value: both). "
+        "Not of a job that AWS ends before the container starts, such as for lack of capacity, nor of a Spot "
+        "job that is stopped",
+    )
     run_parser.add_argument("--detach", action="store_true", help="do not wait for the job to end")
     run_parser.add_argument(
         "--dry-run", action="store_true", help="print the request and its cost, send nothing"
@@ -97,6 +106,14 @@ def parser() -> argparse.ArgumentParser:
     _add_output(resume_parser)
     sweep_parser = commands.add_parser("sweep", parents=[common], help="print a sweep's status")
     sweep_parser.add_argument("sweep", metavar="SWEEP")
+    notify_parser = commands.add_parser(
+        "notify",
+        parents=[common],
+        help="list, add or remove the addresses of --notify",
+        description="Lists your e-mail addresses for --notify, or adds or removes one.",
+    )
+    notify_parser.add_argument("address", nargs="?", metavar="ADDRESS", help="add this address")
+    notify_parser.add_argument("--remove", action="store_true", help="remove the address instead")
     schedule_parser.add(commands, common, run_parser)
     return main_parser
 

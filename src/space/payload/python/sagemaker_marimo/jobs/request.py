@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_marimo import names
-from sagemaker_marimo.jobs import sources, training
+from sagemaker_marimo.jobs import notify, sources, training
 from sagemaker_marimo.jobs.sender import Sender, athena_workgroup
 from sagemaker_marimo.jobs.settings import Environment
 
@@ -39,6 +39,8 @@ class JobOptions(training.TrainingOptions):
     """Another image than the environment's."""
     secrets: Sequence[str] = ()
     """Each `NAME=ARN`."""
+    notify: str | None = None
+    """Of which end the sender is notified: one of notify.CHOICES. None: of none."""
 
 
 INSTANCE_TYPES = frozenset(
@@ -93,6 +95,7 @@ def problems(options: JobOptions, environment: Environment, who: Sender | None) 
     yield from image_problems(options, environment)
     yield from secret_problems(options, environment)
     yield from training.problems(options, environment, options.minutes)
+    yield from notify.problems(options.notify, environment, who)
     if options.instance not in INSTANCE_TYPES:
         yield (
             f"--instance {options.instance} is not an instance type for Processing jobs: it must be one of "
@@ -173,6 +176,7 @@ def build(
             ),
             # As in the user's space: IAM allows the user's SageMaker resources by it.
             **({} if sender.prefix == environment.prefix else {"MARIMO_NAME_PREFIX": sender.prefix}),
+            **notify.variables(options.notify, environment, sender),
             # job_run.py replaces each by a variable with the secret's value.
             **dict(f"{names.SECRET_VARIABLE}{secret}".split("=", 1) for secret in options.secrets),
         },

@@ -64,6 +64,11 @@ class Environment:
     """Schedules that a user may have."""
     shortest_schedule: int
     """Minutes between two starts of a schedule."""
+    topics: str | None
+    """What the ARNs of the users' topics begin with; the user's name in lower case follows. None: nobody is
+    notified."""
+    email_domains: list[str]
+    """Of addresses that are notified."""
     tags: dict[str, str]
     payload: str
     """The hash of the payload that `current` points to: an older space's payload may be deleted soon."""
@@ -169,6 +174,8 @@ def _environment(members: dict[str, Any], payload: str, payload_sha256: str) -> 
         volume_gb=members["volumeGb"],
         max_schedules=members["maximumSchedulesPerUser"],
         shortest_schedule=members["shortestScheduleMinutes"],
+        topics=members["topicArnPrefix"],
+        email_domains=members["emailDomains"],
         tags=members["tags"],
         payload=payload,
         payload_sha256=payload_sha256,

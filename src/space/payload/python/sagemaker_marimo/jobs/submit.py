@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sagemaker_marimo import names, state
-from sagemaker_marimo.jobs import lock, notebook, prices, request, sender, sources, training
+from sagemaker_marimo.jobs import lock, notebook, notify, prices, request, sender, sources, training
 from sagemaker_marimo.jobs.settings import Clients, Environment, Refused, read_object
 
 
@@ -82,6 +82,7 @@ def prepare(
         nodes=options.nodes,
         warm_minutes=options.warm,
         checkpoints=options.checkpoints,
+        notify=options.notify,
     )
     problems = list(notebook.problems(path, environment.python, marimo))
     who = None
@@ -110,6 +111,7 @@ def prepare(
         final=training.final(single, job_options),
         warnings=[
             *training.warnings(job_options, job_options.instance),
+            *notify.warnings(options.notify, environment, who),
             *collected.warnings,
             *(
                 f"the notebook names the file {name}, which is not sent. To send it: --with {name}"

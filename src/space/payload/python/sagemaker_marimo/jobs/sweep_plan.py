@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sagemaker_marimo import job_notify
 from sagemaker_marimo.jobs import pipeline, request, training
 from sagemaker_marimo.jobs.grid import MAX_ROWS, Grid
 from sagemaker_marimo.jobs.pipeline import Members, Part
@@ -84,12 +85,21 @@ class Plan:
                 f"{base}-{number}",
                 seconds,
             )
+            self._notify_once(row["Environment"])
             requests[pipeline.step_name(number)] = training.final(row, self.options)
         if self.then_notebook is None:
             return pipeline.definition(requests, self.attempts)
         rows, output = store.uri(f"{self.name}/rows/"), store.uri(f"{self.name}/then")
         then = pipeline.then_request(single, self.then_notebook, rows, output, f"{base}-then", seconds)
         return pipeline.definition(requests, self.attempts, training.final(then, self.options))
+
+    def _notify_once(self, variables: Members) -> None:
+        """Of a sweep, its last job notifies: that of --then, or else the row that ends last."""
+        if self.then_notebook is None and job_notify.ON in variables:
+            variables[job_notify.ROWS] = str(len(self.rows))
+        else:
+            for name in (job_notify.ON, job_notify.TOPIC):
+                variables.pop(name, None)
 
     def max_cost(self, rows: int | None = None) -> float | None:
         """The maximum cost of this many rows in US dollars, if each attempt takes its whole time limit."""

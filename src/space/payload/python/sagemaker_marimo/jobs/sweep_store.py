@@ -26,6 +26,10 @@ class Store:
     def put(self, key: str, text: str) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=self._key(key), Body=text.encode())
 
+    def delete(self, key: str) -> None:
+        """Also if there is none."""
+        self.s3.delete_object(Bucket=self.bucket, Key=self._key(key))
+
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{self._key(key)}"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sagemaker_marimo import job_notify
 from sagemaker_marimo.jobs.settings import Environment
 
 Members = dict[str, Any]  # members of an AWS request
@@ -100,6 +101,7 @@ def _training(request: Members, options: TrainingOptions) -> Members:
         "Environment": {
             **request["Environment"],
             **({"MARIMO_CHECKPOINTS": checkpoints} if options.checkpoints else {}),
+            **({job_notify.SPOT: "1"} if options.spot and job_notify.ON in request["Environment"] else {}),
         },
         "InputDataConfig": [_channel(one) for one in inputs],
         # For /opt/ml/model and /opt/ml/output/data. job_run.py uploads the page and the files.

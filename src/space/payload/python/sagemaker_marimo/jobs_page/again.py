@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from sagemaker_marimo import names
+from sagemaker_marimo import job_notify, names
 from sagemaker_marimo.jobs import request, results, sources, training
 from sagemaker_marimo.jobs.descriptions import Description, is_on_spot, is_training
 from sagemaker_marimo.jobs.request import JobOptions
@@ -71,6 +71,7 @@ def _options(
         volume_gb=cluster["VolumeSizeInGB"],
         image=_image(description, environment, instance),
         secrets=list(_secrets(description)),
+        notify=description["Environment"].get(job_notify.ON),
         spot=is_on_spot(description),
         nodes=results.instances(description),
         warm_minutes=None if warm is None else warm // 60,
