@@ -269,6 +269,16 @@ const jobs: Arbitraries<JobSettings> = {
     fc.constant(["arn:aws:secretsmanager:REGION:123456789012:secret:marimo/warehouse-AbCdEf"]),
     fc.constantFrom([], ["marimo/warehouse"]),
   ),
+  // Rejected where there are no roles of users.
+  notifications: sometimes(
+    mostly(
+      fc.constantFrom<unknown>(
+        { emailDomains: ["example.com"] },
+        { emailDomains: ["a.example.com", "b-c.org"] },
+      ),
+      fc.constantFrom<unknown>(true, {}, { emailDomains: ["*"] }),
+    ),
+  ),
   // Rejected without schedules.
   alertAddresses: sometimes(
     mostly(

@@ -28,6 +28,7 @@ describe("settings of jobs", () => {
     ["each of its limits", { maximumInstances: 100, maximumMinutes: 12_960, volumeGb: 16_384 }],
     ["no schedules of users", { maximumSchedulesPerUser: 0 }],
     ["the limits of schedules", { maximumSchedulesPerUser: 100, shortestScheduleMinutes: 1440 }],
+    ["domains to notify", { notifications: { emailDomains: ["example.com", "a-b.Example.co.uk"] } }],
     ["types with the default one", { allowedInstanceTypes: ["ml.m5.large", "ml.g5.xlarge"] }],
     ["any type", { allowedInstanceTypes: "any" }],
     ["40 types", { defaultInstanceType: "ml.t3.medium", allowedInstanceTypes: someTypes(40) }],
@@ -75,6 +76,13 @@ describe("settings of jobs", () => {
       `.maximumSchedulesPerUser: 101 ${says.outOfRange}`,
     ],
     ["a start each moment", { shortestScheduleMinutes: 0 }, `.shortestScheduleMinutes: 0 ${says.outOfRange}`],
+    ["notifications without a domain", { notifications: {} }, "1 to 10 domains"],
+    [
+      "notifications of everybody",
+      { notifications: { emailDomains: ["example.com", "*"] } },
+      '.notifications.emailDomains[1]: "*" is not a domain',
+    ],
+    ["notifications that are on", { notifications: true }, "is not an object with settings of notifications"],
     ["too large a volume", { volumeGb: 16_385 }, `.volumeGb: 16385 ${says.outOfRange}`],
     ["a secret by its name", { secrets: ["marimo/warehouse"] }, "is not the ARN of a secret"],
     [

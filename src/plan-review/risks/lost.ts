@@ -88,13 +88,19 @@ export const lostRules: readonly Rule[] = [
   rule("replaced-file-system", "A file system is deleted", "aws_efs_file_system"),
 ];
 
+/** Its user goes too, or turned it off; it has no alerts. */
+const isUserTopic = ({ address, type }: ResourceChange) =>
+  type === "aws_sns_topic" && address.includes("user_topics");
+
 function rule(name: string, title: string, type: string): Rule {
   return {
     name,
     title,
     find: (plan) =>
       changesOf(plan)
-        .filter((one) => one.type === type && isDestroyed(one) && !goesWithDomain(plan, one))
+        .filter(
+          (one) => one.type === type && isDestroyed(one) && !isUserTopic(one) && !goesWithDomain(plan, one),
+        )
         .map((one) => ({
           about: one,
           reason: `Terraform ${isReplaced(one) ? "replaces" : "removes"} it${becauseOf(one)}.`,

@@ -289,9 +289,7 @@ function topicStatements(
       sid: "KeyForTheTopic",
       actions: ["kms:Decrypt", "kms:GenerateDataKey"],
       resources: [encryptionKeyArn],
-      condition: [
-        { test: "StringEquals", variable: "kms:ViaService", values: [account.serviceName("sns")] },
-      ],
+      condition: [{ test: "StringEquals", variable: "kms:ViaService", values: [account.serviceName("sns")] }],
     },
   ];
 }

@@ -2,7 +2,8 @@
 
 usage: job_notify.py ML NOTEBOOK STATUS REASON (run.sh, for what ends a job before its notebook runs)
 
-Of several nodes, the first tells. Of a sweep's rows, only the one that ends last does, or the first that cannot run.
+Of several nodes, the first tells. Of a sweep's rows, only the one that ends last does, or the first that
+cannot run.
 A message that cannot be sent is a line in the job's log: it never changes the job's status.
 """
 
@@ -25,7 +26,7 @@ if __name__ == "__main__":
 
 from sagemaker_marimo.job_container import Container
 
-# Variables of the job (jobs/notify.py), and of row.sh: the file exists if the platform has interrupted the row.
+# Variables of the job (jobs/notify.py), and of row.sh, whose file exists if the platform interrupted the row.
 ON, TOPIC, ROWS = "MARIMO_NOTIFY", "MARIMO_NOTIFY_TOPIC", "MARIMO_NOTIFY_ROWS"
 SPOT, INTERRUPTED = "MARIMO_NOTIFY_SPOT", "MARIMO_ROW_INTERRUPTED"
 # A stopped job has 120 s (SageMaker API, StopTrainingJob), most of them for the notebook and its output.
@@ -81,9 +82,11 @@ def _tell(ended: Ended, output: str, ml: Path) -> None:
     if ROWS in os.environ:
         _tell_of_sweep(ended, output, ml)
         return
-    # SageMaker starts an interrupted Spot job again. Guess: nothing tells it from one that is stopped for good.
+    # SageMaker starts an interrupted Spot job again. Guess: nothing tells it from one that is stopped.
     if not (ended.stopped and SPOT in os.environ):
-        _publish(f"{ended.notebook} {ended.state}", _text(ended, output), succeeded=ended.state == "succeeded")
+        _publish(
+            f"{ended.notebook} {ended.state}", _text(ended, output), succeeded=ended.state == "succeeded"
+        )
 
 
 def _tell_of_sweep(ended: Ended, output: str, ml: Path) -> None:
@@ -93,13 +96,15 @@ def _tell_of_sweep(ended: Ended, output: str, ml: Path) -> None:
     if not ended.ran:
         # Its pipeline ends with it, so that no row may come last.
         if not ended.stopped and _is_first(rows):
-            text = "\n\n".join([f"Row {number} of the sweep {sweep} could not run.", _text(ended, output), see])
+            text = "\n\n".join(
+                [f"Row {number} of the sweep {sweep} could not run.", _text(ended, output), see]
+            )
             _publish(f"{ended.notebook}: a sweep failed", text, succeeded=False)
         return
     # A row that the platform interrupts begins again.
     if Path(os.environ.get(INTERRUPTED, "/nonexistent")).exists():
         return
-    # SageMaker may upload it only after this. Of two rows that end at once, each is there before either looks.
+    # SageMaker may upload it only after this. Of two rows that end at once, each first puts its own.
     _aws("s3", "cp", "--only-show-errors", str(ml / "processing/output/result.json"), f"{output}/result.json")
     count = int(os.environ[ROWS])
     if _count(rows) < count or not _is_first(rows):
@@ -107,8 +112,12 @@ def _tell_of_sweep(ended: Ended, output: str, ml: Path) -> None:
     failed = sorted(number for number, status in _statuses(rows) if status)
     ends = [f"{count - len(failed)} of {count} rows succeeded."]
     if failed:
-        ends.append("Failed rows: " + ", ".join(map(str, failed[:LINES])) + " and others" * (len(failed) > LINES))
-    text = "\n\n".join([f"The sweep {sweep} of {ended.notebook} ended.", *ends, f"Its table: marimo-job resume {sweep}"])
+        ends.append(
+            "Failed rows: " + ", ".join(map(str, failed[:LINES])) + " and others" * (len(failed) > LINES)
+        )
+    text = "\n\n".join(
+        [f"The sweep {sweep} of {ended.notebook} ended.", *ends, f"Its table: marimo-job resume {sweep}"]
+    )
     _publish(f"{ended.notebook}: a sweep {'failed' if failed else 'succeeded'}", text, succeeded=not failed)
 
 
@@ -150,7 +159,9 @@ def _count(rows: str) -> int:
         )
         or "[]"
     )
-    return sum(re.fullmatch(r"\d+/result\.json", key.removeprefix(f"{prefix}/")) is not None for key in keys or ())
+    return sum(
+        re.fullmatch(r"\d+/result\.json", key.removeprefix(f"{prefix}/")) is not None for key in keys or ()
+    )
 
 
 def _statuses(rows: str) -> Iterator[tuple[int, int]]:

@@ -217,7 +217,9 @@ def run(
         tracebacks = job_tracebacks.raised(work, environment)
         for traceback in tracebacks:
             print(traceback, flush=True)
-        message = "stopped by SIGTERM" if process.stopped else ["\n".join(process.last_lines), *tracebacks][-1]
+        message = (
+            "stopped by SIGTERM" if process.stopped else ["\n".join(process.last_lines), *tracebacks][-1]
+        )
         container.message.write_text(message[-MESSAGE_CHARACTERS:])
         if container.is_training:
             result["message"] = message[-MESSAGE_CHARACTERS:]

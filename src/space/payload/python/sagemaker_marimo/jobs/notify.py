@@ -1,4 +1,4 @@
-"""`marimo-job notify`, and `--notify` of a job, sweep or schedule: e-mails by the user's own topic of Amazon SNS."""
+"""`marimo-job notify`, and `--notify` of a job, sweep or schedule: e-mails by the user's own topic of SNS."""
 
 import argparse
 import sys
@@ -50,8 +50,8 @@ def warnings(when: str | None, environment: Environment, sender: Sender) -> Iter
         return
     if not any(is_confirmed(one) for one in found):
         yield (
-            "--notify: no address of yours is confirmed, so nobody receives the message. To add one: marimo-job "
-            "notify ADDRESS, then open the link in the e-mail from AWS"
+            "--notify: no address of yours is confirmed, so nobody receives the message. To add one: "
+            "marimo-job notify ADDRESS, then open the link in the e-mail from AWS"
         )
 
 
@@ -104,7 +104,7 @@ def add(sns: Any, environment: Environment, arn: str, address: str) -> int:
         say(f"{address} is confirmed already")
         return 0
     sns.subscribe(TopicArn=arn, Protocol="email", Endpoint=address)
-    say(f"AWS sends an e-mail to {address}: open its link once to confirm. Until then, nothing else is sent there")
+    say(f"AWS sends an e-mail to {address}: open its link once to confirm. Nothing else is sent before")
     return 0
 
 

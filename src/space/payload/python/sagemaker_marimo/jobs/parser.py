@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         const="both",
         choices=notify.CHOICES,
-        help="send an e-mail at the end to the addresses of `marimo-job notify` (default without a value: both). "
+        help="send an e-mail at the end to the addresses of `marimo-job notify` (without a value: both). "
         "Not of a job that AWS ends before the container starts, such as for lack of capacity, nor of a Spot "
         "job that is stopped",
     )
