@@ -1,5 +1,6 @@
 """`--notify` and `marimo-job notify`: requests, refusals, addresses, and the message that a job sends."""
 
+import dataclasses
 import json
 import os
 import sys
@@ -7,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_jobs_follow import Client
-from test_jobs_request import NOTEBOOK, prepare, refusal
-from test_sweep import plan
+from botocore.stub import Stubber
+from test_jobs_request import NOTEBOOK, client, prepare, refusal
+from test_sweep import ENVIRONMENT, plan
 
 from sagemaker_marimo import job_notify
 from sagemaker_marimo.job_container import RESOURCES, Container
@@ -43,9 +44,21 @@ def folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def addresses(monkeypatch: pytest.MonkeyPatch, found: list[dict[str, str]]) -> None:
-    answer = {"Subscriptions": found}
-    sns = Client("sns", list_subscriptions_by_topic=[answer, answer], subscribe=[{}], unsubscribe=[{}])
-    monkeypatch.setattr(notify, "client", lambda _: sns)
+    """The answers of SNS to each client: what is asked is checked, and sent nowhere."""
+
+    def new_client(_: object) -> Any:
+        sns = client("sns")
+        stub = Stubber(sns)
+        stub.add_response("list_subscriptions_by_topic", {"Subscriptions": found}, {"TopicArn": TOPIC})
+        if found:
+            stub.add_response("unsubscribe", {}, {"SubscriptionArn": found[0]["SubscriptionArn"]})
+        else:
+            expected = {"TopicArn": TOPIC, "Protocol": "email", "Endpoint": "cy@example.com"}
+            stub.add_response("subscribe", {"SubscriptionArn": "pending confirmation"}, expected)
+        stub.activate()
+        return sns
+
+    monkeypatch.setattr(notify, "client", new_client)
 
 
 def variables(request: dict[str, Any]) -> dict[str, str]:
@@ -97,10 +110,8 @@ def test_of_a_sweep_only_the_last_job_notifies(folder: Path) -> None:
 
 
 def command(monkeypatch: pytest.MonkeyPatch, found: list[dict[str, str]], *words: str) -> int:
-    from test_sweep import ENVIRONMENT  # noqa: PLC0415  # with changes
-
-    environment: Any = type("Environment", (), {**vars(ENVIRONMENT)})()
-    environment.topics, environment.email_domains, environment.user_roles = TOPICS, ["example.com"], ROLES
+    changes: dict[str, Any] = {"topics": TOPICS, "email_domains": ["example.com"], "user_roles": ROLES}
+    environment = dataclasses.replace(ENVIRONMENT, **changes)
     addresses(monkeypatch, found)
     who = Sender(f"{ROLES}ana", "marimo-dev-ana", "people/ana")
     return notify.run_command(environment, who, parser().parse_args(["notify", *words]))
