@@ -24,7 +24,7 @@ from sagemaker_marimo.jobs.sweep_store import Store
 TOPICS = "arn:aws:sns:us-east-1:123456789012:marimo-dev-user-"
 TOPIC = f"{TOPICS}ana"
 ROLES = "arn:aws:iam::123456789012:role/marimo-dev-user-"
-ON: dict[str, object] = {
+ON: dict[str, Any] = {
     "roleArn": None,
     "userRoleArnPrefix": ROLES,
     "topicArnPrefix": TOPICS,
