@@ -250,13 +250,15 @@ const checkNotifications: Check = (value, report, settings) => {
       source: types,
     });
   }
-  checkParts({ emailDomains: undefined, ...value }, notificationChecks, report, settings);
+  checkParts(value, notificationChecks, report, settings);
+  if (value.emailDomains === undefined) report(value, "lacks emailDomains", domainsRule);
 };
 
+const domainsRule = { allowed: "1 to 10 domains", source: types };
 const domainRule = { allowed: 'a domain such as "example.com", without wildcards', source: types };
 const notificationChecks: Checks<NotificationSettings> = {
   emailDomains: (value, report) =>
-    checkList(value, report, { allowed: "1 to 10 domains", source: types }, 1, 10, (domain, at) => {
+    checkList(value, report, domainsRule, 1, 10, (domain, at) => {
       if (typeof domain !== "string" || !/^([a-z0-9](-*[a-z0-9])*\.)+[a-z]{2,}$/i.test(domain))
         at(domain, "is not a domain", domainRule);
     }),

@@ -20,7 +20,7 @@ const settingsOf = (stack: ReturnType<typeof synthesize>) =>
 describe("notifications of users", () => {
   it("are off by default", () => {
     const stack = synthesize();
-    expect(stack.text).not.toContain("aws_sns_topic");
+    expect(stack.text).not.toContain("user_topics");
     for (const sid of ["OwnTopic", "KeyForTheTopic"]) expect(stack.text).not.toContain(sid);
     expect(settingsOf(stack)).toMatchObject({ topicArnPrefix: null, emailDomains: [] });
   });
