@@ -241,7 +241,8 @@ class Sweep:
     def resume(self, single: Members) -> None:
         """Retries pipelines that ended too early, except rows with an outcome, and starts missing ones.
         sweep_check.py comes first."""
-        self.store.delete(f"{self.plan.name}/told")  # of job_notify.py, which tells once
+        if self.plan.options.notify:
+            self.store.delete(f"{self.plan.name}/told")  # of job_notify.py, which tells once
         self.start(single)
         self.progress()
         for part in self.ended_parts():
