@@ -9,6 +9,7 @@ import {
   isConfigured,
   isCreated,
   isDestroyed,
+  isRemoved,
   type Plan,
   priorResources,
   type ResourceChange,
@@ -141,7 +142,7 @@ function meaningful(plan: Plan, one: ResourceChange): ResourceChange | undefined
   if (isDestroyed(one)) return one;
   const changes = plannedFor(plan, one);
   // What was changed goes with the resource.
-  if (changes.some((change) => isDestroyed(change) && !isCreated(change))) return undefined;
+  if (changes.some(isRemoved)) return undefined;
   const planned = new Set(changes.flatMap(differencesOf).map(attributeOf));
   const causes = new Set(
     (plan.relevant_attributes ?? [])

@@ -124,6 +124,8 @@ const only = ({ actions }: Change, ...harmless: readonly Action[]) =>
 export const isDestroyed = ({ change }: ResourceChange) => change.actions.includes("delete");
 export const isCreated = ({ change }: ResourceChange) => change.actions.includes("create");
 export const isReplaced = (one: ResourceChange) => isDestroyed(one) && isCreated(one);
+/** Deleted, and not created again. */
+export const isRemoved = (one: ResourceChange) => isDestroyed(one) && !isCreated(one);
 export const isUpdated = ({ change }: ResourceChange) => change.actions.includes("update");
 
 export const valuesOf = (value: unknown): Values =>

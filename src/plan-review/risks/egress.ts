@@ -1,5 +1,5 @@
 import { count } from "../markdown.ts";
-import { changesOf, isCreated, isDestroyed, isReplaced, type Plan, priorResources } from "../plan.ts";
+import { changesOf, isCreated, isRemoved, type Plan, priorResources } from "../plan.ts";
 import { environmentStays } from "./protection.ts";
 import type { Rule } from "./rule.ts";
 
@@ -9,7 +9,7 @@ export const egressRule: Rule = {
   name: "lost-internet",
   title: "Spaces and jobs lose the internet",
   find: (plan: Plan) => {
-    const going = changesOf(plan).filter((one) => one.type === type && isDestroyed(one) && !isReplaced(one));
+    const going = changesOf(plan).filter((one) => one.type === type && isRemoved(one));
     const [about] = going;
     const others = priorResources(plan, type).length - going.length;
     const comes = changesOf(plan).some((one) => one.type === type && isCreated(one));

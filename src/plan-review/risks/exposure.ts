@@ -4,7 +4,7 @@ import {
   before,
   changesOf,
   isCreated,
-  isDestroyed,
+  isRemoved,
   isUnknown,
   isUpdated,
   type Plan,
@@ -93,7 +93,7 @@ const exposures: readonly ((one: ResourceChange, plan: Plan) => string | undefin
   (one, plan) => {
     if (!["aws_s3_bucket_public_access_block", "aws_s3_account_public_access_block"].includes(one.type))
       return undefined;
-    if (isDestroyed(one) && !isCreated(one)) {
+    if (isRemoved(one)) {
       const bucketStays =
         one.type.includes("account") || stays(plan, "aws_s3_bucket", "bucket", before(one).bucket);
       return bucketStays ? "The bucket is no longer protected from public access." : undefined;

@@ -6,6 +6,7 @@ import {
   isConfigured,
   isCreated,
   isDestroyed,
+  isRemoved,
   isSensitive,
   isUnknown,
   type Plan,
@@ -105,7 +106,7 @@ export const permissionsRule: Rule = {
       if (isCreated(about) && !(isDestroyed(about) && isSameOwner) && !ownerStays(plan, holder, after(about)))
         return [];
       const stay = ownerStays(plan, holder, before(about)) || attachedRolesStay(plan, about);
-      if (isDestroyed(about) && !isCreated(about) && !stay) return [];
+      if (isRemoved(about) && !stay) return [];
       const now = policyAfter(plan, about, attribute);
       if (isSensitive(about, attribute) || (now === undefined && isUnknown(about, attribute))) return [];
       const own =
@@ -188,7 +189,7 @@ export const unknownPermissionsRule: Rule = {
   find: (plan) =>
     changesOf(plan).flatMap((about) => {
       const holder = holderOf(about);
-      if (holder === undefined || (isDestroyed(about) && !isCreated(about))) return [];
+      if (holder === undefined || isRemoved(about)) return [];
       const { attribute } = holder;
       // An attribute that is not configured has AWS's default policy.
       const unknown =

@@ -4,8 +4,7 @@ import {
   after,
   before,
   changesOf,
-  isDestroyed,
-  isReplaced,
+  isRemoved,
   isUnknown,
   isUpdated,
   type Plan,
@@ -50,7 +49,7 @@ export const environmentStays = (plan: Plan): boolean =>
 
 function lostProtection(plan: Plan, one: ResourceChange): string | undefined {
   const { without, of } = protections[one.type] ?? {};
-  if (without === undefined || !isDestroyed(one) || isReplaced(one)) return undefined;
+  if (without === undefined || !isRemoved(one)) return undefined;
   const protects = of === undefined ? environmentStays(plan) : stays(plan, of[1], of[2], before(one)[of[0]]);
   return protects ? without : undefined;
 }
