@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -36,8 +36,8 @@ describe("the lifecycle script without a payload", () => {
     await space.runLifecycleScript();
     expect(config()).toContain("marimo is not here yet");
     const { python } = await pythonEnvironment("image");
-    space.write(join(space.prefix, "bin/python"), `#!/bin/bash\nexec ${python} "$@"\n`);
-    chmodSync(join(space.prefix, "bin/python"), 0o755);
+    mkdirSync(join(space.prefix, "bin"));
+    symlinkSync(python, join(space.prefix, "bin/python"));
     space.upload({ ...realPayload(), "install.sh": "" });
     const { stdout } = await space.runLifecycleScript();
     expect(config(), stdout).toContain("_configure(get_config())");
